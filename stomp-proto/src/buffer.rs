@@ -1,0 +1,127 @@
+//! The read buffer: the owner of a socket reads straight into it, and frames are slices of it.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+/// Room that a new buffer begins with: an idle connection costs no more.
+const SMALL: usize = 1024;
+/// Room it grows to while reads fill it: 64 KiB a read makes 16 times fewer reads than 8 KiB.
+const LARGE: usize = 64 * 1024;
+/// The least room worth a read.
+const LEAST: usize = 512;
+
+/// Received octets. Everything in `bytes` is initialised; the first `filled` octets are data.
+///
+/// What is taken out stays in the same allocation, which is used again once all of it was dropped: then no frame costs
+/// an allocation. It is zeroed once for each time round, never once for each read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadBuffer {
+    bytes: BytesMut,
+    filled: usize,
+    room: usize,
+}
+
+impl ReadBuffer {
+    pub(crate) fn data(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// Free room to read into. `expected` is how many octets the frame in progress is known to have.
+    pub(crate) fn space(&mut self, expected: usize) -> &mut [u8] {
+        if self.bytes.len().saturating_sub(self.filled) < LEAST {
+            self.make_room(expected);
+        }
+        self.bytes.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// Says that the first `count` octets of the space are data now.
+    pub(crate) fn commit(&mut self, count: usize) {
+        self.filled = self.filled.saturating_add(count).min(self.bytes.len());
+        if self.filled == self.bytes.len() {
+            self.room = self.room.saturating_mul(4).clamp(SMALL, LARGE);
+        }
+    }
+
+    /// Takes the first `count` octets out, without a copy.
+    pub(crate) fn take(&mut self, count: usize) -> Bytes {
+        let count = count.min(self.filled);
+        self.filled = self.filled.saturating_sub(count);
+        self.bytes.split_to(count).freeze()
+    }
+
+    /// Drops the first `count` octets.
+    pub(crate) fn skip(&mut self, count: usize) {
+        let count = count.min(self.filled);
+        self.filled = self.filled.saturating_sub(count);
+        self.bytes.advance(count);
+    }
+
+    /// A frame in progress grows by doubling, up to what it is known to need: never by what it announced alone.
+    fn make_room(&mut self, expected: usize) {
+        let missing = expected.saturating_sub(self.filled);
+        let room = missing.min(self.filled).max(self.room).max(SMALL);
+        self.bytes.truncate(self.filled);
+        if !self.bytes.try_reclaim(room) {
+            let mut fresh = BytesMut::with_capacity(self.filled.saturating_add(room));
+            fresh.extend_from_slice(&self.bytes);
+            self.bytes = fresh;
+        }
+        self.bytes.resize(self.bytes.capacity(), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(buffer: &mut ReadBuffer, octets: &[u8]) {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            let space = buffer.space(0);
+            let count = space.len().min(rest.len());
+            space[..count].copy_from_slice(&rest[..count]);
+            buffer.commit(count);
+            rest = &rest[count..];
+        }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let octets: alloc::vec::Vec<u8> = (0..200_000_u32).map(|number| number as u8).collect();
+        let mut buffer = ReadBuffer::default();
+        fill(&mut buffer, &octets);
+        buffer.skip(3);
+        let taken = buffer.take(150_000);
+        fill(&mut buffer, &octets);
+        assert_eq!(taken, octets[3..150_003]);
+        assert_eq!(buffer.data()[..49_997], octets[150_003..]);
+        assert_eq!(buffer.data()[49_997..], octets);
+    }
+
+    #[test]
+    fn an_announced_length_reserves_no_more_than_arrived() {
+        let mut buffer = ReadBuffer::default();
+        fill(&mut buffer, &[7; 100_000]);
+        buffer.bytes.truncate(buffer.filled);
+        assert!(buffer.space(usize::MAX).len() <= 2 * 100_000 + LARGE);
+    }
+
+    #[test]
+    fn dropped_frames_give_their_room_back() {
+        let mut buffer = ReadBuffer::default();
+        fill(&mut buffer, &[1; LARGE]);
+        drop(buffer.take(LARGE));
+        let capacity = {
+            buffer.space(0);
+            buffer.bytes.capacity()
+        };
+        for _ in 0..100 {
+            fill(&mut buffer, &[1; 1000]);
+            drop(buffer.take(1000));
+        }
+        assert!(buffer.bytes.capacity() <= capacity);
+    }
+}

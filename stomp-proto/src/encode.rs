@@ -1,0 +1,188 @@
+//! Writing frames: what cannot be read back as itself is refused, so that no value can become a header or a frame.
+
+use bytes::BytesMut;
+use memchr::memchr;
+
+use crate::{Command, EncodeError, Version, escape, text::parse_number};
+
+/// Headers that the protocol reads. A second one would be ignored by a correct peer and believed by another: it is
+/// refused.
+const PROTOCOL_HEADERS: [&str; 17] = [
+    "accept-version",
+    "ack",
+    "content-length",
+    "content-type",
+    "destination",
+    "heart-beat",
+    "host",
+    "id",
+    "login",
+    "message-id",
+    "passcode",
+    "receipt",
+    "receipt-id",
+    "session",
+    "subscription",
+    "transaction",
+    "version",
+];
+
+/// Writes one frame straight into a buffer, from borrowed parts and without an allocation.
+///
+/// [`Frame::encode`](crate::Frame::encode) is this for a whole frame. After an error the buffer holds a beginning of the
+/// frame; truncate it to where it was.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use stomp_proto::{Command, FrameWriter, Version};
+///
+/// let mut out = BytesMut::new();
+/// let mut writer = FrameWriter::new(Command::Ack, Version::V1_2, &mut out)?;
+/// writer.header(b"id", b"ID:1")?;
+/// writer.finish(b"")?;
+/// assert_eq!(&out[..], b"ACK\nid:ID\\c1\n\n\0");
+/// # Ok::<(), stomp_proto::EncodeError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a frame ends with `finish`"]
+pub struct FrameWriter<'a> {
+    out: &'a mut BytesMut,
+    command: Command,
+    version: Version,
+    written: u32,
+    announced: Option<u64>,
+}
+
+impl<'a> FrameWriter<'a> {
+    /// Writes the command.
+    ///
+    /// # Errors
+    /// [`EncodeError::NotInVersion`] for NACK and STOMP in 1.0.
+    pub fn new(command: Command, version: Version, out: &'a mut BytesMut) -> Result<Self, EncodeError> {
+        if !command.exists_in(version) {
+            return Err(EncodeError::NotInVersion { command, version });
+        }
+        out.extend_from_slice(command.as_str().as_bytes());
+        out.extend_from_slice(b"\n");
+        Ok(Self { out, command, version, written: 0, announced: None })
+    }
+
+    /// Writes a header.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the version has no way to say it, or the protocol does not allow it there.
+    pub fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
+        self.check_protocol_header(name, value)?;
+        self.field(name, true)?;
+        self.out.extend_from_slice(b":");
+        self.field(value, false)?;
+        self.out.extend_from_slice(b"\n");
+        Ok(())
+    }
+
+    /// Writes the body, with a `content-length` unless the caller wrote one, and ends the frame.
+    ///
+    /// # Errors
+    /// [`EncodeError::BodyNotAllowed`], or [`EncodeError::ContentLengthMismatch`] when the caller's own one is wrong.
+    pub fn finish(mut self, body: &[u8]) -> Result<(), EncodeError> {
+        if !body.is_empty() && self.announced.is_none() && self.command.may_have_body() {
+            self.announce(body.len());
+        }
+        self.end(body)
+    }
+
+    /// Writes the body without adding a `content-length` and ends the frame.
+    ///
+    /// # Errors
+    /// As [`FrameWriter::finish`], and [`EncodeError::NulInBody`].
+    pub fn finish_text(self, body: &[u8]) -> Result<(), EncodeError> {
+        if self.announced.is_none() && memchr(0, body).is_some() {
+            return Err(EncodeError::NulInBody);
+        }
+        self.end(body)
+    }
+
+    fn end(self, body: &[u8]) -> Result<(), EncodeError> {
+        if !body.is_empty() && !self.command.may_have_body() {
+            return Err(EncodeError::BodyNotAllowed { command: self.command });
+        }
+        if self.announced.is_some_and(|announced| announced != body.len() as u64) {
+            return Err(EncodeError::ContentLengthMismatch);
+        }
+        self.out.extend_from_slice(b"\n");
+        self.out.extend_from_slice(body);
+        self.out.extend_from_slice(b"\0");
+        Ok(())
+    }
+
+    fn announce(&mut self, length: usize) {
+        let mut digits = [0_u8; 20];
+        let mut rest = length;
+        let mut first = digits.len();
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0'.saturating_add(u8::try_from(rest % 10).unwrap_or_default());
+            rest /= 10;
+            first = at;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(b"content-length:");
+        self.out.extend_from_slice(digits.get(first..).unwrap_or_default());
+        self.out.extend_from_slice(b"\n");
+    }
+
+    fn check_protocol_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
+        let Ok(known) = PROTOCOL_HEADERS.binary_search_by(|header| header.as_bytes().cmp(name)) else {
+            return Ok(());
+        };
+        let bit = 1_u32.checked_shl(u32::try_from(known).unwrap_or(u32::MAX)).unwrap_or_default();
+        if self.written & bit != 0 {
+            return Err(EncodeError::DuplicateHeader {
+                name: PROTOCOL_HEADERS.get(known).copied().unwrap_or_default(),
+            });
+        }
+        self.written |= bit;
+        match name {
+            // 1.0 to 1.2, "receipt": any client frame other than CONNECT.
+            b"receipt" if matches!(self.command, Command::Connect | Command::Stomp) => {
+                Err(EncodeError::ReceiptNotAllowed)
+            }
+            b"content-length" => {
+                self.announced = Some(parse_number(value).ok_or(EncodeError::ContentLengthMismatch)?);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn field(&mut self, octets: &[u8], is_name: bool) -> Result<(), EncodeError> {
+        let escapes = self.command.escapes_in(self.version);
+        if !self.can_say(octets, is_name, escapes) {
+            return Err(EncodeError::UnencodableHeader { command: self.command, version: self.version });
+        }
+        if escapes {
+            escape::escape_into(octets, self.out)
+        } else {
+            self.out.extend_from_slice(octets)
+        }
+        Ok(())
+    }
+
+    fn can_say(&self, octets: &[u8], is_name: bool, escapes: bool) -> bool {
+        let is_1_0 = self.version == Version::V1_0;
+        // 1.0 grammar: a value has at least one octet, as a name has in every version.
+        if octets.is_empty() {
+            return !is_name && !is_1_0;
+        }
+        // A NUL in a header is data by the grammar and the end of the frame to some peers: never written.
+        let forbidden = |octet: &u8| match octet {
+            0 => true,
+            b'\r' => !escapes || self.version < Version::V1_2,
+            b'\n' => !escapes,
+            b':' => is_name && !escapes,
+            _ => is_1_0 && !octet.is_ascii(),
+        };
+        !octets.iter().any(forbidden) && (is_1_0 || core::str::from_utf8(octets).is_ok())
+    }
+}

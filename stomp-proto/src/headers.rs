@@ -1,0 +1,273 @@
+//! The headers of a frame: an ordered list, repeats kept, where the first of a name counts.
+
+use alloc::vec::Vec;
+use core::{fmt, mem, ops::Range};
+
+use bytes::Bytes;
+
+use crate::Text;
+
+/// The headers of a frame, in order.
+///
+/// A name may come more than once; the first is its value and the rest is history (1.2, "Repeated Header Entries").
+/// A received frame's headers are a slice of the read buffer and an index into it, so reading them allocates nothing.
+#[derive(Clone, Default)]
+pub struct Headers {
+    block: Block,
+    slots: Slots,
+    escaped: bool,
+}
+
+/// The octets that the slots point into: `name:value` for each header.
+#[derive(Clone)]
+enum Block {
+    Parsed(Bytes),
+    Built(Vec<u8>),
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self::Built(Vec::new())
+    }
+}
+
+impl Block {
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Parsed(bytes) => bytes,
+            Self::Built(octets) => octets,
+        }
+    }
+}
+
+impl Headers {
+    /// No headers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) const fn parsed(block: Bytes, slots: Slots, escaped: bool) -> Self {
+        Self { block: Block::Parsed(block), slots, escaped }
+    }
+
+    /// The value of the first header of that name.
+    ///
+    /// ```
+    /// let mut headers = stomp_proto::Headers::new();
+    /// headers.push("foo", "first");
+    /// headers.push("foo", "second");
+    /// assert_eq!(headers.get("foo").unwrap(), "first");
+    /// ```
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Text<'_>> {
+        self.iter().find(|(found, _)| *found == *name).map(|(_, value)| value)
+    }
+
+    /// Whether there is a header of that name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All headers in order, repeats included.
+    pub fn iter(&self) -> impl Iterator<Item = (Text<'_>, Text<'_>)> {
+        self.slots.iter().map(|slot| (self.text(slot.name()), self.text(slot.value())))
+    }
+
+    /// How many headers there are, repeats included.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.slots.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.slots.len == 0
+    }
+
+    /// Appends a header. Whether it can be written is decided when the frame is encoded, since that depends on the
+    /// version.
+    pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let mut block = self.take_built();
+        let start = block.len();
+        block.extend_from_slice(name.as_ref());
+        let colon = block.len();
+        block.push(b':');
+        block.extend_from_slice(value.as_ref());
+        self.slots.push(Slot::new(start, colon, block.len()));
+        self.block = Block::Built(block);
+    }
+
+    /// Replaces all headers of that name by one, at the end.
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.remove(name);
+        self.push(name, value);
+    }
+
+    /// Removes all headers of that name.
+    pub fn remove(&mut self, name: &str) {
+        if self.contains(name) {
+            *self = self.iter().filter(|(found, _)| *found != *name).collect();
+        }
+    }
+
+    /// A copy that shares nothing with a read buffer.
+    pub(crate) fn to_unshared(&self) -> Self {
+        match &self.block {
+            Block::Parsed(block) => {
+                Self { block: Block::Parsed(Bytes::copy_from_slice(block)), ..self.clone() }
+            }
+            Block::Built(_) => self.clone(),
+        }
+    }
+
+    /// Whether every slot still fits its index; a built block beyond 4 GiB does not.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.slots.iter().all(|slot| slot.end != u32::MAX)
+    }
+
+    /// The octets to append to, unescaped: a parsed block is copied out first.
+    fn take_built(&mut self) -> Vec<u8> {
+        if let Block::Parsed(_) = self.block {
+            *self = self.iter().collect();
+        }
+        match mem::take(&mut self.block) {
+            Block::Built(octets) => octets,
+            Block::Parsed(octets) => octets.to_vec(),
+        }
+    }
+
+    fn text(&self, range: Range<usize>) -> Text<'_> {
+        Text::new(self.block.octets().get(range).unwrap_or_default(), self.escaped)
+    }
+}
+
+impl<'a> FromIterator<(Text<'a>, Text<'a>)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (Text<'a>, Text<'a>)>>(headers: I) -> Self {
+        let mut copy = Self::new();
+        for (name, value) in headers {
+            copy.push(name.octets(), value.octets());
+        }
+        copy
+    }
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
+/// Header names whose values are never shown.
+const SECRET: [&str; 2] = ["passcode", "authorization"];
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_map();
+        for (name, value) in self.iter() {
+            if SECRET.iter().any(|secret| name == *secret) {
+                list.entry(&name, &"***");
+            } else {
+                list.entry(&name, &value);
+            }
+        }
+        list.finish()
+    }
+}
+
+/// Where one header stands in the block.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Slot {
+    start: u32,
+    colon: u32,
+    end: u32,
+}
+
+impl Slot {
+    pub(crate) fn new(start: usize, colon: usize, end: usize) -> Self {
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: narrow(start), colon: narrow(colon), end: narrow(end) }
+    }
+
+    const fn name(self) -> Range<usize> {
+        self.start as usize..self.colon as usize
+    }
+
+    pub(crate) const fn value(self) -> Range<usize> {
+        self.colon.saturating_add(1) as usize..self.end as usize
+    }
+}
+
+/// Slots without an allocation for the usual number of headers: a MESSAGE of RabbitMQ or ActiveMQ has 7 to 11.
+const INLINE: usize = 12;
+
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Slots {
+    inline: [Slot; INLINE],
+    len: usize,
+    more: Vec<Slot>,
+}
+
+impl Slots {
+    pub(crate) fn push(&mut self, slot: Slot) {
+        match self.inline.get_mut(self.len) {
+            Some(free) => *free = slot,
+            None => self.more.push(slot),
+        }
+        self.len = self.len.saturating_add(1);
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Slot> {
+        self.inline.iter().take(self.len).chain(&self.more).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(count: usize) -> Headers {
+        let mut headers = Headers::new();
+        for number in 0..count {
+            headers.push(alloc::format!("h{number}"), alloc::format!("{number}"));
+        }
+        headers
+    }
+
+    #[test]
+    fn more_headers_than_fit_inline() {
+        let headers = numbered(INLINE + 5);
+        assert_eq!(headers.len(), INLINE + 5);
+        assert_eq!(headers.get("h0").unwrap(), "0");
+        assert_eq!(headers.get("h16").unwrap(), "16");
+        assert!(headers.get("h17").is_none());
+    }
+
+    #[test]
+    fn first_wins_and_set_replaces_all() {
+        let mut headers = Headers::new();
+        for value in ["1", "2"] {
+            headers.push("a", value);
+        }
+        assert_eq!(headers.get("a").unwrap(), "1");
+        headers.set("a", "3");
+        assert_eq!((headers.len(), headers.get("a").unwrap().number()), (1, Some(3)));
+    }
+
+    #[test]
+    fn no_secret_in_debug() {
+        let mut headers = Headers::new();
+        headers.push("login", "me");
+        headers.push("passcode", "canary");
+        let shown = alloc::format!("{headers:?}");
+        assert!(shown.contains("me") && !shown.contains("canary"), "{shown}");
+    }
+}

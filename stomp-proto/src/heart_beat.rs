@@ -1,0 +1,50 @@
+//! The `heart-beat` header of CONNECT and CONNECTED.
+
+use core::fmt;
+
+use crate::text::parse_number;
+
+/// What one side offers: how often it can send something, and how often it wants to receive something, in
+/// milliseconds. 0 means "cannot" and "does not want to".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "the header has these two numbers")]
+pub struct HeartBeat {
+    /// The least time between what this side sends, in milliseconds.
+    pub outgoing: u64,
+    /// The time between what this side wants to receive, in milliseconds.
+    pub incoming: u64,
+}
+
+impl HeartBeat {
+    /// The header's value read: two numbers and a comma, nothing else.
+    ///
+    /// ```
+    /// use stomp_proto::HeartBeat;
+    /// assert_eq!(HeartBeat::from_octets(b"500,0"), Some(HeartBeat { outgoing: 500, incoming: 0 }));
+    /// assert_eq!(HeartBeat::from_octets(b"500, 0"), None);
+    /// ```
+    #[must_use]
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        let comma = memchr::memchr(b',', octets)?;
+        let (outgoing, rest) = octets.split_at_checked(comma)?;
+        let incoming = rest.strip_prefix(b",")?;
+        Some(Self { outgoing: parse_number(outgoing)?, incoming: parse_number(incoming)? })
+    }
+
+    /// What two sides agree on, seen from `self`: one that cannot send or one that does not want to receive makes
+    /// none, else the slower of the two counts (1.1 and 1.2, "Heart-beating").
+    #[must_use]
+    pub fn agree(self, peer: Self) -> Self {
+        let slower = |send: u64, want: u64| if send == 0 || want == 0 { 0 } else { send.max(want) };
+        Self {
+            outgoing: slower(self.outgoing, peer.incoming),
+            incoming: slower(peer.outgoing, self.incoming),
+        }
+    }
+}
+
+impl fmt::Display for HeartBeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.outgoing, self.incoming)
+    }
+}

@@ -1,0 +1,46 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod ack_mode;
+mod buffer;
+mod command;
+mod encode;
+mod error;
+mod escape;
+mod frame;
+mod headers;
+mod heart_beat;
+mod limits;
+mod line;
+mod parse;
+mod text;
+mod version;
+
+pub use ack_mode::AckMode;
+pub use command::{Command, Sender};
+pub use encode::FrameWriter;
+pub use error::{EncodeError, ParseError, ParseErrorKind};
+pub use frame::Frame;
+pub use headers::Headers;
+pub use heart_beat::HeartBeat;
+pub use limits::{Limits, Oversize};
+pub use parse::{Item, Parser};
+pub use text::{NotUtf8, Text};
+pub use version::Version;
+
+pub use bytes;

@@ -1,0 +1,87 @@
+//! Lines: where one ends, and when one is too long or holds a CR that ends nothing.
+
+use memchr::memchr;
+
+use crate::Version;
+
+/// What ends a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Eol {
+    /// A CR before the LF belongs to the end. Without it the CR is data (1.0 and 1.1, strict).
+    pub(crate) crlf: bool,
+    /// A CR anywhere else is fatal (1.2: CR must be escaped in headers).
+    pub(crate) stray_cr_is_fatal: bool,
+}
+
+impl Eol {
+    pub(crate) fn of(version: Option<Version>, strict: bool) -> Self {
+        let is_1_2 = version == Some(Version::V1_2);
+        Self { crlf: is_1_2 || version.is_none() || !strict, stray_cr_is_fatal: is_1_2 }
+    }
+}
+
+/// How long a line may become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Octets without the end of line.
+    pub(crate) line: usize,
+    /// Octets that the header block has left, the end of line included.
+    pub(crate) block: usize,
+}
+
+/// Why a line cannot be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    StrayCr,
+    TooLong,
+    BlockTooLarge,
+}
+
+/// The length of the content of `line`: what stands before its LF, or, when `complete` is false, what has come so far.
+///
+/// Of several faults the one whose octet came first is told, so that the answer does not depend on how the stream was
+/// cut.
+pub(crate) fn content_length(line: &[u8], complete: bool, eol: Eol, room: Room) -> Result<usize, Fault> {
+    let content = match line.strip_suffix(b"\r") {
+        Some(content) if eol.crlf => content,
+        _ => line,
+    };
+    let stray = if eol.stray_cr_is_fatal { memchr(b'\r', content) } else { None };
+    let end = line.len().saturating_add(usize::from(complete));
+    let faults = [
+        (stray.map(|at| at.saturating_add(1)), Fault::StrayCr),
+        ((content.len() > room.line).then_some(room.line), Fault::TooLong),
+        ((end > room.block).then_some(room.block), Fault::BlockTooLarge),
+    ];
+    match faults.into_iter().filter_map(|(at, fault)| at.map(|at| (at, fault))).min_by_key(|(at, _)| *at) {
+        Some((_, fault)) => Err(fault),
+        None => Ok(content.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_fault_counts() {
+        let strict = Eol::of(Some(Version::V1_2), true);
+        let room = Room { line: 8, block: 12 };
+        let rows: [(&[u8], bool, Result<usize, Fault>); 7] = [
+            (b"abc:defg", true, Ok(8)),
+            (b"abc:defg\r", true, Ok(8)),
+            (b"abc:defg\r", false, Ok(8)),
+            (b"abc:defgh", false, Err(Fault::TooLong)),
+            (b"abc\rdefghijk", true, Err(Fault::StrayCr)),
+            (b"abc:defghi\rk", true, Err(Fault::TooLong)),
+            (b"a\r\r", true, Err(Fault::StrayCr)),
+        ];
+        for (line, complete, expected) in rows {
+            assert_eq!(content_length(line, complete, strict, room), expected, "{line:?}");
+        }
+        let block = Room { line: 8, block: 4 };
+        assert_eq!(content_length(b"abc", true, strict, block), Ok(3));
+        assert_eq!(content_length(b"abcd", false, strict, block), Ok(4));
+        assert_eq!(content_length(b"abcd", true, strict, block), Err(Fault::BlockTooLarge));
+    }
+}

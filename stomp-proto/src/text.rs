@@ -1,0 +1,113 @@
+//! One header name or value: the octets as they were received, unescaped when somebody looks.
+
+use alloc::{borrow::Cow, string::String};
+use core::fmt;
+
+use crate::escape;
+
+/// A header name or value.
+///
+/// It borrows from its frame. Escapes are undone on access, without an allocation where there are none.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    octets: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) const fn new(octets: &'a [u8], escaped: bool) -> Self {
+        Self { octets, escaped }
+    }
+
+    /// The octets it stands for, escapes undone.
+    #[must_use]
+    pub fn octets(self) -> Cow<'a, [u8]> {
+        if self.escaped { escape::unescape(self.octets) } else { Cow::Borrowed(self.octets) }
+    }
+
+    /// The text it stands for.
+    ///
+    /// # Errors
+    /// [`NotUtf8`] when a peer sent octets that are no text. Headers are UTF-8 by the specification (1.1 and 1.2,
+    /// "Value Encoding"), but brokers relay what a publisher sent, and refusing such a frame would kill every consumer
+    /// again after each reconnect: so the frame is kept and this accessor says no.
+    pub fn text(self) -> Result<Cow<'a, str>, NotUtf8> {
+        match self.octets() {
+            Cow::Borrowed(octets) => core::str::from_utf8(octets).map(Cow::Borrowed).map_err(|_| NotUtf8),
+            Cow::Owned(octets) => String::from_utf8(octets).map(Cow::Owned).map_err(|_| NotUtf8),
+        }
+    }
+
+    /// The number in it, if it is one: ASCII digits only, no sign, no white space, no overflow.
+    #[must_use]
+    pub fn number(self) -> Option<u64> {
+        parse_number(self.octets)
+    }
+}
+
+/// `1*DIGIT` as a number. Written out because `str::parse` takes a sign.
+pub(crate) fn parse_number(octets: &[u8]) -> Option<u64> {
+    if octets.is_empty() {
+        return None;
+    }
+    octets.iter().try_fold(0_u64, |number, &octet| {
+        let digit = octet.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// A header whose octets are not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the header is not UTF-8")]
+pub struct NotUtf8;
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        *self.octets() == *other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.octets() == other.octets()
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+/// Writes it with everything escaped that is not printable, so that no peer can write to a terminal through a log.
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.octets().utf8_chunks() {
+            write!(f, "{}", chunk.valid().escape_debug())?;
+            write!(f, "{}", chunk.invalid().escape_ascii())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_digits_only() {
+        assert_eq!(parse_number(b"0042"), Some(42));
+        assert_eq!(parse_number(b"18446744073709551615"), Some(u64::MAX));
+        for bad in [&b""[..], b"+5", b"-1", b" 5", b"5 ", b"18446744073709551616", "٥".as_bytes()] {
+            assert_eq!(parse_number(bad), None, "{bad:?}");
+        }
+    }
+}
