@@ -1,1 +1,55 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used,
+        clippy::arithmetic_side_effects
+    )
+)]
 
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod commands;
+mod config;
+mod endpoint;
+mod error;
+mod event;
+mod failover;
+mod handshake;
+mod heart_beats;
+mod incoming;
+mod input;
+mod message;
+mod outbox;
+mod profile;
+mod random;
+mod receipts;
+mod session;
+mod subscriptions;
+mod timestamp;
+mod uri;
+
+#[cfg(feature = "client")]
+pub mod client;
+
+pub use config::Config;
+pub use endpoint::{Endpoint, Login};
+pub use error::{Closed, CommandError, Ended, Lost, Outcome, ServerError, Unknown};
+pub use event::{Action, Attempt, Connection, ConnectionId, Event, ReceiptId, SubscriptionId};
+pub use failover::{Brokers, Reconnect, Schedule};
+pub use input::Input;
+pub use message::Message;
+pub use profile::{ConnectEscaping, Nack, Profile};
+pub use session::Session;
+pub use subscriptions::Subscribe;
+pub use timestamp::Timestamp;
+pub use uri::BrokersError;
+
+pub use stomp_proto as proto;

@@ -1,0 +1,210 @@
+//! What the application commands: checked against the state, tracked, and encoded straight into the outbox.
+
+use alloc::vec::Vec;
+
+use stomp_proto::{AckMode, Command, Frame, Version};
+
+use crate::{
+    Closed, CommandError, Ended, Event, Lost, Message, Nack, ReceiptId, Session, Subscribe, SubscriptionId,
+    receipts::Awaited,
+    session::{Connected, State},
+};
+
+/// Commands. Each either does all it says or nothing, at once; none waits.
+impl Session {
+    /// Sends a SEND frame. Nobody is told what becomes of it, and it is never repeated.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send(&mut self, frame: &Frame) -> Result<(), CommandError> {
+        check_send(frame)?;
+        let connected = self.open()?;
+        connected.outbox.push(frame, connected.connection.version)?;
+        connected.outbox.mark_send();
+        Ok(())
+    }
+
+    /// Sends a SEND frame and asks for its RECEIPT: [`Event::Receipt`] comes exactly once. The
+    /// frame is never repeated; when the connection ends first, the outcome is unknown.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send_confirmed(&mut self, frame: Frame) -> Result<ReceiptId, CommandError> {
+        check_send(&frame)?;
+        self.open()?;
+        let id = self.next_receipt();
+        let frame = frame.with_header("receipt", id.wire());
+        let connected = self.open()?;
+        connected.outbox.push(&frame, connected.connection.version)?;
+        connected.receipts.add(id, Awaited::Command);
+        Ok(id)
+    }
+
+    /// Subscribes. The subscription lives until [`unsubscribe`](Self::unsubscribe) or the broker's refusal: it is sent on
+    /// this connection, if one stands, and on each one that follows.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<SubscriptionId, CommandError> {
+        if matches!(self.state, State::Disconnecting { .. } | State::Closed) {
+            return Err(CommandError::Closed);
+        }
+        let id = self.subscriptions.add(subscribe)?;
+        if let Err(error) = self.send_subscribe(id) {
+            self.subscriptions.remove(id);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    /// Ends a subscription. Messages of it that still come are dropped; the broker keeps those that were not acknowledged.
+    ///
+    /// # Errors
+    /// [`CommandError::Unsubscribed`] when there is none.
+    pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
+        let subscription = self.subscriptions.remove(id).ok_or(CommandError::Unsubscribed)?;
+        let State::Connected(connected) = &mut self.state else { return Ok(()) };
+        let frame = Frame::new(Command::Unsubscribe).with_header("id", &subscription.wire_id);
+        // In 1.0 a subscription may be known by its destination alone.
+        let frame = match connected.connection.version {
+            Version::V1_0 => frame.with_header("destination", &subscription.subscribe.destination),
+            _ => frame,
+        };
+        Ok(connected.outbox.push(&frame, connected.connection.version)?)
+    }
+
+    /// Acknowledges a message. With ack mode `client` all before it as well.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent. Above all [`CommandError::Stale`] when its connection has ended.
+    pub fn ack(&mut self, message: &mut Message) -> Result<(), CommandError> {
+        self.settle(Command::Ack, message)
+    }
+
+    /// Tells the broker that a message was not consumed. What follows differs: RabbitMQ delivers it again at once,
+    /// ActiveMQ moves it to a dead letter queue.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack), and [`CommandError::NackDiscards`] on Artemis, which would destroy the message.
+    pub fn nack(&mut self, message: &mut Message) -> Result<(), CommandError> {
+        let profile = &self.open()?.connection.profile;
+        if profile.nack == Nack::Discard {
+            return Err(CommandError::NackDiscards { broker: profile.name });
+        }
+        self.settle(Command::Nack, message)
+    }
+
+    fn settle(&mut self, command: Command, message: &mut Message) -> Result<(), CommandError> {
+        if message.settled {
+            return Err(CommandError::AlreadySettled);
+        }
+        if message.ack_mode == AckMode::Auto {
+            return Err(CommandError::NotAcknowledged);
+        }
+        let current = self.connected().map(|connected| connected.connection.id);
+        if current != Some(message.connection) {
+            return Err(CommandError::Stale { came: message.connection });
+        }
+        if self.subscriptions.get(message.subscription).is_none() {
+            return Err(CommandError::Unsubscribed);
+        }
+        let connected = self.open()?;
+        let version = connected.connection.version;
+        connected.outbox.push(&acknowledgement(command, message, version)?, version)?;
+        message.settled = true;
+        Ok(())
+    }
+
+    /// Begins the end: no more commands; outstanding receipts are awaited, then DISCONNECT and its RECEIPT, all within
+    /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Without a connection the session ends at once.
+    /// A second call changes nothing.
+    pub fn disconnect(&mut self) {
+        match core::mem::replace(&mut self.state, State::Closed) {
+            State::Connected(connected) => {
+                self.state = State::Disconnecting { connected, deadline: None, asked: false };
+                self.continue_disconnect();
+            }
+            state @ (State::Disconnecting { .. } | State::Closed) => self.state = state,
+            state => {
+                let dialling = !matches!(state, State::Waiting { .. });
+                self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, dialling);
+            }
+        }
+    }
+
+    /// Sends DISCONNECT once nothing waits any more: RabbitMQ and Artemis drop receipts that it overtakes.
+    pub(crate) fn continue_disconnect(&mut self) {
+        let State::Disconnecting { connected, asked, .. } = &mut self.state else { return };
+        if *asked || connected.receipts.len() > 0 {
+            return;
+        }
+        *asked = true;
+        let id = self.next_receipt();
+        let frame = Frame::new(Command::Disconnect).with_header("receipt", id.wire());
+        if let Some(connected) = self.connected_mut() {
+            connected.receipts.add(id, Awaited::Disconnect);
+            // It cannot fail: a number is text in every version.
+            let _ = connected.outbox.push(&frame, connected.connection.version);
+        }
+    }
+
+    /// Sends the table of subscriptions.
+    pub(crate) fn replay(&mut self) {
+        let ids: Vec<_> = self.subscriptions.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Err(error) = self.send_subscribe(id) {
+                // Written before, but not in the version of this connection.
+                self.subscriptions.remove(id);
+                self.events.push_back(Event::SubscriptionEnded { id, reason: Ended::Unwritable(error) });
+            }
+        }
+    }
+
+    fn send_subscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
+        let receipt = self.next_receipt();
+        let State::Connected(connected) = &mut self.state else { return Ok(()) };
+        let subscription = self.subscriptions.get(id).ok_or(CommandError::Unsubscribed)?;
+        let Connected { connection, outbox, receipts, .. } = &mut **connected;
+        outbox.push(
+            &subscription.frame(connection.version, &connection.profile, receipt),
+            connection.version,
+        )?;
+        receipts.add(receipt, Awaited::Subscribe(id));
+        Ok(())
+    }
+
+    /// The connection, if commands may be given on it.
+    fn open(&mut self) -> Result<&mut Connected, CommandError> {
+        match &mut self.state {
+            State::Connected(connected) => Ok(connected),
+            State::Disconnecting { .. } | State::Closed => Err(CommandError::Closed),
+            _ => Err(CommandError::NotConnected),
+        }
+    }
+}
+
+fn check_send(frame: &Frame) -> Result<(), CommandError> {
+    if frame.command() != Command::Send {
+        return Err(CommandError::WrongCommand(frame.command()));
+    }
+    if frame.header("destination").is_none_or(|destination| destination == "") {
+        return Err(CommandError::NoDestination);
+    }
+    match ["receipt", "transaction"].into_iter().find(|name| frame.headers().contains(name)) {
+        Some(name) => Err(CommandError::ReservedHeader(name)),
+        None => Ok(()),
+    }
+}
+
+/// ACK or NACK as the version wants it: 1.0 by message-id, 1.1 by subscription and message-id, 1.2 by the `ack` header.
+fn acknowledgement(command: Command, message: &Message, version: Version) -> Result<Frame, CommandError> {
+    let named = |name: &'static str| message.header(name).ok_or(CommandError::NoAckHeader(name));
+    let frame = Frame::new(command);
+    Ok(match version {
+        Version::V1_0 => frame.with_header("message-id", named("message-id")?.octets()),
+        Version::V1_1 => frame
+            .with_header("subscription", named("subscription")?.octets())
+            .with_header("message-id", named("message-id")?.octets()),
+        Version::V1_2 => frame.with_header("id", named("ack")?.octets()),
+    })
+}

@@ -1,0 +1,96 @@
+//! What a session is told before it begins, each default with its reason.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use stomp_proto::{HeartBeat, Limits, Version};
+
+use crate::{Brokers, ConnectEscaping, Endpoint, Login, Profile};
+
+/// The settings of a [`Session`](crate::Session).
+///
+/// ```
+/// use std::time::Duration;
+/// use stomp_session::Config;
+///
+/// let mut config = Config::new("failover:(tcp://a:61613,tcp://b:61613)".parse()?);
+/// config.receipt_timeout = Duration::from_secs(5);
+/// # Ok::<(), stomp_session::BrokersError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The brokers to connect to.
+    pub brokers: Brokers,
+    /// The login for every broker that has none of its own.
+    pub login: Option<Login>,
+    /// The versions to offer. All; without 1.0 a broker that sends no `version` is refused.
+    pub versions: Vec<Version>,
+    /// How often we promise to send something. 10 s: Artemis ends every connection that promises nothing after a minute,
+    /// and without it no broker notices that a client is gone. Zero promises nothing.
+    pub send_beat: Duration,
+    /// How often we want to hear something. 10 s; zero wants nothing, and a dead peer is then never noticed.
+    pub receive_beat: Duration,
+    /// The share of the agreed period after which a silent connection sends a heart-beat. 0.8, so that it is in time.
+    pub send_fraction: f64,
+    /// How many agreed periods of silence mean that the peer is dead. 2, to which `silence_margin` is added: ActiveMQ sends
+    /// its first heart-beat after two periods.
+    pub silence_periods: f64,
+    /// Added to the silence that is tolerated. 500 ms.
+    pub silence_margin: Duration,
+    /// The time for dialling, TLS included. 10 s.
+    pub connect_timeout: Duration,
+    /// The time from CONNECT to CONNECTED. 10 s: a broker that hangs accepts connections and never answers.
+    pub connected_timeout: Duration,
+    /// The time for a RECEIPT. 60 s; then the outcome is unknown.
+    pub receipt_timeout: Duration,
+    /// The time for a graceful disconnect, outstanding receipts included. 10 s.
+    pub disconnect_timeout: Duration,
+    /// How long a connection must stand before its loss is the first again and not one more in a row. 5 s.
+    pub stable_after: Duration,
+    /// What the broker may send.
+    pub limits: Limits,
+    /// What the broker means, if its `server` header does not tell.
+    pub profile: Option<Profile>,
+    /// How backslashes in CONNECT are written.
+    pub connect_escaping: ConnectEscaping,
+    /// Where jitter and shuffling come from.
+    pub seed: u64,
+}
+
+impl Config {
+    /// The defaults for these brokers.
+    #[must_use]
+    pub fn new(brokers: Brokers) -> Self {
+        Self {
+            brokers,
+            login: None,
+            versions: Version::ALL.to_vec(),
+            send_beat: Duration::from_secs(10),
+            receive_beat: Duration::from_secs(10),
+            send_fraction: 0.8,
+            silence_periods: 2.0,
+            silence_margin: Duration::from_millis(500),
+            connect_timeout: Duration::from_secs(10),
+            connected_timeout: Duration::from_secs(10),
+            receipt_timeout: Duration::from_secs(60),
+            disconnect_timeout: Duration::from_secs(10),
+            stable_after: Duration::from_secs(5),
+            limits: Limits::default(),
+            profile: None,
+            connect_escaping: ConnectEscaping::default(),
+            seed: 0,
+        }
+    }
+
+    /// The login for that endpoint.
+    pub(crate) fn login_for(&self, endpoint: &Endpoint) -> Option<Login> {
+        endpoint.login().or(self.login.as_ref()).cloned()
+    }
+
+    /// What the `heart-beat` header of CONNECT says.
+    pub(crate) fn heart_beat(&self) -> HeartBeat {
+        let milliseconds = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        HeartBeat { outgoing: milliseconds(self.send_beat), incoming: milliseconds(self.receive_beat) }
+    }
+}

@@ -1,0 +1,292 @@
+//! Whose fault it is: mine (a wrong call), theirs (why a connection ended), or nobody's (an outcome that is not known).
+
+use alloc::{borrow::ToOwned, string::String, sync::Arc};
+use core::{fmt, time::Duration};
+
+use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind};
+
+use crate::ConnectionId;
+
+/// You called wrongly. Nothing happened and nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// A message that was acknowledged or rejected before.
+    #[error("the message was settled before")]
+    AlreadySettled,
+    /// The session is disconnecting or has ended.
+    #[error("the session takes no more commands: it is disconnecting or has ended")]
+    Closed,
+    /// The frame cannot be written in the version of the connection.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A SEND or SUBSCRIBE without a destination.
+    #[error("the destination is missing")]
+    NoDestination,
+    /// A MESSAGE without the header that its acknowledgement needs.
+    #[error("the broker sent a MESSAGE without the header \"{0}\" that an acknowledgement names")]
+    NoAckHeader(&'static str),
+    /// A message of a subscription with ack mode `auto`, where nothing is acknowledged.
+    #[error("messages of a subscription with ack mode auto are not acknowledged")]
+    NotAcknowledged,
+    /// There is no connection at the moment.
+    #[error("there is no connection to a broker")]
+    NotConnected,
+    /// NACK destroys the message on this broker.
+    #[error("{broker} destroys a message that is NACKed")]
+    NackDiscards {
+        /// The broker's name.
+        broker: &'static str,
+    },
+    /// A header that the session sets by itself.
+    #[error("the header \"{0}\" is set by the session")]
+    ReservedHeader(&'static str),
+    /// The message came on an earlier connection. The broker delivers it again; on RabbitMQ this ACK would acknowledge,
+    /// and so destroy, another message.
+    #[error("the message came on {came}, which has ended: it cannot be acknowledged any more")]
+    Stale {
+        /// The connection on which the message came.
+        came: ConnectionId,
+    },
+    /// A subscription id that is taken.
+    #[error("the subscription id \"{0}\" is in use")]
+    SubscriptionIdInUse(String),
+    /// The subscription has ended.
+    #[error("the subscription has ended")]
+    Unsubscribed,
+    /// A frame of another command than the call is for.
+    #[error("a {0} frame cannot be sent by this call")]
+    WrongCommand(Command),
+}
+
+/// An ERROR frame.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerError {
+    /// Shared, since everybody who waits for something may get the same one.
+    frame: Arc<Frame>,
+}
+
+impl ServerError {
+    pub(crate) fn new(frame: Frame) -> Self {
+        Self { frame: Arc::new(frame.into_owned()) }
+    }
+
+    /// The `message` header, or nothing.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.text("message").unwrap_or_default()
+    }
+
+    /// The whole ERROR frame.
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    pub(crate) fn text(&self, header: &str) -> Option<String> {
+        self.frame.header(header).map(|value| String::from_utf8_lossy(&value.octets()).into_owned())
+    }
+
+    /// Whether the message or the body says that.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        self.message().contains(text) || memchr::memmem::find(self.frame.body(), text.as_bytes()).is_some()
+    }
+
+    /// The first line of the body, where RabbitMQ says what it means.
+    fn detail(&self) -> String {
+        let line = self.frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
+        String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
+    }
+}
+
+impl fmt::Debug for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerError({self})")
+    }
+}
+
+/// The message and the first line of the body, escaped and cut: a broker may echo a frame of ours there.
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (message, detail) = (self.message(), self.detail());
+        write!(f, "{}", message.escape_debug())?;
+        if detail.is_empty() || message.contains(&detail) {
+            Ok(())
+        } else {
+            write!(f, ": {}", detail.escape_debug())
+        }
+    }
+}
+
+/// Why a connection ended, or did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lost {
+    /// The broker closed the connection instead of answering CONNECT.
+    #[error(
+        "the broker closed the connection before CONNECTED: is it a STOMP port, without TLS, and the login right?"
+    )]
+    ClosedBeforeConnected,
+    /// The broker did not answer CONNECT in time.
+    #[error("the broker accepted the connection and did not answer CONNECT within {}", seconds(.0))]
+    ConnectedTimeout(Duration),
+    /// Dialling did not end in time.
+    #[error("no connection within {}", seconds(.0))]
+    ConnectTimeout(Duration),
+    /// Dialling failed.
+    #[error("cannot connect: {reason}")]
+    DialFailed {
+        /// What the operating system or TLS says.
+        reason: String,
+        /// Whether no retry can cure it.
+        permanent: bool,
+    },
+    /// The driver that runs the session was dropped.
+    #[error("the driver of the session was dropped")]
+    DriverDropped,
+    /// The broker closed the connection.
+    #[error("the broker closed the connection")]
+    Eof,
+    /// Nothing was heard for too long.
+    #[error("nothing was heard from the broker for {}", seconds(.0))]
+    HeartBeat(Duration),
+    /// Reading or writing failed.
+    #[error("the connection broke: {0}")]
+    Io(String),
+    /// CONNECTED carries a `heart-beat` that is none.
+    #[error("the broker's heart-beat header is invalid: \"{0}\"")]
+    InvalidHeartBeat(String),
+    /// The session was disconnected by its owner.
+    #[error("the session was disconnected")]
+    Disconnected,
+    /// What came is no STOMP.
+    #[error("{}", not_stomp(.0))]
+    Protocol(ParseError),
+    /// The broker answered CONNECT with an ERROR.
+    #[error("the broker refused the connection: {0}")]
+    Refused(ServerError),
+    /// The broker sent an ERROR that names no frame of ours.
+    #[error("the broker sent an ERROR: {0}")]
+    ServerError(ServerError),
+    /// A frame that has no place there.
+    #[error("the broker sent a {0} frame where none may come")]
+    UnexpectedFrame(Command),
+    /// The broker chose a version that was not offered.
+    #[error("the broker chose STOMP version \"{0}\", which was not offered")]
+    VersionMismatch(String),
+}
+
+impl Lost {
+    /// Whether trying that broker again is pointless.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::DialFailed { permanent, .. } => *permanent,
+            Self::Refused(error) => {
+                FINAL_REFUSALS.iter().any(|text| error.says(text))
+                    || error.frame.headers().contains("version")
+            }
+            Self::VersionMismatch(_)
+            | Self::InvalidHeartBeat(_)
+            | Self::Disconnected
+            | Self::DriverDropped => true,
+            _ => false,
+        }
+    }
+}
+
+/// Refusals that are known to be final: RabbitMQ's login and virtual host, ActiveMQ's and Artemis's login. Any other
+/// ERROR may pass: ActiveMQ says "already connected" until it notices that the old connection is gone.
+const FINAL_REFUSALS: [&str; 3] = ["Access refused for user", "access denied", "or password is invalid"];
+
+fn seconds(duration: &Duration) -> String {
+    alloc::format!("{:.1} s", duration.as_secs_f64())
+}
+
+fn not_stomp(error: &ParseError) -> String {
+    let spoken = match error.excerpt.as_slice() {
+        [0x15 | 0x16, 3, ..] => "TLS: use stomp+ssl://",
+        excerpt if excerpt.starts_with(b"HTTP/") => "HTTP: STOMP has a port of its own, usually 61613",
+        excerpt if excerpt.starts_with(b"AMQP") => "AMQP: RabbitMQ's STOMP port is usually 61613",
+        _ => "",
+    };
+    match error.kind {
+        ParseErrorKind::UnknownCommand | ParseErrorKind::CommandTooLong { .. } if !spoken.is_empty() => {
+            alloc::format!("the broker speaks {spoken} ({error})")
+        }
+        _ => alloc::format!("the broker sent what is no STOMP: {error}"),
+    }
+}
+
+/// What became of a frame that asked for a RECEIPT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "these are the three outcomes there are")]
+pub enum Outcome {
+    /// The RECEIPT came: the broker has processed the frame. For a SEND that is no promise of durability unless the
+    /// message is persistent, and none that anybody will read it.
+    Confirmed,
+    /// The ERROR that names the frame came: the broker has refused it.
+    Rejected(ServerError),
+    /// Neither came. The broker may or may not have processed it.
+    Unknown(Unknown),
+}
+
+/// Why an outcome is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unknown {
+    /// The connection ended first.
+    #[error(
+        "the connection ended before the RECEIPT came ({0}): the broker may or may not have processed the frame"
+    )]
+    Lost(Lost),
+    /// No RECEIPT in time.
+    #[error("no RECEIPT within {}: the broker may or may not have processed the frame", seconds(.0))]
+    Timeout(Duration),
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Closed {
+    /// Its owner asked for it.
+    #[error("the session was disconnected ({})", if *.confirmed { "confirmed by the broker" } else { "unconfirmed" })]
+    Disconnected {
+        /// Whether the broker has confirmed the DISCONNECT, and with it everything before.
+        confirmed: bool,
+    },
+    /// No broker could be reached any more.
+    #[error("gave up after {attempts} {}: {last}", if *.attempts == 1 { "attempt" } else { "attempts" })]
+    GaveUp {
+        /// How many attempts in a row have failed.
+        attempts: u32,
+        /// Why the last one did.
+        last: Lost,
+    },
+    /// The driver that ran the session was dropped.
+    #[error("the driver of the session was dropped")]
+    DriverDropped,
+}
+
+/// Why a subscription has ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The session has.
+    #[error("{0}")]
+    Closed(Closed),
+    /// The broker refused it, or ended it later.
+    #[error("the broker ended the subscription: {0}")]
+    Rejected(ServerError),
+    /// Its owner unsubscribed.
+    #[error("unsubscribed")]
+    Unsubscribed,
+    /// It cannot be written in the version of the new connection.
+    #[error("the subscription cannot be written: {0}")]
+    Unwritable(CommandError),
+}
+
+impl From<Lost> for Unknown {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
+}

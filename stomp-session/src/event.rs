@@ -1,0 +1,129 @@
+//! What a session tells (events), and what it wants done (actions).
+
+use alloc::string::String;
+use core::{fmt, time::Duration};
+
+use stomp_proto::{Frame, HeartBeat, Version};
+
+use crate::{Closed, Ended, Endpoint, Lost, Message, Outcome, Profile, ServerError};
+
+/// Counts the connections of a session: what came on one has no meaning on the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub(crate) u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}", self.0)
+    }
+}
+
+/// Names a frame that asked for a RECEIPT. Never used twice in a session, so that a late RECEIPT confirms nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReceiptId(pub(crate) u64);
+
+impl ReceiptId {
+    /// As it stands in `receipt` and `receipt-id`.
+    pub(crate) fn wire(self) -> String {
+        alloc::format!("{}", self.0)
+    }
+}
+
+/// Names a subscription, over all connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub(crate) u64);
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection stands. The subscriptions have been sent again.
+    Connected(Connection),
+    /// A connection that stood has ended.
+    Disconnected {
+        /// Which one.
+        connection: ConnectionId,
+        /// Why.
+        reason: Lost,
+        /// SENDs without receipt that never left.
+        unsent: usize,
+    },
+    /// An attempt to connect failed.
+    ConnectFailed {
+        /// The broker.
+        endpoint: Endpoint,
+        /// Why.
+        reason: Lost,
+    },
+    /// The next attempt comes after that delay.
+    Reconnecting {
+        /// The broker.
+        endpoint: Endpoint,
+        /// How long until then.
+        delay: Duration,
+    },
+    /// A message.
+    Message(Message),
+    /// What became of a frame that asked for a RECEIPT. Once for each.
+    Receipt {
+        /// The frame.
+        id: ReceiptId,
+        /// Its outcome.
+        outcome: Outcome,
+    },
+    /// The broker has taken a SUBSCRIBE: once for each connection.
+    Subscribed(SubscriptionId),
+    /// A subscription has ended, not by our UNSUBSCRIBE. It is not sent again.
+    SubscriptionEnded {
+        /// The subscription.
+        id: SubscriptionId,
+        /// Why.
+        reason: Ended,
+    },
+    /// An ERROR that named a frame or a subscription which nobody waits for any more. The connection goes on.
+    Error(ServerError),
+    /// A MESSAGE for a subscription that is not known here.
+    Unroutable(Frame),
+    /// The session has ended. Nothing comes after it.
+    Closed(Closed),
+}
+
+/// A connection that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connection {
+    /// Its number.
+    pub id: ConnectionId,
+    /// The broker.
+    pub endpoint: Endpoint,
+    /// The version that was agreed on.
+    pub version: Version,
+    /// What was agreed on for heart-beats, in milliseconds; 0 for none.
+    pub heart_beat: HeartBeat,
+    /// The `server` header of CONNECTED.
+    pub server: Option<String>,
+    /// The `session` header of CONNECTED.
+    pub session: Option<String>,
+    /// What the broker is taken for.
+    pub profile: Profile,
+}
+
+/// What the transport's owner has to do, at once and in order.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Close the connection, or stop dialling. Report nothing more of it.
+    Close,
+    /// Dial that broker, then report `handle_connected` or `handle_disconnected`.
+    Connect(Attempt),
+}
+
+/// An attempt to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The broker.
+    pub endpoint: Endpoint,
+    /// Counts all attempts of the session, from 0: a dial that begins with another address each time lets no frozen
+    /// address win for ever.
+    pub number: u32,
+}

@@ -1,0 +1,139 @@
+//! What the broker sends, and what follows from it.
+
+use stomp_proto::{Command, Frame, Item};
+
+use crate::{
+    Closed, Connection, Ended, Event, Input, Lost, Message, Outcome, ReceiptId, ServerError, Session,
+    SubscriptionId, handshake, receipts::Awaited, session::State,
+};
+
+impl Session {
+    pub(crate) fn handle_item(&mut self, item: Item, input: &mut Input) {
+        match item {
+            Item::Frame(frame) if matches!(self.state, State::Handshake { .. }) => {
+                self.handle_answer(frame, input)
+            }
+            Item::Frame(frame) => self.handle_frame(frame),
+            Item::TooLarge { frame, .. } => self.events.push_back(Event::Unroutable(frame)),
+            // That something came was noted before.
+            _ => {}
+        }
+    }
+
+    /// The answer to CONNECT: CONNECTED or ERROR, and nothing else.
+    fn handle_answer(&mut self, frame: Frame, input: &mut Input) {
+        match frame.command() {
+            Command::Connected => self.handle_agreement(&frame, input),
+            Command::Error => self.fail(Lost::Refused(ServerError::new(frame)), true),
+            other => self.fail(Lost::UnexpectedFrame(other), true),
+        }
+    }
+
+    fn handle_agreement(&mut self, frame: &Frame, input: &mut Input) {
+        let State::Handshake { endpoint, outbox, .. } = &mut self.state else { return };
+        let (endpoint, outbox) = (endpoint.clone(), core::mem::take(outbox));
+        match handshake::connected(&self.config, frame) {
+            Ok(agreed) => {
+                input.set_version(agreed.version);
+                let connection = Connection {
+                    id: self.connection_id(),
+                    endpoint,
+                    version: agreed.version,
+                    heart_beat: agreed.heart_beat,
+                    server: agreed.server,
+                    session: agreed.session,
+                    profile: agreed.profile,
+                };
+                self.establish(connection, outbox);
+            }
+            Err(reason) => self.fail(reason, true),
+        }
+    }
+
+    fn handle_frame(&mut self, frame: Frame) {
+        match frame.command() {
+            Command::Message => self.handle_message(frame),
+            Command::Receipt => self.handle_receipt(&frame),
+            Command::Error => self.handle_error(ServerError::new(frame)),
+            other => self.fail(Lost::UnexpectedFrame(other), true),
+        }
+    }
+
+    /// Messages for a subscription that was just ended are normal (ActiveMQ sends up to 200 of them): dropped, the broker
+    /// still has them. After the command gate has closed nobody could acknowledge any.
+    fn handle_message(&mut self, frame: Frame) {
+        let State::Connected(connected) = &self.state else { return };
+        let connection = connected.connection.id;
+        let Some(subscription) = self.subscriptions.of(&frame) else {
+            if !self.subscriptions.was_removed(&frame) {
+                self.events.push_back(Event::Unroutable(frame));
+            }
+            return;
+        };
+        let ack_mode =
+            self.subscriptions.get(subscription).map(|held| held.subscribe.ack_mode).unwrap_or_default();
+        self.events.push_back(Event::Message(Message {
+            frame,
+            connection,
+            subscription,
+            ack_mode,
+            settled: false,
+        }));
+    }
+
+    /// Matched by id only: receipts come out of order and prove nothing about earlier frames. One that nobody waits for is
+    /// harmless.
+    fn handle_receipt(&mut self, frame: &Frame) {
+        let Some(id) = receipt_id(frame) else { return };
+        match self.connected_mut().and_then(|connected| connected.receipts.resolve(id)) {
+            Some(Awaited::Disconnect) => {
+                self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, true)
+            }
+            Some(awaited) => self.resolve(id, awaited, Outcome::Confirmed),
+            None => return,
+        }
+        self.continue_disconnect();
+    }
+
+    /// An ERROR that names a frame of ours rejects that frame; one that names a subscription ends it. The connection goes
+    /// on: ActiveMQ keeps it, and where the broker closes it an EOF follows. One that names nobody ends the connection
+    /// (1.1 and 1.2: the server must close it; RabbitMQ does not always).
+    fn handle_error(&mut self, error: ServerError) {
+        let named = receipt_id(error.frame()).and_then(|id| {
+            let awaited = self.connected_mut()?.receipts.resolve(id)?;
+            Some((id, awaited))
+        });
+        if let Some((id, awaited)) = named.or_else(|| self.lone_subscribe()) {
+            self.resolve(id, awaited, Outcome::Rejected(error));
+            return self.continue_disconnect();
+        }
+        if let Some(subscription) = self.subscriptions.of(error.frame()) {
+            return self.end_subscription(subscription, error);
+        }
+        if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame()) {
+            return self.events.push_back(Event::Error(error));
+        }
+        self.fail(Lost::ServerError(error), true);
+    }
+
+    /// RabbitMQ's ERROR names nobody. If all that waits is one SUBSCRIBE, that is the one it means; else it would be sent
+    /// again and refused again on each connection.
+    fn lone_subscribe(&mut self) -> Option<(ReceiptId, Awaited)> {
+        let connected = self.connected_mut()?;
+        let (id, awaited) = connected.receipts.only()?;
+        if connected.outbox.unsent() > 0 || !matches!(awaited, Awaited::Subscribe(_)) {
+            return None;
+        }
+        connected.receipts.resolve(id).map(|awaited| (id, awaited))
+    }
+
+    pub(crate) fn end_subscription(&mut self, id: SubscriptionId, error: ServerError) {
+        if self.subscriptions.remove(id).is_some() {
+            self.events.push_back(Event::SubscriptionEnded { id, reason: Ended::Rejected(error) });
+        }
+    }
+}
+
+fn receipt_id(frame: &Frame) -> Option<ReceiptId> {
+    frame.header("receipt-id").and_then(|id| id.number()).map(ReceiptId)
+}

@@ -1,0 +1,74 @@
+//! A message: a MESSAGE frame, and where it came from.
+
+use bytes::Bytes;
+use stomp_proto::{AckMode, Frame, Headers, Text};
+
+use crate::{ConnectionId, SubscriptionId};
+
+/// A received message.
+///
+/// It is a slice of a read buffer. Who keeps it for long keeps [`Message::into_owned`].
+#[derive(Debug)]
+pub struct Message {
+    pub(crate) frame: Frame,
+    pub(crate) connection: ConnectionId,
+    pub(crate) subscription: SubscriptionId,
+    pub(crate) ack_mode: AckMode,
+    pub(crate) settled: bool,
+}
+
+impl Message {
+    /// The body.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        self.frame.body()
+    }
+
+    /// The value of the first header of that name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<Text<'_>> {
+        self.frame.header(name)
+    }
+
+    /// All headers.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        self.frame.headers()
+    }
+
+    /// The whole frame.
+    #[must_use]
+    pub const fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The connection on which it came.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
+    /// The subscription for which it came.
+    #[must_use]
+    pub const fn subscription(&self) -> SubscriptionId {
+        self.subscription
+    }
+
+    /// Whether it must be acknowledged.
+    #[must_use]
+    pub const fn needs_ack(&self) -> bool {
+        !matches!(self.ack_mode, AckMode::Auto)
+    }
+
+    /// The message without its hold on a read buffer: headers and body are copied.
+    #[must_use]
+    pub fn into_owned(self) -> Self {
+        Self { frame: self.frame.into_owned(), ..self }
+    }
+
+    /// What it counts in a budget of memory: its frame and itself.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.frame.headers().size().saturating_add(self.frame.body().len()).saturating_add(size_of::<Self>())
+    }
+}

@@ -1,0 +1,438 @@
+//! The session: what it is told, what it tells, and the state between.
+
+use alloc::{boxed::Box, collections::VecDeque};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    Action, Attempt, Closed, Config, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost, Outcome,
+    ReceiptId, Schedule, Timestamp, Unknown, handshake,
+    heart_beats::HeartBeats,
+    outbox::Outbox,
+    receipts::{Awaited, Receipts},
+    subscriptions::Subscriptions,
+};
+
+/// A STOMP conversation over any number of connections, as a pure state machine.
+///
+/// - the transport's owner reports: [`handle_connected`](Self::handle_connected),
+///   [`handle_input`](Self::handle_input), [`handle_disconnected`](Self::handle_disconnected),
+///   [`pause_input`](Self::pause_input), [`resume_input`](Self::resume_input)
+/// - the clock's owner reports: [`handle_timeout`](Self::handle_timeout)
+/// - the application commands: [`send`](Self::send), [`send_confirmed`](Self::send_confirmed),
+///   [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack),
+///   [`disconnect`](Self::disconnect)
+/// - everybody collects, every turn and in this order: [`poll_event`](Self::poll_event),
+///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout)
+///
+/// `now` never runs back. A spurious call with the time of the last one is harmless.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) config: Config,
+    pub(crate) state: State,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) events: VecDeque<Event>,
+    actions: VecDeque<Action>,
+    schedule: Schedule,
+    /// The number of the newest connection.
+    connection: ConnectionId,
+    next_receipt: u64,
+    attempts: u32,
+    failed_in_a_row: u32,
+    /// The newest time that was handed in.
+    pub(crate) now: Timestamp,
+}
+
+/// ```text
+///            ┌──────────────────────── lost, or failed ◄───────────────────────────┐
+///            ▼                                                                     │
+///         Waiting ──time──► Connecting ──dialled──► Handshake ──CONNECTED──► Connected
+///            │                  │                       │                        │ disconnect
+///            └──────────────────┴──disconnect, or given up ───► Closed ◄── Disconnecting
+/// ```
+#[derive(Debug)]
+pub(crate) enum State {
+    Waiting { endpoint: Endpoint, retry_at: Timestamp },
+    Connecting { endpoint: Endpoint, deadline: Timestamp },
+    Handshake { endpoint: Endpoint, deadline: Timestamp, outbox: Outbox },
+    Connected(Box<Connected>),
+    Disconnecting { connected: Box<Connected>, deadline: Option<Timestamp>, asked: bool },
+    Closed,
+}
+
+/// What exists only while a connection stands. Leaving the state drops it: there is no reset to forget a field in.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) connection: Connection,
+    pub(crate) outbox: Outbox,
+    pub(crate) receipts: Receipts,
+    pub(crate) heart_beats: HeartBeats,
+    since: Timestamp,
+}
+
+/// The least time that an attempt gets, so that time always moves on.
+const LEAST: Duration = Duration::from_millis(1);
+
+impl Session {
+    /// A session that wants to connect at once.
+    #[must_use]
+    pub fn new(config: Config, now: Timestamp) -> Self {
+        let schedule = Schedule::new(config.brokers.clone(), config.seed);
+        let mut session = Self {
+            config,
+            state: State::Closed,
+            subscriptions: Subscriptions::default(),
+            events: VecDeque::new(),
+            actions: VecDeque::new(),
+            schedule,
+            connection: ConnectionId(0),
+            next_receipt: 1,
+            attempts: 0,
+            failed_in_a_row: 0,
+            now,
+        };
+        session.try_next(Lost::DialFailed { reason: "no broker is configured".into(), permanent: true });
+        session
+    }
+
+    /// The transport is open, TLS included. `login` is the provider's word for this attempt; without it the endpoint's own
+    /// or the configured one is used. Gives the connection's parser, which the owner of the stream keeps.
+    pub fn handle_connected(&mut self, login: Option<Login>, now: Timestamp) -> Input {
+        self.now = now;
+        self.connection = ConnectionId(self.connection.0.saturating_add(1));
+        let input = Input::new(self.connection, self.config.limits.clone());
+        if let State::Connecting { endpoint, .. } = &self.state {
+            let endpoint = endpoint.clone();
+            self.begin_handshake(endpoint, login);
+        }
+        input
+    }
+
+    fn begin_handshake(&mut self, endpoint: Endpoint, login: Option<Login>) {
+        let login = login.or_else(|| self.config.login_for(&endpoint));
+        let frame = handshake::connect(&self.config, &endpoint, login.as_ref());
+        let newest = self.config.versions.iter().max().copied().unwrap_or(stomp_proto::Version::V1_0);
+        let mut outbox = Outbox::default();
+        match outbox.push(&frame, newest) {
+            Ok(()) => {
+                let deadline = self.now.after(self.config.connected_timeout.max(LEAST));
+                self.state = State::Handshake { endpoint, deadline, outbox };
+            }
+            Err(error) => {
+                let reason = alloc::format!("the login or virtual host cannot be sent: {error}");
+                self.state = State::Connecting { endpoint, deadline: self.now };
+                self.fail(Lost::DialFailed { reason, permanent: true }, true);
+            }
+        }
+    }
+
+    /// Takes the complete frames out of the input. One of an earlier connection is ignored.
+    pub fn handle_input(&mut self, input: &mut Input, now: Timestamp) {
+        self.now = now;
+        self.stamp();
+        let heard = input.take_fresh() && self.is_current(input);
+        if let Some(connected) = self.connected_mut().filter(|_| heard) {
+            connected.heart_beats.heard(now);
+        }
+        while self.is_current(input) {
+            match input.next_item() {
+                Ok(Some(item)) => self.handle_item(item, input),
+                Ok(None) => return,
+                Err(error) => self.fail(Lost::Protocol(error), true),
+            }
+        }
+    }
+
+    fn is_current(&self, input: &Input) -> bool {
+        let open =
+            matches!(self.state, State::Handshake { .. } | State::Connected(_) | State::Disconnecting { .. });
+        open && input.connection == self.connection
+    }
+
+    /// The transport has ended, or never came about.
+    pub fn handle_disconnected(&mut self, reason: Lost, now: Timestamp) {
+        self.now = now;
+        match (&self.state, reason) {
+            (State::Waiting { .. } | State::Closed, _) => {}
+            (State::Handshake { .. }, Lost::Eof) => self.fail(Lost::ClosedBeforeConnected, false),
+            (_, reason) => self.fail(reason, false),
+        }
+    }
+
+    /// Says that the owner has stopped reading: from here on the peer's silence is our doing.
+    pub fn pause_input(&mut self) {
+        if let Some(connected) = self.connected_mut() {
+            connected.heart_beats.pause();
+        }
+    }
+
+    /// Says that the owner reads again.
+    pub fn resume_input(&mut self, now: Timestamp) {
+        self.now = now;
+        if let Some(connected) = self.connected_mut() {
+            connected.heart_beats.resume(now);
+        }
+    }
+
+    /// Does what is due. Afterwards [`poll_timeout`](Self::poll_timeout) is `None` or later than `now`.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.now = now;
+        self.stamp();
+        self.expire();
+        // Failing and dialling may each leave something that is due at once; a dial never does.
+        while self.poll_timeout().is_some_and(|at| at <= now) {
+            self.expire();
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.now;
+        match &mut self.state {
+            State::Waiting { endpoint, retry_at } if *retry_at <= now => {
+                let endpoint = endpoint.clone();
+                self.dial(endpoint);
+            }
+            State::Connecting { deadline, .. } if *deadline <= now => {
+                self.fail(Lost::ConnectTimeout(self.config.connect_timeout), true);
+            }
+            State::Handshake { deadline, .. } if *deadline <= now => {
+                self.fail(Lost::ConnectedTimeout(self.config.connected_timeout), true);
+            }
+            State::Disconnecting { deadline: Some(deadline), .. } if *deadline <= now => {
+                self.close(Closed::Disconnected { confirmed: false }, &Lost::Disconnected, true);
+            }
+            _ => self.tick(),
+        }
+    }
+
+    /// The timers of a connection that stands.
+    fn tick(&mut self) {
+        let now = self.now;
+        let Some(connected) = self.connected_mut() else { return };
+        if connected.heart_beats.take_due(now) && connected.outbox.len() == 0 {
+            connected.outbox.push_heart_beat();
+        }
+        if let Some(silence) = connected.heart_beats.silence(now) {
+            return self.fail(Lost::HeartBeat(silence), true);
+        }
+        let overdue = Unknown::Timeout(self.config.receipt_timeout);
+        while let Some((id, awaited)) =
+            self.connected_mut().and_then(|connected| connected.receipts.take_overdue(now))
+        {
+            self.resolve(id, awaited, Outcome::Unknown(overdue.clone()));
+        }
+        self.continue_disconnect();
+    }
+
+    /// What happened, oldest first.
+    #[must_use = "an event that is not looked at is lost"]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What to do, oldest first.
+    #[must_use = "an action must be obeyed"]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next bytes to write, at most 64 KiB: ask when the transport takes some, and write all of them.
+    #[must_use = "these bytes are not given twice"]
+    pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Bytes> {
+        self.now = now;
+        self.stamp();
+        if let State::Handshake { outbox, .. } = &mut self.state {
+            return outbox.take();
+        }
+        let connected = self.connected_mut()?;
+        let bytes = connected.outbox.take()?;
+        connected.heart_beats.sent(now);
+        Some(bytes)
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let own = match &self.state {
+            State::Waiting { retry_at, .. } => Some(*retry_at),
+            State::Connecting { deadline, .. } | State::Handshake { deadline, .. } => Some(*deadline),
+            // Not stamped yet: at once.
+            State::Disconnecting { deadline, .. } => Some(deadline.unwrap_or(Timestamp::ZERO)),
+            State::Connected(_) | State::Closed => None,
+        };
+        let connected = self.connected();
+        let receipts = connected.and_then(|connected| connected.receipts.deadline());
+        let beats = connected.and_then(|connected| connected.heart_beats.deadline());
+        [own, receipts, beats].into_iter().flatten().min()
+    }
+
+    /// The connection that stands, if one does.
+    #[must_use]
+    pub fn connection(&self) -> Option<&Connection> {
+        self.connected().map(|connected| &connected.connection)
+    }
+
+    /// Octets that wait for the transport.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.connected().map_or(0, |connected| connected.outbox.len())
+    }
+
+    /// Frames that wait for a RECEIPT.
+    #[must_use]
+    pub fn awaited_receipts(&self) -> usize {
+        self.connected().map_or(0, |connected| connected.receipts.len())
+    }
+
+    /// Whether the session has ended.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    pub(crate) fn connected(&self) -> Option<&Connected> {
+        match &self.state {
+            State::Connected(connected) | State::Disconnecting { connected, .. } => Some(connected),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn connected_mut(&mut self) -> Option<&mut Connected> {
+        match &mut self.state {
+            State::Connected(connected) | State::Disconnecting { connected, .. } => Some(connected),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn next_receipt(&mut self) -> ReceiptId {
+        let id = ReceiptId(self.next_receipt);
+        self.next_receipt = self.next_receipt.saturating_add(1);
+        id
+    }
+
+    /// Gives what was commanded since the last call its time.
+    fn stamp(&mut self) {
+        let receipt_deadline = self.now.after(self.config.receipt_timeout);
+        let disconnect_deadline = self.now.after(self.config.disconnect_timeout);
+        if let State::Disconnecting { deadline, .. } = &mut self.state {
+            deadline.get_or_insert(disconnect_deadline);
+        }
+        if let Some(connected) = self.connected_mut() {
+            connected.receipts.stamp(receipt_deadline);
+        }
+    }
+}
+
+/// Connections come and go.
+impl Session {
+    fn dial(&mut self, endpoint: Endpoint) {
+        let attempt = Attempt { endpoint: endpoint.clone(), number: self.attempts };
+        self.attempts = self.attempts.saturating_add(1);
+        self.actions.push_back(Action::Connect(attempt));
+        self.state =
+            State::Connecting { endpoint, deadline: self.now.after(self.config.connect_timeout.max(LEAST)) };
+    }
+
+    pub(crate) fn establish(&mut self, connection: Connection, outbox: Outbox) {
+        self.schedule.connected();
+        let connected = Connected {
+            outbox,
+            receipts: Receipts::default(),
+            heart_beats: HeartBeats::new(connection.heart_beat, &self.config, self.now),
+            since: self.now,
+            connection: connection.clone(),
+        };
+        self.state = State::Connected(Box::new(connected));
+        self.events.push_back(Event::Connected(connection));
+        self.replay();
+        self.stamp();
+    }
+
+    pub(crate) const fn connection_id(&self) -> ConnectionId {
+        self.connection
+    }
+
+    /// Ends the connection, or the attempt at one, and plans the next. `open` says whether the transport is still there to
+    /// be closed.
+    pub(crate) fn fail(&mut self, reason: Lost, open: bool) {
+        match &self.state {
+            State::Disconnecting { .. } => {
+                return self.close(Closed::Disconnected { confirmed: false }, &reason, open);
+            }
+            State::Connected(connected) => {
+                if self.now.since(connected.since) >= self.config.stable_after {
+                    self.schedule.restart();
+                    self.failed_in_a_row = 0;
+                }
+            }
+            State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
+                if reason.is_final() {
+                    self.schedule.give_up(endpoint);
+                }
+                self.events
+                    .push_back(Event::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() });
+            }
+            State::Waiting { .. } | State::Closed => return,
+        }
+        self.leave(&reason, open);
+        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+        self.try_next(reason);
+    }
+
+    /// Leaves the connection: what waits for it is told, what was queued on it is dropped.
+    fn leave(&mut self, reason: &Lost, open: bool) {
+        if open {
+            self.actions.push_back(Action::Close);
+        }
+        while let Some((id, awaited)) =
+            self.connected_mut().and_then(|connected| connected.receipts.take_first())
+        {
+            self.resolve(id, awaited, Outcome::Unknown(Unknown::Lost(reason.clone())));
+        }
+        if let Some(connected) = self.connected() {
+            self.events.push_back(Event::Disconnected {
+                connection: connected.connection.id,
+                reason: reason.clone(),
+                unsent: connected.outbox.unsent(),
+            });
+        }
+        self.state = State::Closed;
+    }
+
+    fn try_next(&mut self, last: Lost) {
+        match self.schedule.next() {
+            Some((endpoint, delay)) => {
+                if self.failed_in_a_row > 0 {
+                    self.events.push_back(Event::Reconnecting { endpoint: endpoint.clone(), delay });
+                }
+                self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
+            }
+            None => {
+                let closed = Closed::GaveUp { attempts: self.failed_in_a_row, last };
+                self.events.push_back(Event::Closed(closed));
+            }
+        }
+    }
+
+    /// Ends the session.
+    pub(crate) fn close(&mut self, closed: Closed, reason: &Lost, open: bool) {
+        self.leave(reason, open);
+        self.events.push_back(Event::Closed(closed));
+    }
+
+    /// Tells the outcome to whoever waits for it.
+    pub(crate) fn resolve(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome) {
+        match (awaited, outcome) {
+            (Awaited::Command, outcome) => self.events.push_back(Event::Receipt { id, outcome }),
+            (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
+                self.events.push_back(Event::Subscribed(subscription));
+            }
+            (Awaited::Subscribe(subscription), Outcome::Rejected(error)) => {
+                self.end_subscription(subscription, error)
+            }
+            // Without a RECEIPT the subscription may well stand; DISCONNECT has a deadline of its own.
+            (Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The table of subscriptions. Each connection begins by sending it: the first time is no special case.
+
+use alloc::{collections::BTreeMap, string::String};
+
+use stomp_proto::{AckMode, Command, Frame, Headers, Version};
+
+use crate::{CommandError, Profile, ReceiptId, SubscriptionId};
+
+/// What to subscribe to.
+///
+/// ```
+/// use stomp_session::{Subscribe, proto::AckMode};
+/// let subscribe = Subscribe::new("/queue/orders").ack(AckMode::Auto).header("selector", "price > 10");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "it is handed to `Session::subscribe`"]
+pub struct Subscribe {
+    pub(crate) destination: String,
+    pub(crate) ack_mode: AckMode,
+    pub(crate) prefetch: u32,
+    pub(crate) id: Option<String>,
+    pub(crate) headers: Headers,
+}
+
+/// Messages that may be out unacknowledged. Few enough that a slow consumer does not hold up what others could do, enough
+/// that one round trip does not leave it idle.
+const PREFETCH: u32 = 100;
+
+impl Subscribe {
+    /// Acknowledged one by one, at most 100 messages out.
+    pub fn new(destination: impl Into<String>) -> Self {
+        Self {
+            destination: destination.into(),
+            ack_mode: AckMode::default(),
+            prefetch: PREFETCH,
+            id: None,
+            headers: Headers::new(),
+        }
+    }
+
+    /// Who acknowledges. In 1.0 `client-individual` does not exist and is sent as `client`.
+    pub fn ack(mut self, ack_mode: AckMode) -> Self {
+        self.ack_mode = ack_mode;
+        self
+    }
+
+    /// How many messages may be out unacknowledged. With `auto` it means nothing to RabbitMQ.
+    pub fn prefetch(mut self, prefetch: u32) -> Self {
+        self.prefetch = prefetch;
+        self
+    }
+
+    /// An id of your own. Only a durable subscription of RabbitMQ needs one: it names the queue.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Another header: a selector, a broker's own.
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+}
+
+/// Headers that the table writes by itself.
+const RESERVED: [&str; 4] = ["destination", "id", "ack", "receipt"];
+
+/// A subscription in the table.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// The `id` on the wire.
+    pub(crate) wire_id: String,
+    pub(crate) subscribe: Subscribe,
+}
+
+impl Subscription {
+    pub(crate) fn frame(&self, version: Version, profile: &Profile, receipt: ReceiptId) -> Frame {
+        let Subscribe { destination, ack_mode, prefetch, headers, .. } = &self.subscribe;
+        let ack_mode = match (version, ack_mode) {
+            (Version::V1_0, AckMode::ClientIndividual) => AckMode::Client,
+            (_, mode) => *mode,
+        };
+        let mut frame = Frame::new(Command::Subscribe)
+            .with_header("id", &self.wire_id)
+            .with_header("destination", destination)
+            .with_header("ack", ack_mode.as_str())
+            .with_header("receipt", receipt.wire());
+        for name in profile.prefetch_headers.iter().filter(|name| !headers.contains(name)) {
+            frame.headers_mut().push(name, alloc::format!("{prefetch}"));
+        }
+        for (name, value) in headers.iter() {
+            frame.headers_mut().push(name.octets(), value.octets());
+        }
+        frame
+    }
+}
+
+/// All subscriptions, in the order in which they were made.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    table: BTreeMap<SubscriptionId, Subscription>,
+    /// Ids that the user chose.
+    named: BTreeMap<String, SubscriptionId>,
+    next: u64,
+}
+
+impl Subscriptions {
+    pub(crate) fn add(&mut self, subscribe: Subscribe) -> Result<SubscriptionId, CommandError> {
+        if subscribe.destination.is_empty() {
+            return Err(CommandError::NoDestination);
+        }
+        if let Some(name) = RESERVED.into_iter().find(|name| subscribe.headers.contains(name)) {
+            return Err(CommandError::ReservedHeader(name));
+        }
+        let id = SubscriptionId(self.next);
+        if let Some(name) = &subscribe.id {
+            // A name made of digits alone could be that of a numbered subscription.
+            if self.named.contains_key(name) || name.bytes().all(|octet| octet.is_ascii_digit()) {
+                return Err(CommandError::SubscriptionIdInUse(name.clone()));
+            }
+            self.named.insert(name.clone(), id);
+        }
+        self.next = self.next.saturating_add(1);
+        let wire_id = subscribe.id.clone().unwrap_or_else(|| alloc::format!("{}", id.0));
+        self.table.insert(id, Subscription { wire_id, subscribe });
+        Ok(id)
+    }
+
+    pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<Subscription> {
+        let removed = self.table.remove(&id)?;
+        self.named.remove(&removed.wire_id);
+        Some(removed)
+    }
+
+    pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
+        self.table.get(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &Subscription)> {
+        self.table.iter().map(|(id, subscription)| (*id, subscription))
+    }
+
+    /// The subscription that a MESSAGE, or an ERROR, is for. In 1.0 it may go by destination alone.
+    pub(crate) fn of(&self, frame: &Frame) -> Option<SubscriptionId> {
+        match frame.header("subscription") {
+            Some(id) => {
+                let numbered = id.number().map(SubscriptionId);
+                let exact =
+                    |number: &SubscriptionId| self.get(*number).is_some_and(|held| id == *held.wire_id);
+                numbered.filter(exact).or_else(|| self.named.get(&*id.text().ok()?).copied())
+            }
+            None if frame.command() == Command::Message => {
+                let destination = frame.header("destination")?;
+                self.iter().find(|(_, held)| destination == *held.subscribe.destination).map(|(id, _)| id)
+            }
+            None => None,
+        }
+    }
+
+    /// Whether a numbered subscription has existed and is gone: its messages may still be on their way.
+    pub(crate) fn was_removed(&self, frame: &Frame) -> bool {
+        let number = frame.header("subscription").and_then(|id| id.number());
+        number.is_some_and(|number| number < self.next && !self.table.contains_key(&SubscriptionId(number)))
+    }
+}
