@@ -1,1 +1,68 @@
-//! x
+//! The asynchronous client over any runtime: handles that command the session, and one driver that runs it.
+//!
+//! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
+//! [`Client`], [`Subscription`] and [`Message`].
+
+mod driver;
+mod error;
+mod handle;
+mod message;
+mod race;
+mod runtime;
+mod send;
+mod shared;
+mod subscription;
+mod waits;
+
+use std::{sync::Arc, time::Duration};
+
+pub use driver::Driver;
+pub use error::{ConnectError, SendError, SubscribeError};
+pub use handle::Client;
+pub use message::Message;
+pub use race::race;
+pub use runtime::{Connector, Dial, Runtime, Stream, TransportError};
+pub use send::{SendBuilder, Sending};
+pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
+
+use shared::Shared;
+
+use crate::{Config, Session};
+
+/// The settings of the client beyond those of its session.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Octets of messages that nobody has taken yet, above which reading stops. 1 MiB. Nothing is dropped: the broker waits.
+    pub inbound_budget: usize,
+    /// Octets that wait for the transport, above which a send waits. 256 KiB.
+    pub outbound_budget: usize,
+    /// How long a send waits for a connection with room. 60 s.
+    pub send_timeout: Duration,
+    /// How long a subscribe waits for the broker's confirmation. 60 s.
+    pub subscribe_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            inbound_budget: 1024 * 1024,
+            outbound_budget: 256 * 1024,
+            send_timeout: Duration::from_secs(60),
+            subscribe_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A client and the driver that runs it. The seed of the configuration is drawn from the runtime. Spawn [`Driver::run`] before awaiting anything of the client.
+pub fn client<R: Runtime, C: Connector>(
+    mut config: Config,
+    settings: Settings,
+    runtime: Arc<R>,
+    connector: Arc<C>,
+) -> (Client, Driver<R, C>) {
+    let [a, b, c, d, e, f, g, h, ..] = runtime.entropy();
+    config.seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let shared = Arc::new(Shared::new(Session::new(config, runtime.now()), settings));
+    (Client::new(Arc::clone(&shared)), Driver::new(runtime, connector, shared))
+}

@@ -1,0 +1,303 @@
+//! The driver: one future that moves bytes between the stream and the session, and keeps its time.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    io, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, Bytes};
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::{Connector, Runtime, TransportError, shared::Shared};
+use crate::{Action, Attempt, Closed, Input, Lost, Timestamp};
+
+/// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
+const READS: usize = 8;
+/// Rounds in one poll: then others get their turn.
+const ROUNDS: usize = 32;
+
+/// Runs a session: spawn it, or await it where it suits you. Dropping it ends every wait.
+pub struct Driver<R: Runtime, C: Connector> {
+    runtime: Arc<R>,
+    connector: Arc<C>,
+    shared: Arc<Shared>,
+    link: Link<C::Stream>,
+    timer: Option<Timer>,
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+struct Timer {
+    at: Timestamp,
+    sleep: Boxed<()>,
+}
+
+enum Link<S> {
+    Down,
+    Dialling(Boxed<io::Result<S>>),
+    Up(Box<Up<S>>),
+}
+
+/// A stream with what is on its way through it.
+struct Up<S> {
+    stream: S,
+    input: Input,
+    writing: Bytes,
+    flushed: bool,
+    paused: bool,
+    /// Writing has failed. What the peer sent before it closed is read first: an ERROR may be among it.
+    broken: Option<Lost>,
+}
+
+impl<R: Runtime, C: Connector> Driver<R, C> {
+    pub(super) const fn new(runtime: Arc<R>, connector: Arc<C>, shared: Arc<Shared>) -> Self {
+        Self { runtime, connector, shared, link: Link::Down, timer: None }
+    }
+
+    /// Runs until the session has ended.
+    pub async fn run(mut self) {
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        self.shared.with(|inner| {
+            let replaced = inner.driver.replace(waker);
+            inner.discard(replaced);
+        });
+        for _ in 0..ROUNDS {
+            // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
+            let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
+            let acted = self.turn();
+            if self.shared.with(|inner| inner.closed.is_some()) {
+                self.link = Link::Down;
+                return Poll::Ready(());
+            }
+            if !moved && !acted && self.sleep(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reports the time, then hands on events and obeys actions. Whether anything was to be done.
+    fn turn(&mut self) -> bool {
+        let now = self.runtime.now();
+        let (due, actions) = self.shared.with(|inner| {
+            inner.expire_waits(now);
+            let due = inner.session.poll_timeout().is_some_and(|at| at <= now);
+            if due {
+                inner.session.handle_timeout(now);
+            }
+            let actions: Vec<_> = std::iter::from_fn(|| inner.session.poll_action()).collect();
+            (due, actions)
+        });
+        self.shared.dispatch();
+        let acted = !actions.is_empty();
+        actions.into_iter().for_each(|action| self.obey(action));
+        let resumed = self.pause(now);
+        self.refill(now) || resumed || due || acted
+    }
+
+    fn obey(&mut self, action: Action) {
+        self.link = match action {
+            Action::Close => Link::Down,
+            Action::Connect(Attempt { endpoint, number }) => {
+                let connector = Arc::clone(&self.connector);
+                Link::Dialling(Box::pin(async move { connector.connect(&endpoint, number).await }))
+            }
+        };
+    }
+
+    /// Stops reading, or begins again. Whether it began again.
+    fn pause(&mut self, now: Timestamp) -> bool {
+        let Link::Up(up) = &mut self.link else { return false };
+        let shared = &self.shared;
+        shared.with(|inner| {
+            let pause = shared.update_pause(inner);
+            let changed = mem::replace(&mut up.paused, pause) != pause;
+            match (changed, pause) {
+                (true, true) => inner.session.pause_input(),
+                (true, false) => inner.session.resume_input(now),
+                (false, _) => {}
+            }
+            changed && !pause
+        })
+    }
+
+    /// Takes the next bytes to write, once the last ones are gone.
+    fn refill(&mut self, now: Timestamp) -> bool {
+        let Link::Up(up) = &mut self.link else { return false };
+        if !up.writing.is_empty() || up.broken.is_some() {
+            return false;
+        }
+        let next = self.shared.with(|inner| {
+            let next = inner.session.poll_transmit(now);
+            inner.admit_sender(&self.shared.settings);
+            next
+        });
+        let Some(next) = next else { return false };
+        up.writing = next;
+        up.flushed = false;
+        true
+    }
+
+    fn dialled(&mut self, cx: &mut Context<'_>) -> bool {
+        let Link::Dialling(dial) = &mut self.link else { return false };
+        let Poll::Ready(result) = dial.as_mut().poll(cx) else { return false };
+        let now = self.runtime.now();
+        match result {
+            Ok(stream) => {
+                let input = self.shared.with(|inner| inner.session.handle_connected(None, now));
+                self.link = Link::Up(Box::new(Up::new(stream, input)));
+            }
+            Err(error) => {
+                let permanent = TransportError::is_permanent(&error);
+                self.lose(Lost::DialFailed { reason: error.to_string(), permanent });
+            }
+        }
+        true
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        for _ in 0..READS {
+            let Link::Up(up) = &mut self.link else { return moved };
+            if up.paused {
+                return moved;
+            }
+            let now = self.runtime.now();
+            match up.poll_read(cx) {
+                Poll::Ready(None) => {
+                    moved = true;
+                    let Link::Up(up) = &mut self.link else { return moved };
+                    let input = &mut up.input;
+                    self.shared.with(|inner| inner.session.handle_input(input, now));
+                }
+                Poll::Ready(Some(lost)) => {
+                    self.lose(lost);
+                    return true;
+                }
+                Poll::Pending => break,
+            }
+        }
+        moved
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        let Link::Up(up) = &mut self.link else { return false };
+        match up.poll_write(cx) {
+            Poll::Ready(Ok(moved)) => moved,
+            Poll::Ready(Err(error)) => {
+                up.broken = Some(Lost::Io(error.to_string()));
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    fn lose(&mut self, lost: Lost) {
+        self.link = Link::Down;
+        let now = self.runtime.now();
+        self.shared.with(|inner| inner.session.handle_disconnected(lost, now));
+    }
+
+    /// Waits for the next deadline. A timer is made anew only for an earlier one, or after it has fired.
+    fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.shared.with(|inner| inner.next_deadline()) else { return Poll::Pending };
+        if self.timer.as_ref().is_none_or(|timer| at < timer.at) {
+            let runtime = Arc::clone(&self.runtime);
+            self.timer = Some(Timer { at, sleep: Box::pin(async move { runtime.sleep_until(at).await }) });
+        }
+        if let Some(timer) = &mut self.timer {
+            ready!(timer.sleep.as_mut().poll(cx));
+            self.timer = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
+    fn new(stream: S, input: Input) -> Self {
+        Self { stream, input, writing: Bytes::new(), flushed: true, paused: false, broken: None }
+    }
+
+    /// Reads once: `None` when something came, else why nothing will.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lost>> {
+        match Pin::new(&mut self.stream).poll_read(cx, self.input.space()) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
+            Poll::Ready(Ok(count)) => {
+                self.input.commit(count);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(None),
+            Poll::Ready(Err(error)) => Poll::Ready(Some(self.broken.take().unwrap_or_else(|| lost(&error)))),
+            Poll::Pending => self.broken.take().map_or(Poll::Pending, |lost| Poll::Ready(Some(lost))),
+        }
+    }
+
+    /// Writes all there is, then flushes. Whether anything moved.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut moved = false;
+        while !self.writing.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.writing) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => self.writing.advance(count),
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return if moved { Poll::Ready(Ok(true)) } else { Poll::Pending },
+            }
+            moved = true;
+        }
+        if !self.flushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.flushed = true;
+        }
+        Poll::Ready(Ok(moved))
+    }
+}
+
+fn lost(error: &io::Error) -> Lost {
+    match TransportError::is_permanent(error) {
+        true => Lost::DialFailed { reason: error.to_string(), permanent: true },
+        // A TLS stream that ends without its farewell is an end like any other.
+        false if error.kind() == io::ErrorKind::UnexpectedEof => Lost::Eof,
+        false => Lost::Io(error.to_string()),
+    }
+}
+
+impl super::shared::Inner {
+    fn expire_waits(&mut self, now: Timestamp) {
+        let wakers = self.senders.expire(now).into_iter().chain(self.watchers.expire(now));
+        wakers.collect::<Vec<_>>().into_iter().for_each(|waker| self.wake(waker));
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = [self.session.poll_timeout(), self.senders.deadline(), self.watchers.deadline()];
+        deadlines
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|at| *at < Timestamp::from_start(std::time::Duration::MAX))
+    }
+}
+
+impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
+    fn drop(&mut self) {
+        self.shared.with(|inner| {
+            inner.driver_dropped();
+            inner.close(Closed::DriverDropped);
+        });
+    }
+}
+
+impl<R: Runtime, C: Connector> fmt::Debug for Driver<R, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+//! What can go wrong for a user of the client.
+
+use std::time::Duration;
+
+use crate::{BrokersError, Closed, CommandError, Ended, Outcome, ServerError, Unknown};
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The broker URI is wrong.
+    #[error(transparent)]
+    Brokers(#[from] BrokersError),
+    /// No broker could be reached, or the one that was refused us.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why a message was not sent, or not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The call was wrong; nothing was sent.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The session has ended; nothing was sent.
+    #[error("nothing was sent: {0}")]
+    Closed(Closed),
+    /// There was no connection, or no room in its outbox, for that long; nothing was sent.
+    #[error("nothing was sent: no connection with room for {:.1} s", .0.as_secs_f64())]
+    Timeout(Duration),
+    /// The broker refused the message.
+    #[error("the broker refused the message: {0}")]
+    Rejected(ServerError),
+    /// The message was sent and the broker's answer did not come: it may or may not have been stored.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+}
+
+impl SendError {
+    pub(super) fn from_outcome(outcome: Outcome) -> Result<(), Self> {
+        match outcome {
+            Outcome::Confirmed => Ok(()),
+            Outcome::Rejected(error) => Err(Self::Rejected(error)),
+            Outcome::Unknown(unknown) => Err(Self::Unknown(unknown)),
+        }
+    }
+}
+
+/// Why there is no subscription.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The call was wrong; nothing was sent.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The broker refused it, or the session has ended.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// The broker did not confirm it in time.
+    #[error("the subscription was not confirmed within {:.1} s", .0.as_secs_f64())]
+    Timeout(Duration),
+}

@@ -1,0 +1,303 @@
+//! The one lock: the session, and everybody who waits for something of it. Nothing else locks.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt, mem,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+use super::{Settings, waits::Waits};
+use crate::{
+    Closed, ConnectionId, Ended, Event, Lost, Message, Outcome, ReceiptId, Session, SubscriptionId, Unknown,
+};
+
+/// What handles, messages and the driver share.
+pub(super) struct Shared {
+    inner: Mutex<Inner>,
+    pub(super) settings: Settings,
+    /// The number of the connection that stands, 0 for none: whether a message is stale is asked for each message, and a
+    /// lock for each would cost more than the message.
+    connection: AtomicU64,
+    /// Octets of messages that nobody has taken yet.
+    undelivered: AtomicUsize,
+    /// Whether the driver has stopped reading because of them.
+    paused: AtomicBool,
+}
+
+pub(super) struct Inner {
+    pub(super) session: Session,
+    pub(super) driver: Option<Waker>,
+    pub(super) inboxes: BTreeMap<SubscriptionId, Inbox>,
+    pub(super) receipts: BTreeMap<ReceiptId, Receipt>,
+    /// Who waits for a connection with room to send, in order.
+    pub(super) senders: Waits,
+    /// Who waits for the first connection, or for the end.
+    pub(super) watchers: Waits,
+    pub(super) closed: Option<Closed>,
+    /// Handles that keep the session alive.
+    pub(super) handles: usize,
+    /// Messages of subscriptions that are not known here.
+    pub(super) unroutable: u64,
+    after: After,
+}
+
+/// The messages of a subscription that nobody has taken.
+#[derive(Default)]
+pub(super) struct Inbox {
+    pub(super) messages: VecDeque<Message>,
+    pub(super) waker: Option<Waker>,
+    pub(super) confirmed: bool,
+    pub(super) ended: Option<Ended>,
+}
+
+/// A frame that waits for its RECEIPT.
+#[derive(Default)]
+pub(super) struct Receipt {
+    pub(super) waker: Option<Waker>,
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// What must not happen under the lock. Wakers and messages are not ours: waking one may run a task in place, and dropping
+/// one may drop a task that drops a handle, which locks.
+#[derive(Default)]
+pub(super) struct After {
+    wake: Vec<Waker>,
+    drop_wakers: Vec<Waker>,
+    drop_messages: Vec<VecDeque<Message>>,
+}
+
+impl After {
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        self.wake.extend(waker);
+    }
+
+    pub(super) fn discard(&mut self, waker: Option<Waker>) {
+        self.drop_wakers.extend(waker);
+    }
+
+    fn run(self) {
+        let Self { wake, drop_wakers, drop_messages } = self;
+        wake.into_iter().for_each(Waker::wake);
+        drop((drop_wakers, drop_messages));
+    }
+}
+
+impl Shared {
+    pub(super) fn new(session: Session, settings: Settings) -> Self {
+        let inner = Inner {
+            session,
+            driver: None,
+            inboxes: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            senders: Waits::default(),
+            watchers: Waits::default(),
+            closed: None,
+            handles: 0,
+            unroutable: 0,
+            after: After::default(),
+        };
+        Self {
+            inner: Mutex::new(inner),
+            settings,
+            connection: AtomicU64::new(0),
+            undelivered: AtomicUsize::new(0),
+            paused: AtomicBool::new(false),
+        }
+    }
+
+    /// Locks, changes, leaves, and then wakes and drops what the change left behind. A poisoned lock is entered: a panic of
+    /// somebody else's is no reason to leave everybody waiting.
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
+        let (result, after) = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = change(&mut inner);
+            (result, mem::take(&mut inner.after))
+        };
+        after.run();
+        result
+    }
+
+    /// As [`with`](Self::with), for a change of the session: whoever changes it wakes the driver.
+    pub(super) fn command<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
+        self.with(|inner| {
+            let result = change(inner);
+            inner.wake_driver();
+            result
+        })
+    }
+
+    /// Whether the message's connection has ended, so that no acknowledgement of it can count.
+    pub(super) fn is_stale(&self, message: &Message) -> bool {
+        message.needs_ack() && message.connection().0 != self.connection.load(Ordering::Acquire)
+    }
+
+    /// Hands on the session's events. The driver's business.
+    pub(super) fn dispatch(&self) {
+        self.with(|inner| {
+            while let Some(event) = inner.session.poll_event() {
+                self.dispatch_one(inner, event);
+            }
+            inner.admit_sender(&self.settings);
+        });
+    }
+
+    fn dispatch_one(&self, inner: &mut Inner, event: Event) {
+        match event {
+            Event::Message(message) => self.deliver(inner, message),
+            Event::Receipt { id, outcome } => inner.resolve(id, outcome),
+            Event::Connected(connection) => {
+                self.connection.store(connection.id.0, Ordering::Release);
+                inner.wake_watchers();
+            }
+            Event::Disconnected { connection, .. } => {
+                self.connection.store(0, Ordering::Release);
+                self.forget_stale(inner, connection);
+            }
+            Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),
+            Event::SubscriptionEnded { id, reason } => {
+                inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
+            }
+            Event::Unroutable(_) => inner.unroutable = inner.unroutable.saturating_add(1),
+            Event::Closed(closed) => inner.close(closed),
+            Event::ConnectFailed { .. } | Event::Reconnecting { .. } | Event::Error(_) => {}
+        }
+    }
+
+    fn deliver(&self, inner: &mut Inner, message: Message) {
+        let Some(inbox) = inner.inboxes.get_mut(&message.subscription()) else {
+            inner.after.drop_messages.push(VecDeque::from([message]));
+            return;
+        };
+        self.undelivered.fetch_add(message.size(), Ordering::AcqRel);
+        inbox.messages.push_back(message);
+        let waker = inbox.waker.take();
+        inner.after.wake(waker);
+    }
+
+    /// The broker delivers again what was not acknowledged: a copy of the connection that ended is of no use.
+    fn forget_stale(&self, inner: &mut Inner, connection: ConnectionId) {
+        for inbox in inner.inboxes.values_mut() {
+            let (stale, kept) = mem::take(&mut inbox.messages)
+                .into_iter()
+                .partition(|message: &Message| message.needs_ack() && message.connection() == connection);
+            inbox.messages = kept;
+            self.count_out(&stale);
+            inner.after.drop_messages.push(stale);
+        }
+    }
+
+    /// Removes a subscription's inbox.
+    pub(super) fn remove_inbox(&self, inner: &mut Inner, id: SubscriptionId) {
+        let Some(inbox) = inner.inboxes.remove(&id) else { return };
+        self.count_out(&inbox.messages);
+        inner.after.discard(inbox.waker);
+        inner.after.drop_messages.push(inbox.messages);
+    }
+
+    fn count_out(&self, messages: &VecDeque<Message>) {
+        let size = messages.iter().map(Message::size).sum();
+        self.undelivered.fetch_sub(size, Ordering::AcqRel);
+    }
+
+    /// Says that a message was taken, and wakes the driver if it may read again.
+    pub(super) fn taken(&self, message: &Message) {
+        let size = message.size();
+        let left = self.undelivered.fetch_sub(size, Ordering::AcqRel).saturating_sub(size);
+        if left <= self.settings.inbound_budget / 2 && self.paused.load(Ordering::Acquire) {
+            self.with(Inner::wake_driver);
+        }
+    }
+
+    /// Whether to stop reading: too much has not been taken. While somebody waits for a receipt reading goes on, up to a
+    /// hard bound, or a handler that waits for one behind its own full inbox would wait for ever.
+    pub(super) fn update_pause(&self, inner: &Inner) -> bool {
+        let undelivered = self.undelivered.load(Ordering::Acquire);
+        let budget = self.settings.inbound_budget;
+        let bound = if inner.session.awaited_receipts() > 0 { budget.saturating_mul(8) } else { budget };
+        let was = self.paused.load(Ordering::Acquire);
+        let pause = undelivered > if was { budget / 2 } else { bound };
+        self.paused.store(pause, Ordering::Release);
+        pause
+    }
+}
+
+impl Inner {
+    pub(super) fn wake(&mut self, waker: Waker) {
+        self.after.wake(Some(waker));
+    }
+
+    pub(super) fn driver_dropped(&mut self) {
+        let waker = self.driver.take();
+        self.after.discard(waker);
+        // From here on nothing would be sent: every command says so.
+        self.session.disconnect();
+    }
+
+    pub(super) fn wake_driver(&mut self) {
+        let waker = self.driver.take();
+        self.after.wake(waker);
+    }
+
+    pub(super) fn discard(&mut self, waker: Option<Waker>) {
+        self.after.discard(waker);
+    }
+
+    pub(super) fn has_room(&self, settings: &Settings) -> bool {
+        self.session.connection().is_some() && self.session.unsent() < settings.outbound_budget
+    }
+
+    /// Wakes the first of those who wait to send, if it can.
+    pub(super) fn admit_sender(&mut self, settings: &Settings) {
+        if self.has_room(settings) {
+            let waker = self.senders.wake_first();
+            self.after.wake(waker);
+        }
+    }
+
+    pub(super) fn wake_watchers(&mut self) {
+        let wakers = self.watchers.wake_all();
+        self.after.wake.extend(wakers);
+    }
+
+    fn resolve(&mut self, id: ReceiptId, outcome: Outcome) {
+        if let Some(receipt) = self.receipts.get_mut(&id) {
+            receipt.outcome = Some(outcome);
+            let waker = receipt.waker.take();
+            self.after.wake(waker);
+        }
+    }
+
+    fn update_inbox(&mut self, id: SubscriptionId, update: impl FnOnce(&mut Inbox)) {
+        if let Some(inbox) = self.inboxes.get_mut(&id) {
+            update(inbox);
+            let waker = inbox.waker.take();
+            self.after.wake(waker);
+        }
+    }
+
+    /// Ends every wait.
+    pub(super) fn close(&mut self, closed: Closed) {
+        for inbox in self.inboxes.values_mut() {
+            inbox.ended.get_or_insert_with(|| Ended::Closed(closed.clone()));
+            self.after.wake(inbox.waker.take());
+        }
+        for receipt in self.receipts.values_mut() {
+            receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
+            self.after.wake(receipt.waker.take());
+        }
+        self.closed.get_or_insert(closed);
+        let senders = self.senders.wake_all();
+        self.after.wake.extend(senders);
+        self.wake_watchers();
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}

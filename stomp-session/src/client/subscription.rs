@@ -1,0 +1,256 @@
+//! A subscription as a stream, and the builder that makes it.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, IntoFuture, poll_fn},
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use futures_core::Stream;
+use stomp_proto::AckMode;
+
+use super::{
+    Message, SubscribeError,
+    handle::Keep,
+    shared::{Inbox, Inner, Shared},
+    waits::Ticket,
+};
+use crate::{Ended, Subscribe, SubscriptionId};
+
+/// A subscription to be made. Add to it, then `.await` it.
+#[must_use = "nothing is subscribed until it is awaited"]
+#[derive(Debug)]
+pub struct SubscribeBuilder {
+    keep: Keep,
+    subscribe: Subscribe,
+}
+
+impl SubscribeBuilder {
+    pub(super) fn new(keep: Keep, destination: &str) -> Self {
+        Self { keep, subscribe: Subscribe::new(destination) }
+    }
+
+    /// Who acknowledges. Each message by itself unless said otherwise.
+    pub fn ack(self, ack_mode: AckMode) -> Self {
+        self.change(|subscribe| subscribe.ack(ack_mode))
+    }
+
+    /// How many messages may be out unacknowledged. 100 unless said otherwise.
+    pub fn prefetch(self, prefetch: u32) -> Self {
+        self.change(|subscribe| subscribe.prefetch(prefetch))
+    }
+
+    /// An id of your own; see [`Subscribe::id`].
+    pub fn id(self, id: impl Into<String>) -> Self {
+        self.change(|subscribe| subscribe.id(id))
+    }
+
+    /// Another header.
+    pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.change(|subscribe| subscribe.header(name, value))
+    }
+
+    fn change(self, change: impl FnOnce(Subscribe) -> Subscribe) -> Self {
+        Self { subscribe: change(self.subscribe), ..self }
+    }
+}
+
+impl IntoFuture for SubscribeBuilder {
+    type Output = Result<Subscription, SubscribeError>;
+    type IntoFuture = Subscribing;
+
+    fn into_future(self) -> Subscribing {
+        Subscribing { ready: Some((self.keep, self.subscribe)), made: None, ticket: None }
+    }
+}
+
+/// The future of a [`SubscribeBuilder`].
+///
+/// It resolves when the broker has confirmed the subscription, at most after
+/// [`Settings::subscribe_timeout`](super::Settings::subscribe_timeout). Cancel safe: dropped, it unsubscribes.
+#[must_use = "nothing is subscribed until it is awaited"]
+#[derive(Debug)]
+pub struct Subscribing {
+    ready: Option<(Keep, Subscribe)>,
+    made: Option<Subscription>,
+    ticket: Option<Ticket>,
+}
+
+impl Future for Subscribing {
+    type Output = Result<Subscription, SubscribeError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some((keep, subscribe)) = self.ready.take() {
+            self.made = Some(Subscription::begin(keep, subscribe)?);
+        }
+        let this = &mut *self;
+        let Some(subscription) = &this.made else { return Poll::Pending };
+        let wakers = (cx.waker().clone(), cx.waker().clone());
+        let shared = &subscription.keep.shared;
+        let ticket = &mut this.ticket;
+        match shared.with(|inner| inner.poll_confirmed(shared, subscription.id, ticket, wakers)) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => {
+                Poll::Ready(this.made.take().map(Ok).unwrap_or(Err(Ended::Unsubscribed.into())))
+            }
+            Poll::Ready(Err(error)) => {
+                this.made = None;
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}
+
+impl Drop for Subscribing {
+    fn drop(&mut self) {
+        if let (Some(ticket), Some(subscription)) = (self.ticket.take(), &self.made) {
+            subscription.keep.shared.with(|inner| inner.leave_watchers(ticket));
+        }
+    }
+}
+
+/// A subscription: a [`Stream`] of messages that goes on over reconnects. Dropping it unsubscribes.
+///
+/// After `None` [`ended`](Self::ended) says why.
+#[derive(Debug)]
+pub struct Subscription {
+    keep: Keep,
+    id: SubscriptionId,
+    /// Messages are taken from the inbox in batches: one lock for each batch and not for each message.
+    batch: VecDeque<crate::Message>,
+    ended: Option<Ended>,
+}
+
+impl Subscription {
+    fn begin(keep: Keep, subscribe: Subscribe) -> Result<Self, SubscribeError> {
+        let id = keep.shared.command(|inner| -> Result<_, SubscribeError> {
+            if let Some(closed) = &inner.closed {
+                return Err(Ended::Closed(closed.clone()).into());
+            }
+            let id = inner.session.subscribe(subscribe)?;
+            inner.inboxes.insert(id, Inbox::default());
+            Ok(id)
+        })?;
+        Ok(Self { keep, id, batch: VecDeque::new(), ended: None })
+    }
+
+    /// The next message, or `None` after the end. Cancel safe: no message is lost.
+    pub async fn next(&mut self) -> Option<Message> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// Why there are no more messages, once there are none.
+    #[must_use]
+    pub const fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// Ends the subscription. Messages that were not acknowledged go back to the broker; later acknowledgements are a
+    /// typed error. Dropping it does the same.
+    pub fn unsubscribe(self) {}
+
+    fn take_batch(&mut self, waker: Waker) -> Poll<()> {
+        let shared = &self.keep.shared;
+        let id = self.id;
+        let taken = shared.with(|inner| inner.take_batch(id, waker));
+        match taken {
+            Poll::Ready(Ok(batch)) => self.batch = batch,
+            Poll::Ready(Err(ended)) => self.ended = Some(ended),
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        loop {
+            while let Some(message) = self.batch.pop_front() {
+                let shared = &self.keep.shared;
+                shared.taken(&message);
+                if !shared.is_stale(&message) {
+                    let shared = Arc::clone(shared);
+                    return Poll::Ready(Some(Message::new(message, shared)));
+                }
+            }
+            if self.ended.is_some() {
+                return Poll::Ready(None);
+            }
+            if self.take_batch(cx.waker().clone()).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let shared = &self.keep.shared;
+        mem::take(&mut self.batch).iter().for_each(|message| shared.taken(message));
+        shared.command(|inner| {
+            // It may have ended already; then there is nothing to say to the broker.
+            let _ = inner.session.unsubscribe(self.id);
+            shared.remove_inbox(inner, self.id);
+        });
+    }
+}
+
+impl Inner {
+    fn poll_confirmed(
+        &mut self,
+        shared: &Shared,
+        id: SubscriptionId,
+        ticket: &mut Option<Ticket>,
+        (waker, timed): (Waker, Waker),
+    ) -> Poll<Result<(), SubscribeError>> {
+        let patience = shared.settings.subscribe_timeout;
+        let expired = ticket.is_some_and(|ticket| self.watchers.is_expired(ticket));
+        let Some(inbox) = self.inboxes.get_mut(&id) else {
+            return Poll::Ready(Err(Ended::Unsubscribed.into()));
+        };
+        let result = match &inbox.ended {
+            Some(ended) => Err(ended.clone().into()),
+            None if inbox.confirmed => Ok(()),
+            None if expired => Err(SubscribeError::Timeout(patience)),
+            None => {
+                let replaced = inbox.waker.replace(waker);
+                self.discard(replaced);
+                self.watch(ticket, timed, patience);
+                return Poll::Pending;
+            }
+        };
+        self.discard(Some(waker));
+        self.discard(Some(timed));
+        if let Some(ticket) = ticket.take() {
+            self.leave_watchers(ticket);
+        }
+        Poll::Ready(result)
+    }
+
+    fn take_batch(
+        &mut self,
+        id: SubscriptionId,
+        waker: Waker,
+    ) -> Poll<Result<VecDeque<crate::Message>, Ended>> {
+        let Some(inbox) = self.inboxes.get_mut(&id) else {
+            self.discard(Some(waker));
+            return Poll::Ready(Err(Ended::Unsubscribed));
+        };
+        let result = if !inbox.messages.is_empty() {
+            Ok(mem::take(&mut inbox.messages))
+        } else if let Some(ended) = &inbox.ended {
+            Err(ended.clone())
+        } else {
+            let replaced = inbox.waker.replace(waker);
+            self.discard(replaced);
+            return Poll::Pending;
+        };
+        self.discard(Some(waker));
+        Poll::Ready(result)
+    }
+}

@@ -1,0 +1,97 @@
+//! A queue of waiters: each has a ticket, a waker and a time to give up.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    task::Waker,
+    time::Duration,
+};
+
+use crate::Timestamp;
+
+/// Names a waiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
+
+struct Waiter {
+    waker: Option<Waker>,
+    patience: Duration,
+    /// Stamped by the driver: handles have no clock.
+    deadline: Option<Timestamp>,
+    expired: bool,
+}
+
+/// Waiters in the order in which they came.
+#[derive(Default)]
+pub(super) struct Waits {
+    waiters: BTreeMap<Ticket, Waiter>,
+    deadlines: BTreeSet<(Timestamp, Ticket)>,
+    next: u64,
+}
+
+impl Waits {
+    /// Joins the queue.
+    pub(super) fn join(&mut self, waker: Waker, patience: Duration) -> Ticket {
+        let ticket = Ticket(self.next);
+        self.next = self.next.saturating_add(1);
+        self.waiters.insert(ticket, Waiter { waker: Some(waker), patience, deadline: None, expired: false });
+        ticket
+    }
+
+    /// Waits on; gives back the waker that it replaces.
+    pub(super) fn renew(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
+        match self.waiters.get_mut(&ticket) {
+            Some(waiter) => waiter.waker.replace(waker),
+            None => Some(waker),
+        }
+    }
+
+    /// Leaves the queue; gives back the waker.
+    pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Waker> {
+        let waiter = self.waiters.remove(&ticket)?;
+        if let Some(deadline) = waiter.deadline {
+            self.deadlines.remove(&(deadline, ticket));
+        }
+        waiter.waker
+    }
+
+    /// Whether nobody is before `ticket`, or before a newcomer.
+    pub(super) fn is_first(&self, ticket: Option<Ticket>) -> bool {
+        self.waiters.first_key_value().is_none_or(|(first, _)| Some(*first) == ticket)
+    }
+
+    pub(super) fn is_expired(&self, ticket: Ticket) -> bool {
+        self.waiters.get(&ticket).is_some_and(|waiter| waiter.expired)
+    }
+
+    pub(super) fn wake_first(&mut self) -> Option<Waker> {
+        self.waiters.first_entry().and_then(|mut first| first.get_mut().waker.take())
+    }
+
+    pub(super) fn wake_all(&mut self) -> Vec<Waker> {
+        self.waiters.values_mut().filter_map(|waiter| waiter.waker.take()).collect()
+    }
+
+    /// Gives newcomers their deadline, and takes the wakers of those whose time is over.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {
+        let newcomers = self.waiters.iter_mut().rev().take_while(|(_, waiter)| waiter.deadline.is_none());
+        for (ticket, waiter) in newcomers {
+            let deadline = now.after(waiter.patience);
+            waiter.deadline = Some(deadline);
+            self.deadlines.insert((deadline, *ticket));
+        }
+        let mut wakers = Vec::new();
+        while let Some((_, ticket)) = self.deadlines.first().copied().filter(|(deadline, _)| *deadline <= now)
+        {
+            self.deadlines.pop_first();
+            if let Some(waiter) = self.waiters.get_mut(&ticket) {
+                waiter.expired = true;
+                wakers.extend(waiter.waker.take());
+            }
+        }
+        wakers
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+}

@@ -1,0 +1,74 @@
+//! What tokio lends: TCP, a clock, a pool for slow work.
+
+use std::{future::pending, io, panic::resume_unwind};
+
+use stomp_session::{
+    Timestamp,
+    client::{Runtime, race},
+};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    task::spawn_blocking,
+    time::{Instant, sleep_until},
+};
+
+use crate::compat::Compat;
+
+/// Tokio as a [`Runtime`]. Its futures must be polled within a tokio runtime with I/O and time enabled.
+#[derive(Debug)]
+pub struct Tokio {
+    start: Instant,
+}
+
+impl Tokio {
+    /// With a clock that starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Default for Tokio {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runtime for Tokio {
+    type Stream = Compat;
+
+    async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<Compat> {
+        let mut addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+        let first = attempt as usize % addresses.len().max(1);
+        addresses.rotate_left(first);
+        let stream = race(self, addresses.into_iter().map(TcpStream::connect)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Compat(stream))
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        match self.start.checked_add(at.since_start()) {
+            Some(at) => sleep_until(at).await,
+            None => pending().await,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_start(self.start.elapsed())
+    }
+
+    async fn unblock<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        match spawn_blocking(work).await.map_err(tokio::task::JoinError::try_into_panic) {
+            Ok(done) => done,
+            Err(Ok(panic)) => resume_unwind(panic),
+            // The runtime is shutting down: nobody polls this again.
+            Err(Err(_)) => pending().await,
+        }
+    }
+
+    fn entropy(&self) -> [u8; 32] {
+        let mut octets = [0; 32];
+        getrandom::fill(&mut octets).expect("an operating system has random octets");
+        octets
+    }
+}
