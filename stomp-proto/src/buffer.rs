@@ -31,7 +31,12 @@ impl ReadBuffer {
 
     /// Free room to read into. `expected` is how many octets the frame in progress is known to have.
     pub(crate) fn space(&mut self, expected: usize) -> &mut [u8] {
-        if self.bytes.len().saturating_sub(self.filled) < LEAST {
+        let wanted = match expected.saturating_sub(self.filled) {
+            0 => LEAST,
+            // A large frame is not copied once more for the sake of its last octets.
+            missing => missing.min(LEAST),
+        };
+        if self.bytes.len().saturating_sub(self.filled) < wanted {
             self.make_room(expected);
         }
         self.bytes.get_mut(self.filled..).unwrap_or_default()
@@ -59,9 +64,10 @@ impl ReadBuffer {
         self.bytes.advance(count);
     }
 
-    /// A frame in progress grows by doubling, up to what it is known to need: never by what it announced alone.
+    /// A frame in progress grows by doubling, so that each octet is copied a bounded number of times, and only up to what
+    /// it is known to need: never by what it announced alone.
     fn make_room(&mut self, expected: usize) {
-        let missing = expected.saturating_sub(self.filled);
+        let missing = if expected > self.filled { expected.saturating_sub(self.filled) } else { self.filled };
         let room = missing.min(self.filled).max(self.room).max(SMALL);
         self.bytes.truncate(self.filled);
         if !self.bytes.try_reclaim(room) {
@@ -107,6 +113,34 @@ mod tests {
         fill(&mut buffer, &[7; 100_000]);
         buffer.bytes.truncate(buffer.filled);
         assert!(buffer.space(usize::MAX).len() <= 2 * 100_000 + LARGE);
+    }
+
+    #[test]
+    fn the_end_of_a_large_frame_costs_no_copy() {
+        let mut buffer = ReadBuffer::default();
+        fill(&mut buffer, &[7; 1 << 20]);
+        let expected = (1 << 20) + (1 << 19);
+        let (mut copies, mut place) = (0, buffer.data().as_ptr());
+        while buffer.len() < expected {
+            let count = buffer.space(expected).len().min(expected - buffer.len()).min(300);
+            buffer.commit(count);
+            copies += usize::from(buffer.data().as_ptr() != place);
+            place = buffer.data().as_ptr();
+        }
+        assert!(copies <= 1, "{copies}");
+    }
+
+    #[test]
+    fn a_frame_of_unknown_length_is_copied_a_bounded_number_of_times() {
+        let mut buffer = ReadBuffer::default();
+        let (mut copies, mut place) = (0, core::ptr::null());
+        for _ in 0..1 << 16 {
+            fill(&mut buffer, &[7; 16]);
+            copies += usize::from(buffer.data().as_ptr() != place);
+            place = buffer.data().as_ptr();
+        }
+        assert!(copies <= 20, "1 MiB was copied {copies} times");
+        assert!(buffer.bytes.capacity() <= 2 * buffer.len() + LARGE);
     }
 
     #[test]

@@ -87,6 +87,12 @@ impl Headers {
         self.slots.len == 0
     }
 
+    /// How many octets of memory their text takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.block.octets().len()
+    }
+
     /// Appends a header. Whether it can be written is decided when the frame is encoded, since that depends on the
     /// version.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {

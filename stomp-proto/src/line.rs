@@ -38,15 +38,25 @@ pub(crate) enum Fault {
 }
 
 /// The length of the content of `line`: what stands before its LF, or, when `complete` is false, what has come so far.
+/// The first `looked` octets were found without fault before.
 ///
 /// Of several faults the one whose octet came first is told, so that the answer does not depend on how the stream was
 /// cut.
-pub(crate) fn content_length(line: &[u8], complete: bool, eol: Eol, room: Room) -> Result<usize, Fault> {
+pub(crate) fn content_length(
+    line: &[u8],
+    looked: usize,
+    complete: bool,
+    eol: Eol,
+    room: Room,
+) -> Result<usize, Fault> {
     let content = match line.strip_suffix(b"\r") {
         Some(content) if eol.crlf => content,
         _ => line,
     };
-    let stray = if eol.stray_cr_is_fatal { memchr(b'\r', content) } else { None };
+    // A CR that was the last octet to come may have been half an end of line.
+    let sure = looked.saturating_sub(1);
+    let fresh = content.get(sure..).filter(|_| eol.stray_cr_is_fatal).unwrap_or_default();
+    let stray = memchr(b'\r', fresh).map(|at| at.saturating_add(sure));
     let end = line.len().saturating_add(usize::from(complete));
     let faults = [
         (stray.map(|at| at.saturating_add(1)), Fault::StrayCr),
@@ -77,11 +87,15 @@ mod tests {
             (b"a\r\r", true, Err(Fault::StrayCr)),
         ];
         for (line, complete, expected) in rows {
-            assert_eq!(content_length(line, complete, strict, room), expected, "{line:?}");
+            for looked in 0..line.len() {
+                let before = content_length(&line[..looked], 0, false, strict, room);
+                let after = content_length(line, looked, complete, strict, room);
+                assert_eq!(before.and(after), expected, "{line:?} after {looked}");
+            }
         }
         let block = Room { line: 8, block: 4 };
-        assert_eq!(content_length(b"abc", true, strict, block), Ok(3));
-        assert_eq!(content_length(b"abcd", false, strict, block), Ok(4));
-        assert_eq!(content_length(b"abcd", true, strict, block), Err(Fault::BlockTooLarge));
+        assert_eq!(content_length(b"abc", 0, true, strict, block), Ok(3));
+        assert_eq!(content_length(b"abcd", 0, false, strict, block), Ok(4));
+        assert_eq!(content_length(b"abcd", 0, true, strict, block), Err(Fault::BlockTooLarge));
     }
 }

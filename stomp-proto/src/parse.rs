@@ -1,19 +1,20 @@
 //! The incremental parser: octets in any cut become frames, and each octet is looked at once.
 
-use alloc::string::String;
-use core::{fmt, mem};
+use core::fmt;
 
 use bytes::Bytes;
 use memchr::memchr;
 
+use self::head::Head;
 use crate::{
-    Command, Frame, Headers, Limits, Oversize, ParseError, ParseErrorKind, Sender, Version,
+    Command, Frame, Limits, ParseError, ParseErrorKind, Sender, Version,
     buffer::ReadBuffer,
-    escape,
-    headers::{Slot, Slots},
     line::{self, Eol, Fault, Room},
-    text::parse_number,
 };
+
+mod body;
+mod head;
+mod report;
 
 /// What a stream consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,20 +75,6 @@ enum Stage {
     },
 }
 
-/// What is known of the frame in progress.
-struct Head {
-    command: Command,
-    slots: Slots,
-    /// Where the header block begins.
-    block: usize,
-    /// Where the unfinished line begins; once the headers are read, where the body does.
-    line: usize,
-    content_length: Option<Slot>,
-    destination: Option<Slot>,
-    escaped: bool,
-    drained: Bytes,
-}
-
 #[allow(
     clippy::large_enum_variant,
     reason = "an item is handed on at once; a box would be an allocation a frame"
@@ -97,9 +84,6 @@ enum Progress {
     Next(Stage),
     Starved,
 }
-
-/// How many octets of what is wrong an error shows.
-const EXCERPT: usize = 64;
 
 impl Parser {
     /// A parser of what `sender` writes, in the interop profile.
@@ -134,7 +118,8 @@ impl Parser {
         self.version = Some(version);
     }
 
-    /// Room for a read, all of it initialised. At least 512 octets; more while reads fill it.
+    /// Room for a read, all of it initialised: at least 512 octets, or all that the body in progress still needs; more
+    /// while reads fill it.
     ///
     /// Take all items out before reading again: what is complete and not taken stays in the buffer.
     pub fn space(&mut self) -> &mut [u8] {
@@ -147,7 +132,10 @@ impl Parser {
 
     /// Says that the first `count` octets of the last [`space`](Self::space) were read.
     pub fn commit(&mut self, count: usize) {
-        self.buffer.commit(count);
+        // What comes after an error is never looked at, so it is not kept either.
+        if self.failed.is_none() {
+            self.buffer.commit(count);
+        }
     }
 
     /// Copies octets in, for those who have them elsewhere.
@@ -183,7 +171,7 @@ impl Parser {
         }
     }
 
-    /// Says that the stream has ended.
+    /// Says that the stream has ended. Take all items out first.
     ///
     /// # Errors
     /// [`ParseErrorKind::UnexpectedEof`] inside a frame: an end is never taken for a shorter message.
@@ -241,41 +229,36 @@ impl Parser {
     fn command(&mut self) -> Result<Progress, ParseError> {
         let room = Room { line: self.limits.command, block: usize::MAX };
         let line = self.next_line(room).map_err(|fault| self.command_error(fault))?;
-        let Some((length, next)) = line else {
-            return match memchr(0, self.buffer.data()) {
-                // Another protocol, or a wrong content-length before: waiting for a line would hide it.
-                Some(_) => Err(self.error(ParseErrorKind::UnknownCommand, self.buffer.data())),
-                None => Ok(Progress::Starved),
-            };
-        };
+        let Some((length, next)) = line else { return self.unfinished_command() };
         let line = self.buffer.data().get(..length).unwrap_or_default();
         let known = Command::from_octets(line).filter(|command| {
             command.sender() == self.sender && self.version.is_none_or(|version| command.exists_in(version))
         });
-        let Some(command) = known else { return Err(self.error(ParseErrorKind::UnknownCommand, line)) };
-        self.head.command = command;
-        self.head.block = next;
-        self.head.line = next;
+        let Some(command) = known else { return Err(self.unknown_command(line)) };
+        self.head.begin(command, next);
         Ok(Progress::Next(Stage::Headers))
+    }
+
+    /// A NUL before the line's end means another protocol, or a wrong content-length before: waiting would hide it.
+    fn unfinished_command(&self) -> Result<Progress, ParseError> {
+        match memchr(0, self.buffer.data()) {
+            Some(_) => Err(self.unknown_command(self.buffer.data())),
+            None => Ok(Progress::Starved),
+        }
     }
 
     fn headers(&mut self) -> Result<Progress, ParseError> {
         loop {
-            let used = self.head.line.saturating_sub(self.head.block);
-            let room =
-                Room { line: self.limits.header_line, block: self.header_block_limit().saturating_sub(used) };
-            match self.next_line(room) {
-                Ok(None) => return Ok(Progress::Starved),
-                Ok(Some((0, next))) => {
-                    self.head.line = next;
-                    return self.end_of_headers();
-                }
-                Ok(Some((length, next))) => {
-                    self.header(self.head.line, self.head.line.saturating_add(length))?;
-                    self.head.line = next;
-                }
-                Err(fault) => return Err(self.line_error(fault)),
+            let left = self.header_block_limit().saturating_sub(self.head.block_length());
+            let room = Room { line: self.limits.header_line, block: left };
+            let line = self.next_line(room).map_err(|fault| self.line_error(fault))?;
+            let Some((length, next)) = line else { return Ok(Progress::Starved) };
+            if length == 0 {
+                self.head.line = next;
+                return self.end_of_headers();
             }
+            self.header(length)?;
+            self.head.line = next;
         }
     }
 
@@ -293,32 +276,25 @@ impl Parser {
         let line = data.get(self.head.line..end).unwrap_or_default();
         // The blank line that ends the headers is not part of their block.
         let room = if matches!(line, b"" | b"\r") { Room { block: usize::MAX, ..room } } else { room };
-        let length = line::content_length(line, found.is_some(), eol, room)?;
+        let looked = self.scanned.saturating_sub(self.head.line);
+        let length = line::content_length(line, looked, found.is_some(), eol, room)?;
         self.scanned = end.saturating_add(usize::from(found.is_some()));
         Ok(found.map(|_| (length, self.scanned)))
     }
 
-    fn header(&mut self, start: usize, end: usize) -> Result<(), ParseError> {
+    /// The header in the unfinished line, `length` octets long.
+    fn header(&mut self, length: usize) -> Result<(), ParseError> {
         let limit = self.limits.headers;
         if self.head.slots.len() >= limit {
             return Err(self.error(ParseErrorKind::TooManyHeaders { limit }, &[]));
         }
-        let line = self.buffer.data().get(start..end).unwrap_or_default();
-        let Some(colon) = memchr(b':', line) else {
+        let line =
+            self.buffer.data().get(self.head.line..).and_then(|line| line.get(..length)).unwrap_or_default();
+        let Some((name, _)) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) else {
             return Err(self.error(ParseErrorKind::HeaderWithoutColon, self.unless_secret(line)));
         };
-        let name = line.get(..colon).unwrap_or_default();
         let escaped = self.check_content(line, name)?;
-        let relative = |at: usize| at.saturating_sub(self.head.block);
-        let colon = start.saturating_add(colon);
-        let slot = Slot::new(relative(start), relative(colon), relative(end));
-        match name {
-            b"content-length" if self.head.content_length.is_none() => self.head.content_length = Some(slot),
-            b"destination" if self.head.destination.is_none() => self.head.destination = Some(slot),
-            _ => {}
-        }
-        self.head.slots.push(slot);
-        self.head.escaped |= escaped;
+        self.head.push(name, length, escaped);
         Ok(())
     }
 
@@ -327,16 +303,8 @@ impl Parser {
         if self.strict && name.is_empty() {
             return Err(self.error(ParseErrorKind::EmptyHeaderName, &[]));
         }
-        let has_backslash = memchr(b'\\', line).is_some();
-        let escaped = match self.version {
-            Some(version) => {
-                let escaped = has_backslash && self.head.command.escapes_in(version);
-                if escaped && !escape::is_well_escaped(line, version) {
-                    return Err(self.error(ParseErrorKind::UndefinedEscape, name));
-                }
-                escaped
-            }
-            None => has_backslash && self.head.command.escapes_in(Version::V1_2),
+        let Some(escaped) = self.head.check_escapes(line, self.version) else {
+            return Err(self.error(ParseErrorKind::UndefinedEscape, name));
         };
         if self.strict && !self.is_text(line) {
             return Err(self.error(ParseErrorKind::BadUtf8, name));
@@ -347,108 +315,6 @@ impl Parser {
     fn is_text(&self, line: &[u8]) -> bool {
         // 1.0: headers are US-ASCII.
         if self.version == Some(Version::V1_0) { line.is_ascii() } else { core::str::from_utf8(line).is_ok() }
-    }
-
-    fn end_of_headers(&mut self) -> Result<Progress, ParseError> {
-        let Some(slot) = self.head.content_length else { return Ok(Progress::Next(Stage::Terminated)) };
-        let Some(length) = parse_number(self.count_text(slot)) else {
-            return Err(self.error(ParseErrorKind::InvalidContentLength, b"content-length"));
-        };
-        if length > self.limits.body {
-            return self.too_large(length);
-        }
-        if length > 0 && !self.body_allowed() {
-            return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
-        }
-        Ok(Progress::Next(Stage::Counted { length: usize::try_from(length).unwrap_or(usize::MAX) }))
-    }
-
-    /// 1.0 pads in its own examples ("content-length: 5"); later versions forbid it.
-    fn count_text(&self, slot: Slot) -> &[u8] {
-        let value = self.block().get(slot.value()).unwrap_or_default();
-        if self.version == Some(Version::V1_0) { value.trim_ascii() } else { value }
-    }
-
-    fn too_large(&mut self, length: u64) -> Result<Progress, ParseError> {
-        if self.limits.oversize == Oversize::Fail {
-            return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
-        }
-        self.head.drained = self.take(self.head.line);
-        Ok(Progress::Next(Stage::Draining { length, left: length }))
-    }
-
-    fn draining(&mut self, length: u64, left: u64) -> Result<Progress, ParseError> {
-        let now = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-        self.skip(now);
-        let left = left.saturating_sub(now as u64);
-        if left > 0 || self.buffer.len() == 0 {
-            self.stage = Stage::Draining { length, left };
-            return Ok(Progress::Starved);
-        }
-        self.require_nul(0)?;
-        self.skip(1);
-        let head = mem::take(&mut self.head.drained);
-        let frame = self.frame(head, Bytes::new());
-        self.stage = Stage::Between;
-        Ok(Progress::Item(Item::TooLarge { frame, length }))
-    }
-
-    fn counted(&mut self, length: usize) -> Result<Progress, ParseError> {
-        let end = self.head.line.saturating_add(length);
-        if self.buffer.len() <= end {
-            return Ok(Progress::Starved);
-        }
-        self.require_nul(end)?;
-        Ok(self.complete(length))
-    }
-
-    /// The octet after a counted body is NUL, else the length was wrong and everything after it is suspect.
-    fn require_nul(&self, at: usize) -> Result<(), ParseError> {
-        match self.buffer.data().get(at) {
-            Some(0) => Ok(()),
-            _ => Err(self.error(ParseErrorKind::MissingNul, &[])),
-        }
-    }
-
-    fn terminated(&mut self) -> Result<Progress, ParseError> {
-        let data = self.buffer.data();
-        let found = data.get(self.scanned..).and_then(|fresh| memchr(0, fresh));
-        let end = found.map_or(data.len(), |at| self.scanned.saturating_add(at));
-        let length = end.saturating_sub(self.head.line);
-        if length > 0 && !self.body_allowed() {
-            return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
-        }
-        if length as u64 > self.limits.body {
-            return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
-        }
-        self.scanned = end;
-        Ok(if found.is_some() { self.complete(length) } else { Progress::Starved })
-    }
-
-    /// 1.1 and 1.2: only SEND, MESSAGE and ERROR may have a body. A body elsewhere is no ambiguity, so interop keeps it.
-    fn body_allowed(&self) -> bool {
-        !self.strict || self.version == Some(Version::V1_0) || self.head.command.may_have_body()
-    }
-
-    fn complete(&mut self, length: usize) -> Progress {
-        let mut octets = self.take(self.head.line.saturating_add(length).saturating_add(1));
-        let head = octets.split_to(self.head.line.min(octets.len()));
-        let body = if length == 0 {
-            Bytes::new()
-        } else {
-            octets.truncate(length);
-            octets
-        };
-        self.stage = Stage::Between;
-        Progress::Item(Item::Frame(self.frame(head, body)))
-    }
-
-    fn frame(&mut self, mut head: Bytes, body: Bytes) -> Frame {
-        let block = head.split_off(self.head.block.min(head.len()));
-        let headers = Headers::parsed(block, mem::take(&mut self.head.slots), self.head.escaped);
-        let frame = Frame::from_parts(self.head.command, headers, body);
-        self.head.restart();
-        frame
     }
 
     fn take(&mut self, count: usize) -> Bytes {
@@ -465,83 +331,6 @@ impl Parser {
 
     fn eol(&self) -> Eol {
         Eol::of(self.version, self.strict)
-    }
-
-    fn block(&self) -> &[u8] {
-        let octets = if self.head.drained.is_empty() { self.buffer.data() } else { &self.head.drained };
-        octets.get(self.head.block..).unwrap_or_default()
-    }
-}
-
-/// Errors.
-impl Parser {
-    fn line_error(&self, fault: Fault) -> ParseError {
-        let kind = match fault {
-            Fault::StrayCr => ParseErrorKind::BadEol,
-            Fault::TooLong => ParseErrorKind::HeaderLineTooLong { limit: self.limits.header_line },
-            Fault::BlockTooLarge => ParseErrorKind::HeaderBlockTooLarge { limit: self.header_block_limit() },
-        };
-        self.error(kind, &[])
-    }
-
-    fn command_error(&self, fault: Fault) -> ParseError {
-        let data = self.buffer.data();
-        let limit = self.limits.command;
-        let (kind, at) = match fault {
-            Fault::StrayCr => (ParseErrorKind::BadEol, memchr(b'\r', data)),
-            Fault::TooLong | Fault::BlockTooLarge => (ParseErrorKind::CommandTooLong { limit }, Some(limit)),
-        };
-        let before = at.and_then(|at| data.get(..=at)).unwrap_or_default();
-        let kind = if memchr(0, before).is_some() { ParseErrorKind::UnknownCommand } else { kind };
-        self.error(kind, data)
-    }
-
-    /// The passcode's line must not end in an error message.
-    fn unless_secret<'a>(&self, line: &'a [u8]) -> &'a [u8] {
-        if matches!(self.head.command, Command::Connect | Command::Stomp) { &[] } else { line }
-    }
-
-    fn error(&self, kind: ParseErrorKind, excerpt: &[u8]) -> ParseError {
-        let destination = self.head.destination.and_then(|slot| self.block().get(slot.value()));
-        ParseError {
-            kind,
-            position: self.position.saturating_add(self.head.line as u64),
-            excerpt: excerpt.get(..EXCERPT).unwrap_or(excerpt).to_vec(),
-            destination: destination
-                .map(|octets| String::from_utf8_lossy(&escape::unescape(octets)).into_owned()),
-        }
-    }
-
-    fn fail(&mut self, error: ParseError) -> ParseError {
-        self.buffer = ReadBuffer::default();
-        self.failed = Some(error.clone());
-        error
-    }
-}
-
-impl Default for Head {
-    fn default() -> Self {
-        Self {
-            command: Command::Error,
-            slots: Slots::default(),
-            block: 0,
-            line: 0,
-            content_length: None,
-            destination: None,
-            escaped: false,
-            drained: Bytes::new(),
-        }
-    }
-}
-
-impl Head {
-    /// Forgets the frame; its slots were taken.
-    fn restart(&mut self) {
-        self.block = 0;
-        self.line = 0;
-        self.content_length = None;
-        self.destination = None;
-        self.escaped = false;
     }
 }
 

@@ -1,0 +1,104 @@
+//! Where a body ends: after the octets that were announced, or at the first NUL.
+
+use core::mem;
+
+use bytes::Bytes;
+use memchr::memchr;
+
+use super::{Item, Parser, Progress, Stage};
+use crate::{Oversize, ParseError, ParseErrorKind, Version, text::parse_number};
+
+impl Parser {
+    /// The blank line was read: how the body will end.
+    pub(super) fn end_of_headers(&mut self) -> Result<Progress, ParseError> {
+        let Some(text) = self.head.content_length(self.buffer.data(), self.version) else {
+            return Ok(Progress::Next(Stage::Terminated));
+        };
+        let Some(length) = parse_number(text) else {
+            return Err(self.error(ParseErrorKind::InvalidContentLength, b"content-length"));
+        };
+        if length > self.limits.body {
+            return self.too_large(length);
+        }
+        if length > 0 && !self.body_allowed() {
+            return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
+        }
+        Ok(Progress::Next(Stage::Counted { length: usize::try_from(length).unwrap_or(usize::MAX) }))
+    }
+
+    fn too_large(&mut self, length: u64) -> Result<Progress, ParseError> {
+        if self.limits.oversize == Oversize::Fail || !self.body_allowed() {
+            return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
+        }
+        self.head.drained = self.take(self.head.line);
+        self.head.line = 0;
+        Ok(Progress::Next(Stage::Draining { length, left: length }))
+    }
+
+    pub(super) fn draining(&mut self, length: u64, left: u64) -> Result<Progress, ParseError> {
+        let now = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+        self.skip(now);
+        let left = left.saturating_sub(now as u64);
+        if left > 0 || self.buffer.len() == 0 {
+            self.stage = Stage::Draining { length, left };
+            return Ok(Progress::Starved);
+        }
+        self.require_nul(0)
+            .map_err(|error| ParseError { position: self.position.saturating_sub(length), ..error })?;
+        self.skip(1);
+        let head = mem::take(&mut self.head.drained);
+        let frame = self.head.finish(head, Bytes::new());
+        self.stage = Stage::Between;
+        Ok(Progress::Item(Item::TooLarge { frame, length }))
+    }
+
+    pub(super) fn counted(&mut self, length: usize) -> Result<Progress, ParseError> {
+        let end = self.head.line.saturating_add(length);
+        if self.buffer.len() <= end {
+            return Ok(Progress::Starved);
+        }
+        self.require_nul(end)?;
+        Ok(self.complete(length))
+    }
+
+    /// The octet after a counted body is NUL, else the length was wrong and everything after it is suspect.
+    fn require_nul(&self, at: usize) -> Result<(), ParseError> {
+        match self.buffer.data().get(at) {
+            Some(0) => Ok(()),
+            _ => Err(self.error(ParseErrorKind::MissingNul, &[])),
+        }
+    }
+
+    pub(super) fn terminated(&mut self) -> Result<Progress, ParseError> {
+        let data = self.buffer.data();
+        let found = data.get(self.scanned..).and_then(|fresh| memchr(0, fresh));
+        let end = found.map_or(data.len(), |at| self.scanned.saturating_add(at));
+        let length = end.saturating_sub(self.head.line);
+        if length > 0 && !self.body_allowed() {
+            return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
+        }
+        if length as u64 > self.limits.body {
+            return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
+        }
+        self.scanned = end;
+        Ok(if found.is_some() { self.complete(length) } else { Progress::Starved })
+    }
+
+    /// 1.1 and 1.2: only SEND, MESSAGE and ERROR may have a body. A body elsewhere is no ambiguity, so interop keeps it.
+    fn body_allowed(&self) -> bool {
+        !self.strict || self.version == Some(Version::V1_0) || self.head.command.may_have_body()
+    }
+
+    fn complete(&mut self, length: usize) -> Progress {
+        let mut octets = self.take(self.head.line.saturating_add(length).saturating_add(1));
+        let head = octets.split_to(self.head.line.min(octets.len()));
+        let body = if length == 0 {
+            Bytes::new()
+        } else {
+            octets.truncate(length);
+            octets
+        };
+        self.stage = Stage::Between;
+        Progress::Item(Item::Frame(self.head.finish(head, body)))
+    }
+}

@@ -1,0 +1,58 @@
+//! What an error tells: its kind, its place and an excerpt. None of it depends on how the stream was cut.
+
+use memchr::memchr;
+
+use super::Parser;
+use crate::{Command, ParseError, ParseErrorKind, buffer::ReadBuffer, line::Fault};
+
+/// How many octets of what is wrong an error shows.
+const EXCERPT: usize = 64;
+
+impl Parser {
+    pub(super) fn line_error(&self, fault: Fault) -> ParseError {
+        let kind = match fault {
+            Fault::StrayCr => ParseErrorKind::BadEol,
+            Fault::TooLong => ParseErrorKind::HeaderLineTooLong { limit: self.limits.header_line },
+            Fault::BlockTooLarge => ParseErrorKind::HeaderBlockTooLarge { limit: self.header_block_limit() },
+        };
+        self.error(kind, &[])
+    }
+
+    pub(super) fn command_error(&self, fault: Fault) -> ParseError {
+        let data = self.buffer.data();
+        let limit = self.limits.command;
+        let (kind, at) = match fault {
+            Fault::StrayCr => (ParseErrorKind::BadEol, memchr(b'\r', data)),
+            Fault::TooLong | Fault::BlockTooLarge => (ParseErrorKind::CommandTooLong { limit }, Some(limit)),
+        };
+        let before = at.and_then(|at| data.get(..at)).unwrap_or_default();
+        if memchr(0, before).is_some() { self.unknown_command(before) } else { self.error(kind, before) }
+    }
+
+    /// A first line, or the beginning of one, that is no command. It ends with its first NUL, which is where an unfinished
+    /// line would have been refused.
+    pub(super) fn unknown_command(&self, line: &[u8]) -> ParseError {
+        let shown = memchr(0, line).and_then(|at| line.get(..=at)).unwrap_or(line);
+        self.error(ParseErrorKind::UnknownCommand, shown)
+    }
+
+    /// The passcode's line must not end in an error message.
+    pub(super) fn unless_secret<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        if matches!(self.head.command, Command::Connect | Command::Stomp) { &[] } else { line }
+    }
+
+    pub(super) fn error(&self, kind: ParseErrorKind, excerpt: &[u8]) -> ParseError {
+        ParseError {
+            kind,
+            position: self.position.saturating_add(self.head.line as u64),
+            excerpt: excerpt.get(..EXCERPT).unwrap_or(excerpt).to_vec(),
+            destination: self.head.destination(self.buffer.data()),
+        }
+    }
+
+    pub(super) fn fail(&mut self, error: ParseError) -> ParseError {
+        self.buffer = ReadBuffer::default();
+        self.failed = Some(error.clone());
+        error
+    }
+}

@@ -1,0 +1,24 @@
+//! Sends ten messages, each confirmed by the broker: `producer [URI]`.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    smol::block_on(run())
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let uri = std::env::args().nth(1).unwrap_or_else(|| "tcp://guest:guest@127.0.0.1:61613".into());
+    let client = stomp_smol::connect(&uri).await?;
+    for count in 0..10 {
+        let body = format!(r#"{{"count": {count}}}"#);
+        client
+            .send("/queue/testIn", body)
+            .header("content-type", "application/json")
+            .persistent()
+            .confirmed()
+            .await?;
+    }
+    client.disconnect().await?;
+    println!("10 sent");
+    Ok(())
+}

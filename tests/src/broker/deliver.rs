@@ -1,0 +1,65 @@
+//! From the queues to the consumers: who gets the next message, and what stops it.
+
+use stomp_proto::AckMode;
+
+use super::{
+    Broker, ConnectionId,
+    connection::{DeliveryId, Unacked},
+    store::{Message, Source},
+    subscription::SubscriptionKey,
+    write,
+};
+
+impl Broker {
+    /// Hands out what can be handed out.
+    pub(super) fn dispatch(&mut self) {
+        while let Some(source) = self.store.next_touched() {
+            while let Some((key, message)) = self.take(&source) {
+                self.deliver(key, message);
+            }
+        }
+    }
+
+    /// Says that a connection may have room again.
+    pub(super) fn touch(&mut self, connection: ConnectionId) {
+        let Some(peer) = self.connections.get(&connection) else { return };
+        for key in peer.subscriptions.values() {
+            if let Some(subscription) = self.subscriptions.get(key) {
+                self.store.touch(&subscription.source);
+            }
+        }
+    }
+
+    fn take(&mut self, source: &Source) -> Option<(SubscriptionKey, Message)> {
+        let Self { store, subscriptions, connections, config, .. } = self;
+        let window = config.output_window.unwrap_or(usize::MAX);
+        store.take(source, |key| {
+            let Some(subscription) = subscriptions.get(&key) else { return false };
+            let peer = connections.get(&subscription.connection);
+            peer.is_some_and(|peer| peer.is_open() && peer.pending() < window) && subscription.has_room()
+        })
+    }
+
+    /// Sends a message. One that the consumer's version cannot express is dead-lettered: put back, it would be met for
+    /// ever.
+    fn deliver(&mut self, key: SubscriptionKey, message: Message) {
+        let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
+        let connection = subscription.connection;
+        let Some(peer) = self.connections.get_mut(&connection) else { return };
+        let delivery = DeliveryId { connection, number: peer.next_delivery() };
+        let terms = &subscription.terms;
+        let needs_ack = terms.ack_mode != AckMode::Auto;
+        let written = peer.write(self.now, |version, out| {
+            write::message(&message, &terms.name, delivery, needs_ack, version, out)
+        });
+        if written.is_err() {
+            self.records.unwritable += 1;
+            return self.dead_letter(&message);
+        }
+        self.outputs.insert(connection);
+        if needs_ack {
+            subscription.in_flight += 1;
+            peer.unacked.insert(delivery.number, Unacked { subscription: key, message });
+        }
+    }
+}

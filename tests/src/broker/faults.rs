@@ -1,0 +1,62 @@
+//! What a test makes go wrong.
+
+use super::{
+    Broker, Connection, ConnectionId,
+    refusal::{ErrorClass, Refusal},
+};
+
+impl Broker {
+    /// Goes on reading from a connection and never answers again: no frame, no heart-beat, no message, no end.
+    pub fn silence(&mut self, connection: ConnectionId) {
+        if let Some(peer) = self.connections.get_mut(&connection) {
+            peer.silent = true;
+        }
+    }
+
+    /// Whether the connections made from now on are accepted and never answered.
+    pub const fn silence_new_connections(&mut self, silent: bool) {
+        self.silences_new = silent;
+    }
+
+    /// Whether RECEIPTs are held back from now on. What they would confirm is done nevertheless.
+    pub const fn drop_receipts(&mut self, dropped: bool) {
+        self.drops_receipts = dropped;
+    }
+
+    /// Ends a connection without a word. What is written and not yet polled is lost.
+    pub fn close(&mut self, connection: ConnectionId) {
+        if let Some(peer) = self.connections.get_mut(&connection) {
+            peer.drop_output();
+            self.finish(connection);
+            self.dispatch();
+        }
+    }
+
+    /// Dies and comes back: all connections end without a word, and messages that were with consumers are in their
+    /// queues again. With [`durable_only`](super::BrokerConfig::durable_only) those without `persistent:true` are gone.
+    pub fn crash(&mut self) {
+        for connection in self.connections.keys().copied().collect::<Vec<_>>() {
+            self.connections.get_mut(&connection).into_iter().for_each(Connection::drop_output);
+            self.finish(connection);
+        }
+        if self.config.durable_only {
+            self.store.drop_volatile();
+        }
+    }
+
+    /// Sends an ERROR that answers nothing, and closes if the policy closes on [`ErrorClass::Scripted`].
+    pub fn send_error(&mut self, connection: ConnectionId, message: &str, detail: &str) {
+        let refusal = Refusal::new(ErrorClass::Scripted, detail.to_owned());
+        self.refuse(connection, None, &Refusal { message: Some(message.to_owned()), ..refusal });
+        self.dispatch();
+    }
+
+    /// Sends octets as they are, whatever they are.
+    pub fn send_octets(&mut self, connection: ConnectionId, octets: &[u8]) {
+        let now = self.now;
+        if let Some(peer) = self.open_connection(connection) {
+            peer.write_octets(octets, now);
+            self.outputs.insert(connection);
+        }
+    }
+}

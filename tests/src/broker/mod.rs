@@ -1,0 +1,327 @@
+//! A STOMP broker without a socket, a thread or a clock: octets and times go in, octets come out.
+
+use core::{fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use stomp_proto::{Frame, Item};
+
+mod ack_id;
+mod config;
+mod connection;
+mod deliver;
+mod faults;
+mod handshake;
+mod heart_beat;
+mod inspect;
+mod login;
+mod refusal;
+mod request;
+mod settle;
+mod store;
+mod subscription;
+mod transaction;
+mod write;
+
+pub use config::{BrokerConfig, ErrorPolicy, NackPolicy};
+pub use refusal::ErrorClass;
+
+use connection::Connection;
+use inspect::Records;
+use refusal::Refusal;
+use settle::Verdict;
+use store::Store;
+use subscription::{Subscription, SubscriptionKey};
+
+/// A connection, in the order in which they were made. The number is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What the owner of the connections has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "an owner that does not know an output cannot do it")]
+pub enum Output {
+    /// Write these octets.
+    Send {
+        /// To whom.
+        connection: ConnectionId,
+        /// Whole frames, as many as there were.
+        bytes: Bytes,
+    },
+    /// Write out what came before, then close. Nothing more is to be reported of that connection.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
+}
+
+/// A broker for tests: queues, topics, acknowledgements, transactions and heart-beats in STOMP 1.0, 1.1 and 1.2, and
+/// faults on demand. The same calls give the same octets, in virtual time or in real.
+///
+/// - the connections' owner reports: [`connect`](Self::connect), [`receive`](Self::receive), [`sent`](Self::sent),
+///   [`disconnected`](Self::disconnected);
+/// - the clock's owner reports: [`handle_timeout`](Self::handle_timeout). A time is the `Duration` since a start that
+///   the owner chooses, and never runs back;
+/// - everybody collects: [`poll_output`](Self::poll_output) until there is none, then
+///   [`poll_timeout`](Self::poll_timeout);
+/// - a test looks: [`depth`](Self::depth), [`unacked`](Self::unacked), [`messages`](Self::messages),
+///   [`frames`](Self::frames), …
+/// - and interferes: [`publish`](Self::publish), [`silence`](Self::silence), [`drop_receipts`](Self::drop_receipts),
+///   [`crash`](Self::crash), …
+///
+/// Destinations that begin with `/topic/` are topics, all others are queues. Messages are kept in memory, without a
+/// bound.
+///
+/// ```
+/// use std::time::Duration;
+/// use stomp_testkit::broker::{Broker, BrokerConfig, Output};
+///
+/// let now = Duration::ZERO;
+/// let mut broker = Broker::new(BrokerConfig::default());
+/// let connection = broker.connect(now);
+/// broker.receive(connection, b"CONNECT\naccept-version:1.2\nhost:localhost\n\n\0", now);
+/// broker.receive(connection, b"SEND\ndestination:/queue/a\n\nhello\0", now);
+///
+/// let Some(Output::Send { bytes, .. }) = broker.poll_output() else { panic!("CONNECT is answered") };
+/// assert!(bytes.starts_with(b"CONNECTED\nversion:1.2\n"));
+/// assert_eq!(broker.messages("/queue/a"), ["hello"]);
+/// ```
+#[derive(Debug)]
+pub struct Broker {
+    config: BrokerConfig,
+    now: Duration,
+    connections: BTreeMap<ConnectionId, Connection>,
+    subscriptions: BTreeMap<SubscriptionKey, Subscription>,
+    store: Store,
+    /// The connections that something is to be done for.
+    outputs: BTreeSet<ConnectionId>,
+    records: Records,
+    drops_receipts: bool,
+    silences_new: bool,
+    next_connection: u64,
+    next_subscription: u64,
+}
+
+impl Broker {
+    /// A broker without connections and messages.
+    #[must_use]
+    pub fn new(config: BrokerConfig) -> Self {
+        Self {
+            config,
+            now: Duration::ZERO,
+            connections: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            store: Store::default(),
+            outputs: BTreeSet::new(),
+            records: Records::default(),
+            drops_receipts: false,
+            silences_new: false,
+            next_connection: 0,
+            next_subscription: 0,
+        }
+    }
+
+    /// A client has connected.
+    pub fn connect(&mut self, now: Duration) -> ConnectionId {
+        self.advance(now);
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        let mut peer = Connection::new(self.config.limits.clone());
+        peer.silent = self.silences_new;
+        self.connections.insert(connection, peer);
+        connection
+    }
+
+    /// A client has sent octets, cut anywhere. Those of a connection that is closed are ignored.
+    pub fn receive(&mut self, connection: ConnectionId, octets: &[u8], now: Duration) {
+        self.advance(now);
+        let Some(peer) = self.open_connection(connection) else { return };
+        peer.heart_beats.note_heard(now);
+        peer.parser.feed(octets);
+        while let Some(item) = self.next_item(connection) {
+            self.handle_item(connection, item);
+            self.dispatch();
+        }
+    }
+
+    /// Octets of [`Output::Send`] have left. Needed only with [`BrokerConfig::output_window`].
+    pub fn sent(&mut self, connection: ConnectionId, octets: usize) {
+        let Some(window) = self.config.output_window else { return };
+        let Some(peer) = self.connections.get_mut(&connection) else { return };
+        let was_full = peer.pending() >= window;
+        peer.note_left(octets);
+        if was_full && peer.pending() < window {
+            self.touch(connection);
+            self.dispatch();
+        }
+    }
+
+    /// A connection has ended, or was reset, by the client or on the way. Its unacknowledged messages go back to their
+    /// queues, in order, marked as redelivered.
+    pub fn disconnected(&mut self, connection: ConnectionId, now: Duration) {
+        self.advance(now);
+        self.end(connection);
+        self.connections.remove(&connection);
+        self.dispatch();
+    }
+
+    /// The time has come that [`poll_timeout`](Self::poll_timeout) named, or any other.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.advance(now);
+        let due = |deadline: Option<Duration>| deadline.is_some_and(|deadline| deadline <= now);
+        let connections: Vec<_> = self.connections.iter().filter(|(_, peer)| peer.is_open()).collect();
+        let silent = connections.iter().filter(|(_, peer)| due(peer.heart_beats.silent_at()));
+        let silent: Vec<_> = silent.map(|(connection, _)| **connection).collect();
+        let beating = connections.iter().filter(|(_, peer)| due(peer.heart_beats.beat_at()));
+        let beating: Vec<_> = beating.map(|(connection, _)| **connection).collect();
+        // Without an ERROR, as RabbitMQ and ActiveMQ do.
+        silent.into_iter().for_each(|connection| self.finish(connection));
+        beating.into_iter().for_each(|connection| self.beat(connection));
+        self.dispatch();
+    }
+
+    /// When the next call of [`handle_timeout`](Self::handle_timeout) is due. After one it is later than that.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let open = self.connections.values().filter(|peer| peer.is_open());
+        open.filter_map(|peer| peer.heart_beats.deadline()).min()
+    }
+
+    /// The next thing to do for a connection.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        loop {
+            let connection = *self.outputs.first()?;
+            let peer = self.connections.get_mut(&connection);
+            if let Some(bytes) = peer.and_then(Connection::take_output) {
+                self.note_polled(connection, bytes.len());
+                return Some(Output::Send { connection, bytes });
+            }
+            self.outputs.remove(&connection);
+            if self.connections.get(&connection).is_some_and(|peer| peer.closing) {
+                self.connections.remove(&connection);
+                return Some(Output::Close { connection });
+            }
+        }
+    }
+
+    /// How many octets wait for a connection: those to be polled, and with [`BrokerConfig::output_window`] those polled
+    /// and not yet reported as [`sent`](Self::sent).
+    #[must_use]
+    pub fn pending(&self, connection: ConnectionId) -> usize {
+        self.connections.get(&connection).map_or(0, Connection::pending)
+    }
+
+    /// Whether the owner should go on reading from a connection. A client that sends and never reads would otherwise
+    /// make its receipts pile up.
+    #[must_use]
+    pub fn wants_input(&self, connection: ConnectionId) -> bool {
+        self.pending(connection)
+            <= self.config.output_window.map_or(usize::MAX, |window| window.saturating_mul(2))
+    }
+
+    /// The latest time that was reported.
+    pub(crate) const fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Gives the broker an output window where its configuration has none.
+    pub(crate) fn bound_output(&mut self, octets: usize) {
+        self.config.output_window.get_or_insert(octets);
+    }
+
+    fn advance(&mut self, now: Duration) {
+        debug_assert!(now >= self.now, "time ran back from {:?} to {now:?}", self.now);
+        self.now = self.now.max(now);
+    }
+
+    fn open_connection(&mut self, connection: ConnectionId) -> Option<&mut Connection> {
+        self.connections.get_mut(&connection).filter(|peer| !peer.closing)
+    }
+
+    fn note_polled(&mut self, connection: ConnectionId, octets: usize) {
+        if self.config.output_window.is_none()
+            && let Some(peer) = self.connections.get_mut(&connection)
+        {
+            peer.note_left(octets);
+        }
+    }
+
+    /// What the connection's client has sent next. A refusal of its octets is dealt with here.
+    fn next_item(&mut self, connection: ConnectionId) -> Option<Item> {
+        match self.open_connection(connection)?.parser.next_item() {
+            Ok(item) => item,
+            Err(error) => {
+                self.refuse(connection, None, &error.into());
+                // A stream that is no STOMP stays so; a silent connection hides even that.
+                None
+            }
+        }
+    }
+
+    fn handle_item(&mut self, connection: ConnectionId, item: Item) {
+        match item {
+            Item::Frame(frame) => self.handle_frame(connection, &frame),
+            Item::TooLarge { frame, .. } => {
+                let receipt = request::receipt(&frame);
+                self.refuse(connection, receipt.as_deref(), &Refusal::bad("content-length"));
+            }
+            _ if self.config.records => self.records.note_heart_beat(connection),
+            _ => {}
+        }
+    }
+
+    /// A beat behind output that waits would prove nothing: what waits proves it when it arrives.
+    fn beat(&mut self, connection: ConnectionId) {
+        let Some(peer) = self.connections.get_mut(&connection).filter(|peer| !peer.closing) else { return };
+        if peer.pending() > 0 {
+            return peer.heart_beats.note_sent(self.now);
+        }
+        peer.write_octets(b"\n", self.now);
+        self.outputs.insert(connection);
+    }
+
+    /// Ends a connection from this side: what is written leaves, then it is closed.
+    fn finish(&mut self, connection: ConnectionId) {
+        self.end(connection);
+        if let Some(peer) = self.connections.get_mut(&connection) {
+            peer.closing = true;
+            self.outputs.insert(connection);
+        }
+    }
+
+    /// Takes everything back that a connection had.
+    fn end(&mut self, connection: ConnectionId) {
+        let Some(peer) = self.connections.get_mut(&connection) else { return };
+        peer.transactions.clear();
+        for name in peer.subscriptions.keys().cloned().collect::<Vec<_>>() {
+            self.remove_subscription(connection, &name);
+        }
+    }
+}
+
+/// The queue that a message of `destination` is dead-lettered to: `/queue/DLQ.a` for `/queue/a`.
+///
+/// ```
+/// assert_eq!(stomp_testkit::broker::dead_letter_queue("/queue/a"), "/queue/DLQ.a");
+/// ```
+#[must_use]
+pub fn dead_letter_queue(destination: &str) -> String {
+    let prefixes = ["/queue/", "/topic/", "/"];
+    let name = prefixes.into_iter().find_map(|prefix| destination.strip_prefix(prefix));
+    format!("/queue/DLQ.{}", name.unwrap_or(destination))
+}
+
+/// The value of a header that has to be text.
+fn value(frame: &Frame, name: &str) -> Result<Option<Arc<str>>, Refusal> {
+    let text = frame.header(name).map(|value| value.text()).transpose().map_err(|_| Refusal::bad(name))?;
+    Ok(text.map(Arc::from))
+}

@@ -1,0 +1,124 @@
+//! Why a frame is refused: the classes of ERROR and their words.
+
+use stomp_proto::ParseError;
+
+/// The kinds of ERROR that the broker sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// A second CONNECT.
+    AlreadyConnected,
+    /// A header whose value cannot be used.
+    BadHeader,
+    /// A login that is unknown, or a wrong passcode.
+    BadLogin,
+    /// A SUBSCRIBE with an id that is in use.
+    DuplicateSubscription,
+    /// A BEGIN of a transaction that is open.
+    DuplicateTransaction,
+    /// Octets that are no STOMP.
+    Malformed,
+    /// A header is missing that the frame needs.
+    MissingHeader,
+    /// No version that both sides speak.
+    NoCommonVersion,
+    /// A frame before CONNECT.
+    NotConnected,
+    /// What a test asked for: [`Broker::send_error`](super::Broker::send_error).
+    Scripted,
+    /// An ACK or NACK of a message that is not waiting for one.
+    UnknownAck,
+    /// An UNSUBSCRIBE of a subscription that does not exist.
+    UnknownSubscription,
+    /// A frame of a transaction that is not open.
+    UnknownTransaction,
+}
+
+impl ErrorClass {
+    /// All classes.
+    pub const ALL: [Self; 13] = [
+        Self::AlreadyConnected,
+        Self::BadHeader,
+        Self::BadLogin,
+        Self::DuplicateSubscription,
+        Self::DuplicateTransaction,
+        Self::Malformed,
+        Self::MissingHeader,
+        Self::NoCommonVersion,
+        Self::NotConnected,
+        Self::Scripted,
+        Self::UnknownAck,
+        Self::UnknownSubscription,
+        Self::UnknownTransaction,
+    ];
+
+    /// The `message` header of its ERROR.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::AlreadyConnected => "Already connected",
+            Self::BadHeader => "Bad header",
+            Self::BadLogin => "Bad CONNECT",
+            Self::DuplicateSubscription => "Duplicate subscription",
+            Self::DuplicateTransaction => "Duplicate transaction",
+            Self::Malformed => "Malformed frame",
+            Self::MissingHeader => "Missing header",
+            Self::NoCommonVersion => "Version mismatch",
+            Self::NotConnected => "Illegal command",
+            Self::Scripted => "Scripted error",
+            Self::UnknownAck => "Unknown message",
+            Self::UnknownSubscription => "Subscription not found",
+            Self::UnknownTransaction => "Unknown transaction",
+        }
+    }
+}
+
+/// An ERROR to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) class: ErrorClass,
+    /// The `message` header, where it is not that of the class.
+    pub(super) message: Option<String>,
+    /// The `version` header.
+    pub(super) version: Option<String>,
+    /// The body.
+    pub(super) detail: String,
+}
+
+impl Refusal {
+    pub(super) const fn new(class: ErrorClass, detail: String) -> Self {
+        Self { class, message: None, version: None, detail }
+    }
+
+    pub(super) fn missing(header: &str) -> Self {
+        Self::new(ErrorClass::MissingHeader, format!("The header {header} is missing"))
+    }
+
+    pub(super) fn bad(header: &str) -> Self {
+        Self::new(ErrorClass::BadHeader, format!("The header {header} has a value that cannot be used"))
+    }
+
+    pub(super) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_else(|| self.class.message())
+    }
+}
+
+impl From<ParseError> for Refusal {
+    fn from(error: ParseError) -> Self {
+        Self::new(ErrorClass::Malformed, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_words_that_any_version_can_write() {
+        for (number, class) in ErrorClass::ALL.into_iter().enumerate() {
+            let plain = |octet: u8| matches!(octet, b' '..=b'~') && octet != b':' && octet != b'\\';
+            assert!(class.message().bytes().all(plain), "{class:?}");
+            assert!(ErrorClass::ALL[..number].iter().all(|other| other.message() != class.message()));
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What a client's frame asks for, and the RECEIPT or ERROR that answers it.
+
+use bytes::{Bytes, BytesMut};
+use stomp_proto::{Command, EncodeError, Frame, Headers, Version};
+
+use super::{
+    Broker, ConnectionId, SubscriptionKey, Verdict,
+    refusal::{ErrorClass, Refusal},
+    store::Content,
+    subscription::{Subscription, SubscriptionName, Terms},
+    transaction::Step,
+    value, write,
+};
+
+impl Broker {
+    pub(super) fn handle_frame(&mut self, connection: ConnectionId, frame: &Frame) {
+        if self.config.records {
+            self.records.note_frame(connection, frame);
+        }
+        if self.connections.get(&connection).is_none_or(|peer| !peer.is_open()) {
+            return;
+        }
+        let receipt = receipt(frame);
+        match self.obey(connection, frame) {
+            Ok(()) => self.confirm(connection, receipt.as_deref()),
+            Err(refusal) => self.refuse(connection, receipt.as_deref(), &refusal),
+        }
+        if frame.command() == Command::Disconnect {
+            self.finish(connection);
+        }
+    }
+
+    fn obey(&mut self, connection: ConnectionId, frame: &Frame) -> Result<(), Refusal> {
+        let version = self.connections.get(&connection).and_then(|peer| peer.version);
+        let command = frame.command();
+        match (command, version) {
+            (Command::Connect | Command::Stomp, _) => self.handshake(connection, frame),
+            (_, None) => {
+                let detail = format!("You must log in using CONNECT before {command}\n");
+                Err(Refusal::new(ErrorClass::NotConnected, detail))
+            }
+            (Command::Abort, _) => self.abort(connection, frame),
+            (Command::Ack, Some(version)) => {
+                self.acknowledge(connection, frame, version, Verdict::Acknowledge)
+            }
+            (Command::Begin, _) => self.begin(connection, frame),
+            (Command::Commit, _) => self.commit(connection, frame),
+            (Command::Nack, Some(version)) => {
+                let verdict = Verdict::of_nack(frame, self.config.nack);
+                self.acknowledge(connection, frame, version, verdict)
+            }
+            (Command::Send, _) => self.accept(connection, frame),
+            (Command::Subscribe, Some(version)) => self.subscribe(connection, frame, version),
+            (Command::Unsubscribe, Some(version)) => self.unsubscribe(connection, frame, version),
+            // DISCONNECT asks for its receipt alone; the parser lets no frame of a server pass.
+            _ => Ok(()),
+        }
+    }
+
+    fn accept(&mut self, connection: ConnectionId, send: &Frame) -> Result<(), Refusal> {
+        let destination = value(send, "destination")?.ok_or_else(|| Refusal::missing("destination"))?;
+        let content = Content {
+            destination,
+            headers: relayed(send.headers(), self.config.relays_all),
+            body: unshared(send.body()),
+            persistent: send.header("persistent").is_some_and(|value| value == "true"),
+        };
+        let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
+        match peer.transaction(send)? {
+            Some(transaction) => transaction.steps.push(Step::Publish(Box::new(content))),
+            None => self.store.publish(content),
+        }
+        Ok(())
+    }
+
+    fn subscribe(
+        &mut self,
+        connection: ConnectionId,
+        frame: &Frame,
+        version: Version,
+    ) -> Result<(), Refusal> {
+        let terms = Terms::of(frame, version)?;
+        let writable = |text: &str| version > Version::V1_0 || (text.is_ascii() && !text.is_empty());
+        if !writable(&terms.destination) || !terms.name.id().is_none_or(writable) {
+            return Err(Refusal::bad("id or destination"));
+        }
+        let key = SubscriptionKey(self.next_subscription);
+        let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
+        if peer.subscriptions.contains_key(&terms.name) {
+            let detail = format!("The subscription '{}' exists already", terms.name);
+            return Err(Refusal::new(ErrorClass::DuplicateSubscription, detail));
+        }
+        peer.subscriptions.insert(terms.name.clone(), key);
+        self.next_subscription += 1;
+        let source = self.store.add_consumer(&terms.destination, key);
+        self.subscriptions.insert(key, Subscription { connection, terms, source, in_flight: 0 });
+        Ok(())
+    }
+
+    fn unsubscribe(
+        &mut self,
+        connection: ConnectionId,
+        frame: &Frame,
+        version: Version,
+    ) -> Result<(), Refusal> {
+        let name = SubscriptionName::of(frame, version)?;
+        if self.remove_subscription(connection, &name) {
+            return Ok(());
+        }
+        Err(Refusal::new(ErrorClass::UnknownSubscription, format!("There is no subscription '{name}'")))
+    }
+
+    /// Removes a subscription, if there is one. What it has not acknowledged goes back.
+    pub(super) fn remove_subscription(&mut self, connection: ConnectionId, name: &SubscriptionName) -> bool {
+        let peer = self.connections.get_mut(&connection);
+        let Some(key) = peer.and_then(|peer| peer.subscriptions.remove(name)) else { return false };
+        if let Some(subscription) = self.subscriptions.remove(&key) {
+            self.store.remove_consumer(&subscription.terms.destination, &subscription.source, key);
+            self.take_back(key, &subscription);
+        }
+        true
+    }
+
+    fn confirm(&mut self, connection: ConnectionId, receipt: Option<&[u8]>) {
+        let Some(id) = receipt.filter(|_| !self.drops_receipts) else { return };
+        if !self.write(connection, |version, out| write::receipt(id, version, out)) {
+            self.refuse(connection, None, &Refusal::bad("receipt"));
+        }
+    }
+
+    /// Answers with an ERROR, and closes where the policy says so.
+    pub(super) fn refuse(&mut self, connection: ConnectionId, receipt: Option<&[u8]>, refusal: &Refusal) {
+        let Some(peer) = self.connections.get(&connection) else { return };
+        if !peer.is_open() {
+            return;
+        }
+        let receipt = receipt.filter(|_| self.config.errors.receipt_id);
+        let complete = self.write(connection, |version, out| write::error(refusal, receipt, version, out));
+        if !complete {
+            // 1.0 cannot say some words; then there are none.
+            let silent = Refusal::new(refusal.class, String::new());
+            self.write(connection, |version, out| write::error(&silent, None, version, out));
+        }
+        if self.config.errors.closes(refusal.class) {
+            self.finish(connection);
+        }
+    }
+
+    /// Writes a frame to a connection that is open. False when its version has no way to say it.
+    pub(super) fn write(
+        &mut self,
+        connection: ConnectionId,
+        frame: impl FnOnce(Version, &mut BytesMut) -> Result<(), EncodeError>,
+    ) -> bool {
+        let Some(peer) = self.connections.get_mut(&connection).filter(|peer| peer.is_open()) else {
+            return true;
+        };
+        self.outputs.insert(connection);
+        peer.write(self.now, frame).is_ok()
+    }
+}
+
+/// The receipt that a frame asks for. 1.0 to 1.2, "receipt": any client frame other than CONNECT.
+pub(super) fn receipt(frame: &Frame) -> Option<Vec<u8>> {
+    if matches!(frame.command(), Command::Connect | Command::Stomp) {
+        return None;
+    }
+    frame.header("receipt").map(|id| id.octets().into_owned())
+}
+
+/// Headers that a MESSAGE has of its own.
+const OWN: [&str; 6] = ["ack", "content-length", "destination", "message-id", "redelivered", "subscription"];
+/// Headers that were for the broker. Real ones relay them nevertheless.
+const FOR_THE_BROKER: [&str; 2] = ["receipt", "transaction"];
+
+/// The headers that consumers see, and of repeated ones the first, as RabbitMQ and ActiveMQ do.
+fn relayed(headers: &Headers, relays_all: bool) -> Headers {
+    let mut relayed = Headers::new();
+    for (name, value) in headers.iter() {
+        let is_own = OWN.into_iter().any(|own| name == own);
+        let is_for_us = !relays_all && FOR_THE_BROKER.into_iter().any(|ours| name == ours);
+        let is_repeated = relayed.iter().any(|(known, _)| known == name);
+        if !is_own && !is_for_us && !is_repeated {
+            relayed.push(name.octets(), value.octets());
+        }
+    }
+    relayed
+}
+
+/// A body that does not keep a whole read buffer alive, unless it is most of one.
+fn unshared(body: &Bytes) -> Bytes {
+    if body.len() < 32 * 1024 { Bytes::copy_from_slice(body) } else { body.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_consumers_see_of_a_send() {
+        let headers =
+            "destination:a receipt:1 x:1 transaction:t content-length:3 x:2 content-type:c y:z ack:1";
+        let headers = headers.split(' ').filter_map(|header| header.split_once(':'));
+        let mut sent = Headers::new();
+        headers.for_each(|(name, value)| sent.push(name, value));
+        for (relays_all, expected) in
+            [(false, "x:1 content-type:c y:z "), (true, "receipt:1 x:1 transaction:t content-type:c y:z ")]
+        {
+            let seen = relayed(&sent, relays_all);
+            let seen: String = seen.iter().map(|(name, value)| format!("{name}:{value} ")).collect();
+            assert_eq!(seen, expected);
+        }
+    }
+}

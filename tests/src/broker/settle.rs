@@ -1,0 +1,142 @@
+//! ACK and NACK: which messages they cover, and what becomes of those.
+
+use stomp_proto::{AckMode, Frame, Version};
+
+use super::{
+    Broker, ConnectionId, NackPolicy, SubscriptionKey, ack_id,
+    connection::{Connection, Unacked},
+    dead_letter_queue,
+    refusal::Refusal,
+    store::{Content, Message},
+    subscription::{Subscription, SubscriptionName},
+    transaction::Step,
+    value,
+};
+
+/// What becomes of a message that its consumer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Acknowledge,
+    DeadLetter,
+    Discard,
+    Requeue,
+}
+
+impl Verdict {
+    pub(super) fn of_nack(nack: &Frame, policy: NackPolicy) -> Self {
+        match policy {
+            NackPolicy::DeadLetter => Self::DeadLetter,
+            NackPolicy::Discard => Self::Discard,
+            NackPolicy::Requeue if nack.header("requeue").is_some_and(|value| value == "false") => {
+                Self::DeadLetter
+            }
+            NackPolicy::Requeue => Self::Requeue,
+        }
+    }
+}
+
+impl Broker {
+    /// Obeys an ACK or NACK, at once or with its transaction.
+    pub(super) fn acknowledge(
+        &mut self,
+        connection: ConnectionId,
+        frame: &Frame,
+        version: Version,
+        verdict: Verdict,
+    ) -> Result<(), Refusal> {
+        let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
+        let delivery = find(connection, peer, frame, version)?;
+        match peer.transaction(frame)? {
+            Some(transaction) => transaction.steps.push(Step::Settle { delivery, verdict }),
+            None => self.settle(connection, delivery, verdict),
+        }
+        Ok(())
+    }
+
+    /// Settles a delivery and, in the cumulative mode, those before it. One that is settled already is left alone.
+    pub(super) fn settle(&mut self, connection: ConnectionId, delivery: u64, verdict: Verdict) {
+        for delivery in self.covered(connection, delivery) {
+            let peer = self.connections.get_mut(&connection);
+            let Some(unacked) = peer.and_then(|peer| peer.unacked.remove(&delivery)) else { continue };
+            self.apply(unacked, verdict);
+        }
+    }
+
+    /// 1.1 and 1.2, "SUBSCRIBE Ack Modes": an ACK of `client` covers the subscription's messages up to its own. On
+    /// RabbitMQ it covers those of the other subscriptions too.
+    fn covered(&self, connection: ConnectionId, delivery: u64) -> Vec<u64> {
+        let Some(peer) = self.connections.get(&connection) else { return Vec::new() };
+        let Some(key) = peer.unacked.get(&delivery).map(|unacked| unacked.subscription) else {
+            return Vec::new();
+        };
+        let mode = self.subscriptions.get(&key).map(|subscription| subscription.terms.ack_mode);
+        if mode != Some(AckMode::Client) {
+            return vec![delivery];
+        }
+        let whole = self.config.acks_whole_connection;
+        let before = peer.unacked.range(..=delivery);
+        before
+            .filter(|(_, unacked)| whole || unacked.subscription == key)
+            .map(|(number, _)| *number)
+            .collect()
+    }
+
+    fn apply(&mut self, unacked: Unacked, verdict: Verdict) {
+        let Unacked { subscription, message } = unacked;
+        let Some(subscription) = self.subscriptions.get_mut(&subscription) else { return };
+        subscription.in_flight = subscription.in_flight.saturating_sub(1);
+        self.store.touch(&subscription.source);
+        match verdict {
+            Verdict::Acknowledge => {}
+            Verdict::DeadLetter => self.dead_letter(&message),
+            Verdict::Discard => self.records.discarded += 1,
+            Verdict::Requeue => self.store.put_back(&subscription.source, message),
+        }
+    }
+
+    /// Moves a message to the dead letter queue, as a new one that says where it came from.
+    pub(super) fn dead_letter(&mut self, message: &Message) {
+        let dead = &message.content;
+        let mut headers = dead.headers.clone();
+        headers.set("original-destination", dead.destination.as_bytes());
+        self.store.publish(Content {
+            destination: dead_letter_queue(&dead.destination).into(),
+            headers,
+            body: dead.body.clone(),
+            persistent: dead.persistent,
+        });
+    }
+
+    /// Puts back what a subscription that is gone has not acknowledged.
+    pub(super) fn take_back(&mut self, key: SubscriptionKey, subscription: &Subscription) {
+        let Some(peer) = self.connections.get_mut(&subscription.connection) else { return };
+        let unacked = peer.unacked.iter().filter(|(_, unacked)| unacked.subscription == key);
+        for number in unacked.map(|(number, _)| *number).collect::<Vec<_>>() {
+            let unacked = peer.unacked.remove(&number);
+            unacked
+                .into_iter()
+                .for_each(|unacked| self.store.put_back(&subscription.source, unacked.message));
+        }
+    }
+}
+
+/// The delivery that a frame names. 1.1, "ACK": `subscription` is required, and 1.0 allows it.
+fn find(
+    connection: ConnectionId,
+    peer: &Connection,
+    frame: &Frame,
+    version: Version,
+) -> Result<u64, Refusal> {
+    let delivery = ack_id::delivery(frame, version)?;
+    let unknown = || ack_id::unknown(&format!("{}:{}", delivery.connection, delivery.number));
+    let unacked = peer.unacked.get(&delivery.number).filter(|_| delivery.connection == connection);
+    let found = unacked.ok_or_else(unknown)?;
+    if version >= Version::V1_2 {
+        return Ok(delivery.number);
+    }
+    match value(frame, "subscription")?.map(SubscriptionName::Id) {
+        None if version > Version::V1_0 => Err(Refusal::missing("subscription")),
+        Some(name) if peer.subscriptions.get(&name) != Some(&found.subscription) => Err(unknown()),
+        _ => Ok(delivery.number),
+    }
+}

@@ -1,0 +1,265 @@
+//! Where messages wait: queues that consumers share, and one queue of its own for each subscription of a topic.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use stomp_proto::Headers;
+
+use super::subscription::SubscriptionKey;
+
+/// What a message says. It is the same for everybody who gets it.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) destination: Arc<str>,
+    /// The sender's headers, without those of the protocol.
+    pub(super) headers: Headers,
+    pub(super) body: Bytes,
+    pub(super) persistent: bool,
+}
+
+/// A message in a queue or on its way to a consumer. Its number is its place: one that comes back takes it again.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    number: u64,
+    pub(super) redelivered: bool,
+    pub(super) content: Arc<Content>,
+}
+
+/// What consumers are served from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    Queue(Arc<str>),
+    /// What a topic has for that subscription alone.
+    Topic(SubscriptionKey),
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    ready: BTreeMap<u64, Message>,
+    /// Whose turn it is stands in front.
+    consumers: VecDeque<SubscriptionKey>,
+}
+
+impl Queue {
+    fn is_unused(&self) -> bool {
+        self.ready.is_empty() && self.consumers.is_empty()
+    }
+}
+
+/// All queues and topics, and which of them may have something to dispatch.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    queues: BTreeMap<Source, Queue>,
+    topics: BTreeMap<Arc<str>, BTreeSet<SubscriptionKey>>,
+    touched: BTreeSet<Source>,
+    numbers: u64,
+}
+
+/// Whether a destination is a topic: everybody gets each message, and nobody listening means nobody gets it.
+fn is_topic(destination: &str) -> bool {
+    destination.starts_with("/topic/")
+}
+
+impl Store {
+    /// Accepts a message.
+    pub(super) fn publish(&mut self, content: Content) {
+        let content = Arc::new(content);
+        if !is_topic(&content.destination) {
+            return self.push(Source::Queue(content.destination.clone()), content);
+        }
+        let subscribers = self.topics.get(&content.destination).into_iter().flatten();
+        for key in subscribers.copied().collect::<Vec<_>>() {
+            self.push(Source::Topic(key), content.clone());
+        }
+    }
+
+    fn push(&mut self, source: Source, content: Arc<Content>) {
+        let number = self.numbers;
+        self.numbers += 1;
+        let queue = self.queues.entry(source.clone()).or_default();
+        queue.ready.insert(number, Message { number, redelivered: false, content });
+        self.touched.insert(source);
+    }
+
+    /// Takes a message back that was handed out. What was for a subscription that is gone is gone with it.
+    pub(super) fn put_back(&mut self, source: &Source, message: Message) {
+        if let Source::Topic(_) = source
+            && !self.queues.contains_key(source)
+        {
+            return;
+        }
+        let message = Message { redelivered: true, ..message };
+        self.queues.entry(source.clone()).or_default().ready.insert(message.number, message);
+        self.touch(source);
+    }
+
+    /// Adds a consumer and says what it is served from.
+    pub(super) fn add_consumer(&mut self, destination: &Arc<str>, key: SubscriptionKey) -> Source {
+        let source = if is_topic(destination) {
+            self.topics.entry(destination.clone()).or_default().insert(key);
+            Source::Topic(key)
+        } else {
+            Source::Queue(destination.clone())
+        };
+        self.queues.entry(source.clone()).or_default().consumers.push_back(key);
+        self.touch(&source);
+        source
+    }
+
+    /// Removes a consumer. A topic's messages that wait for it are dropped.
+    pub(super) fn remove_consumer(&mut self, destination: &str, source: &Source, key: SubscriptionKey) {
+        let Some(queue) = self.queues.get_mut(source) else { return };
+        queue.consumers.retain(|consumer| *consumer != key);
+        let is_over = matches!(source, Source::Topic(_)) || queue.is_unused();
+        if is_over {
+            self.queues.remove(source);
+        }
+        if let Some(subscribers) = self.topics.get_mut(destination) {
+            subscribers.remove(&key);
+            if subscribers.is_empty() {
+                self.topics.remove(destination);
+            }
+        }
+    }
+
+    /// Says that a consumer of it may have room again.
+    pub(super) fn touch(&mut self, source: &Source) {
+        if self.queues.get(source).is_some_and(|queue| !queue.ready.is_empty()) {
+            self.touched.insert(source.clone());
+        }
+    }
+
+    /// A source that may have something for somebody.
+    pub(super) fn next_touched(&mut self) -> Option<Source> {
+        self.touched.pop_first()
+    }
+
+    /// The next message of a source and who gets it: the first in turn that has room. Those without room keep their
+    /// turn.
+    pub(super) fn take(
+        &mut self,
+        source: &Source,
+        has_room: impl Fn(SubscriptionKey) -> bool,
+    ) -> Option<(SubscriptionKey, Message)> {
+        let queue = self.queues.get_mut(source).filter(|queue| !queue.ready.is_empty())?;
+        let turn = queue.consumers.iter().position(|key| has_room(*key))?;
+        let key = queue.consumers.remove(turn)?;
+        queue.consumers.push_back(key);
+        let (_, message) = queue.ready.pop_first()?;
+        Some((key, message))
+    }
+
+    /// The messages that wait at a destination, oldest first; for a topic those that wait for a subscriber.
+    pub(super) fn ready(&self, destination: &str) -> impl Iterator<Item = &Message> {
+        let topic = self.topics.get(destination).into_iter().flatten().map(|key| Source::Topic(*key));
+        let queue = [Source::Queue(destination.into())];
+        let sources = queue.into_iter().chain(topic);
+        sources.filter_map(|source| self.queues.get(&source)).flat_map(|queue| queue.ready.values())
+    }
+
+    /// The names of the queues that hold messages.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.queues.iter().filter(|(_, queue)| !queue.ready.is_empty()).filter_map(|(source, _)| match source
+        {
+            Source::Queue(name) => Some(&**name),
+            Source::Topic(_) => None,
+        })
+    }
+
+    /// Forgets what was not meant to survive a crash.
+    pub(super) fn drop_volatile(&mut self) {
+        for queue in self.queues.values_mut() {
+            queue.ready.retain(|_, message| message.content.persistent);
+        }
+    }
+
+    /// Forgets the messages of a destination.
+    pub(super) fn purge(&mut self, destination: &str) {
+        if let Some(queue) = self.queues.get_mut(&Source::Queue(destination.into())) {
+            queue.ready.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(destination: &str, body: &'static str) -> Content {
+        let persistent = body.starts_with('p');
+        let body = Bytes::from_static(body.as_bytes());
+        Content { destination: destination.into(), headers: Headers::new(), body, persistent }
+    }
+
+    fn bodies(store: &Store, destination: &str) -> Vec<Bytes> {
+        store.ready(destination).map(|message| message.content.body.clone()).collect()
+    }
+
+    fn keys<const N: usize>() -> [SubscriptionKey; N] {
+        core::array::from_fn(|number| SubscriptionKey(number as u64))
+    }
+
+    #[test]
+    fn those_in_turn_with_room_are_served() {
+        let [first, second, third] = keys();
+        let mut store = Store::default();
+        let name: Arc<str> = "/queue/a".into();
+        let source = store.add_consumer(&name, first);
+        store.add_consumer(&name, second);
+        store.add_consumer(&name, third);
+        for _ in 0..5 {
+            store.publish(content("/queue/a", "x"));
+        }
+        let mut turns = Vec::new();
+        for full in [None, None, Some(third), None, None] {
+            turns.push(store.take(&source, |key| Some(key) != full).map(|(key, _)| key));
+        }
+        assert_eq!(turns, [Some(first), Some(second), Some(first), Some(third), Some(second)]);
+        assert!(store.take(&source, |_| true).is_none());
+    }
+
+    #[test]
+    fn what_comes_back_takes_its_old_place() {
+        let [key] = keys();
+        let mut store = Store::default();
+        let source = store.add_consumer(&"/queue/a".into(), key);
+        for body in ["1", "2", "3"] {
+            store.publish(content("/queue/a", body));
+        }
+        let (_, one) = store.take(&source, |_| true).unwrap();
+        let (_, two) = store.take(&source, |_| true).unwrap();
+        store.put_back(&source, two);
+        store.put_back(&source, one);
+        assert_eq!(bodies(&store, "/queue/a"), ["1", "2", "3"]);
+        assert_eq!(store.ready("/queue/a").filter(|message| message.redelivered).count(), 2);
+    }
+
+    #[test]
+    fn topics_store_for_their_subscribers_only() {
+        let [first, second] = keys();
+        let mut store = Store::default();
+        store.publish(content("/topic/t", "nobody"));
+        let source = store.add_consumer(&"/topic/t".into(), first);
+        store.add_consumer(&"/topic/t".into(), second);
+        store.publish(content("/topic/t", "both"));
+        assert_eq!(bodies(&store, "/topic/t"), ["both", "both"]);
+        let (_, message) = store.take(&source, |_| true).unwrap();
+        store.remove_consumer("/topic/t", &source, first);
+        store.put_back(&source, message);
+        assert_eq!(bodies(&store, "/topic/t"), ["both"]);
+    }
+
+    #[test]
+    fn a_crash_keeps_what_is_persistent() {
+        let mut store = Store::default();
+        store.publish(content("/queue/a", "volatile"));
+        store.publish(content("/queue/a", "persistent"));
+        store.drop_volatile();
+        assert_eq!(bodies(&store, "/queue/a"), ["persistent"]);
+        store.purge("/queue/a");
+        assert_eq!(store.names().count(), 0);
+    }
+}

@@ -1,0 +1,76 @@
+//! Transactions: SEND, ACK and NACK that wait for a COMMIT, or are forgotten.
+
+use stomp_proto::Frame;
+
+use super::{
+    Broker, ConnectionId, Verdict,
+    connection::Connection,
+    refusal::{ErrorClass, Refusal},
+    store::Content,
+    value,
+};
+
+/// What was asked for in a transaction, in order.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+pub(super) enum Step {
+    Publish(Box<Content>),
+    Settle { delivery: u64, verdict: Verdict },
+}
+
+impl Broker {
+    pub(super) fn begin(&mut self, connection: ConnectionId, frame: &Frame) -> Result<(), Refusal> {
+        let name = required_name(frame)?;
+        let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
+        if peer.transactions.contains_key(&*name) {
+            let detail = format!("The transaction '{}' has begun already", name.escape_debug());
+            return Err(Refusal::new(ErrorClass::DuplicateTransaction, detail));
+        }
+        peer.transactions.insert(name.to_string(), Transaction::default());
+        Ok(())
+    }
+
+    /// Does all of it. Nothing else happens in between, so that it is all or nothing.
+    pub(super) fn commit(&mut self, connection: ConnectionId, frame: &Frame) -> Result<(), Refusal> {
+        let name = required_name(frame)?;
+        let peer = self.connections.get_mut(&connection);
+        let transaction =
+            peer.and_then(|peer| peer.transactions.remove(&*name)).ok_or_else(|| unknown(&name))?;
+        for step in transaction.steps {
+            match step {
+                Step::Publish(content) => self.store.publish(*content),
+                Step::Settle { delivery, verdict } => self.settle(connection, delivery, verdict),
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets it. What it acknowledged is still unacknowledged.
+    pub(super) fn abort(&mut self, connection: ConnectionId, frame: &Frame) -> Result<(), Refusal> {
+        let name = required_name(frame)?;
+        let peer = self.connections.get_mut(&connection);
+        let found = peer.and_then(|peer| peer.transactions.remove(&*name));
+        found.map(drop).ok_or_else(|| unknown(&name))
+    }
+}
+
+impl Connection {
+    /// The transaction that a frame belongs to, if it names one.
+    pub(super) fn transaction(&mut self, frame: &Frame) -> Result<Option<&mut Transaction>, Refusal> {
+        let Some(name) = value(frame, "transaction")? else { return Ok(None) };
+        self.transactions.get_mut(&*name).map(Some).ok_or_else(|| unknown(&name))
+    }
+}
+
+fn required_name(frame: &Frame) -> Result<std::sync::Arc<str>, Refusal> {
+    value(frame, "transaction")?.ok_or_else(|| Refusal::missing("transaction"))
+}
+
+fn unknown(name: &str) -> Refusal {
+    let name = name.escape_debug();
+    Refusal::new(ErrorClass::UnknownTransaction, format!("There is no transaction '{name}'"))
+}

@@ -1,0 +1,174 @@
+//! What must hold of the codec for any octets and any frame, for property tests and fuzz targets alike.
+
+use bytes::BytesMut;
+use stomp_proto::{Frame, Item, Limits, ParseError, Parser, Sender, Version};
+
+/// How a parser is set up.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "these are a parser's settings")]
+pub struct Setting {
+    /// Who writes the stream.
+    pub sender: Sender,
+    /// The version, if it is known.
+    pub version: Option<Version>,
+    /// The profile.
+    pub strict: bool,
+    /// The limits.
+    pub limits: Limits,
+}
+
+impl Setting {
+    /// A parser set up like that.
+    #[must_use]
+    pub fn parser(&self) -> Parser {
+        let parser = Parser::new(self.sender, self.limits.clone());
+        let mut parser = if self.strict { parser.strict() } else { parser };
+        if let Some(version) = self.version {
+            parser.set_version(version);
+        }
+        parser
+    }
+}
+
+/// All that came out of a stream that ended.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parsed {
+    /// The items.
+    pub items: Vec<Item>,
+    /// The error that ended them, or that the end itself was.
+    pub error: Option<ParseError>,
+}
+
+/// Parses a stream that comes in these pieces and then ends.
+///
+/// # Panics
+/// When a law of the parser does not hold: an error stays the same and swallows what follows, and nothing is kept that did
+/// not come.
+pub fn parse<'a>(setting: &Setting, pieces: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+    let mut parser = setting.parser();
+    let mut parsed = Parsed { items: Vec::new(), error: None };
+    let mut fed = 0;
+    for piece in pieces {
+        parser.feed(piece);
+        fed += piece.len();
+        assert!(parser.buffered() <= fed, "more is kept than came");
+        drain(&mut parser, &mut parsed);
+    }
+    if let Err(error) = parser.finish() {
+        assert!(parsed.error.as_ref().is_none_or(|known| *known == error), "{error:?} after {parsed:?}");
+        parsed.error = Some(error);
+    }
+    stays_in_error(&mut parser, parsed.error.as_ref());
+    parsed
+}
+
+fn drain(parser: &mut Parser, parsed: &mut Parsed) {
+    loop {
+        match (parser.next_item(), &parsed.error) {
+            (Ok(Some(item)), None) => parsed.items.push(item),
+            (Ok(None), None) => return,
+            (Err(error), None) => parsed.error = Some(error),
+            (Err(error), Some(known)) if error == *known => return,
+            (other, known) => panic!("after {known:?} came {other:?}"),
+        }
+    }
+}
+
+fn stays_in_error(parser: &mut Parser, error: Option<&ParseError>) {
+    let Some(error) = error else { return };
+    parser.feed(b"\n\0\nMESSAGE\n\n\0SEND\n\n\0");
+    assert_eq!(parser.next_item().as_ref(), Err(error));
+    assert_eq!(parser.finish().as_ref(), Err(error));
+    assert_eq!(parser.buffered(), 0, "octets after an error are kept");
+}
+
+/// Cuts octets into pieces of these sizes, over and over; a size of 0 gives an empty piece.
+pub fn cut<'a>(octets: &'a [u8], sizes: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+    let turns = if sizes.iter().any(|size| *size > 0) { sizes } else { &[1] };
+    turns.iter().cycle().scan(octets, |rest, &size| {
+        let (piece, later) = rest.split_at_checked(size).unwrap_or((rest, &[]));
+        let done = rest.is_empty();
+        *rest = later;
+        (!done).then_some(piece)
+    })
+}
+
+/// Whether the frame can be written in that version. If so it reads back as itself in both profiles, and is one frame; if
+/// not, nothing is written.
+///
+/// # Panics
+/// When any of this does not hold.
+#[must_use]
+pub fn round_trips(frame: &Frame, version: Version) -> bool {
+    let before = b"before";
+    let mut out = BytesMut::from(&before[..]);
+    if let Err(error) = frame.encode(version, &mut out) {
+        assert_eq!(out[..], before[..], "{error} left something behind");
+        return false;
+    }
+    let once = out.split_off(before.len());
+    let twice = [&once[..], &once[..]].concat();
+    for strict in [true, false] {
+        let setting =
+            Setting { sender: frame.command().sender(), version: Some(version), strict, limits: roomy() };
+        let [read] = frames(&setting, &once).try_into().expect("one frame was written");
+        assert_is(&read, frame);
+        assert_eq!(frames(&setting, &twice), [read.clone(), read.clone()]);
+        assert_writes_the_same(&read, version, &once);
+    }
+    true
+}
+
+/// Limits that no frame of a test comes near.
+fn roomy() -> Limits {
+    let mut limits = Limits::default();
+    limits.headers = usize::MAX;
+    limits.header_line = usize::MAX;
+    limits.header_block = usize::MAX;
+    limits
+}
+
+/// The frames of a stream that holds nothing else.
+fn frames(setting: &Setting, octets: &[u8]) -> Vec<Frame> {
+    let parsed = parse(setting, [octets]);
+    assert_eq!(parsed.error, None, "{:?}", octets.escape_ascii().to_string());
+    let frame = |item| match item {
+        Item::Frame(frame) => frame,
+        other => panic!("{other:?} is no frame: {:?}", octets.escape_ascii().to_string()),
+    };
+    parsed.items.into_iter().map(frame).collect()
+}
+
+/// What was read is what was meant; a `content-length` may have been added.
+fn assert_is(read: &Frame, meant: &Frame) {
+    let mut meant = meant.clone();
+    if read != &meant && !meant.body().is_empty() && !meant.headers().contains("content-length") {
+        let length = meant.body().len().to_string();
+        meant.headers_mut().push("content-length", length);
+    }
+    assert_eq!(read, &meant);
+}
+
+/// A frame that was read is written as it was: from then on nothing changes any more.
+fn assert_writes_the_same(read: &Frame, version: Version, octets: &[u8]) {
+    let mut again = BytesMut::new();
+    let same = read.clone().without_content_length().encode(version, &mut again);
+    if read.headers().contains("content-length") || !read.body().contains(&0) {
+        assert_eq!(same, Ok(()));
+        assert_eq!(again[..], octets[..]);
+    }
+}
+
+/// Looks at all that a received item offers to look at.
+pub fn look_at(item: &Item) {
+    let (Item::Frame(frame) | Item::TooLarge { frame, .. }) = item else { return };
+    for (name, value) in frame.headers().iter() {
+        let _ = (name.text(), value.text(), value.number(), value.to_string());
+        assert!(name.text().map_or(true, |name| frame.headers().contains(&name)));
+        let _ = stomp_proto::HeartBeat::from_octets(&value.octets());
+    }
+    let owned = frame.clone().into_owned();
+    assert_eq!(&owned, frame);
+    assert_eq!(format!("{owned:?}"), format!("{frame:?}"));
+}

@@ -1,0 +1,84 @@
+//! What the fuzz targets run: octets that mean anything, turned into what the codec is asked to do.
+//!
+//! Each function panics when a law does not hold. They are ordinary functions, so that the seeds of the fuzz targets are
+//! replayed by an ordinary test too.
+
+use stomp_proto::{Command, Frame, Item, Limits, Oversize, Sender, Version};
+
+use crate::codec::{self, Setting};
+
+/// Parses a stream: the first octet chooses the parser's settings, the rest is the stream. Each frame that comes out and
+/// can be written reads back as itself.
+pub fn decode(data: &[u8]) {
+    let Some((&choice, stream)) = data.split_first() else { return };
+    let setting = setting(choice);
+    let parsed = codec::parse(&setting, [stream]);
+    for item in &parsed.items {
+        codec::look_at(item);
+        if let Item::Frame(frame) = item {
+            let _ = codec::round_trips(frame, setting.version.unwrap_or(Version::V1_2));
+        }
+    }
+}
+
+/// Parses a stream twice, whole and in pieces: the first octet chooses the settings, the next four the pieces' sizes.
+pub fn decode_chunked(data: &[u8]) {
+    let Some((&[choice, sizes @ ..], stream)) = data.split_first_chunk::<5>() else { return };
+    let setting = setting(choice);
+    let sizes: [usize; 4] = sizes.map(usize::from);
+    let whole = codec::parse(&setting, [stream]);
+    assert_eq!(codec::parse(&setting, codec::cut(stream, &sizes)), whole);
+    assert_eq!(codec::parse(&setting, stream.chunks(1)), whole);
+}
+
+/// Builds a frame and writes it in every version. The first octet chooses the command, the second says how many headers
+/// follow, each as a name and a value behind an octet with their lengths; the rest is the body.
+pub fn round_trip(data: &[u8]) {
+    let mut rest = Rest(data);
+    let command = Command::ALL[usize::from(rest.octet()) % Command::ALL.len()];
+    let shape = rest.octet();
+    let mut frame = Frame::new(command);
+    for _ in 0..shape & 0x1f {
+        let lengths = usize::from(rest.octet());
+        let name = rest.take(lengths & 0x0f);
+        frame.headers_mut().push(name, rest.take(lengths >> 4));
+    }
+    let body = rest.take(if shape & 0x40 == 0 { usize::MAX } else { 0 });
+    frame = frame.with_body(body.to_vec());
+    let frame = if shape & 0x80 == 0 { frame } else { frame.without_content_length() };
+    for version in Version::ALL {
+        let _ = codec::round_trips(&frame, version);
+    }
+}
+
+/// The settings that an octet stands for: the version, unknown included, the sender, the profile and the limits.
+fn setting(choice: u8) -> Setting {
+    let versions = [Some(Version::V1_2), Some(Version::V1_1), Some(Version::V1_0), None];
+    let mut limits = Limits::default();
+    if choice & 0x10 != 0 {
+        (limits.command, limits.header_line, limits.headers) = (12, 40, 4);
+        (limits.header_block, limits.body) = (100, 20);
+    }
+    limits.oversize = if choice & 0x20 == 0 { Oversize::Fail } else { Oversize::Drain };
+    Setting {
+        sender: if choice & 0x08 == 0 { Sender::Server } else { Sender::Client },
+        version: versions[usize::from(choice & 3)],
+        strict: choice & 0x04 != 0,
+        limits,
+    }
+}
+
+/// Octets that are used up from the front; nothing more comes as zeros and emptiness.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+
+    fn octet(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,208 @@
+//! Knows the life of a whole broker: chosen ports, written configuration, launched processes, and the end of all.
+
+use super::process::{Failure, Limits, Process, Readiness};
+use super::{Description, GUEST, Launch, Layout, User};
+use std::io;
+
+/// How often a broker that dies while it starts is tried, each time with new ports and a new directory.
+const ATTEMPTS: u32 = 3;
+
+/// A broker that this process started. Dropping it kills all its processes and removes its directory.
+#[derive(Debug)]
+pub struct RealBroker {
+    // Dropped in this order: nodes are killed before what they need, and nobody writes when the directory goes.
+    nodes: Vec<Process>,
+    helpers: Vec<Process>,
+    layout: Layout,
+    description: Description,
+}
+
+impl RealBroker {
+    /// Starts the described broker in a directory of its own, on free ports, and waits until it answers a CONNECT.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed (the error says how to install it), when it dies three times while starting, or
+    /// when it is not ready in time; these errors quote its log.
+    pub fn start(description: &Description) -> io::Result<Self> {
+        (description.find)()?;
+        let mut attempt = 1;
+        loop {
+            match Self::try_start(description) {
+                // Another process may have taken one of its ports after they were chosen.
+                Err(Failure::Died(_)) if attempt < ATTEMPTS => attempt += 1,
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    fn try_start(description: &Description) -> Result<Self, Failure> {
+        let layout = Layout::new(description)?;
+        let plan = (description.configure)(&layout)?;
+        let answers = Readiness::Answers(GUEST, description.behaviour.virtual_host);
+        let mut broker = Self {
+            nodes: processes(plan.nodes, &layout, description, answers),
+            helpers: processes(plan.helpers, &layout, description, Readiness::Listens),
+            layout,
+            description: description.clone(),
+        };
+        for helper in &mut broker.helpers {
+            helper.launch()?;
+            helper.wait_ready()?;
+        }
+        broker.launch_nodes()?;
+        Ok(broker)
+    }
+
+    /// Launches all nodes before it waits for any: the nodes of a cluster wait for each other.
+    fn launch_nodes(&mut self) -> Result<(), Failure> {
+        self.nodes.iter_mut().try_for_each(Process::launch)?;
+        self.nodes.iter_mut().try_for_each(Process::wait_ready)
+    }
+
+    /// What was started.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The directory and the ports of the broker.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The port of 127.0.0.1 on which the first node speaks STOMP.
+    pub fn stomp_port(&self) -> u16 {
+        self.layout.port(0, "stomp")
+    }
+
+    /// The URI of the first node, with the credentials of [`Self::login`].
+    pub fn uri(&self) -> String {
+        let User { login, passcode } = self.login();
+        format!("tcp://{login}:{passcode}@127.0.0.1:{}", self.stomp_port())
+    }
+
+    /// Who logs in where nothing else is said.
+    pub fn login(&self) -> User {
+        GUEST
+    }
+
+    /// One node, counted from 0, for what is done to one node of a cluster alone.
+    ///
+    /// # Panics
+    ///
+    /// When the broker has fewer nodes.
+    pub fn node(&mut self, node: usize) -> &mut Process {
+        &mut self.nodes[node]
+    }
+
+    /// Kills every node without warning (SIGKILL). Returns when they are gone.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.nodes.iter_mut().try_for_each(Process::kill)
+    }
+
+    /// Asks every node to end (SIGTERM), and kills those that do not in time.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn stop(&mut self) -> io::Result<()> {
+        self.nodes.iter_mut().try_for_each(Process::stop)
+    }
+
+    /// Kills what still runs, launches every node again in the same directory and on the same ports, and waits
+    /// until each is ready.
+    ///
+    /// # Errors
+    ///
+    /// When a node is not ready in time; the error quotes its log.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.kill()?;
+        Ok(self.launch_nodes()?)
+    }
+
+    /// Stops the clock of every node (SIGSTOP): connections stay open, and nothing is answered.
+    ///
+    /// # Errors
+    ///
+    /// When a node does not run.
+    pub fn freeze(&mut self) -> io::Result<()> {
+        self.nodes.iter_mut().try_for_each(Process::freeze)
+    }
+
+    /// Lets frozen nodes go on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// When a node does not run.
+    pub fn thaw(&mut self) -> io::Result<()> {
+        self.nodes.iter_mut().try_for_each(Process::thaw)
+    }
+}
+
+fn processes(
+    launches: Vec<Launch>,
+    layout: &Layout,
+    description: &Description,
+    readiness: Readiness,
+) -> Vec<Process> {
+    let Description { ready_within, stops_within, .. } = *description;
+    let limits = Limits { ready_within, stops_within };
+    launches.into_iter().map(|launch| Process::new(launch, layout.directory(), limits, readiness)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ACTIVEMQ, Plan};
+    use super::*;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    fn installed() -> io::Result<()> {
+        Ok(())
+    }
+
+    /// A broker that notes each attempt outside of its own directory, which does not survive, and dies.
+    fn dies(layout: &Layout) -> io::Result<Plan> {
+        let text = "echo \"$0\" >> \"$1\"; echo port is taken; exit 1";
+        let port = layout.port(0, "stomp");
+        let arguments = ["-c", text, &port.to_string()].map(Into::into).into_iter();
+        let launch = Launch {
+            name: "broken".to_owned(),
+            program: "/bin/sh".into(),
+            arguments: arguments.chain([attempts().into_os_string()]).collect(),
+            environment: Vec::new(),
+            port,
+        };
+        Ok(Plan { helpers: Vec::new(), nodes: vec![launch] })
+    }
+
+    fn attempts() -> PathBuf {
+        std::env::temp_dir().join(format!("stomp-attempts-{}", std::process::id()))
+    }
+
+    #[test]
+    fn a_broker_that_dies_is_tried_three_times_on_new_ports() {
+        let description = Description {
+            find: installed,
+            configure: dies,
+            ready_within: Duration::from_secs(5),
+            ..ACTIVEMQ.clone()
+        };
+        let error = RealBroker::start(&description).unwrap_err();
+        assert!(error.to_string().contains("port is taken"), "{error}");
+        let ports = std::fs::read_to_string(attempts()).unwrap();
+        std::fs::remove_file(attempts()).unwrap();
+        assert_eq!(ports.lines().count(), 3, "{ports}");
+    }
+
+    #[test]
+    fn a_broker_that_is_not_installed_is_not_tried() {
+        let missing = || Err(io::Error::new(io::ErrorKind::NotFound, "install it"));
+        let description = Description { find: missing, ..ACTIVEMQ.clone() };
+        assert_eq!(RealBroker::start(&description).unwrap_err().to_string(), "install it");
+    }
+}

@@ -1,0 +1,147 @@
+//! Knows where a broker lives while it runs: its directory and its ports.
+
+use super::Description;
+use super::ports::Ports;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The directory and the ports of one broker; the directory is removed when this is dropped.
+#[derive(Debug)]
+pub struct Layout {
+    directory: PathBuf,
+    nodes: usize,
+    node_ports: &'static [&'static str],
+    shared_ports: &'static [&'static str],
+    ports: Ports,
+}
+
+impl Layout {
+    /// Makes an empty directory and chooses free ports for what `description` needs.
+    pub(super) fn new(description: &Description) -> io::Result<Self> {
+        let count = description.shared_ports.len() + description.nodes * description.node_ports.len();
+        Ok(Self {
+            ports: Ports::hold(count)?,
+            directory: new_directory()?,
+            nodes: description.nodes,
+            node_ports: description.node_ports,
+            shared_ports: description.shared_ports,
+        })
+    }
+
+    /// How many nodes live here.
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// The directory that is the broker's alone.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The directory of one node, counted from 0. It exists once something was written there.
+    pub fn node_directory(&self, node: usize) -> PathBuf {
+        self.directory.join(format!("node{node}"))
+    }
+
+    /// The port of one node for a purpose that its description names.
+    ///
+    /// # Panics
+    ///
+    /// When the description names no such purpose, or has no such node.
+    pub fn port(&self, node: usize, purpose: &str) -> u16 {
+        assert!(node < self.nodes, "there is no node {node}");
+        let first = self.shared_ports.len() + node * self.node_ports.len();
+        self.ports.numbers()[first + position(self.node_ports, purpose)]
+    }
+
+    /// The port that all nodes share for a purpose that their description names.
+    ///
+    /// # Panics
+    ///
+    /// When the description names no such purpose.
+    pub fn shared_port(&self, purpose: &str) -> u16 {
+        self.ports.numbers()[position(self.shared_ports, purpose)]
+    }
+
+    /// Writes a file, and the directories above it, below the broker's directory; returns its path.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub fn write(&self, path: impl AsRef<Path>, text: &str) -> io::Result<PathBuf> {
+        let path = self.directory.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Layout {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.directory) {
+            eprintln!("cannot remove {}: {error}", self.directory.display());
+        }
+    }
+}
+
+fn position(purposes: &[&str], purpose: &str) -> usize {
+    match purposes.iter().position(|named| *named == purpose) {
+        Some(position) => position,
+        None => panic!("the description names no port for {purpose:?}, only for {purposes:?}"),
+    }
+}
+
+/// Makes a directory that no other broker has, of this process or of another one.
+fn new_directory() -> io::Result<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("stomp-broker-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        match fs::create_dir(&directory) {
+            // A process that was killed may have left one under the number that is now ours.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| directory),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ACTIVEMQ, RABBITMQ};
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_purpose_of_every_node_has_its_own_port() {
+        let cluster = Description { nodes: 3, ..RABBITMQ.clone() };
+        let layout = Layout::new(&cluster).unwrap();
+        let mut ports = BTreeSet::from([layout.shared_port("names")]);
+        for node in 0..layout.nodes() {
+            ports.extend(cluster.node_ports.iter().map(|purpose| layout.port(node, purpose)));
+        }
+        assert_eq!(ports.len(), 1 + 3 * cluster.node_ports.len());
+    }
+
+    #[test]
+    fn two_layouts_share_no_directory_and_leave_none() {
+        let first = Layout::new(&ACTIVEMQ).unwrap();
+        let second = Layout::new(&ACTIVEMQ).unwrap();
+        assert_ne!(first.directory(), second.directory());
+        let file = first.write("deep/below/file", "text").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "text");
+        let directory = first.directory().to_owned();
+        drop(first);
+        assert!(!directory.exists());
+    }
+
+    #[test]
+    #[should_panic(expected = "names no port for \"telnet\"")]
+    fn an_unknown_purpose_is_a_mistake_of_the_description() {
+        Layout::new(&ACTIVEMQ).unwrap().port(0, "telnet");
+    }
+}

@@ -1,0 +1,245 @@
+//! Knows RabbitMQ as Debian packages it: where it is, how it is configured and launched, what its frames mean.
+
+use super::{
+    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Launch, Layout, Nack, OnError,
+    Plan, User, require_file, require_program,
+};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const NAME: &str = "RabbitMQ";
+const PACKAGE: &str = "rabbitmq-server";
+const USERS: &[User] = &[GUEST, ALICE];
+
+/// Where the package puts one directory for each version.
+const VERSIONS: &str = "/usr/lib/rabbitmq/lib";
+
+/// RabbitMQ with its STOMP plug-in.
+pub static RABBITMQ: Description = Description {
+    name: NAME,
+    nodes: 1,
+    node_ports: &["stomp", "distribution"],
+    shared_ports: &["names"],
+    users: USERS,
+    ready_within: Duration::from_secs(120),
+    stops_within: Duration::from_secs(30),
+    find,
+    configure,
+    behaviour: Behaviour {
+        virtual_host: "/",
+        connect_values: ConnectValues::Unescaped,
+        nack: Nack::Requeue,
+        dead_letter: DeadLetter {
+            destination: |queue| format!("/queue/{}", dead_letter_queue(queue)),
+            queue_headers: dead_letter_headers,
+            nack_headers: &[("requeue", "false")],
+        },
+        cumulative_ack: AckReach::Connection,
+        error: OnError::ClosesWhenGrave,
+        error_names_receipt: false,
+        receipts_in_order: false,
+        disconnect_loses_receipts: true,
+        unsubscribe_returns_messages: false,
+        prefetch_header: "prefetch-count",
+    },
+};
+
+fn dead_letter_queue(queue: &str) -> String {
+    format!("DLQ.{queue}")
+}
+
+/// Dead letters go through an exchange; the one without a name routes to the queue that the key names.
+fn dead_letter_headers(queue: &str) -> Vec<(&'static str, String)> {
+    vec![("x-dead-letter-exchange", String::new()), ("x-dead-letter-routing-key", dead_letter_queue(queue))]
+}
+
+fn find() -> io::Result<()> {
+    require_program(NAME, "epmd", PACKAGE)?;
+    require_file(NAME, &server()?, PACKAGE)
+}
+
+/// The newest installed server script. The one on the `PATH` is Debian's: it changes the user and starts a child.
+fn server() -> io::Result<PathBuf> {
+    let mut versions: Vec<PathBuf> = match fs::read_dir(VERSIONS) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?,
+        Err(_) => Vec::new(),
+    };
+    versions.sort();
+    let newest = versions.pop().unwrap_or_else(|| Path::new(VERSIONS).join("rabbitmq_server"));
+    Ok(newest.join("sbin/rabbitmq-server"))
+}
+
+fn configure(layout: &Layout) -> io::Result<Plan> {
+    layout.write("rabbitmq-env.conf", "")?;
+    let cookie = layout.write(".erlang.cookie", "STOMPTESTS")?;
+    // Erlang refuses a cookie that others may read.
+    fs::set_permissions(cookie, fs::Permissions::from_mode(0o400))?;
+    let definitions = layout.write("definitions.json", &definitions(USERS))?;
+    let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node, &definitions));
+    Ok(Plan { nodes: nodes.collect::<io::Result<_>>()?, helpers: vec![name_server(layout)?] })
+}
+
+fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Result<Launch> {
+    let directory = layout.node_directory(node);
+    let stomp = layout.port(node, "stomp");
+    layout.write(directory.join("rabbitmq.conf"), &configuration(stomp, definitions))?;
+    layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
+    Ok(Launch {
+        name: node_name(node),
+        program: server()?,
+        arguments: Vec::new(),
+        environment: environment(layout, node),
+        port: stomp,
+    })
+}
+
+fn node_name(node: usize) -> String {
+    format!("rabbit{node}@localhost")
+}
+
+/// Erlang's name server. Nodes that find none start one of their own, which would outlive them.
+fn name_server(layout: &Layout) -> io::Result<Launch> {
+    let port = layout.shared_port("names");
+    Ok(Launch {
+        name: "epmd".to_owned(),
+        program: require_program(NAME, "epmd", PACKAGE)?,
+        arguments: ["-port", &port.to_string(), "-address", "127.0.0.1"].map(OsString::from).into(),
+        environment: Vec::new(),
+        port,
+    })
+}
+
+fn environment(layout: &Layout, node: usize) -> Vec<(&'static str, OsString)> {
+    let directory = layout.node_directory(node);
+    let path = |name: &str| OsString::from(directory.join(name));
+    vec![
+        ("HOME", layout.directory().into()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
+        ("ERL_EPMD_PORT", layout.shared_port("names").to_string().into()),
+        // No dump of the whole heap when the node dies while it starts.
+        ("ERL_CRASH_DUMP_SECONDS", "0".into()),
+        // Makes the script become the node instead of waiting for it, so that signals reach the node.
+        ("RUNNING_UNDER_SYSTEMD", "true".into()),
+        ("RABBITMQ_CONF_ENV_FILE", layout.directory().join("rabbitmq-env.conf").into()),
+        ("RABBITMQ_NODENAME", node_name(node).into()),
+        ("RABBITMQ_DIST_PORT", layout.port(node, "distribution").to_string().into()),
+        ("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf")),
+        ("RABBITMQ_ADVANCED_CONFIG_FILE", path("advanced.config")),
+        ("RABBITMQ_GENERATED_CONFIG_DIR", path("generated")),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", path("enabled_plugins")),
+        ("RABBITMQ_FEATURE_FLAGS_FILE", path("feature_flags")),
+        ("RABBITMQ_MNESIA_BASE", path("data")),
+        ("RABBITMQ_LOG_BASE", path("log")),
+        ("RABBITMQ_PID_FILE", path("pid")),
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERLANG_ARGUMENTS.into()),
+    ]
+}
+
+/// Only the loopback is listened on, no name server is started, and a test machine is no machine of many cores.
+const ERLANG_ARGUMENTS: &str = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false +S 2:2";
+
+fn configuration(stomp: u16, definitions: &Path) -> String {
+    format!(
+        "\
+listeners.tcp = none
+stomp.listeners.tcp.1 = 127.0.0.1:{stomp}
+load_definitions = {}
+loopback_users = none
+disk_free_limit.absolute = 50MB
+vm_memory_high_watermark.absolute = 1GB
+log.file = false
+log.console = true
+log.console.level = info
+log.console.use_colors = off
+",
+        definitions.display()
+    )
+}
+
+/// Users and permissions, loaded at every start: no second program has to be run once the broker is up.
+fn definitions(users: &[User]) -> String {
+    let each = |one: fn(&User) -> String| users.iter().map(one).collect::<Vec<_>>().join(",\n    ");
+    format!(
+        r#"{{
+  "vhosts": [{{"name": "/"}}],
+  "users": [
+    {}
+  ],
+  "permissions": [
+    {}
+  ]
+}}
+"#,
+        each(user),
+        each(permission)
+    )
+}
+
+fn user(user: &User) -> String {
+    let (login, passcode) = (json(user.login), json(user.passcode));
+    format!(r#"{{"name": {login}, "password": {passcode}, "tags": ""}}"#)
+}
+
+fn permission(user: &User) -> String {
+    let login = json(user.login);
+    format!(r#"{{"user": {login}, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}}"#)
+}
+
+/// A JSON string of printable text.
+fn json(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', r"\\").replace('"', r#"\""#))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_names_the_listener_and_the_definitions() {
+        let text = configuration(4711, Path::new("/some where/definitions.json"));
+        assert!(text.contains("\nstomp.listeners.tcp.1 = 127.0.0.1:4711\n"), "{text}");
+        assert!(text.contains("\nload_definitions = /some where/definitions.json\n"), "{text}");
+    }
+
+    #[test]
+    fn definitions_hold_every_user_and_what_they_may_do() {
+        let text = definitions(USERS);
+        for line in [
+            r#"{"name": "guest", "password": "guest", "tags": ""},"#,
+            r#"{"name": "alice", "password": "s3cret:with\\odd", "tags": ""}"#,
+            r#"{"user": "alice", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn json_strings_are_escaped_once() {
+        assert_eq!(json(r#"a\b"c"#), r#""a\\b\"c""#);
+    }
+
+    #[test]
+    fn dead_letters_of_a_queue_go_where_they_are_read() {
+        let dead_letter = RABBITMQ.behaviour.dead_letter;
+        let headers = (dead_letter.queue_headers)("orders");
+        assert_eq!(headers[1], ("x-dead-letter-routing-key", "DLQ.orders".to_owned()));
+        assert_eq!((dead_letter.destination)("orders"), "/queue/DLQ.orders");
+    }
+
+    #[test]
+    fn every_file_of_a_node_is_in_its_own_directory() {
+        let layout = Layout::new(&Description { nodes: 2, ..RABBITMQ.clone() }).unwrap();
+        let own = layout.node_directory(1);
+        let environment = environment(&layout, 1);
+        let value = |name| &environment.iter().find(|(named, _)| *named == name).unwrap().1;
+        for name in ["RABBITMQ_CONFIG_FILE", "RABBITMQ_MNESIA_BASE", "RABBITMQ_PID_FILE"] {
+            assert!(Path::new(value(name)).starts_with(&own), "{name}");
+        }
+        assert_eq!(value("RABBITMQ_NODENAME"), "rabbit1@localhost");
+        assert_eq!(value("RABBITMQ_DIST_PORT"), layout.port(1, "distribution").to_string().as_str());
+    }
+}

@@ -1,0 +1,226 @@
+//! The broker on a socket: threads that lend it connections and a clock.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crate::broker::{Broker, BrokerConfig, ConnectionId};
+
+mod hub;
+mod peer;
+
+use hub::{Hub, Report};
+
+/// A [`Broker`] that listens on a TCP port, until it is stopped or dropped.
+///
+/// It is made for tests: it starts in no time, each test can have its own, and a test looks into it and makes it fail.
+///
+/// ```
+/// use std::{io::{Read, Write}, net::TcpStream};
+/// use stomp_testkit::{broker::BrokerConfig, server::Server};
+///
+/// let server = Server::start(BrokerConfig::default())?;
+/// let mut client = TcpStream::connect(server.address())?;
+/// client.write_all(b"CONNECT\naccept-version:1.2\nhost:localhost\n\n\0")?;
+/// client.write_all(b"SEND\ndestination:/queue/a\n\nhello\0DISCONNECT\nreceipt:bye\n\n\0")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+///
+/// assert!(answer.ends_with("RECEIPT\nreceipt-id:bye\n\n\0\n"));
+/// assert_eq!(server.with(|broker| broker.messages("/queue/a")), ["hello"]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "a server stops when it is dropped"]
+pub struct Server {
+    address: SocketAddr,
+    broker: Arc<Mutex<Broker>>,
+    reports: Sender<Report>,
+    stopping: Arc<AtomicBool>,
+    acceptor: Option<JoinHandle<()>>,
+    hub: Option<JoinHandle<()>>,
+}
+
+/// What an observer of a [`Server`] is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// A connection is over.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A client has connected.
+    Opened {
+        /// What the broker calls the connection.
+        connection: ConnectionId,
+        /// Where the client is.
+        client: SocketAddr,
+    },
+}
+
+/// Octets that may wait for one connection, unless the configuration says otherwise.
+const OUTPUT_WINDOW: usize = 256 * 1024;
+/// How long an acceptor waits when the process has no descriptor left, so that it does not spin.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
+
+impl Server {
+    /// A broker on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// Those of [`Server::bind`].
+    pub fn start(config: BrokerConfig) -> io::Result<Self> {
+        Self::bind((Ipv4Addr::LOCALHOST, 0), config)
+    }
+
+    /// A broker on that address.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or no thread can be started.
+    pub fn bind(address: impl ToSocketAddrs, config: BrokerConfig) -> io::Result<Self> {
+        Self::resume(address, Broker::new(config))
+    }
+
+    /// A broker with what it holds already. With [`Server::stop`] it makes a restart:
+    ///
+    /// ```
+    /// # use stomp_testkit::{broker::BrokerConfig, server::Server};
+    /// let server = Server::start(BrokerConfig::default().durable_only())?;
+    /// let address = server.address();
+    /// server.with(|broker| broker.publish("/queue/a", "kept", &[("persistent", "true")]));
+    ///
+    /// let mut broker = server.stop(); // connections are refused from here …
+    /// broker.crash();
+    /// let server = Server::resume(address, broker)?; // … to here
+    /// assert_eq!(server.with(|broker| broker.depth("/queue/a")), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Server::bind`].
+    pub fn resume(address: impl ToSocketAddrs, broker: Broker) -> io::Result<Self> {
+        Self::observed(address, broker, |_| {})
+    }
+
+    /// A broker whose connections are told to `observer`, in its thread.
+    ///
+    /// # Errors
+    /// Those of [`Server::bind`].
+    pub fn observed(
+        address: impl ToSocketAddrs,
+        mut broker: Broker,
+        observer: impl FnMut(ServerEvent) + Send + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        broker.bound_output(OUTPUT_WINDOW);
+        let broker = Arc::new(Mutex::new(broker));
+        let (reports, received) = mpsc::channel();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let hub = Hub::new(broker.clone(), received, reports.clone(), Box::new(observer));
+        let hub = spawn("stomp-broker", move || hub.run())?;
+        let mut server = Self { address, broker, reports, stopping, acceptor: None, hub: Some(hub) };
+        let (reports, stopping) = (server.reports.clone(), server.stopping.clone());
+        server.acceptor = Some(spawn("stomp-accept", move || accept(&listener, &reports, &stopping))?);
+        Ok(server)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URI under which a client finds it and is let in.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("tcp://guest:guest@{}", self.address)
+    }
+
+    /// Looks into the broker, or interferes with it. What it has to send then is sent at once.
+    ///
+    /// Connections, octets and times are the server's business: leave them to it.
+    pub fn with<R>(&self, look: impl FnOnce(&mut Broker) -> R) -> R {
+        let result = look(&mut lock(&self.broker));
+        _ = self.reports.send(Report::Wake);
+        result
+    }
+
+    /// Cuts all connections, without a word and without the output that waits. Returns when they are gone.
+    pub fn close_connections(&self) {
+        let (done, closed) = mpsc::channel();
+        _ = self.reports.send(Report::CloseAll(done));
+        _ = closed.recv();
+    }
+
+    /// Cuts all connections, stops listening, ends all threads, and hands out the broker with its messages.
+    #[must_use = "drop the server to be rid of the broker, too"]
+    pub fn stop(mut self) -> Broker {
+        self.shut_down();
+        std::mem::replace(&mut *lock(&self.broker), Broker::new(BrokerConfig::default()))
+    }
+
+    fn shut_down(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        if let Some(acceptor) = self.acceptor.take() {
+            // The acceptor waits for a connection: here is one.
+            _ = TcpStream::connect_timeout(&reachable(self.address), Duration::from_secs(1));
+            _ = acceptor.join();
+        }
+        if let Some(hub) = self.hub.take() {
+            _ = self.reports.send(Report::Stop);
+            _ = hub.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+fn accept(listener: &TcpListener, reports: &Sender<Report>, stopping: &AtomicBool) {
+    loop {
+        let accepted = listener.accept();
+        if stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        match accepted {
+            Ok((socket, client)) => _ = reports.send(Report::Accepted { socket, client }),
+            Err(_) => thread::park_timeout(OUT_OF_DESCRIPTORS),
+        }
+    }
+}
+
+/// An address to reach a listener at: one that listens everywhere does so on the loopback.
+const fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// A test that panicked while it looked leaves the broker as it is, and other tests of the server go on.
+fn lock(broker: &Mutex<Broker>) -> MutexGuard<'_, Broker> {
+    broker.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}

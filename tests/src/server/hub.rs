@@ -1,0 +1,197 @@
+//! The broker's thread: it takes reports from all others, tells the broker, and hands out what the broker has to say.
+
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpStream},
+    ops::ControlFlow,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{ServerEvent, lock, peer::Peer};
+use crate::broker::{Broker, ConnectionId, Output};
+
+/// What the other threads report.
+pub(super) enum Report {
+    Accepted {
+        socket: TcpStream,
+        client: SocketAddr,
+    },
+    /// Cut everybody off, then say so.
+    CloseAll(Sender<()>),
+    ReaderEnded(ConnectionId),
+    Received {
+        connection: ConnectionId,
+        buffer: Box<[u8]>,
+        octets: usize,
+    },
+    Sent {
+        connection: ConnectionId,
+        octets: usize,
+    },
+    Stop,
+    /// Somebody has changed the broker.
+    Wake,
+    WriterEnded(ConnectionId),
+}
+
+/// Reports taken in one turn: what they cause leaves in one write for each connection.
+const TURN: usize = 256;
+
+pub(super) struct Hub {
+    broker: Arc<Mutex<Broker>>,
+    received: Receiver<Report>,
+    reports: Sender<Report>,
+    peers: BTreeMap<ConnectionId, Peer>,
+    observer: Box<dyn FnMut(ServerEvent) + Send>,
+    /// Told after the broker's lock is given back: an observer may look into the broker.
+    events: Vec<ServerEvent>,
+    start: Instant,
+    /// What the broker's clock showed at the start.
+    offset: Duration,
+}
+
+impl Hub {
+    pub(super) fn new(
+        broker: Arc<Mutex<Broker>>,
+        received: Receiver<Report>,
+        reports: Sender<Report>,
+        observer: Box<dyn FnMut(ServerEvent) + Send>,
+    ) -> Self {
+        let offset = lock(&broker).now();
+        let (peers, events, start) = (BTreeMap::new(), Vec::new(), Instant::now());
+        Self { broker, received, reports, peers, observer, events, start, offset }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut timeout = None;
+        loop {
+            let report = match timeout {
+                Some(timeout) => self.received.recv_timeout(timeout),
+                None => self.received.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let turn = self.turn(report.ok());
+            self.events.drain(..).for_each(&mut self.observer);
+            match turn {
+                ControlFlow::Continue(next) => timeout = next,
+                ControlFlow::Break(()) => return,
+            }
+        }
+    }
+
+    /// Takes what was reported and says how long to wait for more.
+    fn turn(&mut self, report: Option<Report>) -> ControlFlow<(), Option<Duration>> {
+        let broker = self.broker.clone();
+        let mut broker = lock(&broker);
+        if let Some(report) = report {
+            self.handle(&mut broker, report)?;
+        }
+        for _ in 0..TURN {
+            let Ok(report) = self.received.try_recv() else { break };
+            self.handle(&mut broker, report)?;
+        }
+        broker.handle_timeout(self.now());
+        self.hand_out(&mut broker);
+        self.expire();
+        let lingering = self.peers.values().filter_map(Peer::deadline);
+        let deadline = broker.poll_timeout().into_iter().chain(lingering).min();
+        ControlFlow::Continue(deadline.map(|deadline| deadline.saturating_sub(self.now())))
+    }
+
+    fn handle(&mut self, broker: &mut Broker, report: Report) -> ControlFlow<()> {
+        match report {
+            Report::Accepted { socket, client } => self.accepted(broker, socket, client),
+            Report::CloseAll(done) => {
+                self.cut_all(broker);
+                _ = done.send(());
+            }
+            Report::Received { connection, buffer, octets } => {
+                let read = buffer.get(..octets).unwrap_or_default();
+                broker.receive(connection, read, self.now());
+                if let Some(peer) = self.peers.get_mut(&connection) {
+                    peer.held.push(buffer);
+                }
+            }
+            Report::ReaderEnded(connection) | Report::WriterEnded(connection) => {
+                self.ended(broker, connection)
+            }
+            Report::Sent { connection, octets } => broker.sent(connection, octets),
+            Report::Stop => {
+                self.cut_all(broker);
+                return ControlFlow::Break(());
+            }
+            Report::Wake => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn accepted(&mut self, broker: &mut Broker, socket: TcpStream, client: SocketAddr) {
+        let connection = broker.connect(self.now());
+        match Peer::start(socket, connection, &self.reports) {
+            Ok(peer) => {
+                self.peers.insert(connection, peer);
+                self.events.push(ServerEvent::Opened { connection, client });
+            }
+            Err(_) => broker.disconnected(connection, self.now()),
+        }
+    }
+
+    /// One of a connection's threads has ended. What was answered to the last octets still leaves.
+    fn ended(&mut self, broker: &mut Broker, connection: ConnectionId) {
+        self.hand_out(broker);
+        broker.disconnected(connection, self.now());
+        let now = self.now();
+        let Some(peer) = self.peers.get_mut(&connection) else { return };
+        peer.close(now);
+        peer.ended += 1;
+        if peer.has_ended() {
+            self.peers.remove(&connection);
+            self.events.push(ServerEvent::Closed { connection });
+        }
+    }
+
+    /// Passes the output on, and gives readers their buffers back whose connections may go on.
+    fn hand_out(&mut self, broker: &mut Broker) {
+        let now = self.now();
+        while let Some(output) = broker.poll_output() {
+            match output {
+                Output::Send { connection, bytes } => {
+                    if let Some(peer) = self.peers.get(&connection) {
+                        peer.send(bytes);
+                    }
+                }
+                Output::Close { connection } => {
+                    self.peers.get_mut(&connection).into_iter().for_each(|peer| peer.close(now));
+                }
+            }
+        }
+        for (connection, peer) in &mut self.peers {
+            if broker.wants_input(*connection) {
+                peer.release();
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.now();
+        let late =
+            self.peers.values_mut().filter(|peer| peer.deadline().is_some_and(|deadline| deadline <= now));
+        late.for_each(Peer::cut);
+    }
+
+    fn cut_all(&mut self, broker: &mut Broker) {
+        for (connection, mut peer) in std::mem::take(&mut self.peers) {
+            broker.disconnected(connection, self.now());
+            peer.cut();
+            self.events.push(ServerEvent::Closed { connection });
+        }
+        while broker.poll_output().is_some() {}
+    }
+
+    fn now(&self) -> Duration {
+        self.offset.saturating_add(self.start.elapsed())
+    }
+}

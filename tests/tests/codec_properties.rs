@@ -1,0 +1,234 @@
+//! Laws of the codec over random frames and streams. `PROPTEST_CASES` asks for more cases than the usual 10,000 each.
+
+use bytes::BytesMut;
+use proptest::{collection::vec, prelude::*, sample::select, test_runner::FileFailurePersistence};
+use stomp_proto::{Command, EncodeError, Frame, Item, Limits, Oversize, Sender, Version};
+use stomp_testkit::codec::{self, Setting};
+
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    ProptestConfig {
+        cases: if asked { default.cases } else { 10_000 },
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..default
+    }
+}
+
+/// Pieces of which names, values and bodies are made: what could end a line, a header or a frame, what could be taken for
+/// another header, what is no text, and nothing.
+const PIECES: [&[u8]; 26] = [
+    b"\r",
+    b"\n",
+    b"\0",
+    b":",
+    b"\\",
+    b"\r\n",
+    b"\n\n",
+    b"\\n",
+    b"\\c",
+    b"\\r",
+    b"\\t",
+    b"\\\\",
+    b"a",
+    b" ",
+    b"content-length:0",
+    b"\0\nSEND\ndestination:/x\n\ny\0",
+    b"\nreceipt:1\n\n",
+    b"0",
+    b"5",
+    b"\xc3\xa9",
+    b"\xff",
+    b"\xc3",
+    b"\xf0\x9f\x98\x80",
+    b"\t",
+    b"\x7f",
+    b"",
+];
+
+const NAMES: [&str; 12] = [
+    "destination",
+    "content-length",
+    "content-type",
+    "receipt",
+    "receipt-id",
+    "id",
+    "ack",
+    "version",
+    "host",
+    "passcode",
+    "Content-Length",
+    "x",
+];
+
+const PADDINGS: [&[u8]; 4] = [b"", b"\n", b"\r\n", b"\n\n"];
+
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => vec(select(&PIECES[..]), 0..4).prop_map(|pieces| pieces.concat()),
+        3 => "[a-z0-9/-]{1,8}".prop_map(String::into_bytes),
+        1 => vec(any::<u8>(), 0..6),
+    ]
+}
+
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        select(&NAMES[..]).prop_map(|name| name.as_bytes().to_vec()),
+        select(&NAMES[..]).prop_map(|name| name.as_bytes().to_vec()),
+        octets(),
+    ]
+}
+
+fn frame() -> impl Strategy<Value = Frame> {
+    let body = prop_oneof![Just(Vec::new()), octets()];
+    let headers = vec((name(), octets()), 0..4);
+    (select(&Command::ALL[..]), headers, body, any::<bool>()).prop_map(|(command, headers, body, text)| {
+        let frame = Frame::new(command).with_body(body);
+        let frame = headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value));
+        if text { frame.without_content_length() } else { frame }
+    })
+}
+
+fn setting() -> impl Strategy<Value = Setting> {
+    let sender = select(vec![Sender::Server, Sender::Client]);
+    let version = select(vec![None, Some(Version::V1_0), Some(Version::V1_1), Some(Version::V1_2)]);
+    (sender, version, any::<[bool; 3]>()).prop_map(|(sender, version, [strict, tight, drain])| {
+        let mut limits = Limits::default();
+        if tight {
+            (limits.command, limits.header_line, limits.headers) = (10, 24, 3);
+            (limits.header_block, limits.body) = (60, 6);
+        }
+        limits.oversize = if drain { Oversize::Drain } else { Oversize::Fail };
+        Setting { sender, version, strict, limits }
+    })
+}
+
+/// A change to a valid stream: at a place, so many octets are replaced by a piece.
+type Mutation = (prop::sample::Index, usize, &'static [u8]);
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    (any::<prop::sample::Index>(), 0..3_usize, select(&PIECES[..]))
+}
+
+fn mutate(mut stream: Vec<u8>, mutations: &[Mutation]) -> Vec<u8> {
+    for (at, count, piece) in mutations {
+        let start = at.index(stream.len() + 1);
+        let end = stream.len().min(start + count);
+        stream.splice(start..end, piece.iter().copied());
+    }
+    stream
+}
+
+/// A stream of a side's frames, each with some ends of line behind it, changed in a few places.
+fn stream(sender: Sender, version: Version) -> impl Strategy<Value = Vec<u8>> {
+    let commands: Vec<Command> =
+        Command::ALL.into_iter().filter(|command| command.sender() == sender).collect();
+    let plain = vec((select(&NAMES[5..]), "[a-c:\\\\]{0,9}"), 0..4);
+    let padding = select(&PADDINGS[..]);
+    let frame = (select(commands), plain, octets(), padding);
+    (vec(frame, 1..4), vec(mutation(), 0..3)).prop_map(move |(frames, mutations)| {
+        let mut out = BytesMut::new();
+        for (command, headers, body, padding) in frames {
+            let body = if command.may_have_body() { body } else { Vec::new() };
+            let bare = Frame::new(command).with_body(body);
+            let frame = headers.iter().fold(bare, |frame, (name, value)| frame.with_header(name, value));
+            if frame.encode(version, &mut out).is_ok() {
+                out.extend_from_slice(padding);
+            }
+        }
+        mutate(out.to_vec(), &mutations)
+    })
+}
+
+fn case() -> impl Strategy<Value = (Setting, Vec<u8>)> {
+    setting().prop_flat_map(|setting| {
+        let stream = stream(setting.sender, setting.version.unwrap_or(Version::V1_2));
+        (Just(setting), stream)
+    })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Whatever a frame is made of: it is refused, or it reads back as itself and as nothing more.
+    #[test]
+    fn a_frame_reads_back_as_itself_and_is_one(frame in frame()) {
+        for version in Version::ALL {
+            let _ = codec::round_trips(&frame, version);
+        }
+    }
+
+    /// What a version can say, it does say: text without a NUL goes through 1.2, escapes included.
+    #[test]
+    fn text_can_be_said(name in "[^\0]{1,6}", value in "[^\0]{0,9}", body in vec(any::<u8>(), 0..20)) {
+        let frame = Frame::new(Command::Send).with_header(format!("x{name}"), value).with_body(body);
+        prop_assert!(codec::round_trips(&frame, Version::V1_2));
+    }
+
+    /// How the stream was cut changes neither the items nor the error.
+    #[test]
+    fn cuts_do_not_matter((setting, stream) in case(), sizes in vec(0..20_usize, 1..6)) {
+        let whole = codec::parse(&setting, [&stream[..]]);
+        prop_assert_eq!(&codec::parse(&setting, codec::cut(&stream, &sizes)), &whole);
+        prop_assert_eq!(&codec::parse(&setting, stream.chunks(1)), &whole);
+    }
+
+    /// What came before an error is delivered, and what comes after it changes nothing.
+    #[test]
+    fn an_error_stays((setting, stream) in case(), more in vec(select(&PIECES[..]), 0..4)) {
+        let mut parser = setting.parser();
+        parser.feed(&stream);
+        let mut items = Vec::new();
+        while let Ok(Some(item)) = parser.next_item() {
+            items.push(item);
+        }
+        if let Err(error) = parser.next_item() {
+            let longer = [&stream[..], &more.concat()].concat();
+            let parsed = codec::parse(&setting, [&longer[..]]);
+            prop_assert_eq!((parsed.items, parsed.error), (items, Some(error)));
+        }
+    }
+
+    /// Of several headers of a name the first counts, for look-up and for `content-length`; all are kept.
+    #[test]
+    fn the_first_header_wins(values in vec("[0-9]{1,2}", 1..4), body in vec(any::<u8>(), 0..40)) {
+        let lines: String = values.iter().map(|value| format!("content-length:{value}\nfoo:{value}\n")).collect();
+        let stream = [b"MESSAGE\n", lines.as_bytes(), b"\n", &body, b"\0"].concat();
+        let setting = Setting {
+            sender: Sender::Server, version: Some(Version::V1_2), strict: true, limits: Limits::default(),
+        };
+        let parsed = codec::parse(&setting, [&stream[..]]);
+        let first: usize = values[0].parse().unwrap();
+        if let Some(Item::Frame(frame)) = parsed.items.first() {
+            prop_assert_eq!(frame.body().len(), first);
+            prop_assert_eq!(frame.headers().len(), 2 * values.len());
+            prop_assert_eq!(frame.header("foo").unwrap(), values[0].as_str());
+        } else {
+            prop_assert!(first > body.len() || body.get(first).is_some_and(|octet| *octet != 0));
+        }
+    }
+}
+
+/// The random frames are worth something only if many can be written and many cannot, each for its reason.
+#[test]
+fn random_frames_are_of_every_kind() {
+    use proptest::{strategy::ValueTree as _, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let mut written = 0;
+    let mut refused = std::collections::BTreeSet::new();
+    for _ in 0..5000 {
+        let frame = frame().new_tree(&mut runner).unwrap().current();
+        match frame.encode(Version::V1_2, &mut BytesMut::new()) {
+            Ok(()) => written += 1,
+            Err(EncodeError::UnencodableHeader { .. }) => _ = refused.insert("unencodable"),
+            Err(EncodeError::BodyNotAllowed { .. }) => _ = refused.insert("body"),
+            Err(EncodeError::ContentLengthMismatch) => _ = refused.insert("length"),
+            Err(EncodeError::DuplicateHeader { .. }) => _ = refused.insert("duplicate"),
+            Err(EncodeError::NulInBody) => _ = refused.insert("NUL"),
+            Err(EncodeError::ReceiptNotAllowed) => _ = refused.insert("receipt"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(written > 1000, "{written}");
+    assert_eq!(refused.len(), 6, "{refused:?}");
+}
