@@ -1,0 +1,313 @@
+//! One suite for every adapter, over real sockets, against the embedded broker.
+
+mod support;
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    time::Duration,
+};
+
+use stomp_session::{
+    Closed, CommandError, Config, Ended, Lost, Unknown,
+    client::{ConnectError, SendError, Settings},
+    proto::{AckMode, Command, Version},
+};
+use stomp_testkit::{
+    broker::{Broker, BrokerConfig},
+    server::Server,
+};
+use support::{Adapter, PATIENCE, Smol, Tokio, connect_with};
+
+const QUEUE: &str = "/queue/a";
+
+fn run<A: Adapter>(case: impl Future<Output = ()>) {
+    let ended = A::block_on(A::within(PATIENCE, case));
+    assert!(ended.is_some(), "{}: it did not end within {PATIENCE:?}", A::NAME);
+}
+
+/// Each case for each adapter.
+macro_rules! suite {
+    ($($case:ident),* $(,)?) => {
+        mod tokio_suite { $(#[test] fn $case() { super::run::<super::Tokio>(super::$case::<super::Tokio>()); })* }
+        mod smol_suite { $(#[test] fn $case() { super::run::<super::Smol>(super::$case::<super::Smol>()); })* }
+    };
+}
+
+suite!(
+    sends_and_receives_in_every_version,
+    a_large_body_goes_both_ways,
+    a_burst_is_neither_lost_nor_reordered,
+    a_lost_connection_is_made_again,
+    a_broker_that_restarts_is_found_again,
+    a_dead_broker_of_a_list_is_passed_over,
+    unacknowledged_messages_come_again,
+    a_stale_message_cannot_be_acknowledged,
+    the_last_handle_disconnects,
+    a_dropped_driver_ends_every_wait,
+    disconnect_waits_for_receipts,
+    a_refused_login_is_told,
+    nobody_listens,
+    a_mute_broker_is_given_up,
+    http_is_recognised,
+    a_wrong_uri_is_told,
+    a_subscription_id_is_used_once,
+);
+
+fn server() -> Server {
+    Server::start(BrokerConfig::default()).expect("a loopback port")
+}
+
+fn config(uri: &str) -> Config {
+    Config::new(uri.parse().expect("a URI"))
+}
+
+async fn sends_and_receives_in_every_version<A: Adapter>() {
+    let server = server();
+    for version in Version::ALL {
+        let mut config = config(&server.uri());
+        config.versions = vec![version];
+        let (client, _kill) = connect_with::<A>(config).await.unwrap();
+        assert_eq!(client.connection().unwrap().version, version);
+        let mut messages = client.subscribe(QUEUE).await.unwrap();
+        let body: Vec<u8> = (0..=255).collect();
+        client.send(QUEUE, body.clone()).header("number", "1").confirmed().await.unwrap();
+        let message = messages.next().await.unwrap();
+        assert_eq!((message.body(), message.header("number").unwrap().number()), (&body.into(), Some(1)));
+        message.ack().unwrap();
+        client.disconnect().await.unwrap();
+        assert_eq!(messages.next().await.map(|_| ()), None);
+        assert_eq!(messages.ended(), Some(&Ended::Closed(Closed::Disconnected { confirmed: true })));
+    }
+    assert_eq!(server.with(|broker| broker.depth(QUEUE)), 0);
+}
+
+async fn a_large_body_goes_both_ways<A: Adapter>() {
+    let server = server();
+    let client = A::connect(&server.uri()).await.unwrap();
+    let mut messages = client.subscribe(QUEUE).await.unwrap();
+    let body: Vec<u8> = (0..8 * 1024 * 1024_u32).map(|number| (number >> 3) as u8).collect();
+    client.send(QUEUE, body.clone()).confirmed().await.unwrap();
+    assert!(messages.next().await.unwrap().body() == &body, "the body came as it went");
+}
+
+async fn a_burst_is_neither_lost_nor_reordered<A: Adapter>() {
+    const COUNT: u64 = 20_000;
+    let server = server();
+    let (sender, receiver) = (A::connect(&server.uri()).await.unwrap(), A::connect(&server.uri()).await.unwrap());
+    let mut messages = receiver.subscribe(QUEUE).prefetch(500).await.unwrap();
+    let send = async {
+        for number in 0..COUNT {
+            sender.send(QUEUE, vec![b'x'; 1000]).header("number", number.to_string()).await.unwrap();
+        }
+    };
+    let receive = async {
+        for number in 0..COUNT {
+            let message = messages.next().await.unwrap();
+            assert_eq!(message.header("number").unwrap().number(), Some(number));
+            message.ack().unwrap();
+        }
+    };
+    futures_lite::future::zip(send, receive).await;
+    receiver.disconnect().await.unwrap();
+    assert_eq!(server.with(|broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
+}
+
+async fn a_lost_connection_is_made_again<A: Adapter>() {
+    let server = server();
+    // Connections that do not last would be made again ever more slowly.
+    let uri = format!("failover:({})?useExponentialBackOff=false", server.uri());
+    let client = A::connect(&uri).await.unwrap();
+    let mut messages = client.subscribe(QUEUE).await.unwrap();
+    for round in 0..20 {
+        server.close_connections();
+        // Sent by somebody else: our own send may meet the dying connection.
+        server.with(|broker| broker.publish(QUEUE, format!("{round}"), &[]));
+        let message = messages.next().await.unwrap();
+        assert_eq!(message.body(), &format!("{round}"));
+        message.ack().unwrap();
+        // Until the broker has the ACK, closing again would bring the message again.
+        client.send("/queue/other", "").confirmed().await.unwrap();
+    }
+}
+
+async fn a_broker_that_restarts_is_found_again<A: Adapter>() {
+    let server = server();
+    let address = server.address();
+    let client = A::connect(&server.uri()).await.unwrap();
+    let mut messages = client.subscribe(QUEUE).await.unwrap();
+    client.send(QUEUE, "kept").header("persistent", "true").confirmed().await.unwrap();
+    assert_eq!(messages.next().await.unwrap().body(), "kept", "it is not acknowledged");
+    let broker: Broker = server.stop();
+    let again = Server::resume(address, broker).unwrap();
+    let message = messages.next().await.unwrap();
+    assert_eq!((message.body(), message.header("redelivered").unwrap() == "true"), (&"kept".into(), true));
+    message.ack().unwrap();
+    client.disconnect().await.unwrap();
+    assert_eq!(again.with(|broker| broker.unacked(QUEUE)), 0);
+}
+
+async fn a_dead_broker_of_a_list_is_passed_over<A: Adapter>() {
+    let server = server();
+    let dead = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+    let uri = format!("failover:(tcp://{dead},{})?initialReconnectDelay=1", server.uri());
+    let client = A::connect(&uri).await.unwrap();
+    assert_eq!(client.connection().unwrap().endpoint.port(), server.address().port());
+}
+
+async fn unacknowledged_messages_come_again<A: Adapter>() {
+    let server = server();
+    let (client, kill) = connect_with::<A>(config(&server.uri())).await.unwrap();
+    let mut messages = client.subscribe(QUEUE).await.unwrap();
+    for body in ["1", "2", "3"] {
+        client.send(QUEUE, body).confirmed().await.unwrap();
+    }
+    let first = messages.next().await.unwrap();
+    let second = messages.next().await.unwrap();
+    first.ack().unwrap();
+    client.send("/queue/other", "").confirmed().await.unwrap();
+    kill();
+    drop(second);
+    let client = A::connect(&server.uri()).await.unwrap();
+    let mut messages = client.subscribe(QUEUE).await.unwrap();
+    for body in ["2", "3"] {
+        let message = messages.next().await.unwrap();
+        assert_eq!((&message.body()[..], message.header("redelivered").is_some()), (body.as_bytes(), true));
+        message.ack().unwrap();
+    }
+}
+
+async fn a_stale_message_cannot_be_acknowledged<A: Adapter>() {
+    let server = server();
+    let client = A::connect(&server.uri()).await.unwrap();
+    let mut messages = client.subscribe(QUEUE).await.unwrap();
+    client.send(QUEUE, "1").confirmed().await.unwrap();
+    let stale = messages.next().await.unwrap();
+    server.close_connections();
+    let fresh = messages.next().await.unwrap();
+    assert!(matches!(stale.ack(), Err(CommandError::Stale { .. })));
+    fresh.ack().unwrap();
+    client.disconnect().await.unwrap();
+    assert_eq!(server.with(|broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
+}
+
+async fn the_last_handle_disconnects<A: Adapter>() {
+    let server = Server::start(BrokerConfig::default().recording()).unwrap();
+    let client = A::connect(&server.uri()).await.unwrap();
+    let messages = client.subscribe(QUEUE).await.unwrap();
+    let watcher = client.clone();
+    drop((client, messages));
+    watcher.send(QUEUE, "still there").confirmed().await.unwrap();
+    drop(watcher);
+    let observer = A::connect(&server.uri()).await.unwrap();
+    // The observer's own traffic gives the others time: the broker handles connections in turn, each whole.
+    let disconnected = || server.with(|broker| broker.received().any(|(_, frames)| ends_with_disconnect(frames)));
+    while !disconnected() {
+        observer.send("/queue/other", "").confirmed().await.unwrap();
+    }
+}
+
+fn ends_with_disconnect(frames: &[stomp_session::proto::Frame]) -> bool {
+    frames.last().is_some_and(|frame| frame.command() == Command::Disconnect)
+}
+
+async fn a_dropped_driver_ends_every_wait<A: Adapter>() {
+    let server = server();
+    let (client, kill) = connect_with::<A>(config(&server.uri())).await.unwrap();
+    let mut messages = client.subscribe(QUEUE).await.unwrap();
+    server.with(|broker| broker.drop_receipts(true));
+    let waiting = client.send(QUEUE, "").confirmed();
+    let kill = async { kill() };
+    let (sent, ()) = futures_lite::future::zip(async { waiting.await }, kill).await;
+    assert_eq!(sent, Err(SendError::Unknown(Unknown::Lost(Lost::DriverDropped))));
+    while messages.next().await.is_some() {}
+    assert_eq!(messages.ended(), Some(&Ended::Closed(Closed::DriverDropped)));
+    assert_eq!(client.send(QUEUE, "").await, Err(SendError::Closed(Closed::DriverDropped)));
+    assert_eq!(client.closed().await, Closed::DriverDropped);
+}
+
+async fn disconnect_waits_for_receipts<A: Adapter>() {
+    let server = server();
+    let client = A::connect(&server.uri()).await.unwrap();
+    let mut sends: Vec<_> = (0..200).map(|_| Box::pin(client.send(QUEUE, "x").confirmed().into_future())).collect();
+    for send in &mut sends {
+        assert!(futures_lite::future::poll_once(send.as_mut()).await.is_none(), "no receipt was read yet");
+    }
+    let sent = async {
+        for send in sends {
+            send.await.unwrap();
+        }
+    };
+    let (ended, ()) = futures_lite::future::zip(client.disconnect(), sent).await;
+    ended.unwrap();
+    assert_eq!(server.with(|broker| broker.depth(QUEUE)), 200);
+}
+
+/// What a refusal says, within bounded time.
+async fn refusal<A: Adapter>(config: Config) -> (Lost, String) {
+    let (client, _kill) = A::start(config, Settings::default());
+    match client.connected().await {
+        Err(closed @ Closed::GaveUp { .. }) => {
+            let text = closed.to_string();
+            let Closed::GaveUp { last, .. } = closed else { unreachable!() };
+            (last, text)
+        }
+        other => panic!("{}: {other:?}", A::NAME),
+    }
+}
+
+async fn a_refused_login_is_told<A: Adapter>() {
+    let server = server();
+    let uri = server.uri().replace("guest:guest", "guest:canary");
+    let (lost, text) = refusal::<A>(config(&uri)).await;
+    assert!(matches!(lost, Lost::Refused(_)), "{lost:?}");
+    assert!(text.contains("refused the connection") && !format!("{lost:?} {text}").contains("canary"), "{text}");
+}
+
+async fn nobody_listens<A: Adapter>() {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+    let (lost, text) = refusal::<A>(config(&format!("tcp://{address}"))).await;
+    assert!(matches!(lost, Lost::DialFailed { permanent: false, .. }), "{lost:?}");
+    assert!(text.contains("refused"), "{text}");
+}
+
+async fn a_mute_broker_is_given_up<A: Adapter>() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = config(&format!("tcp://{}", listener.local_addr().unwrap()));
+    config.connected_timeout = Duration::from_millis(50);
+    let (lost, text) = refusal::<A>(config).await;
+    assert_eq!(lost, Lost::ConnectedTimeout(Duration::from_millis(50)));
+    assert!(text.contains("did not answer CONNECT"), "{text}");
+}
+
+async fn http_is_recognised<A: Adapter>() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").unwrap();
+    });
+    let (lost, text) = refusal::<A>(config(&format!("tcp://{address}"))).await;
+    assert!(matches!(lost, Lost::Protocol(_)), "{lost:?}");
+    assert!(text.contains("HTTP: STOMP has a port of its own"), "{text}");
+    answer.join().unwrap();
+}
+
+async fn a_wrong_uri_is_told<A: Adapter>() {
+    for (uri, expected) in [("localhost", "looks like tcp://"), ("amqp://localhost", "the scheme \"amqp\" is unknown")] {
+        match A::connect(uri).await {
+            Err(error @ ConnectError::Brokers(_)) => assert!(error.to_string().contains(expected), "{error}"),
+            other => panic!("{}: {other:?}", A::NAME),
+        }
+    }
+}
+
+async fn a_subscription_id_is_used_once<A: Adapter>() {
+    let server = server();
+    let client = A::connect(&server.uri()).await.unwrap();
+    let kept = client.subscribe(QUEUE).id("mine").ack(AckMode::Auto).await.unwrap();
+    let refused = client.subscribe(QUEUE).id("mine").await.map(|_| ());
+    assert_eq!(refused, Err(CommandError::SubscriptionIdInUse("mine".into()).into()));
+    drop(kept);
+}

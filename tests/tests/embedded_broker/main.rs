@@ -1,0 +1,12 @@
+//! The embedded broker, octet by octet in virtual time, and over real sockets.
+
+mod acknowledgement;
+mod conversation;
+mod delivery;
+mod errors;
+mod faults;
+mod heart_beats;
+mod program;
+mod sockets;
+mod transactions;
+mod wire;

@@ -1,0 +1,95 @@
+//! What a suite needs of an adapter, so that it is written once and run for each.
+
+use std::{future::Future, time::Duration};
+
+use stomp_session::{
+    Config,
+    client::{Client, ConnectError, Settings},
+};
+
+/// Within this time everything ends, or the test has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Drops the driver, and with it the connection, without a word to the broker.
+pub type Kill = Box<dyn FnOnce() + Send>;
+
+/// A runtime with its adapter.
+pub trait Adapter: 'static {
+    /// For messages.
+    const NAME: &'static str;
+
+    /// Runs the runtime.
+    fn block_on<T>(future: impl Future<Output = T>) -> T;
+
+    /// A client whose driver is running.
+    fn start(config: Config, settings: Settings) -> (Client, Kill);
+
+    /// The client of one URI.
+    fn connect(uri: &str) -> impl Future<Output = Result<Client, ConnectError>> + Send;
+
+    /// The future's output, unless it takes longer than that.
+    fn within<T>(limit: Duration, future: impl Future<Output = T>) -> impl Future<Output = Option<T>>;
+}
+
+/// stomp-tokio.
+pub struct Tokio;
+
+impl Adapter for Tokio {
+    const NAME: &'static str = "tokio";
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Runtime::new().expect("tokio starts");
+        runtime.block_on(future)
+    }
+
+    fn start(config: Config, settings: Settings) -> (Client, Kill) {
+        let (client, driver) = stomp_tokio::client(config, settings);
+        let task = tokio::spawn(driver.run());
+        (client, Box::new(move || task.abort()))
+    }
+
+    async fn connect(uri: &str) -> Result<Client, ConnectError> {
+        stomp_tokio::connect(uri).await
+    }
+
+    async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(limit, future).await.ok()
+    }
+}
+
+/// stomp-smol.
+pub struct Smol;
+
+impl Adapter for Smol {
+    const NAME: &'static str = "smol";
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        smol::block_on(future)
+    }
+
+    fn start(config: Config, settings: Settings) -> (Client, Kill) {
+        let (client, driver) = stomp_smol::client(config, settings);
+        let task = smol::spawn(driver.run());
+        (client, Box::new(move || drop(task)))
+    }
+
+    async fn connect(uri: &str) -> Result<Client, ConnectError> {
+        stomp_smol::connect(uri).await
+    }
+
+    async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+        let late = async {
+            smol::Timer::after(limit).await;
+            None
+        };
+        smol::future::or(async { Some(future.await) }, late).await
+    }
+}
+
+/// A client of that configuration, connected.
+pub async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, Kill), ConnectError> {
+    let (client, kill) = A::start(config, Settings::default());
+    // A smol task that is dropped is cancelled: the handle to kill is kept whatever comes.
+    client.connected().await?;
+    Ok((client, kill))
+}
