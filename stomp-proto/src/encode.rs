@@ -186,3 +186,56 @@ impl<'a> FrameWriter<'a> {
         !octets.iter().any(forbidden) && (is_1_0 || core::str::from_utf8(octets).is_ok())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a header can be written in each version, and in a CONNECT of the newest.
+    #[test]
+    fn what_can_be_said() {
+        let rows: [(&[u8], &[u8], [bool; 4]); 12] = [
+            (b"a", b"1", [true; 4]),
+            (b"a", b"", [false, true, true, true]),
+            (b"", b"1", [false; 4]),
+            (b"a", b"1:2", [true; 4]),
+            (b"a:b", b"1", [false, true, true, false]),
+            (b"a", b"1\n2", [false, true, true, false]),
+            (b"a", b"1\r2", [false, false, true, false]),
+            (b"a\rb", b"1", [false, false, true, false]),
+            (b"a", b"1\x002", [false; 4]),
+            (b"a", b"1\\2", [true; 4]),
+            (b"a", "é".as_bytes(), [false, true, true, true]),
+            (b"a", b"\xff", [false; 4]),
+        ];
+        for (name, value, expected) in rows {
+            let can = |command, version| {
+                let mut out = BytesMut::new();
+                FrameWriter::new(command, version, &mut out).unwrap().header(name, value).is_ok()
+            };
+            let mut found = [false; 4];
+            for (found, version) in found.iter_mut().zip(Version::ALL) {
+                *found = can(Command::Send, version);
+            }
+            found[3] = can(Command::Connect, Version::V1_2);
+            assert_eq!(found, expected, "{}:{}", name.escape_ascii(), value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_protocol_headers_are_in_order() {
+        assert!(PROTOCOL_HEADERS.is_sorted());
+        assert!(PROTOCOL_HEADERS.len() <= 32, "one bit each");
+    }
+
+    #[test]
+    fn lengths_are_written_in_decimal() {
+        for length in [1_usize, 9, 10, 99, 100, 12_345] {
+            let mut out = BytesMut::new();
+            let writer = FrameWriter::new(Command::Send, Version::V1_2, &mut out).unwrap();
+            writer.finish(&alloc::vec![b'x'; length]).unwrap();
+            let head = alloc::format!("SEND\ncontent-length:{length}\n\nx");
+            assert!(out.starts_with(head.as_bytes()), "{}", out.escape_ascii());
+        }
+    }
+}

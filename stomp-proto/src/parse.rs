@@ -15,6 +15,8 @@ use crate::{
 mod body;
 mod head;
 mod report;
+#[cfg(test)]
+mod tests;
 
 /// What a stream consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -81,6 +81,14 @@ pub enum Event {
     },
     /// An ERROR that named a frame or a subscription which nobody waits for any more. The connection goes on.
     Error(ServerError),
+    /// A message whose body was over [`Limits::body`](crate::proto::Limits::body) and was read past, where the limits say
+    /// so. Its body is empty; it can be settled as any other.
+    TooLarge {
+        /// The message without its body.
+        message: Message,
+        /// The length of the body.
+        length: u64,
+    },
     /// A MESSAGE for a subscription that is not known here.
     Unroutable(Frame),
     /// The session has ended. Nothing comes after it.

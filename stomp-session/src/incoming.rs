@@ -14,7 +14,10 @@ impl Session {
                 self.handle_answer(frame, input)
             }
             Item::Frame(frame) => self.handle_frame(frame),
-            Item::TooLarge { frame, .. } => self.events.push_back(Event::Unroutable(frame)),
+            Item::TooLarge { frame, length } if frame.command() == Command::Message => {
+                self.handle_message(frame, |message| Event::TooLarge { message, length });
+            }
+            Item::TooLarge { frame, .. } => self.handle_frame(frame),
             // That something came was noted before.
             _ => {}
         }
@@ -52,7 +55,7 @@ impl Session {
 
     fn handle_frame(&mut self, frame: Frame) {
         match frame.command() {
-            Command::Message => self.handle_message(frame),
+            Command::Message => self.handle_message(frame, Event::Message),
             Command::Receipt => self.handle_receipt(&frame),
             Command::Error => self.handle_error(ServerError::new(frame)),
             other => self.fail(Lost::UnexpectedFrame(other), true),
@@ -61,7 +64,7 @@ impl Session {
 
     /// Messages for a subscription that was just ended are normal (ActiveMQ sends up to 200 of them): dropped, the broker
     /// still has them. After the command gate has closed nobody could acknowledge any.
-    fn handle_message(&mut self, frame: Frame) {
+    fn handle_message(&mut self, frame: Frame, event: impl FnOnce(Message) -> Event) {
         let State::Connected(connected) = &self.state else { return };
         let connection = connected.connection.id;
         let Some(subscription) = self.subscriptions.of(&frame) else {
@@ -72,13 +75,8 @@ impl Session {
         };
         let ack_mode =
             self.subscriptions.get(subscription).map(|held| held.subscribe.ack_mode).unwrap_or_default();
-        self.events.push_back(Event::Message(Message {
-            frame,
-            connection,
-            subscription,
-            ack_mode,
-            settled: false,
-        }));
+        let message = Message { frame, connection, subscription, ack_mode, settled: false };
+        self.events.push_back(event(message));
     }
 
     /// Matched by id only: receipts come out of order and prove nothing about earlier frames. One that nobody waits for is

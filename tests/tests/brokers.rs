@@ -1,1 +1,82 @@
-fn main() {}
+//! One suite over real brokers: each case for each broker, adapter and version.
+//!
+//! A broker is a description (`stomp_testkit::real`); nothing here asks for a broker's name. A broker that cannot be started
+//! is a failure.
+
+mod real_cases;
+mod support;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+use real_cases::Bench;
+use stomp_session::proto::Version;
+use stomp_testkit::real::{ACTIVEMQ, Description, RABBITMQ, RealBroker};
+use support::{Adapter, Smol, Tokio};
+
+/// Counts what passed, and prints each case.
+#[derive(Default)]
+struct Report {
+    passed: u32,
+    failed: u32,
+}
+
+impl Report {
+    fn case(&mut self, name: &str, case: impl FnOnce()) {
+        let start = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(case));
+        let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
+        println!("{name} ... {verdict} ({:.1} s)", start.elapsed().as_secs_f64());
+        if outcome.is_ok() { self.passed += 1 } else { self.failed += 1 }
+    }
+}
+
+fn main() -> ExitCode {
+    let mut report = Report::default();
+    for description in [&RABBITMQ, &ACTIVEMQ] {
+        match RealBroker::start(description) {
+            Ok(mut broker) => all_cases(&mut broker, description, &mut report),
+            Err(error) => {
+                println!("{} cannot be started: {error}", description.name);
+                report.failed += 1;
+            }
+        }
+    }
+    println!("\n{} passed, {} failed", report.passed, report.failed);
+    if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn all_cases(broker: &mut RealBroker, description: &Description, report: &mut Report) {
+    adapter_cases::<Tokio>(broker, description, report);
+    adapter_cases::<Smol>(broker, description, report);
+    for package in ["stomp-tokio", "stomp-smol"] {
+        let uri = broker.uri();
+        report.case(&format!("{} {package}: the pipeline", description.name), || pipeline(package, &uri));
+    }
+}
+
+fn adapter_cases<A: Adapter>(broker: &mut RealBroker, description: &Description, report: &mut Report) {
+    for version in Version::ALL {
+        for (name, case) in real_cases::cases::<A>() {
+            let title = format!("{} {} {version}: {name}", description.name, A::NAME);
+            let queue = format!("{}-{version}-{}", A::NAME, name.replace(' ', "-"));
+            let mut bench = Bench { broker, description, version, queue };
+            report.case(&title, || case(&mut bench));
+        }
+    }
+}
+
+/// The main job as its user runs it.
+fn pipeline(package: &str, uri: &str) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["run", "-q", "--release", "-p", package, "--example", "pipeline", "--", uri]);
+    let output = command.output().expect("cargo runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let expected = "pipeline: 10 produced, 10 transformed, 10 consumed, 0 failed";
+    assert_eq!(printed.lines().last(), Some(expected), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success());
+}

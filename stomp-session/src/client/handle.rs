@@ -96,7 +96,8 @@ impl Client {
         }
     }
 
-    /// How many messages came for subscriptions that are not known here. They were dropped.
+    /// How many messages came for subscriptions that are not known here, or with a body that was too large and was read
+    /// past. None was acknowledged: they are still the broker's.
     #[must_use]
     pub fn unroutable(&self) -> u64 {
         self.keep.shared.with(|inner| inner.unroutable)

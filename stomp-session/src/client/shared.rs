@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub(super) closed: Option<Closed>,
     /// Handles that keep the session alive.
     pub(super) handles: usize,
-    /// Messages of subscriptions that are not known here.
+    /// Messages of subscriptions that are not known here, or without their body.
     pub(super) unroutable: u64,
     after: After,
 }
@@ -161,7 +161,10 @@ impl Shared {
             Event::SubscriptionEnded { id, reason } => {
                 inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
             }
-            Event::Unroutable(_) => inner.unroutable = inner.unroutable.saturating_add(1),
+            // It stays with the broker, unacknowledged: a message without its body is nobody's to handle.
+            Event::TooLarge { .. } | Event::Unroutable(_) => {
+                inner.unroutable = inner.unroutable.saturating_add(1)
+            }
             Event::Closed(closed) => inner.close(closed),
             Event::ConnectFailed { .. } | Event::Reconnecting { .. } | Event::Error(_) => {}
         }

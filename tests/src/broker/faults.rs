@@ -51,7 +51,7 @@ impl Broker {
         self.dispatch();
     }
 
-    /// Sends octets as they are, whatever they are.
+    /// Sends octets as they are, whatever they are, and to a silenced connection too.
     pub fn send_octets(&mut self, connection: ConnectionId, octets: &[u8]) {
         let now = self.now;
         if let Some(peer) = self.open_connection(connection) {

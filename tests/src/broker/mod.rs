@@ -1,4 +1,20 @@
 //! A STOMP broker without a socket, a thread or a clock: octets and times go in, octets come out.
+//!
+//! [`Server`](crate::server::Server) puts it on a TCP port. What it does, in STOMP 1.0, 1.1 and 1.2:
+//!
+//! | | |
+//! | --- | --- |
+//! | queues | every destination but topics; stored, shared by the consumers in turn |
+//! | topics | `/topic/…`; a copy for each subscriber, nothing for those who come later |
+//! | ACK | `auto`, `client` (cumulative for its subscription), `client-individual` |
+//! | NACK | dead-letters, requeues or discards: [`NackPolicy`] |
+//! | what is not acknowledged | goes back at UNSUBSCRIBE or when the connection ends, in order, with `redelivered:true` |
+//! | prefetch | `prefetch-count` or `activemq.prefetchSize` on SUBSCRIBE; 0, or nothing, is no bound |
+//! | transactions | SEND, ACK and NACK; settled as one at the COMMIT |
+//! | receipts | for every frame but CONNECT |
+//! | heart-beats | both ways; a client that is silent for twice what it promised is dropped |
+//! | ERROR | closes or not, and names the receipt or not: [`ErrorPolicy`] |
+//! | not there | selectors, wildcards, durable subscriptions, temporary queues, expiry |
 
 use core::{fmt, time::Duration};
 use std::{

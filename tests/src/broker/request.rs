@@ -80,8 +80,7 @@ impl Broker {
         version: Version,
     ) -> Result<(), Refusal> {
         let terms = Terms::of(frame, version)?;
-        let writable = |text: &str| version > Version::V1_0 || (text.is_ascii() && !text.is_empty());
-        if !writable(&terms.destination) || !terms.name.id().is_none_or(writable) {
+        if !write::can_serve(&terms, version) {
             return Err(Refusal::bad("id or destination"));
         }
         let key = SubscriptionKey(self.next_subscription);

@@ -8,7 +8,7 @@ use super::{
     connection::DeliveryId,
     refusal::Refusal,
     store::{Content, Message},
-    subscription::SubscriptionName,
+    subscription::{SubscriptionName, Terms},
 };
 
 type Written = Result<(), EncodeError>;
@@ -52,6 +52,17 @@ pub(super) fn error(
     }
     writer.header(b"content-type", b"text/plain")?;
     writer.finish(refusal.detail.as_bytes())
+}
+
+/// Whether MESSAGEs of a subscription can be written: its id and destination stand in each.
+pub(super) fn can_serve(terms: &Terms, version: Version) -> bool {
+    let write = |out: &mut BytesMut| {
+        let mut writer = FrameWriter::new(Command::Message, version, out)?;
+        writer.header(b"destination", terms.destination.as_bytes())?;
+        terms.name.id().map_or(Ok(()), |id| writer.header(b"subscription", id.as_bytes()))
+    };
+    let written: Written = write(&mut BytesMut::new());
+    written.is_ok()
 }
 
 /// A MESSAGE. `delivery` is how it is to be acknowledged.

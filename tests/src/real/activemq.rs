@@ -45,6 +45,7 @@ pub static ACTIVEMQ: Description = Description {
         receipts_in_order: true,
         disconnect_loses_receipts: false,
         unsubscribe_returns_messages: true,
+        refused_destination: "/remote-temp-queue/ID:nobody-1:1",
         prefetch_header: "activemq.prefetchSize",
     },
 };

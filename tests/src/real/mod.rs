@@ -111,6 +111,8 @@ pub struct Behaviour {
     pub disconnect_loses_receipts: bool,
     /// Whether UNSUBSCRIBE gives unsettled messages back; otherwise only the end of the connection does.
     pub unsubscribe_returns_messages: bool,
+    /// A destination to which no SEND is accepted.
+    pub refused_destination: &'static str,
     /// The header of SUBSCRIBE that limits how many messages are on their way unsettled.
     pub prefetch_header: &'static str,
 }

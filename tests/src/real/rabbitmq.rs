@@ -44,6 +44,7 @@ pub static RABBITMQ: Description = Description {
         receipts_in_order: false,
         disconnect_loses_receipts: true,
         unsubscribe_returns_messages: false,
+        refused_destination: "/exchange/that-was-never-declared/key",
         prefetch_header: "prefetch-count",
     },
 };

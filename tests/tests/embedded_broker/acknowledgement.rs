@@ -1,5 +1,7 @@
 //! ACK and NACK in every version and mode, and what goes back when nobody acknowledges.
 
+use std::collections::BTreeMap;
+
 use stomp_proto::Version;
 use stomp_testkit::broker::{BrokerConfig, ConnectionId, NackPolicy};
 
@@ -97,11 +99,12 @@ fn an_id_of_an_earlier_connection_acknowledges_nothing() {
 
 #[test]
 fn nack_by_policy() {
-    let rows: [(NackPolicy, &str, &[&str], &[&str], u64); 4] = [
-        (NackPolicy::DeadLetter, "", &[], &["2"], 0),
-        (NackPolicy::Discard, "", &[], &[], 1),
-        (NackPolicy::Requeue, "", &["!2"], &[], 0),
-        (NackPolicy::Requeue, "requeue:false\n", &[], &["2"], 0),
+    let none = [""; 0].as_slice();
+    let rows = [
+        (NackPolicy::DeadLetter, "", none, ["2"].as_slice(), 0),
+        (NackPolicy::Discard, "", none, none, 1),
+        (NackPolicy::Requeue, "", &["!2"], none, 0),
+        (NackPolicy::Requeue, "requeue:false\n", none, &["2"], 0),
     ];
     for version in [Version::V1_1, Version::V1_2] {
         for (policy, headers, again, dead, discarded) in rows {
@@ -152,61 +155,88 @@ fn what_is_unacknowledged_goes_to_others_in_order() {
 #[test]
 fn nothing_is_lost_and_nothing_acknowledged_comes_again() {
     for seed in 1..200 {
-        let mut random = Random(seed);
-        let mut wire = wire(BrokerConfig::activemq().nack(NackPolicy::Requeue));
-        let mut held: Vec<(ConnectionId, u64, String)> = Vec::new();
-        let mut next: std::collections::BTreeMap<ConnectionId, u64> = std::collections::BTreeMap::new();
-        let (mut sent, mut done) = (0, Vec::new());
+        let mut run = Run::new(seed);
         for _ in 0..200 {
-            let open = wire.broker.connections();
-            match random.below(6) {
-                0 if open.len() < 4 => {
-                    let client = wire.open(Version::V1_2);
-                    let prefetch = random.below(4);
-                    let headers = format!("ack:client-individual\nprefetch-count:{prefetch}\n");
-                    wire.subscribe(client, "0", "/queue/a", &headers);
-                }
-                1 | 2 => {
-                    wire.broker.publish("/queue/a", sent.to_string(), &[]);
-                    sent += 1;
-                }
-                3 if random.below(5) == 0 && !open.is_empty() => {
-                    let client = open[random.below(open.len())];
-                    wire.broker.disconnected(client, wire.now);
-                    held.retain(|(holder, ..)| *holder != client);
-                }
-                _ if !held.is_empty() => {
-                    let (client, number, body) = held.swap_remove(random.below(held.len()));
-                    let command = if random.below(3) == 0 { "NACK" } else { "ACK" };
-                    wire.say(client, &settle(command, Version::V1_2, client, number, "0", ""));
-                    done.extend((command == "ACK").then_some(body));
-                }
-                _ => {}
-            }
-            for client in wire.broker.connections() {
-                for body in wire.bodies(client) {
-                    let number = next.entry(client).or_default();
-                    *number += 1;
-                    held.push((client, *number, body.trim_start_matches('!').to_owned()));
-                }
-            }
-            assert_eq!(wire.broker.unacked("/queue/a"), held.len(), "seed {seed}");
-            let waiting = wire.broker.messages("/queue/a").into_iter();
-            let waiting = waiting.map(|body| String::from_utf8(body.to_vec()).unwrap());
-            let mut all: Vec<_> = waiting.chain(held.iter().map(|(.., body)| body.clone())).collect();
-            all.extend(done.iter().cloned());
-            let mut numbers: Vec<u32> = all.iter().map(|body| body.parse().unwrap()).collect();
-            numbers.sort_unstable();
-            assert_eq!(numbers, (0..sent).collect::<Vec<_>>(), "seed {seed}");
+            run.step();
+            run.receive();
+            run.check();
         }
     }
 }
 
-struct Random(u64);
+/// A run of random events, and where each of its messages should be.
+struct Run {
+    seed: u64,
+    random: u64,
+    wire: Wire,
+    sent: u32,
+    /// By holder and the number of the delivery.
+    held: Vec<(ConnectionId, u64, u32)>,
+    acknowledged: Vec<u32>,
+    deliveries: BTreeMap<ConnectionId, u64>,
+}
 
-impl Random {
+impl Run {
+    fn new(seed: u64) -> Self {
+        let wire = wire(BrokerConfig::activemq().nack(NackPolicy::Requeue));
+        let (held, acknowledged, deliveries) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { seed, random: seed, wire, sent: 0, held, acknowledged, deliveries }
+    }
+
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(self.random >> 33).unwrap() % bound
+    }
+
+    fn step(&mut self) {
+        let open = self.wire.broker.connections();
+        match self.below(7) {
+            0 if open.len() < 4 => self.join(),
+            1 | 2 => {
+                self.wire.broker.publish("/queue/a", self.sent.to_string(), &[]);
+                self.sent += 1;
+            }
+            3 if self.below(5) == 0 && !open.is_empty() => {
+                let client = open[self.below(open.len())];
+                self.wire.broker.disconnected(client, self.wire.now);
+                self.held.retain(|(holder, ..)| *holder != client);
+            }
+            4.. if !self.held.is_empty() => self.settle(),
+            _ => {}
+        }
+    }
+
+    fn join(&mut self) {
+        let client = self.wire.open(Version::V1_2);
+        let headers = format!("ack:client-individual\nprefetch-count:{}\n", self.below(4));
+        self.wire.subscribe(client, "0", "/queue/a", &headers);
+    }
+
+    fn settle(&mut self) {
+        let which = self.below(self.held.len());
+        let (client, number, body) = self.held.swap_remove(which);
+        let command = if self.below(3) == 0 { "NACK" } else { "ACK" };
+        self.wire.say(client, &settle(command, Version::V1_2, client, number, "0", ""));
+        self.acknowledged.extend((command == "ACK").then_some(body));
+    }
+
+    fn receive(&mut self) {
+        for client in self.wire.broker.connections() {
+            for body in self.wire.bodies(client) {
+                let number = self.deliveries.entry(client).or_default();
+                *number += 1;
+                self.held.push((client, *number, body.trim_start_matches('!').parse().unwrap()));
+            }
+        }
+    }
+
+    fn check(&self) {
+        let waiting = self.wire.broker.messages("/queue/a");
+        let waiting = waiting.iter().map(|body| std::str::from_utf8(body).unwrap().parse::<u32>().unwrap());
+        let held = self.held.iter().map(|(.., body)| *body);
+        let mut all: Vec<_> = waiting.chain(held).chain(self.acknowledged.iter().copied()).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..self.sent).collect::<Vec<_>>(), "seed {}", self.seed);
+        assert_eq!(self.wire.broker.unacked("/queue/a"), self.held.len(), "seed {}", self.seed);
     }
 }

@@ -1,0 +1,172 @@
+//! What only a look into the parser shows: limits to the octet, places of errors, and that no frame leaves a trace in the next.
+
+use alloc::{format, string::String, vec::Vec};
+
+use super::*;
+use crate::{Oversize, Text};
+
+fn server(version: Version, limits: Limits) -> Parser {
+    let mut parser = Parser::new(Sender::Server, limits);
+    parser.set_version(version);
+    parser
+}
+
+/// The last item, or the error, of a stream.
+fn last(mut parser: Parser, octets: &[u8]) -> Result<Option<Item>, ParseError> {
+    parser.feed(octets);
+    let mut last = None;
+    while let Some(item) = parser.next_item()? {
+        last = Some(item);
+    }
+    Ok(last)
+}
+
+fn error(version: Version, octets: &[u8]) -> ParseError {
+    last(server(version, Limits::default()), octets).expect_err("no error")
+}
+
+#[test]
+fn limits_are_met_to_the_octet() {
+    let set: [(&str, fn(&mut Limits)); 7] = [
+        ("MESSAGE\na:1\n\nbody\0", |limits| limits.body = 4),
+        ("MESSAGE\ncontent-length:4\n\nbody\0", |limits| limits.body = 4),
+        ("MESSAGE\na:1\nb:2\n\n\0", |limits| limits.headers = 2),
+        ("MESSAGE\nab:12\n\n\0", |limits| limits.header_line = 5),
+        ("MESSAGE\na:1\nb:2\n\n\0", |limits| limits.header_block = 8),
+        ("MESSAGE\na:1\r\nb:2\r\n\r\n\0", |limits| limits.header_block = 10),
+        ("MESSAGE\r\n\r\n\0", |limits| limits.command = 7),
+    ];
+    for (stream, set) in set {
+        let mut limits = Limits::default();
+        set(&mut limits);
+        let accepted = last(server(Version::V1_2, limits.clone()), stream.as_bytes());
+        assert!(matches!(accepted, Ok(Some(Item::Frame(_)))), "{stream:?} {accepted:?}");
+        for smaller in one_less(&limits) {
+            let refused = last(server(Version::V1_2, smaller), stream.as_bytes());
+            assert!(refused.is_err(), "{stream:?}");
+        }
+    }
+}
+
+/// The limits with the one that was set taken down by one.
+fn one_less(limits: &Limits) -> Vec<Limits> {
+    let default = Limits::default();
+    let body = Limits { body: limits.body - 1, ..limits.clone() };
+    let headers = Limits { headers: limits.headers - 1, ..limits.clone() };
+    let line = Limits { header_line: limits.header_line - 1, ..limits.clone() };
+    let block = Limits { header_block: limits.header_block - 1, ..limits.clone() };
+    let command = Limits { command: limits.command - 1, ..limits.clone() };
+    [
+        (limits.body < default.body).then_some(body),
+        (limits.headers < default.headers).then_some(headers),
+        (limits.header_line < default.header_line).then_some(line),
+        (limits.header_block < default.header_block).then_some(block),
+        (limits.command < default.command).then_some(command),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn an_error_tells_where() {
+    let rows: [(&[u8], u64, &[u8]); 8] = [
+        (b"\n\nNONSENSE\n", 2, b"NONSENSE"),
+        (b"\nNON\0SENSE\n", 1, b"NON\0"),
+        (b"MESSAGE\na:1\nbroken\n", 12, b"broken"),
+        (b"MESSAGE\nfoo:\\x\n", 8, b"foo"),
+        (b"MESSAGE\ncontent-length:1\n\nab\0", 26, b""),
+        (b"MESSAGE\ncontent-length:x\n\n", 26, b"content-length"),
+        (b"ERROR\n\n\0\r\r\n", 8, b""),
+        (b"MESS\rAGE\n", 0, b"MESS"),
+    ];
+    for (stream, position, excerpt) in rows {
+        let error = error(Version::V1_2, stream);
+        assert_eq!((error.position, &*error.excerpt), (position, excerpt), "{error}");
+    }
+}
+
+#[test]
+fn an_error_names_the_destination_that_was_read() {
+    let destination = |version, stream: &[u8]| error(version, stream).destination;
+    assert_eq!(destination(Version::V1_2, b"MESSAGE\ndestination:a\\cb\nbroken\n"), Some("a:b".into()));
+    assert_eq!(destination(Version::V1_0, b"MESSAGE\ndestination:a\\cb\nbroken\n"), Some("a\\cb".into()));
+    assert_eq!(destination(Version::V1_2, b"MESSAGE\nbroken\ndestination:a\n"), None);
+    assert_eq!(destination(Version::V1_2, b"MESSAGE\ndestination:a\n\n\0MESSAGE\nbroken\n"), None);
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let mut parser = Parser::new(Sender::Client, Limits::default());
+    parser.set_version(Version::V1_2);
+    let error = last(parser, b"CONNECT\npasscode canary\n\n\0").expect_err("no colon");
+    assert!(!format!("{error} {error:?}").contains("canary"));
+}
+
+#[test]
+fn no_frame_leaves_a_trace_in_the_next() {
+    let stream = b"MESSAGE\nfoo:a\\cb\ncontent-length:1\n\nx\0CONNECTED\nfoo:a\\cb\n\n\0";
+    let Ok(Some(Item::Frame(frame))) = last(server(Version::V1_2, Limits::default()), stream) else {
+        panic!("no frame")
+    };
+    assert_eq!(frame.header("foo").unwrap(), "a\\cb");
+    assert_eq!(frame.headers().len(), 1);
+}
+
+#[test]
+fn only_1_0_pads_a_content_length() {
+    for (version, accepted) in [(Version::V1_0, true), (Version::V1_1, false), (Version::V1_2, false)] {
+        let stream = b"MESSAGE\ncontent-length: 1 \n\n\0\0";
+        assert_eq!(last(server(version, Limits::default()), stream).is_ok(), accepted, "{version}");
+    }
+}
+
+fn draining(body: u64) -> Parser {
+    server(Version::V1_2, Limits { body, oversize: Oversize::Drain, ..Limits::default() })
+}
+
+#[test]
+fn a_body_over_the_limit_is_read_past() {
+    let stream = b"MESSAGE\na:1\ncontent-length:5\n\n12345\0\nRECEIPT\n\n\0";
+    let mut parser = draining(4);
+    let mut items = Vec::new();
+    for octet in stream {
+        parser.feed(&[*octet]);
+        items.extend(core::iter::from_fn(|| parser.next_item().unwrap()));
+    }
+    let [Item::TooLarge { frame, length: 5 }, Item::HeartBeat, Item::Frame(_)] = &items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!((frame.header("a").unwrap(), frame.body().len()), (Text::new(b"1", false), 0));
+}
+
+#[test]
+fn a_wrong_end_of_a_body_that_is_read_past() {
+    let error =
+        last(draining(4), b"MESSAGE\ndestination:d\ncontent-length:5\n\n123456\0").expect_err("no NUL");
+    assert_eq!((error.kind, error.position), (ParseErrorKind::MissingNul, 40));
+    assert_eq!(error.destination.as_deref(), Some("d"));
+    let error = last(draining(4).strict(), b"RECEIPT\ncontent-length:5\n\n12345\0").expect_err("no body");
+    assert_eq!(error.kind, ParseErrorKind::BodyTooLarge { limit: 4 });
+}
+
+#[test]
+fn nothing_is_kept_after_an_error() {
+    let mut parser = server(Version::V1_2, Limits::default());
+    parser.feed(b"nonsense\n");
+    let error = parser.next_item().expect_err("nonsense");
+    for _ in 0..1000 {
+        let count = parser.space().len();
+        parser.commit(count);
+        assert_eq!((parser.next_item(), parser.buffered()), (Err(error.clone()), 0));
+    }
+    assert!(parser.space().len() <= 64 * 1024);
+}
+
+#[test]
+fn the_state_is_shown_and_the_octets_are_not() {
+    let mut parser = server(Version::V1_2, Limits::default());
+    parser.feed(b"MESSAGE\npasscode:canary");
+    let shown: String = format!("{parser:?}");
+    assert!(shown.contains("buffered: 23") && !shown.contains("canary"), "{shown}");
+}

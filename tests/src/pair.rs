@@ -1,0 +1,299 @@
+//! A session and a broker face to face, in virtual time and without a line of asynchronous code.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender, Version};
+use stomp_session::{Action, Attempt, Config, Event, Input, Lost, Session, Timestamp};
+
+use crate::{
+    broker::{Broker, BrokerConfig, ConnectionId, Output},
+    sim::Door,
+};
+
+/// A [`Session`] and a [`Broker`] that talk to each other. Octets take no time; time passes when the test says so.
+///
+/// On the way it checks what holds always: what the session writes is read back by a strict parser, begins with CONNECT and
+/// ends with DISCONNECT; and a deadline that was reported lies ahead.
+///
+/// ```
+/// use stomp_session::{Config, Subscribe};
+/// use stomp_testkit::{broker::BrokerConfig, pair::Pair};
+///
+/// let mut pair = Pair::new(Config::new("tcp://broker".parse()?), BrokerConfig::default());
+/// pair.session.subscribe(Subscribe::new("/queue/a"))?;
+/// pair.drive();
+/// assert_eq!(pair.frames()[1].header("destination").unwrap(), "/queue/a");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Pair {
+    /// The session; command it at will.
+    pub session: Session,
+    /// The broker; look into it and interfere at will.
+    pub broker: Broker,
+    now: Timestamp,
+    link: Option<(Input, ConnectionId)>,
+    written: Vec<Transcript>,
+    attempts: Vec<Attempt>,
+    door: Door,
+    events: Vec<Event>,
+}
+
+impl Pair {
+    /// Both at time zero; the session wants to connect.
+    #[must_use]
+    pub fn new(config: Config, broker: BrokerConfig) -> Self {
+        Self {
+            session: Session::new(config, Timestamp::ZERO),
+            broker: Broker::new(broker),
+            now: Timestamp::ZERO,
+            link: None,
+            written: Vec::new(),
+            attempts: Vec::new(),
+            door: Door::Open,
+            events: Vec::new(),
+        }
+    }
+
+    /// Both, after they have connected; the events on the way are forgotten.
+    #[must_use]
+    pub fn connected(config: Config, broker: BrokerConfig) -> Self {
+        let mut pair = Self::new(config, broker);
+        pair.drive();
+        assert!(pair.session.connection().is_some(), "no connection: {:?}", pair.events);
+        pair.events.clear();
+        pair
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What the next dials meet.
+    pub const fn set_door(&mut self, door: Door) {
+        self.door = door;
+    }
+
+    /// The dials that the session asked for.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// The frames that the session has written on the newest connection.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        self.written.last().map_or(&[], Transcript::frames)
+    }
+
+    /// What the session has written, connection by connection.
+    #[must_use]
+    pub fn written(&self) -> &[Transcript] {
+        &self.written
+    }
+
+    /// What has happened since the last call.
+    pub fn events(&mut self) -> Vec<Event> {
+        self.collect_events();
+        std::mem::take(&mut self.events)
+    }
+
+    /// Runs both until neither has anything to do at this time.
+    pub fn drive(&mut self) {
+        while self.step() {}
+    }
+
+    /// Does one thing: obeys an action, carries octets one way, or reports a time that is due.
+    pub fn step(&mut self) -> bool {
+        self.collect_events();
+        if let Some(action) = self.session.poll_action() {
+            self.obey(action);
+            return true;
+        }
+        self.carry_up() || self.carry_down() || self.report_time()
+    }
+
+    /// Lets that much time pass, and everything happen that is due on the way.
+    pub fn advance(&mut self, duration: Duration) {
+        let until = self.now.after(duration);
+        self.drive();
+        while let Some(next) = self.deadline().filter(|next| *next <= until) {
+            self.now = self.now.max(next);
+            self.drive();
+        }
+        self.now = until;
+        self.drive();
+    }
+
+    /// Lets time pass to the next deadline of either.
+    pub fn advance_to_deadline(&mut self) {
+        self.drive();
+        let next = self.deadline().expect("a deadline");
+        self.now = self.now.max(next);
+        self.drive();
+    }
+
+    /// Breaks the connection; both ends notice.
+    pub fn cut(&mut self, reason: Lost) {
+        let (_, connection) = self.link.take().expect("a connection to cut");
+        self.broker.disconnected(connection, self.now.since_start());
+        self.session.handle_disconnected(reason, self.now);
+    }
+
+    /// When one of them has something to do by itself.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let broker = self.broker.poll_timeout().map(Timestamp::from_start);
+        self.session.poll_timeout().into_iter().chain(broker).min()
+    }
+
+    fn collect_events(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    fn obey(&mut self, action: Action) {
+        match action {
+            Action::Close => {
+                if let Some((_, connection)) = self.link.take() {
+                    self.broker.disconnected(connection, self.now.since_start());
+                }
+            }
+            Action::Connect(attempt) => {
+                self.attempts.push(attempt);
+                self.dial();
+            }
+            _ => unreachable!("the session has no other action"),
+        }
+    }
+
+    fn dial(&mut self) {
+        match self.door {
+            Door::Open => {
+                let input = self.session.handle_connected(None, self.now);
+                self.link = Some((input, self.broker.connect(self.now.since_start())));
+                self.written.push(Transcript::new());
+            }
+            Door::Refusing => {
+                let reason = Lost::DialFailed { reason: "connection refused".into(), permanent: false };
+                self.session.handle_disconnected(reason, self.now);
+            }
+            Door::Stuck => {}
+        }
+    }
+
+    fn carry_up(&mut self) -> bool {
+        let Some((_, connection)) = &self.link else { return false };
+        let version = self.session.connection().map(|connection| connection.version);
+        let Some(octets) = self.session.poll_transmit(self.now) else { return false };
+        self.written.last_mut().expect("a link has a transcript").note(&octets, version);
+        self.broker.receive(*connection, &octets, self.now.since_start());
+        true
+    }
+
+    fn carry_down(&mut self) -> bool {
+        let Some(output) = self.broker.poll_output() else { return false };
+        match output {
+            Output::Send { connection, bytes } => self.hear(connection, &bytes),
+            Output::Close { connection } if self.is_linked(connection) => {
+                self.link = None;
+                self.session.handle_disconnected(Lost::Eof, self.now);
+            }
+            Output::Close { .. } => {}
+        }
+        true
+    }
+
+    fn hear(&mut self, connection: ConnectionId, octets: &Bytes) {
+        if let Some((input, _)) = self.link.as_mut().filter(|(_, linked)| *linked == connection) {
+            input.feed(octets);
+            self.session.handle_input(input, self.now);
+        }
+    }
+
+    fn is_linked(&self, connection: ConnectionId) -> bool {
+        self.link.as_ref().is_some_and(|(_, linked)| *linked == connection)
+    }
+
+    fn report_time(&mut self) -> bool {
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= self.now);
+        let broker = is_due(self.broker.poll_timeout().map(Timestamp::from_start));
+        let session = is_due(self.session.poll_timeout());
+        if broker {
+            self.broker.handle_timeout(self.now.since_start());
+        }
+        if session {
+            self.session.handle_timeout(self.now);
+            let next = self.session.poll_timeout();
+            assert!(next.is_none_or(|next| next > self.now), "due again at {next:?}, and it is {}", self.now);
+        }
+        broker || session
+    }
+}
+
+/// What a client has written on one connection, read back strictly.
+#[derive(Debug)]
+pub struct Transcript {
+    parser: Parser,
+    frames: Vec<Frame>,
+    heart_beats: usize,
+}
+
+impl Transcript {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let parser = Parser::new(Sender::Client, Limits::default()).strict();
+        Self { parser, frames: Vec::new(), heart_beats: 0 }
+    }
+
+    /// Reads on. `version` is the one that was agreed on, once it was.
+    ///
+    /// # Panics
+    /// When the octets are no STOMP, when anything comes before CONNECT, and when anything comes after DISCONNECT.
+    pub fn note(&mut self, octets: &[u8], version: Option<Version>) {
+        version.into_iter().for_each(|version| self.parser.set_version(version));
+        self.parser.feed(octets);
+        while let Some(item) = self.parser.next_item().expect("a client writes STOMP") {
+            let ended = self.frames.last().is_some_and(|last| last.command() == Command::Disconnect);
+            assert!(!ended, "after DISCONNECT came {item:?}");
+            match item {
+                Item::Frame(frame) => self.note_frame(frame),
+                _ => self.note_heart_beat(),
+            }
+        }
+    }
+
+    /// The frames, in order.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// How many heart-beats there were.
+    #[must_use]
+    pub const fn heart_beats(&self) -> usize {
+        self.heart_beats
+    }
+
+    fn note_frame(&mut self, frame: Frame) {
+        let opens = matches!(frame.command(), Command::Connect | Command::Stomp);
+        assert_eq!(opens, self.frames.is_empty(), "number {} is {frame:?}", self.frames.len());
+        self.frames.push(frame.into_owned());
+    }
+
+    fn note_heart_beat(&mut self) {
+        assert!(!self.frames.is_empty(), "a heart-beat came before CONNECT");
+        self.heart_beats += 1;
+    }
+}
+
+impl Default for Transcript {
+    fn default() -> Self {
+        Self::new()
+    }
+}

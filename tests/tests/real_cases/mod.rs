@@ -1,0 +1,313 @@
+//! What every real broker must do with us, and we with it.
+
+use std::time::Duration;
+
+use stomp_session::{
+    Brokers, CommandError, Config, Lost, Unknown,
+    client::{Client, Message, SendError, Subscription},
+    proto::{AckMode, Version},
+};
+use stomp_testkit::real::{ConnectValues, Description, Nack, RealBroker, User};
+
+use crate::support::{Adapter, Kill, PATIENCE, connect_with};
+
+/// A broker, and what one case may use of it.
+pub struct Bench<'a> {
+    pub broker: &'a mut RealBroker,
+    pub description: &'a Description,
+    pub version: Version,
+    /// The name of a queue that nobody else uses.
+    pub queue: String,
+}
+
+type Case = fn(&mut Bench<'_>);
+
+/// All cases. The last one kills the broker.
+pub fn cases<A: Adapter>() -> [(&'static str, Case); 11] {
+    [
+        ("connects", connects::<A>),
+        ("refuses a wrong login", refuses_a_wrong_login::<A>),
+        ("takes a passcode with a backslash", takes_a_backslash::<A>),
+        ("relays headers and a binary body", relays_headers_and_body::<A>),
+        ("acks auto", acks_auto::<A>),
+        ("acks client", acks_client::<A>),
+        ("acks client-individual", acks_individual::<A>),
+        ("redelivers after a dropped connection", redelivers::<A>),
+        ("nacks", nacks::<A>),
+        ("confirms and rejects", confirms_and_rejects::<A>),
+        ("survives kill -9 of the broker", survives_a_kill::<A>),
+    ]
+}
+
+impl Bench<'_> {
+    fn config(&self) -> Config {
+        let mut config = Config::new(self.broker.uri().parse().expect("a URI"));
+        config.versions = vec![self.version];
+        config
+    }
+
+    fn destination(&self) -> String {
+        format!("/queue/{}", self.queue)
+    }
+
+    async fn client<A: Adapter>(&self) -> (Client, Kill) {
+        connect_with::<A>(self.config()).await.expect("the broker takes us")
+    }
+}
+
+fn run<A: Adapter>(case: impl Future<Output = ()>) {
+    assert!(A::block_on(A::within(2 * PATIENCE, case)).is_some(), "it did not end within {:?}", 2 * PATIENCE);
+}
+
+async fn next<A: Adapter>(messages: &mut Subscription) -> Message {
+    let message = A::within(PATIENCE, messages.next()).await.expect("a message in time");
+    message.unwrap_or_else(|| panic!("the subscription ended: {:?}", messages.ended()))
+}
+
+async fn send_numbers(client: &Client, destination: &str, count: u32) {
+    for number in 0..count {
+        client.send(destination, number.to_string()).persistent().confirmed().await.expect("a receipt");
+    }
+}
+
+/// What is left in the queue comes before a message that is sent now.
+async fn assert_empty<A: Adapter>(bench: &Bench<'_>) {
+    let (client, _kill) = bench.client::<A>().await;
+    let destination = bench.destination();
+    client.send(&destination, "marker").confirmed().await.unwrap();
+    let mut messages = client.subscribe(&destination).await.unwrap();
+    let message = next::<A>(&mut messages).await;
+    assert_eq!(message.body(), "marker", "the queue held more");
+    message.ack().unwrap();
+    client.disconnect().await.unwrap();
+}
+
+fn connects<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        let connection = client.connection().unwrap();
+        assert_eq!(connection.version, bench.version);
+        assert_eq!(connection.profile.name, bench.description.name);
+        // 1.0 knows no heart-beats: none is asked for.
+        let promised = if bench.version == Version::V1_0 { 0 } else { 10_000 };
+        assert_eq!(connection.heart_beat.outgoing, promised);
+        client.disconnect().await.unwrap();
+    });
+}
+
+fn refuses_a_wrong_login<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let mut config = bench.config();
+        let mut brokers: Brokers = bench.broker.uri().replace("guest:guest", "guest:canary").parse().unwrap();
+        // Final, however patient we are told to be.
+        brokers.reconnect.startup_max_attempts = None;
+        config.brokers = brokers;
+        let error = connect_with::<A>(config).await.map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("refused the connection"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    });
+}
+
+fn takes_a_backslash<A: Adapter>(bench: &mut Bench<'_>) {
+    // 1.0 has no escapes, and these brokers undo them all the same.
+    let unescaped = bench.description.behaviour.connect_values == ConnectValues::Unescaped;
+    if unescaped && bench.version == Version::V1_0 {
+        return;
+    }
+    let odd = |user: &&User| user.passcode.contains('\\');
+    let user = bench.description.users.iter().find(odd).expect("a user with a backslash");
+    run::<A>(async {
+        let mut config = bench.config();
+        let [endpoint] = &mut config.brokers.endpoints[..] else { panic!("one endpoint") };
+        *endpoint = endpoint.clone().with_login(stomp_session::Login::new(user.login, user.passcode));
+        let (client, _kill) = connect_with::<A>(config).await.expect("the passcode arrives");
+        client.disconnect().await.unwrap();
+    });
+}
+
+/// Values that each version can say.
+fn values(version: Version) -> Vec<(&'static str, &'static str)> {
+    let mut values = vec![("plain", "value"), ("padded", "in the middle")];
+    if version >= Version::V1_1 {
+        values.extend([("colon", "a:b"), ("backslash", r"a\b\n"), ("newline", "a\nb"), ("unicode", "grün €")]);
+    }
+    if version >= Version::V1_2 {
+        values.push(("return", "a\rb"));
+    }
+    values
+}
+
+fn relays_headers_and_body<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        let mut messages = client.subscribe(&bench.destination()).await.unwrap();
+        let body: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        let mut send = client.send(&bench.destination(), body.clone());
+        for (name, value) in values(bench.version) {
+            send = send.header(name, value);
+        }
+        send.confirmed().await.unwrap();
+        let message = next::<A>(&mut messages).await;
+        assert_eq!(message.body(), &body);
+        for (name, value) in values(bench.version) {
+            assert_eq!(message.header(name).unwrap(), value, "{name}");
+        }
+        message.ack().unwrap();
+        client.disconnect().await.unwrap();
+    });
+}
+
+fn acks_auto<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        send_numbers(&client, &bench.destination(), 3).await;
+        let mut messages = client.subscribe(&bench.destination()).ack(AckMode::Auto).await.unwrap();
+        for number in 0..3 {
+            let message = next::<A>(&mut messages).await;
+            assert_eq!(message.body(), &number.to_string());
+            assert_eq!(message.ack(), Err(CommandError::NotAcknowledged));
+        }
+        // Not dropped: until the broker noticed, it would send the next message into the void.
+        client.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
+}
+
+fn acks_client<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        send_numbers(&client, &bench.destination(), 3).await;
+        let mut messages = client.subscribe(&bench.destination()).ack(AckMode::Client).await.unwrap();
+        let mut last = next::<A>(&mut messages).await;
+        for _ in 1..3 {
+            last = next::<A>(&mut messages).await;
+        }
+        last.ack().unwrap();
+        client.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
+}
+
+fn acks_individual<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        send_numbers(&client, &bench.destination(), 3).await;
+        let mut messages = client.subscribe(&bench.destination()).await.unwrap();
+        for _ in 0..3 {
+            next::<A>(&mut messages).await.ack().unwrap();
+        }
+        client.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
+}
+
+fn redelivers<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let (client, kill) = bench.client::<A>().await;
+        send_numbers(&client, &bench.destination(), 2).await;
+        let mut messages = client.subscribe(&bench.destination()).await.unwrap();
+        next::<A>(&mut messages).await.ack().unwrap();
+        let second = next::<A>(&mut messages).await;
+        // The ACK has arrived once something that was sent after it is confirmed.
+        client.send("/queue/other", "").confirmed().await.unwrap();
+        kill();
+        let (client, _kill) = bench.client::<A>().await;
+        let mut messages = client.subscribe(&bench.destination()).await.unwrap();
+        let again = next::<A>(&mut messages).await;
+        assert_eq!(again.body(), second.body());
+        assert_eq!(again.header("redelivered").unwrap(), "true");
+        again.ack().unwrap();
+        client.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
+}
+
+fn nacks<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        send_numbers(&client, &bench.destination(), 1).await;
+        let mut messages = client.subscribe(&bench.destination()).await.unwrap();
+        let nacked = next::<A>(&mut messages).await.nack();
+        if bench.version == Version::V1_0 {
+            assert!(matches!(nacked, Err(CommandError::Encode(_))), "1.0 has no NACK: {nacked:?}");
+            return;
+        }
+        match bench.description.behaviour.nack {
+            Nack::Requeue => {
+                nacked.unwrap();
+                next::<A>(&mut messages).await.ack().unwrap();
+            }
+            Nack::DeadLetter(destination) => {
+                nacked.unwrap();
+                let mut dead = client.subscribe(&destination(&bench.queue)).await.unwrap();
+                let message = next::<A>(&mut dead).await;
+                assert_eq!(message.body(), "0");
+                message.ack().unwrap();
+            }
+            Nack::Destroy => assert!(matches!(nacked, Err(CommandError::NackDiscards { .. })), "{nacked:?}"),
+        }
+        client.disconnect().await.unwrap();
+    });
+    if bench.version == Version::V1_0 {
+        run::<A>(drain::<A>(bench));
+    }
+}
+
+/// Takes the one message that the case has left.
+async fn drain<A: Adapter>(bench: &Bench<'_>) {
+    let (client, _kill) = bench.client::<A>().await;
+    let mut messages = client.subscribe(&bench.destination()).await.unwrap();
+    next::<A>(&mut messages).await.ack().unwrap();
+    client.disconnect().await.unwrap();
+}
+
+fn confirms_and_rejects<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        let sends = (0..50).map(|number| client.send(&bench.destination(), number.to_string()).confirmed().into_future());
+        for send in sends.collect::<Vec<_>>() {
+            send.await.unwrap();
+        }
+        let behaviour = &bench.description.behaviour;
+        let refused = client.send(behaviour.refused_destination, "").confirmed().await;
+        match refused {
+            Err(SendError::Rejected(error)) if behaviour.error_names_receipt => assert!(!error.message().is_empty()),
+            Err(SendError::Unknown(Unknown::Lost(Lost::ServerError(_)))) if !behaviour.error_names_receipt => {}
+            other => panic!("{other:?}"),
+        }
+        // Whatever became of the connection, the session goes on.
+        client.send(&bench.destination(), "last").confirmed().await.unwrap();
+        let mut messages = client.subscribe(&bench.destination()).await.unwrap();
+        for _ in 0..=50 {
+            next::<A>(&mut messages).await.ack().unwrap();
+        }
+        client.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
+}
+
+fn survives_a_kill<A: Adapter>(bench: &mut Bench<'_>) {
+    let destination = bench.destination();
+    let mut config = bench.config();
+    config.brokers.reconnect.max_delay = Duration::from_millis(500);
+    // The runtime must live while the broker is down: the client is to notice, and to come back by itself.
+    run::<A>(async {
+        let (client, _kill) = connect_with::<A>(config).await.unwrap();
+        let mut messages = client.subscribe(&destination).await.unwrap();
+        send_numbers(&client, &destination, 1).await;
+        let before = next::<A>(&mut messages).await;
+        bench.broker.kill().unwrap();
+        bench.broker.restart().unwrap();
+        // Not acknowledged, and persistent: it comes again.
+        let again = next::<A>(&mut messages).await;
+        assert_eq!(again.body(), before.body());
+        assert!(matches!(before.ack(), Err(CommandError::Stale { .. })), "its connection is dead");
+        again.ack().unwrap();
+        client.send(&destination, "after").persistent().confirmed().await.unwrap();
+        let after = next::<A>(&mut messages).await;
+        assert_eq!(after.body(), "after", "the subscription was replayed");
+        after.ack().unwrap();
+        client.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
+}
