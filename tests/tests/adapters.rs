@@ -94,7 +94,8 @@ async fn a_large_body_goes_both_ways<A: Adapter>() {
 async fn a_burst_is_neither_lost_nor_reordered<A: Adapter>() {
     const COUNT: u64 = 20_000;
     let server = server();
-    let (sender, receiver) = (A::connect(&server.uri()).await.unwrap(), A::connect(&server.uri()).await.unwrap());
+    let (sender, receiver) =
+        (A::connect(&server.uri()).await.unwrap(), A::connect(&server.uri()).await.unwrap());
     let mut messages = receiver.subscribe(QUEUE).prefetch(500).await.unwrap();
     let send = async {
         for number in 0..COUNT {
@@ -201,7 +202,8 @@ async fn the_last_handle_disconnects<A: Adapter>() {
     drop(watcher);
     let observer = A::connect(&server.uri()).await.unwrap();
     // The observer's own traffic gives the others time: the broker handles connections in turn, each whole.
-    let disconnected = || server.with(|broker| broker.received().any(|(_, frames)| ends_with_disconnect(frames)));
+    let disconnected =
+        || server.with(|broker| broker.received().any(|(_, frames)| ends_with_disconnect(frames)));
     while !disconnected() {
         observer.send("/queue/other", "").confirmed().await.unwrap();
     }
@@ -229,7 +231,8 @@ async fn a_dropped_driver_ends_every_wait<A: Adapter>() {
 async fn disconnect_waits_for_receipts<A: Adapter>() {
     let server = server();
     let client = A::connect(&server.uri()).await.unwrap();
-    let mut sends: Vec<_> = (0..200).map(|_| Box::pin(client.send(QUEUE, "x").confirmed().into_future())).collect();
+    let mut sends: Vec<_> =
+        (0..200).map(|_| Box::pin(client.send(QUEUE, "x").confirmed().into_future())).collect();
     for send in &mut sends {
         assert!(futures_lite::future::poll_once(send.as_mut()).await.is_none(), "no receipt was read yet");
     }
@@ -261,7 +264,10 @@ async fn a_refused_login_is_told<A: Adapter>() {
     let uri = server.uri().replace("guest:guest", "guest:canary");
     let (lost, text) = refusal::<A>(config(&uri)).await;
     assert!(matches!(lost, Lost::Refused(_)), "{lost:?}");
-    assert!(text.contains("refused the connection") && !format!("{lost:?} {text}").contains("canary"), "{text}");
+    assert!(
+        text.contains("refused the connection") && !format!("{lost:?} {text}").contains("canary"),
+        "{text}"
+    );
 }
 
 async fn nobody_listens<A: Adapter>() {
@@ -295,7 +301,9 @@ async fn http_is_recognised<A: Adapter>() {
 }
 
 async fn a_wrong_uri_is_told<A: Adapter>() {
-    for (uri, expected) in [("localhost", "looks like tcp://"), ("amqp://localhost", "the scheme \"amqp\" is unknown")] {
+    for (uri, expected) in
+        [("localhost", "looks like tcp://"), ("amqp://localhost", "the scheme \"amqp\" is unknown")]
+    {
         match A::connect(uri).await {
             Err(error @ ConnectError::Brokers(_)) => assert!(error.to_string().contains(expected), "{error}"),
             other => panic!("{}: {other:?}", A::NAME),

@@ -129,7 +129,12 @@ fn takes_a_backslash<A: Adapter>(bench: &mut Bench<'_>) {
 fn values(version: Version) -> Vec<(&'static str, &'static str)> {
     let mut values = vec![("plain", "value"), ("padded", "in the middle")];
     if version >= Version::V1_1 {
-        values.extend([("colon", "a:b"), ("backslash", r"a\b\n"), ("newline", "a\nb"), ("unicode", "grün €")]);
+        values.extend([
+            ("colon", "a:b"),
+            ("backslash", r"a\b\n"),
+            ("newline", "a\nb"),
+            ("unicode", "grün €"),
+        ]);
     }
     if version >= Version::V1_2 {
         values.push(("return", "a\rb"));
@@ -264,15 +269,19 @@ async fn drain<A: Adapter>(bench: &Bench<'_>) {
 fn confirms_and_rejects<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         let (client, _kill) = bench.client::<A>().await;
-        let sends = (0..50).map(|number| client.send(&bench.destination(), number.to_string()).confirmed().into_future());
+        let sends = (0..50)
+            .map(|number| client.send(&bench.destination(), number.to_string()).confirmed().into_future());
         for send in sends.collect::<Vec<_>>() {
             send.await.unwrap();
         }
         let behaviour = &bench.description.behaviour;
         let refused = client.send(behaviour.refused_destination, "").confirmed().await;
         match refused {
-            Err(SendError::Rejected(error)) if behaviour.error_names_receipt => assert!(!error.message().is_empty()),
-            Err(SendError::Unknown(Unknown::Lost(Lost::ServerError(_)))) if !behaviour.error_names_receipt => {}
+            Err(SendError::Rejected(error)) if behaviour.error_names_receipt => {
+                assert!(!error.message().is_empty())
+            }
+            Err(SendError::Unknown(Unknown::Lost(Lost::ServerError(_))))
+                if !behaviour.error_names_receipt => {}
             other => panic!("{other:?}"),
         }
         // Whatever became of the connection, the session goes on.
