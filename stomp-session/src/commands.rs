@@ -87,8 +87,8 @@ impl Session {
     /// # Errors
     /// As [`ack`](Self::ack), and [`CommandError::NackDiscards`] on Artemis, which would destroy the message.
     pub fn nack(&mut self, message: &mut Message) -> Result<(), CommandError> {
-        let profile = &self.open()?.connection.profile;
-        if profile.nack == Nack::Discard {
+        let profile = self.connection().map(|connection| &connection.profile);
+        if let Some(profile) = profile.filter(|profile| profile.nack == Nack::Discard) {
             return Err(CommandError::NackDiscards { broker: profile.name });
         }
         self.settle(Command::Nack, message)

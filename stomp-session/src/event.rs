@@ -89,7 +89,7 @@ pub enum Event {
         /// The length of the body.
         length: u64,
     },
-    /// A MESSAGE for a subscription that is not known here.
+    /// A MESSAGE for a subscription that is not known here, or a RECEIPT that nobody waits for.
     Unroutable(Frame),
     /// The session has ended. Nothing comes after it.
     Closed(Closed),

@@ -56,7 +56,7 @@ impl Session {
     fn handle_frame(&mut self, frame: Frame) {
         match frame.command() {
             Command::Message => self.handle_message(frame, Event::Message),
-            Command::Receipt => self.handle_receipt(&frame),
+            Command::Receipt => self.handle_receipt(frame),
             Command::Error => self.handle_error(ServerError::new(frame)),
             other => self.fail(Lost::UnexpectedFrame(other), true),
         }
@@ -80,15 +80,18 @@ impl Session {
     }
 
     /// Matched by id only: receipts come out of order and prove nothing about earlier frames. One that nobody waits for is
-    /// harmless.
-    fn handle_receipt(&mut self, frame: &Frame) {
-        let Some(id) = receipt_id(frame) else { return };
-        match self.connected_mut().and_then(|connected| connected.receipts.resolve(id)) {
-            Some(Awaited::Disconnect) => {
-                self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, true)
+    /// harmless: its waiter may have gone.
+    fn handle_receipt(&mut self, frame: Frame) {
+        let awaited = receipt_id(&frame).and_then(|id| {
+            let awaited = self.connected_mut()?.receipts.resolve(id)?;
+            Some((id, awaited))
+        });
+        match awaited {
+            Some((_, Awaited::Disconnect)) => {
+                self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, true);
             }
-            Some(awaited) => self.resolve(id, awaited, Outcome::Confirmed),
-            None => return,
+            Some((id, awaited)) => self.resolve(id, awaited, Outcome::Confirmed),
+            None => self.events.push_back(Event::Unroutable(frame)),
         }
         self.continue_disconnect();
     }

@@ -21,7 +21,7 @@ impl Input {
         Self { connection, parser: Parser::new(Sender::Server, limits), fresh: false }
     }
 
-    /// Room for a read, all of it initialised; at least 512 octets.
+    /// Room for a read, all of it initialised: at least 512 octets, or all that the body in progress still needs.
     pub fn space(&mut self) -> &mut [u8] {
         self.parser.space()
     }

@@ -1,6 +1,7 @@
 //! The bytes that wait for the transport: whole frames, in order, of one connection.
 
 use alloc::collections::VecDeque;
+use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 use stomp_proto::{EncodeError, Frame, Version};
@@ -10,7 +11,7 @@ const BATCH: usize = 64 * 1024;
 
 /// Encoded frames. Small ones coalesce, so that one write carries many. It dies with its connection: what was queued
 /// when that died is never sent on the next.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Outbox {
     bytes: BytesMut,
     handed_over: u64,
@@ -52,5 +53,12 @@ impl Outbox {
             self.sends.pop_front();
         }
         Some(batch)
+    }
+}
+
+/// Shows how much, never what: CONNECT holds the passcode.
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("octets", &self.bytes.len()).field("sends", &self.sends).finish()
     }
 }

@@ -49,7 +49,8 @@ impl Receipts {
 
     /// Takes one that is overdue.
     pub(crate) fn take_overdue(&mut self, now: Timestamp) -> Option<(ReceiptId, Awaited)> {
-        if self.deadline()? > now {
+        let (_, oldest) = self.pending.first_key_value()?;
+        if oldest.deadline.is_none_or(|deadline| deadline > now) {
             return None;
         }
         self.pending.pop_first().map(|(id, pending)| (id, pending.awaited))
@@ -70,8 +71,10 @@ impl Receipts {
         self.pending.len()
     }
 
-    /// All have the same time to go, so the oldest is the first to be overdue.
+    /// All have the same time to go, so the oldest is the first to be overdue. One without a time wants one at once: the
+    /// next call that brings the time may be far off.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.pending.first_key_value().and_then(|(_, pending)| pending.deadline)
+        let first = self.pending.first_key_value().and_then(|(_, pending)| pending.deadline);
+        if self.unstamped { Some(Timestamp::ZERO) } else { first }
     }
 }

@@ -182,6 +182,7 @@ impl Session {
         self.expire();
         // Failing and dialling may each leave something that is due at once; a dial never does.
         while self.poll_timeout().is_some_and(|at| at <= now) {
+            self.stamp();
             self.expire();
         }
     }
@@ -209,8 +210,10 @@ impl Session {
     /// The timers of a connection that stands.
     fn tick(&mut self) {
         let now = self.now;
+        // 1.2, "DISCONNECT": nothing follows it.
+        let said_all = matches!(self.state, State::Disconnecting { asked: true, .. });
         let Some(connected) = self.connected_mut() else { return };
-        if connected.heart_beats.take_due(now) && connected.outbox.len() == 0 {
+        if connected.heart_beats.take_due(now) && connected.outbox.len() == 0 && !said_all {
             connected.outbox.push_heart_beat();
         }
         if let Some(silence) = connected.heart_beats.silence(now) {

@@ -75,7 +75,9 @@ fn arguments() -> Result<(Option<String>, u64), Failure> {
 }
 
 async fn pipeline(uri: Option<String>, count: u64) -> Result<bool, Failure> {
-    let embedded = if uri.is_none() { Some(Server::start(BrokerConfig::default())?) } else { None };
+    // The producer is the fastest of the three: without flow control the broker would hold most of its messages.
+    let config = BrokerConfig::default().flow_control(10 * WINDOW);
+    let embedded = if uri.is_none() { Some(Server::start(config)?) } else { None };
     let uri = uri.or_else(|| embedded.as_ref().map(Server::uri)).unwrap_or_default();
     let consumer = spawn(consume(uri.clone(), count));
     let transformer = spawn(transform(uri.clone(), count));

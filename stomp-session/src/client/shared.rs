@@ -10,6 +10,8 @@ use std::{
     task::Waker,
 };
 
+use stomp_proto::Command;
+
 use super::{Settings, waits::Waits};
 use crate::{
     Closed, ConnectionId, Ended, Event, Lost, Message, Outcome, ReceiptId, Session, SubscriptionId, Unknown,
@@ -161,12 +163,14 @@ impl Shared {
             Event::SubscriptionEnded { id, reason } => {
                 inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
             }
+            Event::Unroutable(frame) if frame.command() == Command::Message => inner.count_unroutable(),
             // It stays with the broker, unacknowledged: a message without its body is nobody's to handle.
-            Event::TooLarge { .. } | Event::Unroutable(_) => {
-                inner.unroutable = inner.unroutable.saturating_add(1)
-            }
+            Event::TooLarge { .. } => inner.count_unroutable(),
             Event::Closed(closed) => inner.close(closed),
-            Event::ConnectFailed { .. } | Event::Reconnecting { .. } | Event::Error(_) => {}
+            Event::ConnectFailed { .. }
+            | Event::Reconnecting { .. }
+            | Event::Error(_)
+            | Event::Unroutable(_) => {}
         }
     }
 
@@ -264,6 +268,10 @@ impl Inner {
     pub(super) fn wake_watchers(&mut self) {
         let wakers = self.watchers.wake_all();
         self.after.wake.extend(wakers);
+    }
+
+    const fn count_unroutable(&mut self) {
+        self.unroutable = self.unroutable.saturating_add(1);
     }
 
     fn resolve(&mut self, id: ReceiptId, outcome: Outcome) {

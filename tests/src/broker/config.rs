@@ -31,6 +31,7 @@ pub struct BrokerConfig {
     pub(super) relays_all: bool,
     pub(super) durable_only: bool,
     pub(super) records: bool,
+    pub(super) flow_control: Option<usize>,
     pub(super) output_window: Option<usize>,
     pub(super) limits: Limits,
 }
@@ -48,6 +49,7 @@ impl Default for BrokerConfig {
             relays_all: false,
             durable_only: false,
             records: false,
+            flow_control: None,
             output_window: None,
             limits: Limits::default(),
         }
@@ -126,6 +128,14 @@ impl BrokerConfig {
     /// What NACK does.
     pub const fn nack(mut self, policy: NackPolicy) -> Self {
         self.nack = policy;
+        self
+    }
+
+    /// A queue that holds more than so many messages keeps back the RECEIPTs of what is sent to it, until consumers have
+    /// taken enough. What is sent is stored all the same; producers that wait for receipts are slowed down.
+    #[must_use]
+    pub const fn flow_control(mut self, messages: usize) -> Self {
+        self.flow_control = Some(messages);
         self
     }
 

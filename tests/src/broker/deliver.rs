@@ -17,6 +17,10 @@ impl Broker {
             while let Some((key, message)) = self.take(&source) {
                 self.deliver(key, message);
             }
+            let limit = self.config.flow_control.unwrap_or(usize::MAX);
+            while let Some((connection, receipt)) = self.store.release(&source, limit) {
+                self.confirm(connection, Some(&receipt));
+            }
         }
     }
 

@@ -22,7 +22,10 @@ impl Broker {
         }
         let receipt = receipt(frame);
         match self.obey(connection, frame) {
-            Ok(()) => self.confirm(connection, receipt.as_deref()),
+            Ok(()) => {
+                let receipt = receipt.and_then(|receipt| self.withhold(connection, frame, receipt));
+                self.confirm(connection, receipt.as_deref());
+            }
             Err(refusal) => self.refuse(connection, receipt.as_deref(), &refusal),
         }
         if frame.command() == Command::Disconnect {
@@ -120,7 +123,16 @@ impl Broker {
         true
     }
 
-    fn confirm(&mut self, connection: ConnectionId, receipt: Option<&[u8]>) {
+    /// Keeps the receipt of a SEND to a full queue back, as ActiveMQ's producer flow control does.
+    fn withhold(&mut self, connection: ConnectionId, frame: &Frame, receipt: Vec<u8>) -> Option<Vec<u8>> {
+        let destination = frame.header("destination").filter(|_| frame.command() == Command::Send);
+        match (self.config.flow_control, destination.and_then(|name| name.text().ok())) {
+            (Some(limit), Some(name)) => self.store.withhold(&name, limit, connection, receipt),
+            _ => Some(receipt),
+        }
+    }
+
+    pub(super) fn confirm(&mut self, connection: ConnectionId, receipt: Option<&[u8]>) {
         let Some(id) = receipt.filter(|_| !self.drops_receipts) else { return };
         if !self.write(connection, |version, out| write::receipt(id, version, out)) {
             self.refuse(connection, None, &Refusal::bad("receipt"));

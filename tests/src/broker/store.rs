@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use stomp_proto::Headers;
 
-use super::subscription::SubscriptionKey;
+use super::{ConnectionId, subscription::SubscriptionKey};
 
 /// What a message says. It is the same for everybody who gets it.
 #[derive(Debug)]
@@ -41,11 +41,13 @@ struct Queue {
     ready: BTreeMap<u64, Message>,
     /// Whose turn it is stands in front.
     consumers: VecDeque<SubscriptionKey>,
+    /// Receipts that wait until the queue holds fewer messages.
+    withheld: VecDeque<(ConnectionId, Vec<u8>)>,
 }
 
 impl Queue {
     fn is_unused(&self) -> bool {
-        self.ready.is_empty() && self.consumers.is_empty()
+        self.ready.is_empty() && self.consumers.is_empty() && self.withheld.is_empty()
     }
 }
 
@@ -152,6 +154,28 @@ impl Store {
         Some((key, message))
     }
 
+    /// Keeps the receipt of a SEND back if the queue holds more than `limit` messages; gives it back otherwise.
+    pub(super) fn withhold(
+        &mut self,
+        destination: &str,
+        limit: usize,
+        connection: ConnectionId,
+        receipt: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        match self.queues.get_mut(&Source::Queue(destination.into())) {
+            Some(queue) if queue.ready.len() > limit => {
+                queue.withheld.push_back((connection, receipt));
+                None
+            }
+            _ => Some(receipt),
+        }
+    }
+
+    /// A receipt that need not be withheld any more.
+    pub(super) fn release(&mut self, source: &Source, limit: usize) -> Option<(ConnectionId, Vec<u8>)> {
+        self.queues.get_mut(source).filter(|queue| queue.ready.len() <= limit)?.withheld.pop_front()
+    }
+
     /// The messages that wait at a destination, oldest first; for a topic those that wait for a subscriber.
     pub(super) fn ready(&self, destination: &str) -> impl Iterator<Item = &Message> {
         let topic = self.topics.get(destination).into_iter().flatten().map(|key| Source::Topic(*key));
@@ -181,6 +205,7 @@ impl Store {
         if let Some(queue) = self.queues.get_mut(&Source::Queue(destination.into())) {
             queue.ready.clear();
         }
+        self.touched.insert(Source::Queue(destination.into()));
     }
 }
 

@@ -132,7 +132,9 @@ impl<'a> Case<'a> {
 
     /// What comes of a frame that has no place, on a connection that goes on.
     fn judge_then(&self, client: &Client) -> Result<(), String> {
-        let unroutable = client.events.iter().filter(|event| matches!(event, Event::Unroutable(_))).count();
+        let is_message =
+            |event: &&Event| matches!(event, Event::Unroutable(frame) if frame.command() == Command::Message);
+        let unroutable = client.events.iter().filter(is_message).count();
         let other = client.events.len() - unroutable - usize::from(client.connected().is_some());
         match self.expect.maybe_text("then")? {
             None => Ok(()),

@@ -40,6 +40,21 @@ fn presets_relay_what_was_for_the_broker() {
 }
 
 #[test]
+fn a_full_queue_keeps_receipts_back() {
+    let mut wire = wire(BrokerConfig::default().flow_control(1));
+    let (producer, consumer) = (wire.open(Version::V1_2), wire.open(Version::V1_2));
+    for number in 1..=3 {
+        wire.say(producer, &format!("SEND\ndestination:/queue/a\nreceipt:{number}\n\n{number}"));
+    }
+    wire.say(producer, "SEND\ndestination:/queue/b\nreceipt:b\n\n");
+    assert_eq!(wire.headers(producer, "receipt-id"), ["1", "b"]);
+    assert_eq!(wire.broker.messages("/queue/a"), ["1", "2", "3"], "what was sent is stored all the same");
+    wire.subscribe(consumer, "0", "/queue/a", "ack:auto\nprefetch-count:1\n");
+    assert_eq!(wire.headers(producer, "receipt-id"), ["2", "3"]);
+    wire.broker.purge("/queue/a");
+}
+
+#[test]
 fn a_1_0_subscription_may_have_no_id() {
     let mut wire = wire(BrokerConfig::default());
     let client = wire.open(Version::V1_0);

@@ -1,0 +1,172 @@
+//! CONNECT and what may answer it: versions, heart-beats, refusals, silence.
+
+use stomp_proto::{HeartBeat, Version};
+use stomp_session::{CommandError, Lost};
+use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
+
+use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
+
+#[test]
+fn each_version_is_agreed_on_and_the_newest_wins() {
+    use Version::{V1_0, V1_1, V1_2};
+    let rows: [(&[Version], &[Version], Version); 5] = [
+        (&[V1_0, V1_1, V1_2], &[V1_0, V1_1, V1_2], V1_2),
+        (&[V1_0, V1_1, V1_2], &[V1_0, V1_1], V1_1),
+        (&[V1_0, V1_1, V1_2], &[V1_0], V1_0),
+        (&[V1_1], &[V1_0, V1_1, V1_2], V1_1),
+        (&[V1_0], &[V1_0, V1_1, V1_2], V1_0),
+    ];
+    for (offered, spoken, agreed) in rows {
+        let mut config = config();
+        config.versions = offered.to_vec();
+        let pair = Pair::connected(config, BrokerConfig::default().versions(spoken));
+        let connection = pair.session.connection().unwrap();
+        assert_eq!(connection.version, agreed, "{offered:?} {spoken:?}");
+        assert!(connection.server.as_deref().is_some_and(|server| server.starts_with("stomp-testkit/")));
+        assert_eq!(connection.session.as_deref(), Some("session-0"));
+    }
+}
+
+#[test]
+fn the_connect_frame() {
+    let mut config = config();
+    (config.send_beat, config.receive_beat) = (seconds(3), seconds(4));
+    let mut script = Script::dialled(config.clone());
+    let newest = "CONNECT\naccept-version:1.0,1.1,1.2\nhost:/\nheart-beat:3000,4000\n\n\0";
+    assert_eq!(script.said(), newest);
+    config.versions = vec![Version::V1_0];
+    let mut script = Script::dialled(config);
+    assert_eq!(script.said(), "CONNECT\nhost:/\n\n\0", "1.0 knows neither versions nor heart-beats");
+}
+
+#[test]
+fn heart_beats_are_the_slower_of_what_one_can_and_the_other_wants() {
+    let rows = [
+        ((10, 20), Some("0,0"), (0, 0)),
+        ((10, 20), None, (0, 0)),
+        ((10, 20), Some("30,40"), (40, 30)),
+        ((50, 60), Some("30,40"), (50, 60)),
+        ((0, 60), Some("30,40"), (0, 60)),
+        ((50, 0), Some("30,40"), (50, 0)),
+    ];
+    for ((send, receive), answer, (outgoing, incoming)) in rows {
+        let mut config = config();
+        (config.send_beat, config.receive_beat) = (milliseconds(send), milliseconds(receive));
+        let mut script = Script::dialled(config);
+        let header = answer.map(|value| format!("heart-beat:{value}\n")).unwrap_or_default();
+        script.hear(format!("CONNECTED\nversion:1.2\n{header}\n\0"));
+        let agreed = script.session.connection().unwrap().heart_beat;
+        assert_eq!(agreed, HeartBeat { outgoing, incoming }, "{answer:?}");
+    }
+}
+
+/// What answers CONNECT, what the attempt ends with, and whether it is the last one.
+#[test]
+fn what_answers_connect_badly() {
+    let rows = [
+        ("ERROR\nmessage:no\n\n\0", "the broker refused the connection: no", false),
+        ("ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'a'\n\0", "Access refused", true),
+        ("ERROR\nmessage:Bad CONNECT\n\nVirtual host '/x' access denied\n\0", "access denied", true),
+        ("ERROR\nmessage:User name [a] or password is invalid.\n\n\0", "password is invalid", true),
+        ("ERROR\nmessage:no such version\nversion:2.0\n\n\0", "no such version", true),
+        ("ERROR\nmessage:Broker\\c already connected\n\n\0", "already connected", false),
+        ("CONNECTED\nversion:2.0\n\n\0", "version \"2.0\", which was not offered", true),
+        ("CONNECTED\nversion:1.2\nheart-beat:x\n\n\0", "heart-beat header is invalid: \"x\"", true),
+        ("MESSAGE\nmessage-id:1\ndestination:a\nsubscription:0\n\n\0", "MESSAGE frame where none may", false),
+        ("RECEIPT\nreceipt-id:1\n\n\0", "RECEIPT frame where none may", false),
+        ("HTTP/1.1 400 Bad Request\r\n", "HTTP: STOMP has a port of its own", false),
+        ("AMQP\u{0}\u{0}\u{9}\u{1}", "AMQP: RabbitMQ's STOMP port", false),
+        ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}F", "TLS: use stomp+ssl://", false),
+        ("SSH-2.0-OpenSSH_9.2p1 Debian\r\n", "no STOMP", false),
+    ];
+    for (answer, told, last) in rows {
+        let mut script = Script::dialled(config());
+        script.hear(answer);
+        let events = script.events();
+        assert!(events[0].starts_with("failed: broker, ") && events[0].contains(told), "{told}: {events:?}");
+        let next = if last { "closed: gave up after 1 attempt: " } else { "next: broker in 10ms" };
+        assert!(events.len() == 2 && events[1].starts_with(next), "{told}: {events:?}");
+        assert!(script.closes(), "{told}");
+        assert_eq!(script.session.is_closed(), last, "{told}");
+    }
+}
+
+#[test]
+fn an_end_before_connected_says_what_to_look_at() {
+    let mut script = Script::dialled(config());
+    script.session.handle_disconnected(Lost::Eof, script.now);
+    let events = script.events();
+    assert!(events[0].contains("is it a STOMP port, without TLS, and the login right?"), "{events:?}");
+}
+
+#[test]
+fn dialling_and_connected_have_their_time_and_no_more() {
+    let rows = [
+        (Door::Stuck, "failed: broker, no connection within 3.0 s", 3000),
+        (
+            Door::Open,
+            "failed: broker, the broker accepted the connection and did not answer CONNECT within 4.0 s",
+            4000,
+        ),
+    ];
+    for (door, told, after) in rows {
+        let mut config = config();
+        (config.connect_timeout, config.connected_timeout) = (seconds(3), seconds(4));
+        let mut pair = Pair::new(config, BrokerConfig::default());
+        pair.broker.silence_new_connections(true);
+        pair.set_door(door);
+        pair.advance(milliseconds(after - 1));
+        assert!(pair.events().is_empty(), "{door:?}");
+        pair.advance(milliseconds(1));
+        let events: Vec<_> = pair.events().iter().map(brief).collect();
+        assert_eq!(events, [told, "next: broker in 10ms"]);
+        pair.advance(milliseconds(10));
+        assert_eq!(pair.attempts().len(), 2);
+        assert!(pair.broker.connections().len() <= 1, "the first connection was closed");
+    }
+}
+
+#[test]
+fn a_timeout_of_zero_still_lets_time_pass() {
+    let mut config = config();
+    (config.connect_timeout, config.connected_timeout) = (seconds(0), seconds(0));
+    let mut pair = Pair::new(config, BrokerConfig::default());
+    pair.set_door(Door::Stuck);
+    pair.advance(seconds(1));
+    assert!((5..200).contains(&pair.attempts().len()), "{}", pair.attempts().len());
+}
+
+#[test]
+fn nothing_is_said_before_connected_but_connect() {
+    let mut config = config();
+    config.send_beat = milliseconds(10);
+    let mut script = Script::dialled(config);
+    assert_eq!(script.commands(), ["CONNECT"]);
+    assert_eq!(script.session.send(&send_frame("/queue/a", "x")), Err(CommandError::NotConnected));
+    assert_eq!(script.session.send_confirmed(send_frame("/queue/a", "x")), Err(CommandError::NotConnected));
+    script.session.subscribe(stomp_session::Subscribe::new("/queue/a")).unwrap();
+    script.pass(seconds(5));
+    assert_eq!(script.said(), "", "no heart-beat, no SUBSCRIBE");
+    script.accept(Version::V1_2);
+    assert_eq!(script.commands(), ["SUBSCRIBE"]);
+}
+
+#[test]
+fn the_octets_of_an_earlier_connection_are_ignored() {
+    let mut script = Script::dialled(config());
+    let mut old = {
+        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.pass(milliseconds(10));
+        script.attempt();
+        script.session.handle_connected(None, script.now)
+    };
+    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.pass(milliseconds(20));
+    script.dial();
+    script.events();
+    old.feed(b"CONNECTED\nversion:1.0\n\n\0");
+    script.session.handle_input(&mut old, script.now);
+    assert!(script.events().is_empty() && script.session.connection().is_none());
+    script.accept(Version::V1_2);
+    assert_eq!(script.events(), ["connected: connection 3"]);
+}

@@ -1,0 +1,144 @@
+//! DISCONNECT: it waits for receipts, nothing follows it, and it ends with its RECEIPT, an end, or its time.
+
+use stomp_proto::Version;
+use stomp_session::{CommandError, Lost, Subscribe};
+use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
+
+use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
+
+#[test]
+fn it_is_confirmed_by_its_receipt() {
+    let mut pair = Pair::connected(config(), BrokerConfig::default());
+    pair.session.send(&send_frame("/queue/a", "x")).unwrap();
+    pair.session.disconnect();
+    pair.session.disconnect();
+    pair.drive();
+    let events: Vec<_> = pair.events().iter().map(brief).collect();
+    let expected = [
+        "disconnected: connection 1, the session was disconnected, 0 unsent",
+        "closed: the session was disconnected (confirmed by the broker)",
+    ];
+    assert_eq!(events, expected);
+    assert!(pair.session.is_closed() && pair.broker.connections().is_empty());
+    assert_eq!(pair.broker.depth("/queue/a"), 1);
+    assert_eq!(pair.deadline(), None);
+}
+
+#[test]
+fn it_waits_for_receipts() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    script.session.disconnect();
+    assert_eq!(script.commands(), ["SEND", "SUBSCRIBE"]);
+    script.hear("RECEIPT\nreceipt-id:2\n\n\0");
+    assert_eq!(script.said(), "");
+    script.hear("ERROR\nmessage:no\nreceipt-id:1\n\n\0");
+    assert_eq!(script.said(), "DISCONNECT\nreceipt:3\n\n\0");
+    script.hear("RECEIPT\nreceipt-id:3\n\n\0");
+    let events = script.events();
+    assert_eq!(events.last().unwrap(), "closed: the session was disconnected (confirmed by the broker)");
+    assert!(script.closes());
+}
+
+#[test]
+fn a_receipt_that_never_comes_does_not_hold_it_up_for_ever() {
+    let mut config = config();
+    (config.receipt_timeout, config.disconnect_timeout) = (seconds(2), seconds(5));
+    let mut script = Script::connected(config, Version::V1_2);
+    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    script.session.disconnect();
+    assert_eq!(script.commands(), ["SEND"]);
+    script.pass(seconds(2));
+    assert_eq!(script.commands(), ["DISCONNECT"]);
+    script.pass(milliseconds(2999));
+    assert!(!script.session.is_closed());
+    script.pass(milliseconds(1));
+    let events = script.events();
+    assert_eq!(events[0], "ReceiptId(1): Unknown(Timeout(2s))");
+    assert_eq!(events.last().unwrap(), "closed: the session was disconnected (unconfirmed)");
+    assert!(script.closes());
+}
+
+/// How it ends, and whether it is confirmed.
+#[test]
+fn how_it_ends() {
+    type End = fn(&mut Script);
+    let rows: [(End, bool); 6] = [
+        (|script| script.hear("RECEIPT\nreceipt-id:1\n\n\0"), true),
+        (|script| script.session.handle_disconnected(Lost::Eof, script.now), false),
+        (|script| script.session.handle_disconnected(Lost::Io("reset".into()), script.now), false),
+        (|script| script.hear("ERROR\nmessage:no\n\n\0"), false),
+        (|script| script.hear("garbage\n"), false),
+        (|script| script.pass(seconds(10)), false),
+    ];
+    for (number, (end, confirmed)) in rows.into_iter().enumerate() {
+        let mut script = Script::connected(config(), Version::V1_2);
+        script.session.disconnect();
+        script.said();
+        end(&mut script);
+        let told = if confirmed { "confirmed by the broker" } else { "unconfirmed" };
+        let expected = format!("closed: the session was disconnected ({told})");
+        assert_eq!(script.events().last(), Some(&expected), "row {number}");
+        assert!(script.session.is_closed());
+        assert_eq!(script.due_in(), None, "row {number}");
+    }
+}
+
+#[test]
+fn without_a_connection_it_ends_at_once() {
+    for dialled in [false, true] {
+        let mut script = if dialled { Script::dialled(config()) } else { Script::new(config()) };
+        script.session.disconnect();
+        assert_eq!(script.events(), ["closed: the session was disconnected (confirmed by the broker)"]);
+        assert!(script.closes(), "the dial, or the handshake, is given up");
+        assert_eq!(script.due_in(), None);
+    }
+    let mut pair = Pair::new(config(), BrokerConfig::default());
+    pair.set_door(Door::Refusing);
+    pair.advance(seconds(1));
+    pair.session.disconnect();
+    let dials = pair.attempts().len();
+    pair.advance(seconds(60));
+    assert_eq!(pair.attempts().len(), dials);
+}
+
+#[test]
+fn after_it_nothing_is_commanded_and_messages_are_dropped() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let id = script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    script.session.disconnect();
+    assert_eq!(script.commands(), ["SUBSCRIBE", "DISCONNECT"]);
+    script.events();
+    assert_eq!(script.session.send(&send_frame("/queue/a", "x")), Err(CommandError::Closed));
+    assert_eq!(script.session.send_confirmed(send_frame("/queue/a", "x")), Err(CommandError::Closed));
+    assert_eq!(script.session.subscribe(Subscribe::new("/queue/b")), Err(CommandError::Closed));
+    assert_eq!(script.session.unsubscribe(id), Ok(()));
+    script.hear("MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/queue/a\nack:1\n\n\0");
+    assert_eq!((script.said().as_str(), script.events().len()), ("", 0));
+}
+
+#[test]
+fn no_heart_beat_follows_it() {
+    let mut config = config();
+    config.send_beat = seconds(1);
+    let mut pair = Pair::connected(config, BrokerConfig::default());
+    pair.broker.silence(pair.broker.connections()[0]);
+    pair.session.disconnect();
+    // The transcript of the pair panics at anything that follows DISCONNECT.
+    pair.advance(seconds(20));
+    assert!(pair.session.is_closed());
+}
+
+#[test]
+fn a_broker_that_closes_without_a_word_is_no_reason_to_connect_again() {
+    let mut pair = Pair::connected(config(), BrokerConfig::default());
+    pair.broker.silence(pair.broker.connections()[0]);
+    pair.session.disconnect();
+    pair.drive();
+    pair.cut(Lost::Eof);
+    pair.advance(seconds(60));
+    assert_eq!(pair.attempts().len(), 1);
+    assert!(pair.session.is_closed());
+}

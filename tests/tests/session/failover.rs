@@ -1,0 +1,200 @@
+//! Failover: which broker is tried when, and what a connection that stood long enough changes.
+
+use std::time::Duration;
+
+use stomp_proto::Version;
+use stomp_session::{Config, Lost};
+use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
+
+use crate::script::{Script, brief, config, milliseconds, seconds};
+
+fn configured(uri: &str) -> Config {
+    let mut config = config();
+    config.brokers = uri.parse().unwrap();
+    config
+}
+
+/// Host and time of each dial.
+fn dials(uri: &str, connect_timeout: Duration, door: Door, until: Duration) -> Vec<(String, u128)> {
+    let mut config = configured(uri);
+    config.connect_timeout = connect_timeout;
+    let mut pair = Pair::new(config, BrokerConfig::default());
+    pair.set_door(door);
+    let mut dials = Vec::new();
+    pair.drive();
+    loop {
+        let known = dials.len();
+        let now = pair.now().since_start().as_millis();
+        dials
+            .extend(pair.attempts()[known..].iter().map(|attempt| (attempt.endpoint.host().to_owned(), now)));
+        if pair.deadline().is_none_or(|next| next.since_start() > until) {
+            return dials;
+        }
+        pair.advance_to_deadline();
+    }
+}
+
+fn named(dials: &[(&str, u128)]) -> Vec<(String, u128)> {
+    dials.iter().map(|(host, at)| ((*host).to_owned(), *at)).collect()
+}
+
+#[test]
+fn refused_dials_go_through_the_list_with_growing_delays() {
+    let uri = "failover:(tcp://a,tcp://b,tcp://c)?startupMaxReconnectAttempts=5&maxReconnectDelay=100";
+    let expected = [("a", 0), ("b", 10), ("c", 30), ("a", 70), ("b", 150), ("c", 250)];
+    assert_eq!(dials(uri, seconds(1), Door::Refusing, seconds(60)), named(&expected));
+}
+
+#[test]
+fn a_dial_that_never_ends_takes_its_time_and_no_more() {
+    let uri = "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=3";
+    let expected = [("a", 0), ("b", 1010), ("a", 2030), ("b", 3070)];
+    assert_eq!(dials(uri, seconds(1), Door::Stuck, seconds(60)), named(&expected));
+}
+
+#[test]
+fn at_the_start_each_broker_is_tried_once_and_then_it_is_over() {
+    let mut pair = Pair::new(configured("failover:(tcp://a,tcp://b)"), BrokerConfig::default());
+    pair.set_door(Door::Refusing);
+    pair.advance(seconds(60));
+    let events: Vec<_> = pair.events().iter().map(brief).collect();
+    let expected = [
+        "failed: a, cannot connect: connection refused",
+        "next: b in 10ms",
+        "failed: b, cannot connect: connection refused",
+        "closed: gave up after 2 attempts: cannot connect: connection refused",
+    ];
+    assert_eq!(events, expected);
+    assert_eq!(pair.deadline(), None);
+}
+
+#[test]
+fn attempts_are_counted_over_the_whole_session() {
+    let mut pair = Pair::new(config(), BrokerConfig::default());
+    pair.set_door(Door::Refusing);
+    pair.advance(seconds(1));
+    pair.set_door(Door::Open);
+    pair.advance(seconds(2));
+    pair.cut(Lost::Eof);
+    pair.advance(seconds(60));
+    let numbers: Vec<_> = pair.attempts().iter().map(|attempt| attempt.number).collect();
+    assert!(numbers.len() > 5 && numbers.iter().enumerate().all(|(at, number)| at as u32 == *number));
+}
+
+#[test]
+fn a_final_refusal_gives_up_its_broker_and_only_that() {
+    let mut script = Script::dialled(configured(
+        "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=-1&useExponentialBackOff=false",
+    ));
+    script.hear("ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'x'\n\0");
+    for _ in 0..3 {
+        script.lose(Lost::Eof);
+        assert_eq!(script.dial().endpoint.host(), "b");
+    }
+    script.hear("ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'x'\n\0");
+    assert!(script.session.is_closed());
+    assert!(script.events().last().unwrap().starts_with("closed: gave up after 4 attempts"));
+}
+
+#[test]
+fn a_transport_that_fails_for_good_gives_up_its_broker() {
+    let mut script = Script::new(configured("failover:(tcp://a)?startupMaxReconnectAttempts=-1"));
+    script.attempt();
+    let reason = Lost::DialFailed { reason: "certificate".into(), permanent: true };
+    script.session.handle_disconnected(reason, script.now);
+    assert!(script.session.is_closed());
+}
+
+#[test]
+fn a_loss_after_a_stable_connection_is_the_first_again() {
+    // Stood for so long, then the delay before the next dial.
+    let rows = [(4999, 10), (5000, 0)];
+    for (stood, delay) in rows {
+        let mut pair = Pair::connected(config(), BrokerConfig::default());
+        pair.advance(milliseconds(stood));
+        pair.cut(Lost::Eof);
+        let events: Vec<_> = pair.events().iter().map(brief).collect();
+        let next = format!("next: broker in {:?}", milliseconds(delay));
+        assert_eq!(events[1], next, "{stood} ms");
+    }
+}
+
+#[test]
+fn a_broker_that_accepts_and_dies_at_once_is_not_hammered() {
+    let mut pair = Pair::new(config(), BrokerConfig::default());
+    let mut delays = Vec::new();
+    for _ in 0..12 {
+        pair.drive();
+        let before = pair.now();
+        pair.cut(Lost::Eof);
+        pair.advance_to_deadline();
+        delays.push(pair.now().since(before).as_millis());
+    }
+    assert_eq!(delays, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480]);
+}
+
+#[test]
+fn after_a_stable_connection_the_list_begins_anew() {
+    let uri = "failover:(tcp://a,tcp://b,tcp://c)?startupMaxReconnectAttempts=-1";
+    let mut pair = Pair::new(configured(uri), BrokerConfig::default());
+    pair.set_door(Door::Refusing);
+    pair.advance(milliseconds(1));
+    pair.set_door(Door::Open);
+    pair.advance(seconds(60));
+    assert_eq!(pair.session.connection().unwrap().endpoint.host(), "b");
+    pair.cut(Lost::Eof);
+    pair.drive();
+    assert_eq!(pair.session.connection().unwrap().endpoint.host(), "a");
+    pair.cut(Lost::Eof);
+    pair.advance(seconds(1));
+    assert_eq!(pair.session.connection().unwrap().endpoint.host(), "b", "it did not prove stable");
+}
+
+#[test]
+fn the_limit_of_the_start_and_that_of_later() {
+    let uri = "failover:(tcp://a)?startupMaxReconnectAttempts=9&maxReconnectAttempts=2";
+    let mut pair = Pair::connected(configured(uri), BrokerConfig::default());
+    pair.advance(seconds(6));
+    pair.set_door(Door::Refusing);
+    pair.cut(Lost::Eof);
+    pair.advance(seconds(60));
+    assert_eq!(pair.attempts().len(), 1 + 3, "the first has no number among the reconnects");
+    assert!(pair.session.is_closed());
+}
+
+#[test]
+fn a_session_without_brokers_ends_at_once() {
+    let mut config = config();
+    config.brokers.endpoints.clear();
+    let mut script = Script::new(config);
+    assert_eq!(
+        script.events(),
+        ["closed: gave up after 0 attempts: cannot connect: no broker is configured"]
+    );
+    assert_eq!(script.due_in(), None);
+}
+
+#[test]
+fn each_broker_gets_its_own_login_and_no_other() {
+    let mut config = configured("failover:(tcp://ann:x@a,tcp://b)?startupMaxReconnectAttempts=-1");
+    for (fallback, second) in [(None, None), (Some(("eve", "y")), Some("login:eve\npasscode:y\n"))] {
+        config.login = fallback.map(|(login, passcode)| stomp_session::Login::new(login, passcode));
+        let mut script = Script::dialled(config.clone());
+        assert!(script.said().contains("login:ann\npasscode:x\n"));
+        script.lose(Lost::Eof);
+        assert_eq!(script.dial().endpoint.host(), "b");
+        let said = script.said();
+        assert_eq!(said.contains("login:"), second.is_some(), "{said}");
+        assert!(second.is_none_or(|login| said.contains(login)), "{said}");
+    }
+}
+
+#[test]
+fn the_version_is_agreed_on_anew() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    for version in [Version::V1_0, Version::V1_1, Version::V1_2] {
+        script.lose(Lost::Eof);
+        script.reconnect(version);
+        assert_eq!(script.session.connection().unwrap().version, version);
+    }
+}

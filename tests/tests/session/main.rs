@@ -1,0 +1,14 @@
+//! The session in virtual time: face to face with the embedded broker, or with a script of what a broker might say.
+
+mod acknowledge;
+mod connect;
+mod disconnect;
+mod errors;
+mod failover;
+mod heart_beats;
+mod laws;
+mod receipts;
+mod script;
+mod secrets;
+mod send;
+mod subscriptions;

@@ -1,0 +1,134 @@
+//! Receipts: each frame that asked for one is resolved exactly once, by its own RECEIPT, its own ERROR, or as unknown.
+
+use stomp_proto::Version;
+use stomp_session::{Event, Lost, Outcome, ReceiptId, Unknown};
+use stomp_testkit::{broker::BrokerConfig, pair::Pair};
+
+use crate::script::{Script, config, milliseconds, seconds, send_frame};
+
+fn confirmed(script: &mut Script) -> ReceiptId {
+    let id = script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    script.said();
+    id
+}
+
+fn receipt(id: u64) -> String {
+    format!("RECEIPT\nreceipt-id:{id}\n\n\0")
+}
+
+#[test]
+fn a_receipt_confirms_its_own_frame_in_any_order_and_once() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let ids: Vec<_> = (0..4).map(|_| confirmed(&mut script)).collect();
+    for number in [3, 1, 4, 2, 1, 3] {
+        script.hear(receipt(number));
+    }
+    let resolved: Vec<_> = script.raw_events().iter().filter_map(outcome).collect();
+    let expected = [2, 0, 3, 1].map(|at| (ids[at], Outcome::Confirmed));
+    assert_eq!(resolved, expected);
+    assert_eq!(script.session.awaited_receipts(), 0);
+}
+
+fn outcome(event: &Event) -> Option<(ReceiptId, Outcome)> {
+    match event {
+        Event::Receipt { id, outcome } => Some((*id, outcome.clone())),
+        _ => None,
+    }
+}
+
+#[test]
+fn receipts_that_nobody_waits_for_are_harmless() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    confirmed(&mut script);
+    for header in ["receipt-id:99", "receipt-id:x", "receipt-id:", "receipt-id:+1", "x:1", "receipt-id:1 "] {
+        script.hear(format!("RECEIPT\n{header}\n\n\0"));
+    }
+    assert!(script.events().is_empty());
+    assert_eq!(script.session.awaited_receipts(), 1);
+}
+
+#[test]
+fn an_error_rejects_the_frame_that_it_names_and_no_other() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    (0..3).for_each(|_| _ = confirmed(&mut script));
+    script.hear("ERROR\nmessage:no\nreceipt-id:2\n\nbecause\0");
+    script.hear(receipt(2));
+    script.hear(receipt(1));
+    let events = script.events();
+    assert_eq!(events, ["ReceiptId(2): Rejected(ServerError(no: because))", "ReceiptId(1): Confirmed"]);
+    assert!(!script.closes(), "the connection goes on");
+    script.hear(receipt(3));
+    assert_eq!(script.events(), ["ReceiptId(3): Confirmed"]);
+}
+
+#[test]
+fn the_end_of_the_connection_makes_them_unknown_before_it_is_told() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    confirmed(&mut script);
+    confirmed(&mut script);
+    script.lose(Lost::Io("reset".into()));
+    let events = script.raw_events();
+    let resolved: Vec<_> = events.iter().filter_map(outcome).map(|(_, outcome)| outcome).collect();
+    assert_eq!(resolved, vec![Outcome::Unknown(Unknown::Lost(Lost::Io("reset".into()))); 2]);
+    assert!(matches!(events[2], Event::Disconnected { .. }), "{events:?}");
+}
+
+#[test]
+fn a_late_receipt_on_the_next_connection_confirms_nothing() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    confirmed(&mut script);
+    script.lose(Lost::Eof);
+    script.reconnect(Version::V1_2);
+    let id = confirmed(&mut script);
+    script.events();
+    script.hear(receipt(1));
+    assert!(script.events().is_empty(), "numbers never begin anew");
+    script.hear(receipt(2));
+    assert_eq!(script.events(), [format!("{id:?}: Confirmed")]);
+}
+
+#[test]
+fn each_has_its_time_from_the_moment_it_was_commanded() {
+    let mut config = config();
+    config.receipt_timeout = seconds(5);
+    let mut script = Script::connected(config, Version::V1_2);
+    confirmed(&mut script);
+    script.pass(seconds(2));
+    confirmed(&mut script);
+    script.pass(milliseconds(2999));
+    assert_eq!((script.events().len(), script.due_in()), (0, Some(milliseconds(1))));
+    script.pass(milliseconds(1));
+    assert_eq!(script.events(), ["ReceiptId(1): Unknown(Timeout(5s))"]);
+    assert_eq!(script.due_in(), Some(seconds(2)));
+    script.hear(receipt(1));
+    script.pass(seconds(60));
+    assert_eq!(script.events(), ["ReceiptId(2): Unknown(Timeout(5s))"]);
+    assert_eq!((script.session.awaited_receipts(), script.due_in()), (0, None));
+}
+
+/// A transport that takes nothing must not make the wait endless.
+#[test]
+fn the_time_runs_even_if_the_frame_cannot_leave() {
+    let mut config = config();
+    config.receipt_timeout = seconds(5);
+    let mut script = Script::connected(config, Version::V1_2);
+    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    assert!(script.due_in().is_some(), "the session wants to be told the time");
+    script.pass(script.due_in().unwrap());
+    assert_eq!(script.due_in(), Some(seconds(5)));
+    script.pass(seconds(5));
+    assert_eq!(script.events(), ["ReceiptId(1): Unknown(Timeout(5s))"]);
+}
+
+#[test]
+fn a_subscription_without_a_receipt_stands() {
+    let mut config = config();
+    config.receipt_timeout = seconds(5);
+    let mut pair = Pair::connected(config, BrokerConfig::default());
+    pair.broker.drop_receipts(true);
+    pair.session.subscribe(stomp_session::Subscribe::new("/queue/a")).unwrap();
+    pair.advance(seconds(6));
+    pair.broker.publish("/queue/a", "x", &[]);
+    pair.drive();
+    assert!(matches!(&pair.events()[..], [Event::Message(_)]));
+}

@@ -1,0 +1,184 @@
+//! A session whose broker is a script: the test writes what it says, and reads what the session writes.
+
+use std::time::Duration;
+
+use stomp_proto::{Command, Frame, Version};
+use stomp_session::{Action, Attempt, Config, Event, Input, Lost, Message, Session, Timestamp};
+use stomp_testkit::pair::Transcript;
+
+/// The settings of most tests: one broker, tried for ever, and no heart-beats.
+pub(crate) fn config() -> Config {
+    let mut config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
+    (config.send_beat, config.receive_beat) = (Duration::ZERO, Duration::ZERO);
+    config
+}
+
+pub(crate) const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) const fn milliseconds(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+pub(crate) fn send_frame(destination: &str, body: &str) -> Frame {
+    Frame::new(Command::Send).with_header("destination", destination).with_body(body.to_owned())
+}
+
+/// A session and the octets that go in and out.
+pub(crate) struct Script {
+    pub(crate) session: Session,
+    pub(crate) now: Timestamp,
+    input: Option<Input>,
+    transcript: Transcript,
+    wire: String,
+}
+
+impl Script {
+    /// A session that wants to dial.
+    pub(crate) fn new(config: Config) -> Self {
+        let session = Session::new(config, Timestamp::ZERO);
+        let mut script = Self {
+            session,
+            now: Timestamp::ZERO,
+            input: None,
+            transcript: Transcript::new(),
+            wire: String::new(),
+        };
+        script.pass(Duration::ZERO);
+        script
+    }
+
+    /// A session that has sent CONNECT.
+    pub(crate) fn dialled(config: Config) -> Self {
+        let mut script = Self::new(config);
+        script.dial();
+        script
+    }
+
+    /// A connection in that version, what was said on the way forgotten.
+    pub(crate) fn connected(config: Config, version: Version) -> Self {
+        let mut script = Self::dialled(config);
+        script.accept(version);
+        script.events();
+        script.said();
+        script
+    }
+
+    /// Lets the next dial succeed.
+    pub(crate) fn dial(&mut self) -> Attempt {
+        let attempt = self.attempt();
+        self.input = Some(self.session.handle_connected(None, self.now));
+        self.transcript = Transcript::new();
+        self.collect();
+        attempt
+    }
+
+    /// The dial that the session asks for.
+    pub(crate) fn attempt(&mut self) -> Attempt {
+        loop {
+            match self.session.poll_action().expect("a dial") {
+                Action::Connect(attempt) => return attempt,
+                _ => self.input = None,
+            }
+        }
+    }
+
+    pub(crate) fn accept(&mut self, version: Version) {
+        self.hear(&format!("CONNECTED\nversion:{version}\n\n\0"));
+    }
+
+    /// Dials and is accepted.
+    pub(crate) fn reconnect(&mut self, version: Version) {
+        self.dial();
+        self.said();
+        self.accept(version);
+    }
+
+    pub(crate) fn hear(&mut self, octets: impl AsRef<[u8]>) {
+        let input = self.input.as_mut().expect("a connection");
+        input.feed(octets.as_ref());
+        self.session.handle_input(input, self.now);
+    }
+
+    /// The connection ends, and the time comes for the next dial.
+    pub(crate) fn lose(&mut self, reason: Lost) {
+        self.session.handle_disconnected(reason, self.now);
+        self.input = None;
+        if let Some(at) = self.session.poll_timeout() {
+            self.pass(at.since(self.now));
+        }
+    }
+
+    /// Lets time pass, without stopping on the way.
+    pub(crate) fn pass(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+        self.session.handle_timeout(self.now);
+    }
+
+    /// How long until something is due.
+    pub(crate) fn due_in(&self) -> Option<Duration> {
+        self.session.poll_timeout().map(|at| at.since(self.now))
+    }
+
+    /// What the session has written since the last call.
+    pub(crate) fn said(&mut self) -> String {
+        self.collect();
+        std::mem::take(&mut self.wire)
+    }
+
+    /// The commands that the session has written since the last call.
+    pub(crate) fn commands(&mut self) -> Vec<String> {
+        let said = self.said();
+        let frames = said.split('\0').map(|frame| frame.trim_start_matches('\n'));
+        frames.filter_map(|frame| frame.lines().next()).map(str::to_owned).collect()
+    }
+
+    fn collect(&mut self) {
+        while let Some(octets) = self.session.poll_transmit(self.now) {
+            let version = self.session.connection().map(|connection| connection.version);
+            self.transcript.note(&octets, version);
+            self.wire.push_str(std::str::from_utf8(&octets).expect("what tests send is text"));
+        }
+    }
+
+    pub(crate) fn raw_events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.session.poll_event()).collect()
+    }
+
+    /// What has happened since the last call, briefly.
+    pub(crate) fn events(&mut self) -> Vec<String> {
+        self.raw_events().iter().map(brief).collect()
+    }
+
+    /// The messages that have come; everything else that happened is forgotten.
+    pub(crate) fn messages(&mut self) -> Vec<Message> {
+        let message = |event| if let Event::Message(message) = event { Some(message) } else { None };
+        self.raw_events().into_iter().filter_map(message).collect()
+    }
+
+    /// Whether the session wants the connection closed. Other actions are forgotten.
+    pub(crate) fn closes(&mut self) -> bool {
+        std::iter::from_fn(|| self.session.poll_action()).any(|action| matches!(action, Action::Close))
+    }
+}
+
+/// An event in a few words.
+pub(crate) fn brief(event: &Event) -> String {
+    match event {
+        Event::Connected(connection) => format!("connected: {}", connection.id),
+        Event::Disconnected { connection, reason, unsent } => {
+            format!("disconnected: {connection}, {reason}, {unsent} unsent")
+        }
+        Event::ConnectFailed { endpoint, reason } => format!("failed: {}, {reason}", endpoint.host()),
+        Event::Reconnecting { endpoint, delay } => format!("next: {} in {delay:?}", endpoint.host()),
+        Event::Message(message) => format!("message: {:?}", String::from_utf8_lossy(message.body())),
+        Event::Receipt { id, outcome } => format!("{id:?}: {outcome:?}"),
+        Event::Subscribed(id) => format!("subscribed: {id:?}"),
+        Event::SubscriptionEnded { id, reason } => format!("ended: {id:?}, {reason}"),
+        Event::Error(error) => format!("error: {error}"),
+        Event::Unroutable(_) => "unroutable".to_owned(),
+        Event::Closed(closed) => format!("closed: {closed}"),
+        _ => "another event".to_owned(),
+    }
+}

@@ -1,0 +1,81 @@
+//! SEND: what goes out, what is refused, and what is told about what never left.
+
+use stomp_proto::{Command, EncodeError, Frame, Version};
+use stomp_session::{CommandError, Lost};
+
+use crate::script::{Script, config, send_frame};
+
+#[test]
+fn a_send_is_written_as_it_is() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let frame = send_frame("/queue/a:b", "hello").with_header("x", "1\n2");
+    script.session.send(&frame).unwrap();
+    let written = "SEND\ndestination:/queue/a\\cb\nx:1\\n2\ncontent-length:5\n\nhello\0";
+    assert_eq!(script.said(), written);
+    script.session.send_confirmed(send_frame("/queue/a", "")).unwrap();
+    assert_eq!(script.said(), "SEND\ndestination:/queue/a\nreceipt:1\n\n\0");
+}
+
+#[test]
+fn a_wrong_send_is_refused_and_nothing_is_written() {
+    let frame = send_frame("/queue/a", "x");
+    let rows = [
+        (Frame::new(Command::Send), CommandError::NoDestination),
+        (send_frame("", "x"), CommandError::NoDestination),
+        (Frame::new(Command::Subscribe), CommandError::WrongCommand(Command::Subscribe)),
+        (frame.clone().with_header("receipt", "1"), CommandError::ReservedHeader("receipt")),
+        (frame.with_header("transaction", "t"), CommandError::ReservedHeader("transaction")),
+    ];
+    let mut script = Script::connected(config(), Version::V1_2);
+    for (frame, error) in rows {
+        assert_eq!(script.session.send(&frame), Err(error.clone()));
+        assert_eq!(script.session.send_confirmed(frame), Err(error));
+    }
+    assert_eq!((script.said().as_str(), script.session.awaited_receipts()), ("", 0));
+}
+
+#[test]
+fn what_the_version_cannot_say_is_refused() {
+    let mut script = Script::connected(config(), Version::V1_0);
+    let frame = send_frame("/queue/a", "x").with_header("x", "1\n2");
+    let refused = script.session.send(&frame);
+    assert!(
+        matches!(refused, Err(CommandError::Encode(EncodeError::UnencodableHeader { .. }))),
+        "{refused:?}"
+    );
+    assert!(script.session.send_confirmed(frame).is_err());
+    assert_eq!((script.said().as_str(), script.session.awaited_receipts()), ("", 0));
+}
+
+#[test]
+fn sends_that_never_left_are_counted() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.session.send(&send_frame("/queue/a", "left")).unwrap();
+    script.said();
+    for _ in 0..3 {
+        script.session.send(&send_frame("/queue/a", "kept")).unwrap();
+    }
+    script.session.handle_disconnected(Lost::Eof, script.now);
+    let events = script.events();
+    assert_eq!(events[0], "disconnected: connection 1, the broker closed the connection, 3 unsent");
+}
+
+#[test]
+fn a_large_send_that_left_in_part_counts_as_unsent() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.session.send(&send_frame("/queue/a", &"x".repeat(200_000))).unwrap();
+    let batch = script.session.poll_transmit(script.now).unwrap();
+    assert!(batch.len() <= 64 * 1024, "{}", batch.len());
+    script.session.handle_disconnected(Lost::Eof, script.now);
+    assert!(script.events()[0].ends_with("1 unsent"));
+}
+
+#[test]
+fn nothing_of_one_connection_is_sent_on_the_next() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.session.send(&send_frame("/queue/a", "x")).unwrap();
+    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    script.lose(Lost::Eof);
+    script.reconnect(Version::V1_2);
+    assert_eq!(script.said(), "");
+}
