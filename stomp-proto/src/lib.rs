@@ -28,6 +28,7 @@ mod heart_beat;
 mod limits;
 mod line;
 mod parse;
+mod scan;
 mod text;
 mod version;
 

@@ -1,6 +1,6 @@
 //! The incremental parser: octets in any cut become frames, and each octet is looked at once.
 
-use core::fmt;
+use core::{fmt, ops::ControlFlow};
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -10,6 +10,7 @@ use crate::{
     Command, Frame, Limits, ParseError, ParseErrorKind, Sender, Version,
     buffer::ReadBuffer,
     line::{self, Eol, Fault, Room},
+    scan::{Line, Lines, find_colon},
 };
 
 mod body;
@@ -51,7 +52,8 @@ pub struct Parser {
     version: Option<Version>,
     /// Octets of the stream that lie before the buffer.
     position: u64,
-    /// Octets of the buffer that have been looked at.
+    lines: Lines,
+    /// Octets of the buffer in which the end of a body was looked for.
     scanned: usize,
     stage: Stage,
     head: Head,
@@ -77,14 +79,15 @@ enum Stage {
     },
 }
 
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an item is handed on at once; a box would be an allocation a frame"
-)]
+/// What a step has come to. An item is made last of all, in its place: it is large, and each hand-over would copy it.
 enum Progress {
-    Item(Item),
     Next(Stage),
     Starved,
+    HeartBeat,
+    /// A frame whose body is that long.
+    Frame(usize),
+    /// A frame whose body was read past; it was that long.
+    TooLarge(u64),
 }
 
 impl Parser {
@@ -98,6 +101,7 @@ impl Parser {
             strict: false,
             version: None,
             position: 0,
+            lines: Lines::default(),
             scanned: 0,
             stage: Stage::Between,
             head: Head::default(),
@@ -166,7 +170,9 @@ impl Parser {
         loop {
             match self.step() {
                 Ok(Progress::Next(stage)) => self.stage = stage,
-                Ok(Progress::Item(item)) => return Ok(Some(item)),
+                Ok(Progress::Frame(length)) => return Ok(Some(Item::Frame(self.complete(length)))),
+                Ok(Progress::TooLarge(length)) => return Ok(Some(self.drained(length))),
+                Ok(Progress::HeartBeat) => return Ok(Some(Item::HeartBeat)),
                 Ok(Progress::Starved) => return Ok(None),
                 Err(error) => return Err(self.fail(error)),
             }
@@ -225,19 +231,24 @@ impl Parser {
 
     fn heart_beat(&mut self, octets: usize) -> Progress {
         self.skip(octets);
-        Progress::Item(Item::HeartBeat)
+        Progress::HeartBeat
     }
 
     fn command(&mut self) -> Result<Progress, ParseError> {
         let room = Room { line: self.limits.command, block: usize::MAX };
-        let line = self.next_line(room).map_err(|fault| self.command_error(fault))?;
-        let Some((length, next)) = line else { return self.unfinished_command() };
-        let line = self.buffer.data().get(..length).unwrap_or_default();
-        let known = Command::from_octets(line).filter(|command| {
+        let (data, before) = (self.buffer.data(), self.lines.looked());
+        let found = self.lines.for_each(data, ControlFlow::Break).break_value();
+        let line = found.unwrap_or_else(|| self.lines.unfinished(data, before));
+        let end = self.check_line(line, found.is_some(), room).map_err(|fault| self.command_error(fault))?;
+        if found.is_none() {
+            return self.unfinished_command();
+        }
+        let content = self.buffer.data().get(..end).unwrap_or_default();
+        let known = Command::from_octets(content).filter(|command| {
             command.sender() == self.sender && self.version.is_none_or(|version| command.exists_in(version))
         });
-        let Some(command) = known else { return Err(self.unknown_command(line)) };
-        self.head.begin(command, next);
+        let Some(command) = known else { return Err(self.unknown_command(content)) };
+        self.head.begin(command, self.lines.start);
         Ok(Progress::Next(Stage::Headers))
     }
 
@@ -250,18 +261,48 @@ impl Parser {
     }
 
     fn headers(&mut self) -> Result<Progress, ParseError> {
-        loop {
-            let left = self.header_block_limit().saturating_sub(self.head.block_length());
-            let room = Room { line: self.limits.header_line, block: left };
-            let line = self.next_line(room).map_err(|fault| self.line_error(fault))?;
-            let Some((length, next)) = line else { return Ok(Progress::Starved) };
-            if length == 0 {
-                self.head.line = next;
+        let before = self.lines.looked();
+        while let ControlFlow::Break(line) = self.plain_headers() {
+            self.head.line = line.start;
+            let end =
+                self.check_line(line, true, self.header_room()).map_err(|fault| self.line_error(fault))?;
+            if end > line.start {
+                self.header(Line { end, ..line })?;
+                self.head.line = self.lines.start;
+            } else {
+                self.head.line = self.lines.start;
                 return self.end_of_headers();
             }
-            self.header(length)?;
-            self.head.line = next;
         }
+        self.head.line = self.lines.start;
+        let unfinished = self.lines.unfinished(self.buffer.data(), before);
+        self.check_line(unfinished, false, self.header_room()).map_err(|fault| self.line_error(fault))?;
+        Ok(Progress::Starved)
+    }
+
+    /// Takes headers as long as there is nothing about them: breaks off at the first line that wants a closer look, the
+    /// blank one among them.
+    fn plain_headers(&mut self) -> ControlFlow<Line> {
+        let (strict, limit) = (self.strict, self.limits.headers);
+        let (line_limit, block_end) =
+            (self.limits.header_line, self.head.block.saturating_add(self.header_block_limit()));
+        let (head, data) = (&mut self.head, self.buffer.data());
+        self.lines.for_each(data, |line| {
+            let octets = data.get(line.start..line.end).unwrap_or_default();
+            let within = octets.len() <= line_limit && line.end < block_end && head.slots.len() < limit;
+            match find_colon(octets).and_then(|colon| octets.get(..colon)) {
+                Some(name) if within && !line.special && !strict => {
+                    head.push(name, line.start, line.end, false);
+                    ControlFlow::Continue(())
+                }
+                _ => ControlFlow::Break(line),
+            }
+        })
+    }
+
+    fn header_room(&self) -> Room {
+        let left = self.header_block_limit().saturating_sub(self.head.block_length());
+        Room { line: self.limits.header_line, block: left }
     }
 
     /// A slot counts octets in 32 bits.
@@ -269,46 +310,40 @@ impl Parser {
         self.limits.header_block.min(u32::MAX as usize / 2)
     }
 
-    /// The length of the line at `head.line` and where the next one begins, once it is complete.
-    fn next_line(&mut self, room: Room) -> Result<Option<(usize, usize)>, Fault> {
-        let eol = self.eol();
-        let data = self.buffer.data();
-        let found = data.get(self.scanned..).and_then(|fresh| memchr(b'\n', fresh));
-        let end = found.map_or(data.len(), |at| self.scanned.saturating_add(at));
-        let line = data.get(self.head.line..end).unwrap_or_default();
+    /// Where the content of a line ends, or of what has come of it so far. A line that has become impossible is told
+    /// before it is complete.
+    fn check_line(&self, line: Line, complete: bool, room: Room) -> Result<usize, Fault> {
+        let octets = self.buffer.data().get(line.start..line.end).unwrap_or_default();
         // The blank line that ends the headers is not part of their block.
-        let room = if matches!(line, b"" | b"\r") { Room { block: usize::MAX, ..room } } else { room };
-        let looked = self.scanned.saturating_sub(self.head.line);
-        let length = line::content_length(line, looked, found.is_some(), eol, room)?;
-        self.scanned = end.saturating_add(usize::from(found.is_some()));
-        Ok(found.map(|_| (length, self.scanned)))
+        let room = if matches!(octets, b"" | b"\r") { Room { block: usize::MAX, ..room } } else { room };
+        let length = line::content_length(octets, line.looked, complete, self.eol(), room)?;
+        Ok(line.start.saturating_add(length))
     }
 
-    /// The header in the unfinished line, `length` octets long.
-    fn header(&mut self, length: usize) -> Result<(), ParseError> {
+    fn header(&mut self, line: Line) -> Result<(), ParseError> {
         let limit = self.limits.headers;
         if self.head.slots.len() >= limit {
             return Err(self.error(ParseErrorKind::TooManyHeaders { limit }, &[]));
         }
-        let line =
-            self.buffer.data().get(self.head.line..).and_then(|line| line.get(..length)).unwrap_or_default();
-        let Some((name, _)) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) else {
-            return Err(self.error(ParseErrorKind::HeaderWithoutColon, self.unless_secret(line)));
+        let octets = self.buffer.data().get(line.start..line.end).unwrap_or_default();
+        let Some(name) = find_colon(octets).and_then(|colon| octets.get(..colon)) else {
+            return Err(self.error(ParseErrorKind::HeaderWithoutColon, self.unless_secret(octets)));
         };
         let escaped = self.check_content(line, name)?;
-        self.head.push(name, length, escaped);
+        self.head.push(name, line.start, line.end, escaped);
         Ok(())
     }
 
     /// Whether the line holds escapes; an error when its content is not allowed.
-    fn check_content(&self, line: &[u8], name: &[u8]) -> Result<bool, ParseError> {
+    fn check_content(&self, line: Line, name: &[u8]) -> Result<bool, ParseError> {
         if self.strict && name.is_empty() {
             return Err(self.error(ParseErrorKind::EmptyHeaderName, &[]));
         }
-        let Some(escaped) = self.head.check_escapes(line, self.version) else {
+        let octets = self.buffer.data().get(line.start..line.end).unwrap_or_default();
+        let Some(escaped) = self.head.check_escapes(octets, self.version) else {
             return Err(self.error(ParseErrorKind::UndefinedEscape, name));
         };
-        if self.strict && !self.is_text(line) {
+        if self.strict && !self.is_text(octets) {
             return Err(self.error(ParseErrorKind::BadUtf8, name));
         }
         Ok(escaped)
@@ -321,13 +356,13 @@ impl Parser {
 
     fn take(&mut self, count: usize) -> Bytes {
         self.position = self.position.saturating_add(count as u64);
-        self.scanned = 0;
+        self.lines = Lines::default();
         self.buffer.take(count)
     }
 
     fn skip(&mut self, count: usize) {
         self.position = self.position.saturating_add(count as u64);
-        self.scanned = 0;
+        self.lines = Lines::default();
         self.buffer.skip(count);
     }
 

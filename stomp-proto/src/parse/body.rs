@@ -6,11 +6,12 @@ use bytes::Bytes;
 use memchr::memchr;
 
 use super::{Item, Parser, Progress, Stage};
-use crate::{Oversize, ParseError, ParseErrorKind, Version, text::parse_number};
+use crate::{Frame, Oversize, ParseError, ParseErrorKind, Version, text::parse_number};
 
 impl Parser {
     /// The blank line was read: how the body will end.
     pub(super) fn end_of_headers(&mut self) -> Result<Progress, ParseError> {
+        self.scanned = self.head.line;
         let Some(text) = self.head.content_length(self.buffer.data(), self.version) else {
             return Ok(Progress::Next(Stage::Terminated));
         };
@@ -46,10 +47,13 @@ impl Parser {
         self.require_nul(0)
             .map_err(|error| ParseError { position: self.position.saturating_sub(length), ..error })?;
         self.skip(1);
+        Ok(Progress::TooLarge(length))
+    }
+
+    pub(super) fn drained(&mut self, length: u64) -> Item {
         let head = mem::take(&mut self.head.drained);
-        let frame = self.head.finish(head, Bytes::new());
         self.stage = Stage::Between;
-        Ok(Progress::Item(Item::TooLarge { frame, length }))
+        Item::TooLarge { frame: self.head.finish(head, Bytes::new()), length }
     }
 
     pub(super) fn counted(&mut self, length: usize) -> Result<Progress, ParseError> {
@@ -58,7 +62,7 @@ impl Parser {
             return Ok(Progress::Starved);
         }
         self.require_nul(end)?;
-        Ok(self.complete(length))
+        Ok(Progress::Frame(length))
     }
 
     /// The octet after a counted body is NUL, else the length was wrong and everything after it is suspect.
@@ -81,7 +85,7 @@ impl Parser {
             return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
         }
         self.scanned = end;
-        Ok(if found.is_some() { self.complete(length) } else { Progress::Starved })
+        Ok(if found.is_some() { Progress::Frame(length) } else { Progress::Starved })
     }
 
     /// 1.1 and 1.2: only SEND, MESSAGE and ERROR may have a body. A body elsewhere is no ambiguity, so interop keeps it.
@@ -89,16 +93,12 @@ impl Parser {
         !self.strict || self.version == Some(Version::V1_0) || self.head.command.may_have_body()
     }
 
-    fn complete(&mut self, length: usize) -> Progress {
+    #[inline]
+    pub(super) fn complete(&mut self, length: usize) -> Frame {
         let mut octets = self.take(self.head.line.saturating_add(length).saturating_add(1));
         let head = octets.split_to(self.head.line.min(octets.len()));
-        let body = if length == 0 {
-            Bytes::new()
-        } else {
-            octets.truncate(length);
-            octets
-        };
+        octets.truncate(length);
         self.stage = Stage::Between;
-        Progress::Item(Item::Frame(self.head.finish(head, body)))
+        self.head.finish(head, if length == 0 { Bytes::new() } else { octets })
     }
 }

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::mem;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use memchr::memchr;
 
 use crate::{
@@ -54,10 +54,11 @@ impl Head {
         self.line.saturating_sub(self.block)
     }
 
-    /// Takes note of the header in the unfinished line, `length` octets long with its ':' at `colon`. First wins.
-    pub(super) fn push(&mut self, name: &[u8], length: usize, escaped: bool) {
-        let start = self.block_length();
-        let slot = Slot::new(start, start.saturating_add(name.len()), start.saturating_add(length));
+    /// Takes note of the header that stands from `start` to `end` in the buffer. First wins.
+    #[inline]
+    pub(super) fn push(&mut self, name: &[u8], start: usize, end: usize, escaped: bool) {
+        let start = start.wrapping_sub(self.block);
+        let slot = Slot::new(start, start.wrapping_add(name.len()), end.wrapping_sub(self.block));
         match name {
             b"content-length" if self.content_length.is_none() => self.content_length = Some(slot),
             b"destination" if self.destination.is_none() => self.destination = Some(slot),
@@ -97,8 +98,8 @@ impl Head {
 
     /// The frame made of these octets, `head` being all up to the body. The next frame starts from nothing.
     pub(super) fn finish(&mut self, mut head: Bytes, body: Bytes) -> Frame {
-        let block = head.split_off(self.block.min(head.len()));
-        let headers = Headers::parsed(block, mem::take(&mut self.slots), self.escaped);
+        head.advance(self.block.min(head.len()));
+        let headers = Headers::parsed(head, mem::take(&mut self.slots), self.escaped);
         let frame = Frame::from_parts(self.command, headers, body);
         self.block = 0;
         self.line = 0;
