@@ -31,6 +31,7 @@ mod parse;
 mod scan;
 mod text;
 mod version;
+mod word;
 
 pub use ack_mode::AckMode;
 pub use command::{Command, Sender};

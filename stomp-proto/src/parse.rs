@@ -314,6 +314,9 @@ impl Parser {
     /// before it is complete.
     fn check_line(&self, line: Line, complete: bool, room: Room) -> Result<usize, Fault> {
         let octets = self.buffer.data().get(line.start..line.end).unwrap_or_default();
+        if !line.special && octets.len() <= room.line && octets.len() < room.block {
+            return Ok(line.end);
+        }
         // The blank line that ends the headers is not part of their block.
         let room = if matches!(octets, b"" | b"\r") { Room { block: usize::MAX, ..room } } else { room };
         let length = line::content_length(octets, line.looked, complete, self.eol(), room)?;

@@ -2,6 +2,8 @@
 
 use core::ops::ControlFlow;
 
+use crate::word::{Word, index, padded};
+
 /// A line in the buffer, without its LF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -110,47 +112,6 @@ pub(crate) fn find_colon(line: &[u8]) -> Option<usize> {
     }
     let colons = Word::of(padded(rest)).is(b':');
     (colons != 0).then(|| words.len().wrapping_mul(8).wrapping_add(index(colons)))
-}
-
-#[inline(always)]
-fn padded(octets: &[u8]) -> [u8; 8] {
-    let mut word = [0; 8];
-    for (octet, there) in word.iter_mut().zip(octets) {
-        *octet = *there;
-    }
-    word
-}
-
-/// Eight octets, looked at together.
-#[derive(Clone, Copy)]
-struct Word {
-    low: u64,
-    is_ascii: u64,
-}
-
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-impl Word {
-    #[inline(always)]
-    const fn of(octets: [u8; 8]) -> Self {
-        let word = u64::from_le_bytes(octets);
-        Self { low: word & !HIGH, is_ascii: !word & HIGH }
-    }
-
-    /// The high bit of each octet that is `octet`, which is ASCII.
-    ///
-    /// Octets of `low` are at most 0x7f, so 0x80 less one of them borrows nothing from the next, and keeps its high bit only
-    /// when nothing is taken away.
-    #[inline(always)]
-    const fn is(self, octet: u8) -> u64 {
-        HIGH.wrapping_sub(self.low ^ u64::from_le_bytes([octet; 8])) & self.is_ascii
-    }
-}
-
-/// The place of the lowest octet that is.
-#[inline(always)]
-const fn index(marks: u64) -> usize {
-    (marks.trailing_zeros() >> 3) as usize
 }
 
 #[cfg(test)]
