@@ -3,7 +3,8 @@
 //! Each function panics when a law does not hold. They are ordinary functions, so that the seeds of the fuzz targets are
 //! replayed by an ordinary test too.
 
-use stomp_proto::{Command, Frame, Item, Limits, Oversize, Sender, Version};
+use stomp_proto::{Command, Frame, Headers, HeartBeat, Item, Limits, Oversize, Sender, Version};
+use stomp_session::{Brokers, Endpoint, Schedule};
 
 use crate::codec::{self, Setting};
 
@@ -49,6 +50,58 @@ pub fn round_trip(data: &[u8]) {
     for version in Version::ALL {
         let _ = codec::round_trips(&frame, version);
     }
+}
+
+/// Reads header lines: the first octet chooses the settings, the rest is the header block of a MESSAGE. What accessors say
+/// agrees with the list.
+pub fn headers(data: &[u8]) {
+    let Some((&choice, lines)) = data.split_first() else { return };
+    let setting = Setting { sender: Sender::Server, ..setting(choice) };
+    let stream = [b"MESSAGE\n", lines, b"\n\n\0"].concat();
+    for item in codec::parse(&setting, [&stream[..]]).items {
+        codec::look_at(&item);
+        if let Item::Frame(frame) = item {
+            check_accessors(frame.headers());
+        }
+    }
+}
+
+fn check_accessors(headers: &Headers) {
+    for (name, value) in headers.iter() {
+        let spoken = HeartBeat::from_octets(&value.octets());
+        assert!(
+            spoken.is_none_or(|spoken| HeartBeat::from_octets(spoken.to_string().as_bytes()) == Some(spoken))
+        );
+        let parsed = value.text().ok().and_then(|text| text.parse::<u64>().ok());
+        assert!(value.number().is_none_or(|number| parsed == Some(number)));
+        let Ok(name) = name.text() else { continue };
+        let first = headers.iter().find(|(other, _)| *other == *name).map(|(_, value)| value);
+        assert_eq!(headers.get(&name), first, "the first of repeated headers counts");
+        let mut changed = headers.clone();
+        changed.set(&name, "new");
+        assert!(changed.iter().filter(|(other, _)| *other == *name).map(|(_, value)| value).eq(["new"]));
+        changed.remove(&name);
+        assert!(!changed.contains(&name) && changed.len() < headers.len());
+    }
+}
+
+/// Reads a broker URI. One that is right shows its endpoints as URIs of the same endpoints, and its schedule begins; nothing
+/// shows a login.
+pub fn uri(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let brokers = match text.parse::<Brokers>() {
+        Ok(brokers) => brokers,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert!(!brokers.endpoints.is_empty());
+    for endpoint in &brokers.endpoints {
+        let again: Endpoint = endpoint.to_string().parse().expect("an endpoint shows itself as a URI");
+        let place = |endpoint: &Endpoint| (endpoint.host().to_owned(), endpoint.port(), endpoint.is_tls());
+        assert_eq!(place(&again), place(endpoint));
+        assert!(endpoint.login().is_none_or(|login| format!("{login:?}") == "Login(***)"));
+    }
+    let limit = brokers.reconnect.max_delay;
+    assert!(Schedule::new(brokers, 0).take(50).all(|(_, delay)| delay <= limit));
 }
 
 /// The settings that an octet stands for: the version, unknown included, the sender, the profile and the limits.

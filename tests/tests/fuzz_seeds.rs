@@ -33,11 +33,21 @@ fn round_trip() {
     assert!(replay("round_trip", fuzzing::round_trip) > 20);
 }
 
+#[test]
+fn headers() {
+    assert!(replay("headers", fuzzing::headers) > 20);
+}
+
+#[test]
+fn uri() {
+    assert!(replay("uri", fuzzing::uri) > 20);
+}
+
 /// A target without a replay would have seeds that nobody runs.
 #[test]
 fn every_target_is_replayed() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
     let mut names: Vec<_> = fs::read_dir(targets).unwrap().map(|file| file.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["decode.rs", "decode_chunked.rs", "round_trip.rs"]);
+    assert_eq!(names, ["decode.rs", "decode_chunked.rs", "headers.rs", "round_trip.rs", "uri.rs"]);
 }
