@@ -55,6 +55,9 @@ fn all_cases(broker: &mut RealBroker, description: &Description, report: &mut Re
     for package in ["stomp-tokio", "stomp-smol"] {
         let uri = broker.uri();
         report.case(&format!("{} {package}: the pipeline", description.name), || pipeline(package, &uri));
+        report.case(&format!("{} {package}: the small examples", description.name), || {
+            small_examples(package, &uri)
+        });
     }
 }
 
@@ -71,12 +74,26 @@ fn adapter_cases<A: Adapter>(broker: &mut RealBroker, description: &Description,
 
 /// The main job as its user runs it.
 fn pipeline(package: &str, uri: &str) {
+    let printed = example(package, "pipeline", uri);
+    let expected = "pipeline: 10 produced, 10 transformed, 10 consumed, 0 failed";
+    assert_eq!(printed.lines().last(), Some(expected));
+}
+
+/// The small examples, one after the other.
+fn small_examples(package: &str, uri: &str) {
+    assert_eq!(example(package, "producer", uri), "10 sent\n");
+    assert_eq!(example(package, "transformer", uri), "");
+    let consumed = example(package, "consumer", uri);
+    let expected: Vec<_> = (1..=10).map(|count| format!("{{\\\"count\\\":{count}}}")).collect();
+    assert_eq!(consumed.lines().collect::<Vec<_>>(), expected);
+}
+
+/// What an example prints.
+fn example(package: &str, name: &str, uri: &str) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["run", "-q", "--release", "-p", package, "--example", "pipeline", "--", uri]);
+    command.args(["run", "-q", "--release", "-p", package, "--example", name, "--", uri]);
     let output = command.output().expect("cargo runs");
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let expected = "pipeline: 10 produced, 10 transformed, 10 consumed, 0 failed";
-    assert_eq!(printed.lines().last(), Some(expected), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success());
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
