@@ -3,6 +3,12 @@
 //! It subscribes, sends three messages with receipts, takes and acknowledges them, and disconnects. Without a URI it does so
 //! with a broker in this process.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the owner of a session brings socket and clock"
+)]
+
 use std::{
     error::Error,
     io::{self, Read as _, Write as _},
@@ -27,8 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut session = Session::new(Config::new(uri.parse()?), Timestamp::ZERO);
     session.subscribe(Subscribe::new(DESTINATION))?;
     let mut job = Job { clock, session, link: None, confirmed: 0, received: 0 };
-    match job.run()? {
-        Closed::Disconnected { .. } => Ok(println!("{} confirmed, {} received", job.confirmed, job.received)),
+    let closed = job.run()?;
+    println!("{} confirmed, {} received", job.confirmed, job.received);
+    match closed {
+        Closed::Disconnected { .. } => Ok(()),
         closed => Err(closed.into()),
     }
 }

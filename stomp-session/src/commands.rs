@@ -29,13 +29,18 @@ impl Session {
     ///
     /// # Errors
     /// [`CommandError`]; nothing was sent.
-    pub fn send_confirmed(&mut self, frame: Frame) -> Result<ReceiptId, CommandError> {
-        check_send(&frame)?;
+    pub fn send_confirmed(&mut self, mut frame: Frame) -> Result<ReceiptId, CommandError> {
+        self.confirm(&mut frame)
+    }
+
+    /// The same for a frame that its owner drops: a body may run anything when it is dropped.
+    pub(crate) fn confirm(&mut self, frame: &mut Frame) -> Result<ReceiptId, CommandError> {
+        check_send(frame)?;
         self.open()?;
         let id = self.next_receipt();
-        let frame = frame.with_header("receipt", id.wire());
+        frame.headers_mut().push("receipt", id.wire());
         let connected = self.open()?;
-        connected.outbox.push(&frame, connected.connection.version)?;
+        connected.outbox.push(frame, connected.connection.version)?;
         connected.receipts.add(id, Awaited::Command);
         Ok(id)
     }

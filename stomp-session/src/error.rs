@@ -1,7 +1,10 @@
 //! Whose fault it is: mine (a wrong call), theirs (why a connection ended), or nobody's (an outcome that is not known).
 
 use alloc::{borrow::ToOwned, string::String, sync::Arc};
-use core::{fmt, time::Duration};
+use core::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind};
 
@@ -109,13 +112,22 @@ impl fmt::Debug for ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (message, detail) = (self.message(), self.detail());
-        write!(f, "{}", message.escape_debug())?;
+        escape(&message, f)?;
         if detail.is_empty() || message.contains(&detail) {
             Ok(())
         } else {
-            write!(f, ": {}", detail.escape_debug())
+            f.write_str(": ")?;
+            escape(&detail, f)
         }
     }
+}
+
+/// Escapes what is not printable. Quotes are: RabbitMQ puts names into them.
+fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.chars().try_for_each(|letter| match letter {
+        '\'' | '"' => f.write_char(letter),
+        _ => write!(f, "{}", letter.escape_debug()),
+    })
 }
 
 /// Why a connection ended, or did not come about.

@@ -104,17 +104,20 @@ impl Session {
             let awaited = self.connected_mut()?.receipts.resolve(id)?;
             Some((id, awaited))
         });
-        if let Some((id, awaited)) = named.or_else(|| self.lone_subscribe()) {
-            self.resolve(id, awaited, Outcome::Rejected(error));
-            return self.continue_disconnect();
+        if named.is_none() {
+            if let Some(subscription) = self.subscriptions.of(error.frame()) {
+                return self.end_subscription(subscription, error);
+            }
+            if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame())
+            {
+                return self.events.push_back(Event::Error(error));
+            }
         }
-        if let Some(subscription) = self.subscriptions.of(error.frame()) {
-            return self.end_subscription(subscription, error);
-        }
-        if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame()) {
-            return self.events.push_back(Event::Error(error));
-        }
-        self.fail(Lost::ServerError(error), true);
+        let Some((id, awaited)) = named.or_else(|| self.lone_subscribe()) else {
+            return self.fail(Lost::ServerError(error), true);
+        };
+        self.resolve(id, awaited, Outcome::Rejected(error));
+        self.continue_disconnect();
     }
 
     /// RabbitMQ's ERROR names nobody. If all that waits is one SUBSCRIBE, that is the one it means; else it would be sent
@@ -122,16 +125,18 @@ impl Session {
     fn lone_subscribe(&mut self) -> Option<(ReceiptId, Awaited)> {
         let connected = self.connected_mut()?;
         let (id, awaited) = connected.receipts.only()?;
-        if connected.outbox.unsent() > 0 || !matches!(awaited, Awaited::Subscribe(_)) {
+        if connected.outbox.len() > 0 || !matches!(awaited, Awaited::Subscribe(_)) {
             return None;
         }
         connected.receipts.resolve(id).map(|awaited| (id, awaited))
     }
 
     pub(crate) fn end_subscription(&mut self, id: SubscriptionId, error: ServerError) {
-        if self.subscriptions.remove(id).is_some() {
-            self.events.push_back(Event::SubscriptionEnded { id, reason: Ended::Rejected(error) });
-        }
+        self.events.push_back(match self.subscriptions.remove(id) {
+            Some(_) => Event::SubscriptionEnded { id, reason: Ended::Rejected(error) },
+            // Its owner has unsubscribed meanwhile.
+            None => Event::Error(error),
+        });
     }
 }
 

@@ -294,6 +294,12 @@ impl Session {
         matches!(self.state, State::Closed)
     }
 
+    /// Whether a connection stands on which messages are handed out.
+    #[cfg(feature = "client")]
+    pub(crate) const fn takes_messages(&self) -> bool {
+        matches!(self.state, State::Connected(_))
+    }
+
     pub(crate) fn connected(&self) -> Option<&Connected> {
         match &self.state {
             State::Connected(connected) | State::Disconnecting { connected, .. } => Some(connected),

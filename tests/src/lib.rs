@@ -18,6 +18,7 @@ pub mod codec;
 pub mod conformance;
 pub mod fuzzing;
 pub mod pair;
+pub mod play;
 #[cfg(unix)]
 pub mod real;
 pub mod server;

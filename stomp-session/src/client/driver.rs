@@ -51,6 +51,8 @@ struct Up<S> {
     paused: bool,
     /// Writing has failed. What the peer sent before it closed is read first: an ERROR may be among it.
     broken: Option<Lost>,
+    /// Since then there was nothing to read once. Once is no proof: a runtime may hold back a task that reads much.
+    looked: bool,
 }
 
 impl<R: Runtime, C: Connector> Driver<R, C> {
@@ -168,7 +170,8 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let mut moved = false;
         for _ in 0..READS {
             let Link::Up(up) = &mut self.link else { return moved };
-            if up.paused {
+            // Where writing has failed, what there is to read is bounded, and its end must be seen.
+            if up.paused && up.broken.is_none() {
                 return moved;
             }
             let now = self.runtime.now();
@@ -191,6 +194,9 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let Link::Up(up) = &mut self.link else { return false };
+        if up.broken.is_some() {
+            return false;
+        }
         match up.poll_write(cx) {
             Poll::Ready(Ok(moved)) => moved,
             Poll::Ready(Err(error)) => {
@@ -224,7 +230,15 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     fn new(stream: S, input: Input) -> Self {
-        Self { stream, input, writing: Bytes::new(), flushed: true, paused: false, broken: None }
+        Self {
+            stream,
+            input,
+            writing: Bytes::new(),
+            flushed: true,
+            paused: false,
+            broken: None,
+            looked: false,
+        }
     }
 
     /// Reads once: `None` when something came, else why nothing will.
@@ -237,6 +251,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(None),
             Poll::Ready(Err(error)) => Poll::Ready(Some(self.broken.take().unwrap_or_else(|| lost(&error)))),
+            Poll::Pending if self.broken.is_some() && !mem::replace(&mut self.looked, true) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Poll::Pending => self.broken.take().map_or(Poll::Pending, |lost| Poll::Ready(Some(lost))),
         }
     }

@@ -63,7 +63,7 @@ impl IntoFuture for SendBuilder {
 
     fn into_future(self) -> Sending {
         let Self { shared, frame, confirmed } = self;
-        Sending { shared, stage: Stage::Waiting { frame: Some(frame), ticket: None, confirmed } }
+        Sending { shared, stage: Stage::Waiting { frame, ticket: None, confirmed } }
     }
 }
 
@@ -82,7 +82,12 @@ pub struct Sending {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each send")]
 enum Stage {
-    Waiting { frame: Option<Frame>, ticket: Option<Ticket>, confirmed: bool },
+    /// The frame is dropped with this stage, outside the lock: its body is not ours and may run anything then.
+    Waiting {
+        frame: Frame,
+        ticket: Option<Ticket>,
+        confirmed: bool,
+    },
     Receipt(ReceiptId),
     Done,
 }
@@ -137,7 +142,7 @@ impl Inner {
     fn poll_room(
         &mut self,
         shared: &Shared,
-        frame: &mut Option<Frame>,
+        frame: &mut Frame,
         ticket: &mut Option<Ticket>,
         confirmed: bool,
         waker: Waker,
@@ -164,10 +169,9 @@ impl Inner {
             return Poll::Pending;
         }
         self.discard(Some(waker));
-        let sent = match (refusal, frame.take()) {
-            (Some(refusal), _) => Err(refusal),
-            (None, Some(frame)) => self.send_now(frame, confirmed),
-            (None, None) => Ok(None),
+        let sent = match refusal {
+            Some(refusal) => Err(refusal),
+            None => self.send_now(frame, confirmed),
         };
         if let Some(ticket) = ticket.take() {
             self.leave_senders(shared, ticket);
@@ -175,13 +179,13 @@ impl Inner {
         Poll::Ready(sent)
     }
 
-    fn send_now(&mut self, frame: Frame, confirmed: bool) -> Result<Option<ReceiptId>, SendError> {
+    fn send_now(&mut self, frame: &mut Frame, confirmed: bool) -> Result<Option<ReceiptId>, SendError> {
         let receipt = if confirmed {
-            let id = self.session.send_confirmed(frame)?;
+            let id = self.session.confirm(frame)?;
             self.receipts.insert(id, Receipt::default());
             Some(id)
         } else {
-            self.session.send(&frame)?;
+            self.session.send(frame)?;
             None
         };
         self.wake_driver();

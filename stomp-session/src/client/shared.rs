@@ -5,7 +5,7 @@ use std::{
     fmt, mem,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
@@ -17,6 +17,9 @@ use crate::{
     Closed, ConnectionId, Ended, Event, Lost, Message, Outcome, ReceiptId, Session, SubscriptionId, Unknown,
 };
 
+/// No number of octets.
+const READING: usize = usize::MAX;
+
 /// What handles, messages and the driver share.
 pub(super) struct Shared {
     inner: Mutex<Inner>,
@@ -26,8 +29,8 @@ pub(super) struct Shared {
     connection: AtomicU64,
     /// Octets of messages that nobody has taken yet.
     undelivered: AtomicUsize,
-    /// Whether the driver has stopped reading because of them.
-    paused: AtomicBool,
+    /// How few must be left for the driver to read again; [`READING`] while it reads.
+    resume_at: AtomicUsize,
 }
 
 pub(super) struct Inner {
@@ -107,7 +110,7 @@ impl Shared {
             settings,
             connection: AtomicU64::new(0),
             undelivered: AtomicUsize::new(0),
-            paused: AtomicBool::new(false),
+            resume_at: AtomicUsize::new(READING),
         }
     }
 
@@ -213,8 +216,9 @@ impl Shared {
     /// Says that a message was taken, and wakes the driver if it may read again.
     pub(super) fn taken(&self, message: &Message) {
         let size = message.size();
-        let left = self.undelivered.fetch_sub(size, Ordering::AcqRel).saturating_sub(size);
-        if left <= self.settings.inbound_budget / 2 && self.paused.load(Ordering::Acquire) {
+        let left = self.undelivered.fetch_sub(size, Ordering::SeqCst).saturating_sub(size);
+        let resume_at = self.resume_at.load(Ordering::SeqCst);
+        if left <= resume_at && resume_at != READING {
             self.with(Inner::wake_driver);
         }
     }
@@ -222,12 +226,18 @@ impl Shared {
     /// Whether to stop reading: too much has not been taken. While somebody waits for a receipt reading goes on, up to a
     /// hard bound, or a handler that waits for one behind its own full inbox would wait for ever.
     pub(super) fn update_pause(&self, inner: &Inner) -> bool {
-        let undelivered = self.undelivered.load(Ordering::Acquire);
         let budget = self.settings.inbound_budget;
-        let bound = if inner.session.awaited_receipts() > 0 { budget.saturating_mul(8) } else { budget };
-        let was = self.paused.load(Ordering::Acquire);
-        let pause = undelivered > if was { budget / 2 } else { bound };
-        self.paused.store(pause, Ordering::Release);
+        let hard = budget.saturating_mul(8);
+        let awaited = inner.session.awaited_receipts() > 0;
+        let (stop, resume) = if awaited { (hard, hard) } else { (budget, budget / 2) };
+        let reads = self.resume_at.swap(resume, Ordering::SeqCst) == READING;
+        // Asked after it was said how few are few enough: whoever takes the last message now wakes the driver.
+        let undelivered = self.undelivered.load(Ordering::SeqCst);
+        // Without a connection that hands out messages, what comes is an answer that somebody waits for.
+        let pause = inner.session.takes_messages() && undelivered > if reads { stop } else { resume };
+        if !pause {
+            self.resume_at.store(READING, Ordering::SeqCst);
+        }
         pause
     }
 }

@@ -31,8 +31,8 @@ pub(super) struct Pipe {
     /// The latest arrival: nothing overtakes.
     last: Timestamp,
     end: Option<(Timestamp, Ending)>,
-    /// Nobody reads any more: writing fails.
-    unread: bool,
+    /// From then on the writer knows that nobody reads any more.
+    unread: Option<Timestamp>,
     /// Octets that have been written, ever.
     passed: u64,
     /// After so many octets it ends like that.
@@ -51,7 +51,7 @@ impl Pipe {
             capacity,
             last: Timestamp::ZERO,
             end: None,
-            unread: false,
+            unread: None,
             passed: 0,
             cut,
             reader: None,
@@ -65,8 +65,8 @@ impl Pipe {
     }
 
     /// Whether a writer is told that it failed.
-    pub(super) const fn refuses(&self) -> bool {
-        self.unread || self.end.is_some()
+    pub(super) fn refuses(&self, now: Timestamp) -> bool {
+        self.unread.is_some_and(|known| known <= now) || self.end.is_some()
     }
 
     /// Takes octets, of which there is room for all. What lies behind a cut is lost; whether the cut was reached.
@@ -74,7 +74,8 @@ impl Pipe {
         let left = self.cut.map_or(u64::MAX, |(at, _)| at.saturating_sub(self.passed));
         let kept = usize::try_from(left).unwrap_or(usize::MAX).min(octets.len());
         self.last = self.last.max(arrives);
-        if let Some(kept) = octets.get(..kept).filter(|kept| !kept.is_empty()) {
+        let kept = octets.get(..kept).filter(|kept| !kept.is_empty() && self.unread.is_none());
+        if let Some(kept) = kept {
             self.held += kept.len();
             self.chunks.push_back((self.last, Bytes::copy_from_slice(kept)));
         }
@@ -89,6 +90,11 @@ impl Pipe {
         self.end.get_or_insert((self.last, ending));
     }
 
+    /// When the last of what was written arrives.
+    pub(super) const fn last(&self) -> Timestamp {
+        self.last
+    }
+
     /// Breaks it: what is on its way is lost.
     pub(super) fn reset(&mut self) {
         self.chunks.clear();
@@ -96,11 +102,11 @@ impl Pipe {
         self.end = Some((Timestamp::ZERO, Ending::Reset));
     }
 
-    /// The reader is gone.
-    pub(super) fn abandon(&mut self) {
+    /// The reader is gone, and the writer will know. Until then what it writes disappears.
+    pub(super) fn abandon(&mut self, known: Timestamp) {
         self.chunks.clear();
         self.held = 0;
-        self.unread = true;
+        self.unread = Some(known);
     }
 
     pub(super) fn find(&self, now: Timestamp) -> Found {
@@ -126,7 +132,8 @@ impl Pipe {
 
     /// When something arrives that is still on its way.
     pub(super) fn arrival(&self, now: Timestamp) -> Option<Timestamp> {
-        let next = self.chunks.front().map(|(arrives, _)| *arrives).or(self.end.map(|(arrives, _)| arrives));
+        let next =
+            self.chunks.front().map(|(arrives, _)| *arrives).or_else(|| self.end.map(|(arrives, _)| arrives));
         next.filter(|arrives| *arrives > now)
     }
 }

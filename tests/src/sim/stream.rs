@@ -23,8 +23,8 @@ pub struct SimStream {
     wire: WireId,
 }
 
-/// Polls in a row that may be Pending for no reason.
-const PATIENCE: u8 = 3;
+/// Polls in a row that may be Pending for no reason. As on tokio, whose budget for a task is full again at the next poll.
+const PATIENCE: u8 = 1;
 
 impl SimStream {
     pub(super) const fn new(world: World, wire: WireId) -> Self {
@@ -93,8 +93,8 @@ impl State {
             return Poll::Pending;
         }
         let writes = self.weather.writes.clone();
-        let (most, arrives) = (self.random.within(&writes), self.now.after(self.latency()));
-        let Some(wire) = self.wires.get_mut(&id).filter(|wire| !wire.up.refuses()) else {
+        let (most, now, arrives) = (self.random.within(&writes), self.now, self.now.after(self.latency()));
+        let Some(wire) = self.wires.get_mut(&id).filter(|wire| !wire.up.refuses(now)) else {
             return Poll::Ready(Err(broken(io::ErrorKind::BrokenPipe)));
         };
         let taken = octets.get(..most.min(wire.up.room())).unwrap_or(octets);

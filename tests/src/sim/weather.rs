@@ -43,6 +43,12 @@ impl Weather {
         Self { buffer: 1..=16, reads: 1..=7, writes: 1..=5, spurious: 8, ..Self::calm() }
     }
 
+    /// The same with buffers of that size.
+    #[must_use]
+    pub fn with_buffers(self, octets: usize) -> Self {
+        Self { buffer: octets..=octets, ..self }
+    }
+
     /// Conditions drawn from a seed.
     #[must_use]
     pub fn drawn(random: &mut Random) -> Self {

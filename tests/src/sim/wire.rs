@@ -73,7 +73,7 @@ impl Wire {
 
     fn steps(&self, wants_input: bool, frozen: bool, now: Timestamp) -> impl Iterator<Item = Step> + use<> {
         let takes = wants_input && self.attended && self.up.find(now) != Found::Nothing;
-        let gives = !self.outgoing.is_empty() && (self.down.room() > 0 || self.down.refuses());
+        let gives = !self.outgoing.is_empty() && (self.down.room() > 0 || self.down.refuses(now));
         let finishes = self.closing && self.outgoing.is_empty();
         let steps =
             [(takes, Step::Take), (gives && !frozen, Step::Give), (finishes && !frozen, Step::Finish)];
@@ -144,7 +144,7 @@ impl State {
         let writes = self.weather.writes.clone();
         let (most, arrives) = (self.random.within(&writes), self.now.after(self.latency()));
         let Some(wire) = self.wires.get_mut(&id) else { return };
-        if wire.down.refuses() {
+        if wire.down.refuses(self.now) {
             return wire.outgoing.clear();
         }
         let octets = wire.outgoing.split_to(most.min(wire.down.room()).min(wire.outgoing.len()));
@@ -164,7 +164,7 @@ impl State {
         let Some(wire) = self.wires.get_mut(&id) else { return };
         (wire.closing, wire.attended, wire.peer) = (false, false, None);
         wire.down.end(Ending::Eof, arrives);
-        wire.up.abandon();
+        wire.up.abandon(wire.down.last());
         let waker = wire.up.writer.take();
         self.wake(waker);
         self.forget(id);
@@ -176,7 +176,7 @@ impl State {
         let Some(wire) = self.wires.get_mut(&id) else { return };
         wire.hung_up = true;
         wire.up.end(Ending::Eof, arrives);
-        wire.down.abandon();
+        wire.down.abandon(self.now);
         let wakers = (wire.up.writer.take(), wire.down.reader.take());
         self.discard(wakers.0);
         self.discard(wakers.1);

@@ -12,18 +12,18 @@ use stomp_testkit::real::{ConnectValues, Description, Nack, RealBroker, User};
 use crate::support::{Adapter, Kill, PATIENCE, connect_with};
 
 /// A broker, and what one case may use of it.
-pub struct Bench<'a> {
-    pub broker: &'a mut RealBroker,
-    pub description: &'a Description,
-    pub version: Version,
+pub(crate) struct Bench<'a> {
+    pub(crate) broker: &'a mut RealBroker,
+    pub(crate) description: &'a Description,
+    pub(crate) version: Version,
     /// The name of a queue that nobody else uses.
-    pub queue: String,
+    pub(crate) queue: String,
 }
 
 type Case = fn(&mut Bench<'_>);
 
 /// All cases. The last one kills the broker.
-pub fn cases<A: Adapter>() -> [(&'static str, Case); 11] {
+pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 11] {
     [
         ("connects", connects::<A>),
         ("refuses a wrong login", refuses_a_wrong_login::<A>),
@@ -91,6 +91,9 @@ fn connects<A: Adapter>(bench: &mut Bench<'_>) {
         // 1.0 knows no heart-beats: none is asked for.
         let promised = if bench.version == Version::V1_0 { 0 } else { 10_000 };
         assert_eq!(connection.heart_beat.outgoing, promised);
+        client.disconnect().await.unwrap();
+        let client = A::connect(&bench.broker.uri()).await.unwrap();
+        assert_eq!(client.connection().unwrap().version, Version::V1_2, "the newest of all");
         client.disconnect().await.unwrap();
     });
 }

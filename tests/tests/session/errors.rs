@@ -33,7 +33,7 @@ fn whom_an_error_names() {
 const NOBODY: &[&str] = &[
     "ReceiptId(2): Unknown(Lost(ServerError(ServerError(no))))",
     "disconnected: connection 1, the broker sent an ERROR: no, 0 unsent",
-    "next: broker in 0ns",
+    "next: broker in 10ms",
 ];
 
 #[test]

@@ -85,7 +85,7 @@ impl Script {
     }
 
     pub(crate) fn accept(&mut self, version: Version) {
-        self.hear(&format!("CONNECTED\nversion:{version}\n\n\0"));
+        self.hear(format!("CONNECTED\nversion:{version}\n\n\0"));
     }
 
     /// Dials and is accepted.

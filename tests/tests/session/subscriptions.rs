@@ -137,6 +137,26 @@ fn an_error_that_names_nobody_means_the_only_subscribe_that_waits() {
     assert_eq!(script.said(), "");
 }
 
+/// Another frame may be meant: one that it names, or one that has left while the SUBSCRIBE has not.
+#[test]
+fn an_error_that_may_mean_another_does_not_mean_the_only_subscribe_that_waits() {
+    let rows = [
+        ("receipt-id:99\n", "error: no"),
+        ("subscription:0\n", "ended: SubscriptionId(0), the broker ended the subscription: no"),
+        ("", "disconnected: connection 1, the broker sent an ERROR: no, 0 unsent"),
+    ];
+    for (header, told) in rows {
+        let mut script = Script::connected(config(), Version::V1_2);
+        script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+        script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+        script.said();
+        script.events();
+        script.session.subscribe(Subscribe::new("/queue/b")).unwrap();
+        script.hear(format!("ERROR\nmessage:no\n{header}\n\0"));
+        assert_eq!(script.events()[0], told, "{header:?}");
+    }
+}
+
 #[test]
 fn one_that_was_unsubscribed_is_not_sent_again() {
     let rows = [

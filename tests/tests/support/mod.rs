@@ -8,13 +8,13 @@ use stomp_session::{
 };
 
 /// Within this time everything ends, or the test has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Drops the driver, and with it the connection, without a word to the broker.
-pub type Kill = Box<dyn FnOnce() + Send>;
+pub(crate) type Kill = Box<dyn FnOnce() + Send>;
 
 /// A runtime with its adapter.
-pub trait Adapter: 'static {
+pub(crate) trait Adapter: 'static {
     /// For messages.
     const NAME: &'static str;
 
@@ -32,7 +32,7 @@ pub trait Adapter: 'static {
 }
 
 /// stomp-tokio.
-pub struct Tokio;
+pub(crate) struct Tokio;
 
 impl Adapter for Tokio {
     const NAME: &'static str = "tokio";
@@ -58,7 +58,7 @@ impl Adapter for Tokio {
 }
 
 /// stomp-smol.
-pub struct Smol;
+pub(crate) struct Smol;
 
 impl Adapter for Smol {
     const NAME: &'static str = "smol";
@@ -87,7 +87,7 @@ impl Adapter for Smol {
 }
 
 /// A client of that configuration, connected.
-pub async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, Kill), ConnectError> {
+pub(crate) async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, Kill), ConnectError> {
     let (client, kill) = A::start(config, Settings::default());
     // A smol task that is dropped is cancelled: the handle to kill is kept whatever comes.
     client.connected().await?;

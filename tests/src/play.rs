@@ -1,0 +1,374 @@
+//! A session at the mercy of random steps, and the laws that must hold after each of them.
+//!
+//! The steps are read from octets, so that property tests and a fuzz target share them.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use stomp_proto::{AckMode, Command, Frame, Version};
+use stomp_session::{
+    Action, Config, Event, Input, Lost, Message, ReceiptId, Session, Subscribe, SubscriptionId, Timestamp,
+};
+
+use crate::{pair::Transcript, sim::Random};
+
+/// What is done to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Acknowledges one of the messages.
+    Ack(u8),
+    /// Lets the dial succeed, once there is one.
+    Dial,
+    /// Disconnects.
+    Disconnect,
+    /// The broker says something.
+    Hear(u8, u8),
+    /// The connection, or the dial, fails.
+    Lose,
+    /// Refuses one of the messages.
+    Nack(u8),
+    /// Lets so many milliseconds pass, without stopping on the way.
+    Pass(u16),
+    /// Stops reading, or reads again.
+    Pause(bool),
+    /// Sends, with or without a receipt.
+    Send(bool),
+    /// Subscribes.
+    Subscribe(u8),
+    /// Ends one of the subscriptions.
+    Unsubscribe(u8),
+    /// Lets time pass to the next deadline.
+    Wait,
+    /// Takes what the session has to write.
+    Write,
+}
+
+impl Step {
+    /// The step that three octets mean.
+    #[must_use]
+    pub const fn read(octets: [u8; 3]) -> Self {
+        let [kind, a, b] = octets;
+        match kind % 24 {
+            0 | 1 => Self::Ack(a),
+            2 => Self::Nack(a),
+            3 | 4 => Self::Dial,
+            5..=12 => Self::Hear(a, b),
+            13 if a < 64 => Self::Lose,
+            14 => Self::Pass(a as u16 * 8),
+            15 => Self::Pause(a % 2 == 0),
+            16 | 17 => Self::Send(a % 2 == 0),
+            18 | 19 => Self::Subscribe(a),
+            20 if a < 128 => Self::Unsubscribe(a),
+            21 => Self::Wait,
+            // Rarely: nothing much happens afterwards.
+            22 if a < 16 => Self::Disconnect,
+            _ => Self::Write,
+        }
+    }
+}
+
+/// Runs the steps that `octets` mean, then disconnects, and checks the laws on the way: see [`Player`]. Twice, the second
+/// time with the broker's octets cut anywhere, and compares.
+///
+/// # Panics
+/// When a law does not hold.
+pub fn play(octets: &[u8]) {
+    let (triples, rest) = octets.as_chunks::<3>();
+    let seed = rest.iter().fold(1, |seed, octet| seed * 256 + u64::from(*octet));
+    let steps: Vec<_> = triples.iter().copied().map(Step::read).collect();
+    let whole = Player::new(None).run(&steps);
+    assert_eq!(Player::new(Some(Random::new(seed))).run(&steps), whole, "events depend on how input was cut");
+}
+
+/// A session, and what is known of it from outside. After each step:
+///
+/// - what it wrote is STOMP, begins with CONNECT and ends with DISCONNECT;
+/// - after the time was reported, the next deadline lies ahead;
+/// - a connection begins with the subscriptions that live, in order;
+/// - no receipt is resolved twice, and none is left unresolved at the end;
+/// - messages come in order, and what is acknowledged came on the same connection;
+/// - nothing follows the end.
+#[derive(Debug)]
+pub struct Player {
+    session: Session,
+    now: Timestamp,
+    input: Option<Input>,
+    dialling: bool,
+    /// Where the broker's octets are cut, if they are.
+    cuts: Option<Random>,
+    transcript: Transcript,
+    messages: Vec<Message>,
+    live: Vec<(SubscriptionId, String)>,
+    awaited: BTreeSet<ReceiptId>,
+    connection: u64,
+    /// Messages that the broker has sent.
+    sent: u64,
+    /// The number of the last message that came.
+    came: Option<u64>,
+    closed: bool,
+    log: Vec<String>,
+}
+
+impl Player {
+    /// A session that nothing was done to. `cuts` decides how what the broker says is cut.
+    #[must_use]
+    pub fn new(cuts: Option<Random>) -> Self {
+        Self {
+            session: Session::new(config(), Timestamp::ZERO),
+            now: Timestamp::ZERO,
+            input: None,
+            dialling: false,
+            cuts,
+            transcript: Transcript::new(),
+            messages: Vec::new(),
+            live: Vec::new(),
+            awaited: BTreeSet::new(),
+            connection: 0,
+            sent: 0,
+            came: None,
+            closed: false,
+            log: Vec::new(),
+        }
+    }
+
+    /// Does all steps, then ends the session. Gives all that it told and wrote.
+    #[must_use]
+    pub fn run(mut self, steps: &[Step]) -> Vec<String> {
+        for step in steps {
+            self.step(*step);
+            self.collect();
+        }
+        self.finish();
+        self.log
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Ack(which) => self.settle(which, false),
+            Step::Dial => self.dial(),
+            Step::Disconnect => self.session.disconnect(),
+            Step::Hear(what, which) => self.hear(what, which),
+            Step::Lose => self.lose(),
+            Step::Nack(which) => self.settle(which, true),
+            Step::Pass(milliseconds) => self.pass(Duration::from_millis(milliseconds.into())),
+            Step::Pause(true) => self.session.pause_input(),
+            Step::Pause(false) => self.session.resume_input(self.now),
+            Step::Send(confirmed) => self.send(confirmed),
+            Step::Subscribe(which) => self.subscribe(which),
+            Step::Unsubscribe(which) => self.unsubscribe(which),
+            Step::Wait => self.wait(),
+            Step::Write => self.write(),
+        }
+    }
+
+    /// Disconnects and lets time pass until the end.
+    fn finish(&mut self) {
+        self.session.disconnect();
+        self.collect();
+        for _ in 0..1000 {
+            if self.session.is_closed() {
+                break;
+            }
+            self.write();
+            self.wait();
+            self.collect();
+        }
+        assert!(self.closed, "the session does not end");
+        assert!(self.awaited.is_empty(), "never resolved: {:?}", self.awaited);
+        assert_eq!(self.session.poll_timeout(), None);
+        assert_eq!(self.session.poll_transmit(self.now), None);
+    }
+
+    fn settle(&mut self, which: u8, nack: bool) {
+        // The newest ones are the interesting ones.
+        let back = 1 + usize::from(which % 16);
+        let Some(at) = self.messages.len().checked_sub(back) else { return };
+        let Some(message) = self.messages.get_mut(at) else { return };
+        let settled = if nack { self.session.nack(message) } else { self.session.ack(message) };
+        self.log.push(format!("{settled:?}"));
+    }
+
+    fn dial(&mut self) {
+        if self.input.is_none() && !self.dialling {
+            self.wait();
+            self.collect();
+        }
+        if std::mem::take(&mut self.dialling) {
+            self.connection += 1;
+            self.input = Some(self.session.handle_connected(None, self.now));
+            self.transcript = Transcript::new();
+        }
+    }
+
+    fn lose(&mut self) {
+        if self.input.take().is_some() || std::mem::take(&mut self.dialling) {
+            self.session.handle_disconnected(Lost::Eof, self.now);
+        }
+    }
+
+    fn pass(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+        self.session.handle_timeout(self.now);
+        let next = self.session.poll_timeout();
+        assert!(next.is_none_or(|next| next > self.now), "due at {next:?}, and it is {}", self.now);
+    }
+
+    fn wait(&mut self) {
+        if let Some(next) = self.session.poll_timeout() {
+            self.pass(next.since(self.now));
+        }
+    }
+
+    fn send(&mut self, confirmed: bool) {
+        let frame = Frame::new(Command::Send).with_header("destination", "/queue/a").with_body("x");
+        if !confirmed {
+            let sent = self.session.send(&frame);
+            self.log.push(format!("{sent:?}"));
+        } else if let Ok(id) = self.session.send_confirmed(frame) {
+            assert!(self.awaited.insert(id), "{id:?} was used before");
+        }
+    }
+
+    fn subscribe(&mut self, which: u8) {
+        let mode = [AckMode::Auto, AckMode::Client, AckMode::ClientIndividual][usize::from(which % 3)];
+        let destination = format!("/queue/{which}");
+        if let Ok(id) = self.session.subscribe(Subscribe::new(&destination).ack(mode)) {
+            self.live.push((id, destination));
+        }
+    }
+
+    fn unsubscribe(&mut self, which: u8) {
+        let count = self.live.len().max(1);
+        if let Some((id, _)) = self.live.get(usize::from(which) % count).cloned() {
+            self.session.unsubscribe(id).expect("a subscription that lives");
+            self.live.retain(|(live, _)| *live != id);
+        }
+    }
+
+    fn hear(&mut self, what: u8, which: u8) {
+        let octets = self.phrase(what, which);
+        let expected: Vec<_> = self.live.iter().map(|(_, destination)| destination.clone()).collect();
+        let was_connected = self.session.connection().is_some();
+        let Some(input) = &mut self.input else { return };
+        let mut rest = &octets[..];
+        while !rest.is_empty() {
+            let most = self.cuts.as_mut().map_or(usize::MAX, |cuts| 1 + cuts.below(9));
+            let (now, later) = rest.split_at(most.min(rest.len()));
+            input.feed(now);
+            self.session.handle_input(input, self.now);
+            rest = later;
+        }
+        if !was_connected && self.session.connection().is_some() {
+            self.check_replay(&expected);
+        }
+    }
+
+    /// What a broker might say.
+    fn phrase(&mut self, what: u8, which: u8) -> Vec<u8> {
+        let version = Version::ALL[usize::from(which) % 3];
+        let header = ["receipt-id", "subscription", "x"][usize::from(what % 3)];
+        match what % 32 {
+            0..24 if self.session.connection().is_none() => {
+                format!("CONNECTED\nversion:{version}\nheart-beat:{which}00,1000\n\n\0").into_bytes()
+            }
+            0..10 => self.message(which % 3),
+            10..17 => format!("RECEIPT\nreceipt-id:{}\n\n\0", self.receipt(which)).into_bytes(),
+            17 | 18 => format!("ERROR\nmessage:no\nreceipt-id:{}\n\n\0", self.receipt(which)).into_bytes(),
+            19..22 => format!("ERROR\nmessage:no\n{header}:{}\n\n\0", which % 16).into_bytes(),
+            22..25 => b"\n\n".to_vec(),
+            25..28 => [self.message(which % 3), b"\n".to_vec(), self.message(which % 2)].concat(),
+            28 if which < 64 => vec![which; 3],
+            29 if which < 64 => [self.message(0), self.message(1), b"garbage\nx".to_vec()].concat(),
+            30 => b"ERROR\nmessage:no\n\n\0RECEIPT\nreceipt-id:1\n\n\0".to_vec(),
+            31 if which < 64 => b"CONNECTED\nversion:1.2\n\n\0\n\nRECEIPT\nreceipt-id:1\n\n\0".to_vec(),
+            _ => [&b"MESSAGE\nsubscription:0\nmessage-id:0\n"[..], &self.message(0)].concat(),
+        }
+    }
+
+    /// The receipt that one of the last frames asked for, or none that any has.
+    fn receipt(&self, which: u8) -> String {
+        let asked: Vec<_> =
+            self.transcript.frames().iter().filter_map(|frame| frame.header("receipt")).collect();
+        let at = asked.len().checked_sub(1 + usize::from(which % 8));
+        at.and_then(|at| asked.get(at)).map_or_else(|| "99999".to_owned(), |text| text.to_string())
+    }
+
+    fn message(&mut self, subscription: u8) -> Vec<u8> {
+        self.sent += 1;
+        let id = format!("{}-{}", self.connection, self.sent);
+        format!("MESSAGE\nsubscription:{subscription}\nmessage-id:{id}\nack:{id}\ndestination:a\n\nx\0")
+            .into()
+    }
+
+    fn check_replay(&mut self, expected: &[String]) {
+        self.write();
+        let subscribes = self.transcript.frames().iter().skip(1);
+        let destinations = subscribes.map(|frame| frame.header("destination").map(|text| text.to_string()));
+        let written: Vec<_> = destinations.flatten().collect();
+        assert_eq!(written, expected);
+    }
+
+    fn write(&mut self) {
+        while let Some(octets) = self.session.poll_transmit(self.now) {
+            assert!(self.input.is_some(), "there is no connection to write on");
+            self.log.push(String::from_utf8_lossy(&octets).into_owned());
+            let version = self.session.connection().map(|connection| connection.version);
+            let known = self.transcript.frames().len();
+            self.transcript.note(&octets, version);
+            self.transcript.frames()[known..].iter().for_each(|frame| self.check_own(frame));
+        }
+    }
+
+    /// What is acknowledged came on this connection.
+    fn check_own(&self, frame: &Frame) {
+        if matches!(frame.command(), Command::Ack | Command::Nack) {
+            let id = frame
+                .header("id")
+                .or_else(|| frame.header("message-id"))
+                .map_or_else(String::new, |id| id.to_string());
+            assert!(
+                id.starts_with(&format!("{}-", self.connection)),
+                "{id} on connection {}",
+                self.connection
+            );
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            assert!(!self.closed, "after the end came {event:?}");
+            self.log.push(format!("{event:?}"));
+            self.note(event);
+        }
+        while let Some(action) = self.session.poll_action() {
+            self.log.push(format!("{action:?}"));
+            (self.input, self.dialling) = (None, matches!(action, Action::Connect(_)));
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Closed(_) => self.closed = true,
+            Event::Message(message) => self.note_message(message),
+            Event::Receipt { id, .. } => assert!(self.awaited.remove(&id), "{id:?} was resolved before"),
+            Event::SubscriptionEnded { id, .. } => self.live.retain(|(live, _)| *live != id),
+            _ => {}
+        }
+    }
+
+    fn note_message(&mut self, message: Message) {
+        let id = message.header("message-id").expect("it was sent with one").to_string();
+        let number = id.split('-').next_back().and_then(|number| number.parse().ok());
+        assert!(number > self.came, "{number:?} came after {:?}", self.came);
+        self.came = number;
+        self.messages.push(message);
+    }
+}
+
+fn config() -> Config {
+    let uri = "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=-1&reconnectDelayJitter=7";
+    let mut config = Config::new(uri.parse().expect("a list of brokers"));
+    (config.send_beat, config.receive_beat) = (Duration::from_secs(1), Duration::from_secs(2));
+    config.receipt_timeout = Duration::from_secs(5);
+    config
+}

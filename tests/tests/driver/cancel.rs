@@ -1,0 +1,226 @@
+//! Cancelling: every future, dropped after any number of polls, leaves a session that works and loses no message.
+
+use std::future::IntoFuture as _;
+
+use stomp_session::client::{Client, Subscription};
+use stomp_testkit::sim::{Sim, World};
+
+use crate::kit::{config, poll_once, poll_times, seconds, seeds, settings};
+
+/// The most polls that are tried: no future here needs as many.
+const POLLS: usize = 12;
+
+/// Runs `cancelled` with each count of polls, then checks that the session works.
+fn in_every_way<F: Future<Output = ()>>(cancelled: impl Fn(Client, World, usize) -> F) {
+    for polls in 0..POLLS {
+        for seed in seeds(8) {
+            let mut sim = Sim::new(seed);
+            let client = sim.client(config(), settings());
+            let world = sim.world();
+            sim.block_on(async {
+                cancelled(client.clone(), world.clone(), polls).await;
+                assert_works(&client).await;
+                client.disconnect().await.unwrap();
+            });
+        }
+    }
+}
+
+use std::future::Future;
+
+async fn assert_works(client: &Client) {
+    let mut subscription = client.subscribe("/queue/check").await.unwrap();
+    client.send("/queue/check", "plain").await.unwrap();
+    client.send("/queue/check", "confirmed").confirmed().await.unwrap();
+    for expected in ["plain", "confirmed"] {
+        let message = subscription.next().await.unwrap();
+        assert_eq!(message.body(), expected);
+        message.ack().unwrap();
+    }
+}
+
+#[test]
+fn sending_plain() {
+    in_every_way(|client, _, polls| async move {
+        poll_times(polls, client.send("/queue/a", "x").into_future()).await;
+    });
+}
+
+#[test]
+fn sending_confirmed() {
+    in_every_way(|client, _, polls| async move {
+        poll_times(polls, client.send("/queue/a", "x").confirmed().into_future()).await;
+    });
+}
+
+#[test]
+fn subscribing() {
+    in_every_way(|client, world, polls| async move {
+        poll_times(polls, client.subscribe("/queue/a").into_future()).await;
+        // Whether it was made or not: it is gone now.
+        client.connected().await.unwrap();
+        client.send("/queue/z", "x").confirmed().await.unwrap();
+        assert_eq!(world.broker("broker", |broker| broker.subscribers("/queue/a")), 0);
+    });
+}
+
+#[test]
+fn connected_and_closed() {
+    in_every_way(|client, _, polls| async move {
+        poll_times(polls, client.connected()).await;
+        let mut closed = Box::pin(client.closed());
+        for _ in 0..polls {
+            assert!(poll_once(&mut closed).await.is_pending());
+        }
+    });
+}
+
+#[test]
+fn next_loses_no_message() {
+    in_every_way(|client, world, polls| async move {
+        let mut subscription = client.subscribe("/queue/a").await.unwrap();
+        let feeder = world.spawn(feed(client.clone(), world.clone()));
+        let mut numbers = Vec::new();
+        while numbers.len() < 20 {
+            let taken = poll_times(polls.max(1), subscription.next()).await;
+            if let Some(message) = taken {
+                let message = message.expect("the subscription lives");
+                numbers.push(String::from_utf8_lossy(message.body()).into_owned());
+                message.ack().unwrap();
+            } else {
+                world.sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+        let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+        assert_eq!(numbers, expected);
+        feeder.await;
+    });
+}
+
+async fn feed(client: Client, world: World) {
+    for number in 0..20 {
+        client.send("/queue/a", number.to_string()).await.unwrap();
+        world.sleep(std::time::Duration::from_micros(number * 100)).await;
+    }
+}
+
+/// Disconnecting goes on without who asked for it.
+#[test]
+fn disconnecting() {
+    for polls in 1..POLLS {
+        for seed in seeds(8) {
+            let mut sim = Sim::new(seed);
+            let (client, driver) = sim.client_and_driver(config(), settings());
+            let driver = sim.spawn(driver.run());
+            sim.block_on(async {
+                client.connected().await.unwrap();
+                client.send("/queue/a", "x").await.unwrap();
+                poll_times(polls, client.disconnect()).await;
+                driver.await;
+            });
+            assert_eq!(sim.broker("broker", |broker| broker.depth("/queue/a")), 1);
+        }
+    }
+}
+
+/// A sender that was woken and goes away strands none of those behind it.
+#[test]
+fn a_sender_in_the_queue_strands_nobody() {
+    for seed in seeds(30) {
+        let mut sim = Sim::new(seed);
+        let mut settings = settings();
+        settings.outbound_budget = 1;
+        let client = sim.client(config(), settings);
+        let world = sim.world();
+        sim.block_on(async {
+            let mut sends: Vec<_> =
+                (0..10).map(|number| client.send("/queue/a", number.to_string()).into_future()).collect();
+            let mut went = 0;
+            for send in &mut sends {
+                went += usize::from(poll_once(send).await.is_ready());
+            }
+            assert_eq!(went, 0, "there is no connection yet");
+            client.connected().await.unwrap();
+            // The first were woken, or are about to be: each other one goes away.
+            let mut left = Vec::new();
+            for (number, send) in sends.into_iter().enumerate() {
+                if number % 2 == 1 {
+                    left.push(world.spawn(send));
+                }
+            }
+            for send in left {
+                send.await.unwrap();
+            }
+            client.disconnect().await.unwrap();
+        });
+        let bodies = sim.broker("broker", |broker| broker.messages("/queue/a"));
+        assert_eq!(bodies, ["1", "3", "5", "7", "9"], "seed {seed}");
+    }
+}
+
+/// The first in the queue was woken, does nothing about it, and goes away: the next one is let in.
+#[test]
+fn a_sender_that_was_woken_and_goes_away_lets_the_next_one_in() {
+    for seed in seeds(10) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        sim.block_on(async {
+            let mut first = client.send("/queue/a", "first").into_future();
+            assert!(poll_once(&mut first).await.is_pending());
+            let second = world.spawn(client.send("/queue/a", "second").into_future());
+            client.connected().await.unwrap();
+            world.sleep(seconds(1)).await;
+            assert!(!second.is_finished(), "it is not its turn");
+            drop(first);
+            world.sleep(seconds(1)).await;
+            assert!(second.is_finished(), "seed {seed}");
+        });
+    }
+}
+
+/// A receipt whose waiter has gone confirms nobody else.
+#[test]
+fn a_receipt_finds_its_own_waiter_or_none() {
+    for seed in seeds(20) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        sim.block_on(async {
+            client.connected().await.unwrap();
+            poll_times(2, client.send("/queue/a", "gone").confirmed().into_future()).await;
+            world.broker("broker", |broker| broker.drop_receipts(true));
+            let waiting = world.spawn(client.send("/queue/a", "waits").confirmed().into_future());
+            world.sleep(seconds(1)).await;
+            let finished = waiting.is_finished();
+            let sent = world.broker("broker", |broker| broker.depth("/queue/a"));
+            assert!(!finished && sent == 2, "seed {seed}: {finished}, {sent}");
+        });
+    }
+}
+
+/// A subscription that is dropped with messages in its batch gives back their share of the budget.
+#[test]
+fn a_dropped_subscription_gives_its_budget_back() {
+    let mut sim = Sim::new(1);
+    let mut settings = settings();
+    settings.inbound_budget = 4096;
+    let client = sim.client(config(), settings);
+    let world = sim.world();
+    sim.block_on(async {
+        for _ in 0..50 {
+            for number in 0..10 {
+                world.broker("broker", |broker| broker.publish("/topic/a", format!("{number:0500}"), &[]));
+            }
+            let mut subscription: Subscription = client.subscribe("/queue/b").await.unwrap();
+            (0..10).for_each(|_| {
+                world.broker("broker", |broker| broker.publish("/queue/b", "x".repeat(500), &[]))
+            });
+            let _one = subscription.next().await.unwrap();
+            world.sleep(seconds(1)).await;
+            drop(subscription);
+            world.broker("broker", |broker| broker.purge("/queue/b"));
+        }
+    });
+    sim.block_on(assert_works(&client));
+}

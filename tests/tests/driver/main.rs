@@ -1,0 +1,13 @@
+//! The client and its driver in a simulated network: no socket, no clock, and every run comes from a seed.
+
+mod back_pressure;
+mod cancel;
+mod drops;
+mod kit;
+mod network;
+mod reconnect;
+mod send;
+mod simulation;
+mod stale;
+mod subscribe;
+mod wakers;

@@ -1,0 +1,208 @@
+//! Sending: plain, confirmed, and while there is no connection.
+
+use std::future::IntoFuture as _;
+
+use stomp_session::{
+    CommandError, Unknown,
+    client::{SendError, Settings},
+};
+use stomp_testkit::{
+    broker::{BrokerConfig, ErrorPolicy},
+    sim::{Door, Ending, Sim, Weather},
+};
+
+use crate::kit::{config, seconds, seeds, settings};
+
+#[test]
+fn plain_and_confirmed_arrive_in_order() {
+    for seed in seeds(20) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), settings());
+        sim.block_on(async {
+            for number in 0..50 {
+                let send = client.send("/queue/a", number.to_string()).header("n", number.to_string());
+                if number % 3 == 0 { send.confirmed().await.unwrap() } else { send.await.unwrap() }
+            }
+            client.disconnect().await.unwrap();
+        });
+        let expected: Vec<_> = (0..50).map(|number| number.to_string()).collect();
+        assert_eq!(sim.broker("broker", |broker| broker.messages("/queue/a")), expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn many_confirmed_at_once_are_each_confirmed() {
+    for seed in seeds(10) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), settings());
+        let sends: Vec<_> = (0..100)
+            .map(|number| sim.spawn(client.send("/queue/a", number.to_string()).confirmed().into_future()))
+            .collect();
+        sim.block_on(async {
+            for send in sends {
+                send.await.unwrap();
+            }
+        });
+        assert_eq!(sim.broker("broker", |broker| broker.depth("/queue/a")), 100);
+    }
+}
+
+#[test]
+fn without_a_connection_it_waits_and_then_goes_out() {
+    for seed in seeds(10) {
+        let mut sim = Sim::new(seed);
+        sim.set_door("broker", Door::Refusing);
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        let sends: Vec<_> =
+            (0..5).map(|n| sim.spawn(client.send("/queue/a", n.to_string()).into_future())).collect();
+        sim.block_on(async {
+            world.sleep(seconds(20)).await;
+            assert!(sends.iter().all(|send| !send.is_finished()));
+            world.set_door("broker", Door::Open);
+            for send in sends {
+                send.await.unwrap();
+            }
+            client.send("/queue/a", "last").confirmed().await.unwrap();
+        });
+        assert_eq!(sim.broker("broker", |broker| broker.depth("/queue/a")), 6);
+    }
+}
+
+#[test]
+fn without_a_connection_it_gives_up_in_time() {
+    let mut sim = Sim::new(1);
+    sim.set_door("broker", Door::Stuck);
+    let mut settings = settings();
+    settings.send_timeout = seconds(7);
+    let client = sim.client(config(), settings);
+    let world = sim.world();
+    sim.block_on(async {
+        for confirmed in [false, true] {
+            let before = now(&world);
+            let send = client.send("/queue/a", "x");
+            let send = if confirmed { send.confirmed() } else { send };
+            let error = send.await.unwrap_err();
+            assert_eq!(error, SendError::Timeout(seconds(7)));
+            assert_eq!(error.to_string(), "nothing was sent: no connection with room for 7.0 s");
+            assert_eq!(now(&world) - before, seconds(7));
+        }
+    });
+}
+
+fn now(world: &stomp_testkit::sim::World) -> std::time::Duration {
+    stomp_session::client::Runtime::now(world).since_start()
+}
+
+#[test]
+fn a_wrong_send_is_an_error_at_once() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), settings());
+    let error = sim.block_on(async { client.send("", "x").await.unwrap_err() });
+    assert_eq!(error, SendError::Command(CommandError::NoDestination));
+    let error = sim.block_on(async { client.send("/queue/a", "\0").text().confirmed().await.unwrap_err() });
+    assert!(matches!(error, SendError::Command(CommandError::Encode(_))), "{error}");
+}
+
+#[test]
+fn a_refusal_names_its_send_and_no_other() {
+    let mut sim = Sim::new(1);
+    sim.add_broker("broker", BrokerConfig::default().errors(ErrorPolicy::stay_open()));
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        world.broker("broker", |broker| broker.drop_receipts(true));
+        let other = world.spawn(client.send("/queue/a", "x").confirmed().into_future());
+        // The session numbers its receipts from 1.
+        world.sleep(seconds(1)).await;
+        let connection = world.broker("broker", |broker| broker.connections()[0]);
+        let error = b"ERROR\nmessage:no\nreceipt-id:1\n\nbecause\0";
+        world.broker("broker", |broker| broker.send_octets(connection, error));
+        let refused = other.await.unwrap_err();
+        assert_eq!(refused.to_string(), "the broker refused the message: no: because");
+        world.broker("broker", |broker| broker.drop_receipts(false));
+        client.send("/queue/a", "y").confirmed().await.unwrap();
+    });
+}
+
+#[test]
+fn a_loss_makes_the_confirmed_ones_unknown() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        world.set_reading("broker", false);
+        let sends: Vec<_> =
+            (0..3).map(|_| world.spawn(client.send("/queue/a", "x").confirmed().into_future())).collect();
+        world.sleep(seconds(1)).await;
+        world.cut("broker", Ending::Reset);
+        for send in sends {
+            let error = send.await.unwrap_err();
+            assert!(matches!(error, SendError::Unknown(Unknown::Lost(_))), "{error:?}");
+        }
+        world.set_reading("broker", true);
+        client.send("/queue/a", "y").confirmed().await.unwrap();
+    });
+    assert_eq!(sim.broker("broker", |broker| broker.messages("/queue/a")), ["y"]);
+}
+
+/// The broker says why it closes while the client is still writing. Writing fails, and the reason is told nevertheless.
+#[test]
+fn an_error_is_read_although_writing_fails() {
+    for seed in seeds(50) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        sim.block_on(async {
+            client.connected().await.unwrap();
+            world.set_reading("broker", false);
+            let confirmed = world.spawn(client.send("/queue/a", vec![0; 150_000]).confirmed().into_future());
+            let connection = world.broker("broker", |broker| broker.connections()[0]);
+            world.sleep(std::time::Duration::from_micros(seed * 100)).await;
+            world.broker("broker", |broker| broker.send_error(connection, "too much", "go away"));
+            let error = confirmed.await.unwrap_err();
+            assert!(error.to_string().contains("too much: go away"), "seed {seed}: {error}");
+        });
+    }
+}
+
+/// A broker that reads nothing, and a client without heart-beats: nothing but the clock can end the wait.
+#[test]
+fn a_receipt_that_cannot_come_is_awaited_only_so_long() {
+    for room in [1, 64 * 1024] {
+        let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(room));
+        let mut config = config();
+        config.receipt_timeout = seconds(9);
+        let client = sim.client(config, settings());
+        let world = sim.world();
+        sim.block_on(async {
+            client.connected().await.unwrap();
+            world.set_reading("broker", false);
+            client.send("/queue/a", vec![0; 1000]).await.unwrap();
+            world.sleep(seconds(1)).await;
+            let before = now(&world);
+            let error = client.send("/queue/a", "x").confirmed().await.unwrap_err();
+            assert_eq!(error, SendError::Unknown(Unknown::Timeout(seconds(9))), "room {room}");
+            assert_eq!(now(&world) - before, seconds(9));
+        });
+    }
+}
+
+#[test]
+fn after_the_end_every_send_says_so() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), Settings::default());
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        client.disconnect().await.unwrap();
+        let error = client.send("/queue/a", "x").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "nothing was sent: the session was disconnected (confirmed by the broker)"
+        );
+        let error = client.subscribe("/queue/a").await.unwrap_err();
+        assert_eq!(error.to_string(), "the session was disconnected (confirmed by the broker)");
+    });
+}

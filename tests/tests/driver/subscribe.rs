@@ -1,0 +1,169 @@
+//! Subscribing: before and after connecting, refused, unanswered, and ended.
+
+use std::future::IntoFuture as _;
+
+use stomp_session::{CommandError, Ended, client::SubscribeError};
+use stomp_testkit::sim::{Door, Ending, Sim, Weather};
+
+use crate::kit::{config, seconds, seeds, settings};
+
+#[test]
+fn before_there_is_a_connection_it_waits_for_one() {
+    for seed in seeds(10) {
+        let mut sim = Sim::new(seed);
+        sim.set_door("broker", Door::Refusing);
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        let opener = sim.spawn({
+            let world = world.clone();
+            async move {
+                world.sleep(seconds(20)).await;
+                world.set_door("broker", Door::Open);
+            }
+        });
+        sim.block_on(async {
+            let mut subscription = client.subscribe("/queue/a").await.unwrap();
+            opener.await;
+            client.send("/queue/a", "x").await.unwrap();
+            assert_eq!(subscription.next().await.unwrap().body(), "x");
+        });
+    }
+}
+
+/// The broker's answer to a SUBSCRIBE that it refuses.
+const REFUSAL: &[u8] = b"ERROR\nmessage:not allowed\nreceipt-id:1\n\nyou may not\0";
+
+#[test]
+fn a_refusal_is_told_and_the_subscription_is_not_made_again() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        world.broker("broker", |broker| broker.drop_receipts(true));
+        let subscribing = world.spawn(client.subscribe("/queue/a").into_future());
+        world.sleep(seconds(1)).await;
+        let connection = world.broker("broker", |broker| broker.connections()[0]);
+        world.broker("broker", |broker| broker.send_octets(connection, REFUSAL));
+        let error = subscribing.await.unwrap_err();
+        assert!(matches!(error, SubscribeError::Ended(Ended::Rejected(_))), "{error:?}");
+        assert_eq!(error.to_string(), "the broker ended the subscription: not allowed: you may not");
+        world.cut("broker", Ending::Eof);
+        world.sleep(seconds(1)).await;
+        assert_eq!(world.broker("broker", |broker| broker.subscribers("/queue/a")), 0);
+    });
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_awaited_only_so_long() {
+    for connected in [true, false] {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.broker("broker", |broker| broker.drop_receipts(true));
+        sim.set_door("broker", if connected { Door::Open } else { Door::Stuck });
+        let mut settings = settings();
+        settings.subscribe_timeout = seconds(7);
+        let client = sim.client(config(), settings);
+        let error = sim.block_on(async { client.subscribe("/queue/a").await.unwrap_err() });
+        assert_eq!(error, SubscribeError::Timeout(seconds(7)));
+        assert_eq!(error.to_string(), "the subscription was not confirmed within 7.0 s");
+        assert_eq!(stomp_session::client::Runtime::now(&sim.world()).since_start().as_secs(), 7);
+        sim.run_for(seconds(1));
+        assert_eq!(sim.broker("broker", |broker| broker.subscribers("/queue/a")), 0, "and it is undone");
+    }
+}
+
+#[test]
+fn a_wrong_one_is_an_error_at_once() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), settings());
+    let error = sim.block_on(async { client.subscribe("").await.unwrap_err() });
+    assert_eq!(error, SubscribeError::Command(CommandError::NoDestination));
+}
+
+#[test]
+fn the_broker_ends_it_and_the_stream_says_why() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        let mut subscription = client.subscribe("/queue/a").await.unwrap();
+        assert!(subscription.ended().is_none());
+        let connection = world.broker("broker", |broker| broker.connections()[0]);
+        let error = b"ERROR\nmessage:queue deleted\nsubscription:0\n\n\0";
+        world.broker("broker", |broker| broker.publish("/queue/a", "last", &[]));
+        world.broker("broker", |broker| broker.send_octets(connection, error));
+        assert_eq!(subscription.next().await.unwrap().body(), "last", "what came before it is delivered");
+        assert!(subscription.next().await.is_none());
+        let ended = subscription.ended().unwrap();
+        assert_eq!(ended.to_string(), "the broker ended the subscription: queue deleted");
+        assert!(subscription.next().await.is_none(), "and it stays ended");
+    });
+}
+
+#[test]
+fn the_end_of_the_session_ends_it() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), settings());
+    sim.block_on(async {
+        let mut subscription = client.subscribe("/queue/a").await.unwrap();
+        client.disconnect().await.unwrap();
+        assert!(subscription.next().await.is_none());
+        assert!(matches!(subscription.ended(), Some(Ended::Closed(_))));
+    });
+}
+
+#[test]
+fn dropping_it_unsubscribes_and_gives_back_what_was_not_acknowledged() {
+    for seed in seeds(10) {
+        for explicitly in [false, true] {
+            let mut sim = Sim::new(seed);
+            let client = sim.client(config(), settings());
+            let world = sim.world();
+            sim.block_on(async {
+                let mut subscription = client.subscribe("/queue/a").await.unwrap();
+                for number in 0..10 {
+                    world.broker("broker", |broker| broker.publish("/queue/a", number.to_string(), &[]));
+                }
+                let first = subscription.next().await.unwrap();
+                let second = subscription.next().await.unwrap();
+                first.ack().unwrap();
+                if explicitly {
+                    subscription.unsubscribe()
+                } else {
+                    drop(subscription)
+                }
+                assert_eq!(second.ack(), Err(CommandError::Unsubscribed));
+                client.disconnect().await.unwrap();
+            });
+            let left = sim.broker("broker", |broker| broker.messages("/queue/a"));
+            let expected: Vec<_> = (1..10).map(|number| number.to_string()).collect();
+            assert_eq!(left, expected, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn many_come_back_in_order_after_a_reconnect() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        let mut subscriptions = Vec::new();
+        for number in 0..50 {
+            subscriptions.push(client.subscribe(&format!("/queue/{number}")).await.unwrap());
+        }
+        subscriptions.remove(7);
+        world.cut("broker", Ending::Reset);
+        world.sleep(seconds(1)).await;
+        client.send("/queue/49", "x").confirmed().await.unwrap();
+        assert_eq!(subscriptions[48].next().await.unwrap().body(), "x");
+    });
+    let destinations: Vec<_> = sim.broker("broker", |broker| {
+        let (_, frames) = broker.received().last().unwrap();
+        let replayed = frames.iter().skip(1).take(49);
+        replayed.map(|frame| frame.header("destination").unwrap().to_string()).collect()
+    });
+    let expected: Vec<_> =
+        (0..50).filter(|number| *number != 7).map(|number| format!("/queue/{number}")).collect();
+    assert_eq!(destinations, expected);
+}
