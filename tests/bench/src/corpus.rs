@@ -1,6 +1,6 @@
 //! The frames that are read and written: each corpus is one frame, repeated, in reads of one size.
 
-/// Octets a read, as from a socket. Half of what a page of frames needs, so that frames lie across reads.
+/// Octets a read, as from a socket.
 const READ: usize = 16 * 1024;
 /// Octets a read where frames arrive in many pieces: an Ethernet frame's worth.
 const PACKET: usize = 1460;
@@ -52,7 +52,7 @@ impl Corpus {
 
 const SMALL: [&str; 5] = [
     "subscription:sub-0",
-    "message-id:T_sub-0@@session-BZjx7LfPZ0PmVYmJ2vFyHQ@@000000000042",
+    "message-id:T_sub-0@@session-BZjx7LfPZ0PmVYmJ2vFyHQ@@00000000000042",
     "destination:/queue/orders.incoming",
     "content-type:text/plain",
     "priority:4",

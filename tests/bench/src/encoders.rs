@@ -29,7 +29,7 @@ pub const OURS: &str = "stomp-proto, FrameWriter";
 #[must_use]
 pub fn encoders(send: &Send) -> Vec<(&'static str, Box<dyn Encode>)> {
     let copy = reference(send);
-    let mut contestants = vec![
+    vec![
         contestant(BASE, lower_bound::write_send),
         contestant("copy of the octets", move |_, out: &mut Vec<u8>| out.extend_from_slice(&copy)),
         contestant(OURS, with_frame_writer),
@@ -37,12 +37,7 @@ pub fn encoders(send: &Send) -> Vec<(&'static str, Box<dyn Encode>)> {
         contestant("iridium-stomp", with_iridium),
         contestant("async-stomp", with_async_stomp),
         contestant("tokio-stomp-2", with_tokio_stomp),
-    ];
-    if send.escapes {
-        // It escapes nothing, so it would write another frame; the base must stay, as the others' measure.
-        contestants[0].0 = "lower bound, no check (wrong)";
-    }
-    contestants
+    ]
 }
 
 /// The frame as our encoder writes it.
@@ -144,7 +139,7 @@ fn with_async_stomp(send: &Send, out: &mut BytesMut) {
         headers: Some(owned_headers(send)),
         body: Some(send.body.clone()),
     };
-    AsyncStompCodec::new().encode(message.into(), out).expect(VALID);
+    AsyncStompCodec::new().encode(async_stomp::Message::from(message), out).expect(VALID);
 }
 
 fn with_tokio_stomp(send: &Send, out: &mut BytesMut) {
@@ -169,8 +164,9 @@ mod tests {
             for (name, mut encoder) in encoders(&send) {
                 encoder.write(&send);
                 let written = std::str::from_utf8(encoder.written()).unwrap();
-                let is_same = written == expected;
-                assert_eq!(is_same, !name.contains("wrong"), "{name}: {written:?}, not {expected:?}");
+                // The lower bound escapes nothing.
+                let is_right = written == expected || send.escapes && name == BASE;
+                assert!(is_right, "{name}: {written:?}, not {expected:?}");
             }
         }
     }

@@ -7,3 +7,4 @@ pub mod decoders;
 pub mod encoders;
 pub mod lower_bound;
 pub mod mask;
+pub mod table;

@@ -43,18 +43,14 @@ struct Head {
     body: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Header {
-    start: u32,
-    colon: u32,
-    end: u32,
-}
+/// Where a header begins, where its colon is and where it ends.
+type Header = [u32; 3];
 
 const NO_HEAD: Head = Head {
     scanned: 0,
     line: 0,
     colon: NONE,
-    headers: [Header { start: 0, colon: 0, end: 0 }; HEADERS],
+    headers: [[0; 3]; HEADERS],
     count: 0,
     content_length: NONE,
     body: NONE,
@@ -171,8 +167,7 @@ impl Head {
 
     fn header(&mut self, octets: &[u8], end: usize) {
         let (start, colon) = (self.line, self.colon);
-        self.headers[self.count % HEADERS] =
-            Header { start: start as u32, colon: colon as u32, end: end as u32 };
+        self.headers[self.count % HEADERS] = [start, colon, end].map(|at| at as u32);
         self.count += 1;
         if colon - start == 14 && &octets[start..colon] == b"content-length" {
             self.content_length = number(&octets[colon + 1..end]);

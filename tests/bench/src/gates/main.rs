@@ -1,1 +1,135 @@
-fn main(){}
+//! Checks what does not depend on how busy the machine is, instructions and allocations, against bounds.
+
+#![forbid(unsafe_code)]
+
+mod allocations;
+mod callgrind;
+mod workload;
+
+use std::{env, process::ExitCode};
+
+use stomp_bench::table;
+
+/// The argument with which this program runs itself under callgrind, and with which a profile is taken.
+const WORK: &str = "--work";
+const USAGE: &str = "usage: gates [--work NAME PASSES]";
+
+/// Something that is counted, and the most that it may be.
+struct Gate {
+    what: &'static str,
+    count: Count,
+    bound: f64,
+}
+
+enum Count {
+    InstructionsPerFrame(&'static str),
+    InstructionsPerOctet(&'static str),
+    /// Of an octet in the first workload, relative to one in the second.
+    InstructionsRelative(&'static str, &'static str),
+    AllocationsPerFrame(&'static str),
+    AllocationsPerKeptBuffer,
+}
+
+use Count::{
+    AllocationsPerFrame, AllocationsPerKeptBuffer, InstructionsPerFrame, InstructionsPerOctet,
+    InstructionsRelative,
+};
+
+const fn gate(what: &'static str, count: Count, bound: f64) -> Gate {
+    Gate { what, count, bound }
+}
+
+/// What the codec must reach. Copies and cleared memory count here as on a processor that does them by `rep movsb` and
+/// `rep stosb`, an instruction an octet; on others there are fewer.
+const WANTED: [Gate; 10] = [
+    gate("instructions, a small frame", InstructionsPerFrame("decode-small"), 1800.0),
+    gate("an octet read alone, medium / small", InstructionsRelative("octets-medium", "octets-small"), 1.0),
+    gate("an octet read alone, large / small", InstructionsRelative("octets-large", "octets-small"), 1.0),
+    gate("allocations, a small frame", AllocationsPerFrame("decode-small"), 0.0),
+    gate("allocations, a medium frame", AllocationsPerFrame("decode-medium"), 0.0),
+    gate("allocations, a large frame", AllocationsPerFrame("decode-large"), 0.0),
+    gate("allocations, a frame with escapes", AllocationsPerFrame("decode-escaped"), 0.0),
+    gate("allocations, 64 KiB without length", AllocationsPerFrame("decode-no-length"), 0.0),
+    gate("allocations, a large frame, octet by octet", AllocationsPerFrame("octets-large"), 0.0),
+    gate("allocations, a SEND of 32 B", AllocationsPerFrame("encode"), 0.0),
+];
+
+/// What the codec must not fall behind again: a little above what it has reached.
+const HELD: [Gate; 10] = [
+    gate("instructions, a medium frame", InstructionsPerFrame("decode-medium"), 6250.0),
+    gate("instructions, an octet of a large frame", InstructionsPerOctet("decode-large"), 2.43),
+    gate("instructions, a frame with escapes", InstructionsPerFrame("decode-escaped"), 8000.0),
+    gate("instructions, an octet of 64 KiB without length", InstructionsPerOctet("decode-no-length"), 2.54),
+    gate("instructions, an octet read alone, small", InstructionsPerOctet("octets-small"), 380.0),
+    gate("instructions, an octet read alone, medium", InstructionsPerOctet("octets-medium"), 262.0),
+    gate("instructions, an octet read alone, large", InstructionsPerOctet("octets-large"), 226.0),
+    gate("instructions, a SEND of 32 B", InstructionsPerFrame("encode"), 1500.0),
+    gate("instructions, a SEND of 32 B with escapes", InstructionsPerFrame("encode-escapes"), 3400.0),
+    gate("allocations, 64 KiB of frames that are kept", AllocationsPerKeptBuffer, 2.1),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => check_all(),
+        [WORK, name, passes] => work(name, passes).map_or_else(usage, |()| ExitCode::SUCCESS),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn work(name: &str, passes: &str) -> Option<()> {
+    workload::find(name)?.run(passes.parse().ok()?);
+    Some(())
+}
+
+fn check_all() -> ExitCode {
+    let mut rows = vec![["gate", "measured", "bound", ""].map(str::to_owned).to_vec()];
+    let mut over = 0;
+    for gate in WANTED.iter().chain(&HELD) {
+        let measured = match gate.count.measure() {
+            Ok(measured) => measured,
+            Err(reason) => return failed(gate, &reason),
+        };
+        over += u32::from(measured > gate.bound);
+        rows.push(gate.row(measured));
+    }
+    table::print(&rows);
+    println!("{over} over");
+    if over == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn failed(gate: &Gate, reason: &str) -> ExitCode {
+    eprintln!("{}: {reason}", gate.what);
+    ExitCode::FAILURE
+}
+
+impl Gate {
+    fn row(&self, measured: f64) -> Vec<String> {
+        let verdict = if measured > self.bound { "OVER" } else { "" };
+        vec![self.what.to_owned(), number(measured), number(self.bound), verdict.to_owned()]
+    }
+}
+
+impl Count {
+    fn measure(&self) -> Result<f64, String> {
+        Ok(match *self {
+            InstructionsPerFrame(name) => callgrind::count(name)?.per_frame,
+            InstructionsPerOctet(name) => callgrind::count(name)?.per_octet,
+            InstructionsRelative(name, other) => {
+                callgrind::count(name)?.per_octet / callgrind::count(other)?.per_octet
+            }
+            AllocationsPerFrame(name) => allocations::count(name)?,
+            AllocationsPerKeptBuffer => allocations::count_kept(),
+        })
+    }
+}
+
+/// No more digits than mean something.
+fn number(value: f64) -> String {
+    if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
+}

@@ -1,0 +1,95 @@
+//! What is counted: a pass is a whole number of frames, so that counts can be divided by frames or octets.
+
+use std::hint::black_box;
+
+use bytes::BytesMut;
+use stomp_bench::{
+    corpus::{self, Corpus, Send},
+    decoders::{self, Decode as _},
+    encoders,
+};
+
+/// Frames of one kind, read or written.
+pub(crate) struct Workload {
+    /// Frames in a pass.
+    pub(crate) frames: u64,
+    /// Octets in a pass.
+    pub(crate) octets: u64,
+    pass: Box<dyn FnMut()>,
+}
+
+impl Workload {
+    pub(crate) fn run(&mut self, passes: u64) {
+        for _ in 0..passes {
+            (self.pass)();
+        }
+    }
+}
+
+/// The workload of that name.
+pub(crate) fn find(name: &str) -> Option<Workload> {
+    Some(match name {
+        "copy-only" => copying(corpus::whole().swap_remove(0)),
+        "decode-small" => reading(corpus::whole().swap_remove(0)),
+        "decode-medium" => reading(corpus::whole().swap_remove(1)),
+        "decode-large" => reading(corpus::whole().swap_remove(2)),
+        "decode-escaped" => reading(corpus::whole().swap_remove(3)),
+        "decode-no-length" => reading(corpus::whole().swap_remove(5)),
+        "octets-small" => octet_by_octet(0),
+        "octets-medium" => octet_by_octet(1),
+        "octets-large" => octet_by_octet(2),
+        "encode" => writing(corpus::sends().swap_remove(0), encoders::with_frame_writer),
+        "encode-escapes" => writing(corpus::sends().swap_remove(3), encoders::with_frame_writer),
+        "encode-owned" => writing(corpus::sends().swap_remove(0), encoders::with_frame),
+        _ => return None,
+    })
+}
+
+fn reading(corpus: Corpus) -> Workload {
+    let mut parser = decoders::ours();
+    Workload {
+        frames: corpus.frames,
+        octets: corpus.stream.len() as u64,
+        pass: Box::new(move || {
+            black_box(parser.pass(&corpus));
+        }),
+    }
+}
+
+fn octet_by_octet(which: usize) -> Workload {
+    let [small, medium, large] = corpus::octet_by_octet();
+    reading([small, medium, large].into_iter().nth(which).expect("there are three"))
+}
+
+/// The same reads, each copied and dropped: what of the other counts is no parsing.
+fn copying(corpus: Corpus) -> Workload {
+    let mut space = vec![0; corpus.read];
+    Workload {
+        frames: corpus.frames,
+        octets: corpus.stream.len() as u64,
+        pass: Box::new(move || {
+            for octets in corpus.stream.chunks(corpus.read) {
+                space[..octets.len()].copy_from_slice(octets);
+                black_box(&mut space);
+            }
+        }),
+    }
+}
+
+/// Frames in a pass of writing; the buffer is emptied after it.
+const BATCH: u64 = 256;
+
+fn writing(send: Send, write: fn(&Send, &mut BytesMut)) -> Workload {
+    let octets = encoders::reference(&send).len() as u64 * BATCH;
+    let mut out = BytesMut::new();
+    Workload {
+        frames: BATCH,
+        octets,
+        pass: Box::new(move || {
+            for _ in 0..BATCH {
+                write(black_box(&send), &mut out);
+            }
+            black_box(&mut out).clear();
+        }),
+    }
+}
