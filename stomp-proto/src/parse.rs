@@ -81,7 +81,6 @@ enum Stage {
 
 /// What a step has come to. An item is made last of all, in its place: it is large, and each hand-over would copy it.
 enum Progress {
-    Next(Stage),
     Starved,
     HeartBeat,
     /// A frame whose body is that long.
@@ -167,15 +166,12 @@ impl Parser {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        loop {
-            match self.step() {
-                Ok(Progress::Next(stage)) => self.stage = stage,
-                Ok(Progress::Frame(length)) => return Ok(Some(Item::Frame(self.complete(length)))),
-                Ok(Progress::TooLarge(length)) => return Ok(Some(self.drained(length))),
-                Ok(Progress::HeartBeat) => return Ok(Some(Item::HeartBeat)),
-                Ok(Progress::Starved) => return Ok(None),
-                Err(error) => return Err(self.fail(error)),
-            }
+        match self.step() {
+            Ok(Progress::Frame(length)) => Ok(Some(Item::Frame(self.complete(length)))),
+            Ok(Progress::HeartBeat) => Ok(Some(Item::HeartBeat)),
+            Ok(Progress::Starved) => Ok(None),
+            Ok(Progress::TooLarge(length)) => Ok(Some(self.drained(length))),
+            Err(error) => Err(self.fail(error)),
         }
     }
 
@@ -206,6 +202,8 @@ impl Parser {
         self.buffer.len()
     }
 
+    /// Goes on where the stream stood, through as many stages as the octets that are here allow.
+    #[inline]
     fn step(&mut self) -> Result<Progress, ParseError> {
         match self.stage {
             Stage::Between => self.between(),
@@ -225,7 +223,10 @@ impl Parser {
             [b'\r', b'\n', ..] if eol.crlf => Ok(self.heart_beat(2)),
             [b'\r'] if eol.crlf => Ok(Progress::Starved),
             [b'\r', ..] if eol.stray_cr_is_fatal => Err(self.error(ParseErrorKind::BadEol, &[])),
-            _ => Ok(Progress::Next(Stage::Command)),
+            _ => {
+                self.stage = Stage::Command;
+                self.command()
+            }
         }
     }
 
@@ -249,7 +250,8 @@ impl Parser {
         });
         let Some(command) = known else { return Err(self.unknown_command(content)) };
         self.head.begin(command, self.lines.start);
-        Ok(Progress::Next(Stage::Headers))
+        self.stage = Stage::Headers;
+        self.headers()
     }
 
     /// A NUL before the line's end means another protocol, or a wrong content-length before: waiting would hide it.
@@ -268,9 +270,9 @@ impl Parser {
                 self.check_line(line, true, self.header_room()).map_err(|fault| self.line_error(fault))?;
             if end > line.start {
                 self.header(Line { end, ..line })?;
-                self.head.line = self.lines.start;
-            } else {
-                self.head.line = self.lines.start;
+            }
+            self.head.line = self.lines.start;
+            if end == line.start {
                 return self.end_of_headers();
             }
         }

@@ -13,7 +13,8 @@ impl Parser {
     pub(super) fn end_of_headers(&mut self) -> Result<Progress, ParseError> {
         self.scanned = self.head.line;
         let Some(text) = self.head.content_length(self.buffer.data(), self.version) else {
-            return Ok(Progress::Next(Stage::Terminated));
+            self.stage = Stage::Terminated;
+            return self.terminated();
         };
         let Some(length) = parse_number(text) else {
             return Err(self.error(ParseErrorKind::InvalidContentLength, b"content-length"));
@@ -24,7 +25,9 @@ impl Parser {
         if length > 0 && !self.body_allowed() {
             return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
         }
-        Ok(Progress::Next(Stage::Counted { length: usize::try_from(length).unwrap_or(usize::MAX) }))
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.stage = Stage::Counted { length };
+        self.counted(length)
     }
 
     fn too_large(&mut self, length: u64) -> Result<Progress, ParseError> {
@@ -33,7 +36,7 @@ impl Parser {
         }
         self.head.drained = self.take(self.head.line);
         self.head.line = 0;
-        Ok(Progress::Next(Stage::Draining { length, left: length }))
+        self.draining(length, length)
     }
 
     pub(super) fn draining(&mut self, length: u64, left: u64) -> Result<Progress, ParseError> {
