@@ -1,6 +1,6 @@
 //! Whose fault it is: mine (a wrong call), theirs (why a connection ended), or nobody's (an outcome that is not known).
 
-use alloc::{borrow::ToOwned, string::String, sync::Arc};
+use alloc::{borrow::ToOwned, boxed::Box, string::String, sync::Arc};
 use core::{
     fmt::{self, Write as _},
     time::Duration,
@@ -8,7 +8,7 @@ use core::{
 
 use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind};
 
-use crate::ConnectionId;
+use crate::{ConnectionId, Endpoint};
 
 /// You called wrongly. Nothing happened and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -143,7 +143,7 @@ pub enum Lost {
     #[error("the broker accepted the connection and did not answer CONNECT within {}", seconds(.0))]
     ConnectedTimeout(Duration),
     /// Dialling did not end in time.
-    #[error("no connection within {}", seconds(.0))]
+    #[error("the connection was not made within {}: is the host reachable from here?", seconds(.0))]
     ConnectTimeout(Duration),
     /// Dialling failed.
     #[error("cannot connect: {reason}")]
@@ -214,10 +214,20 @@ fn seconds(duration: &Duration) -> String {
     alloc::format!("{:.1} s", duration.as_secs_f64())
 }
 
+fn gave_up(attempts: u32, broker: Option<&Endpoint>) -> String {
+    match (attempts, broker) {
+        (1, Some(broker)) => alloc::format!("no connection to {broker}"),
+        (_, Some(broker)) => alloc::format!("no connection after {attempts} attempts, the last to {broker}"),
+        (_, None) => "no connection".into(),
+    }
+}
+
 fn not_stomp(error: &ParseError) -> String {
     let spoken = match error.excerpt.as_slice() {
         [0x15 | 0x16, 3, ..] => "TLS: use stomp+ssl://",
-        excerpt if excerpt.starts_with(b"HTTP/") => "HTTP: STOMP has a port of its own, usually 61613",
+        excerpt if excerpt.starts_with(b"HTTP/") || excerpt.starts_with(b"<") => {
+            "HTTP: STOMP has a port of its own, usually 61613"
+        }
         excerpt if excerpt.starts_with(b"AMQP") => "AMQP: RabbitMQ's STOMP port is usually 61613",
         _ => "",
     };
@@ -267,10 +277,12 @@ pub enum Closed {
         confirmed: bool,
     },
     /// No broker could be reached any more.
-    #[error("gave up after {attempts} {}: {last}", if *.attempts == 1 { "attempt" } else { "attempts" })]
+    #[error("{}: {last}", gave_up(*.attempts, .broker.as_deref()))]
     GaveUp {
         /// How many attempts in a row have failed.
         attempts: u32,
+        /// The broker of the last one.
+        broker: Option<Box<Endpoint>>,
         /// Why the last one did.
         last: Lost,
     },

@@ -105,9 +105,13 @@ impl Schedule {
         Self { brokers, random: Random::new(seed), round: Vec::new(), tried: 0, delay, ever_connected: false }
     }
 
-    /// Says that a connection stood: from here on the limit of reconnects holds and not the one of the start.
-    pub const fn connected(&mut self) {
-        self.ever_connected = true;
+    /// Says that a connection stood: from here on the limit of reconnects holds and not the one of the start, whose tries
+    /// do not count for it.
+    pub fn connected(&mut self) {
+        if !self.ever_connected {
+            self.ever_connected = true;
+            self.tried = self.tried.min(1);
+        }
     }
 
     /// Begins anew, as after a connection that proved stable: the next try has no delay.

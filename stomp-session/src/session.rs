@@ -92,7 +92,8 @@ impl Session {
             failed_in_a_row: 0,
             now,
         };
-        session.try_next(Lost::DialFailed { reason: "no broker is configured".into(), permanent: true });
+        session
+            .try_next(None, Lost::DialFailed { reason: "no broker is configured".into(), permanent: true });
         session
     }
 
@@ -384,9 +385,23 @@ impl Session {
             }
             State::Waiting { .. } | State::Closed => return,
         }
+        let broker = self.broker().cloned().map(Box::new);
         self.leave(&reason, open);
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
-        self.try_next(reason);
+        self.try_next(broker, reason);
+    }
+
+    /// The broker that the connection is to, or the attempt.
+    fn broker(&self) -> Option<&Endpoint> {
+        match &self.state {
+            State::Connecting { endpoint, .. }
+            | State::Handshake { endpoint, .. }
+            | State::Waiting { endpoint, .. } => Some(endpoint),
+            State::Connected(connected) | State::Disconnecting { connected, .. } => {
+                Some(&connected.connection.endpoint)
+            }
+            State::Closed => None,
+        }
     }
 
     /// Leaves the connection: what waits for it is told, what was queued on it is dropped.
@@ -409,7 +424,7 @@ impl Session {
         self.state = State::Closed;
     }
 
-    fn try_next(&mut self, last: Lost) {
+    fn try_next(&mut self, broker: Option<Box<Endpoint>>, last: Lost) {
         match self.schedule.next() {
             Some((endpoint, delay)) => {
                 if self.failed_in_a_row > 0 {
@@ -418,7 +433,7 @@ impl Session {
                 self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
             }
             None => {
-                let closed = Closed::GaveUp { attempts: self.failed_in_a_row, last };
+                let closed = Closed::GaveUp { attempts: self.failed_in_a_row, broker, last };
                 self.events.push_back(Event::Closed(closed));
             }
         }

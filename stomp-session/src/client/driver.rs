@@ -51,8 +51,11 @@ struct Up<S> {
     paused: bool,
     /// Writing has failed. What the peer sent before it closed is read first: an ERROR may be among it.
     broken: Option<Lost>,
-    /// Since then there was nothing to read once. Once is no proof: a runtime may hold back a task that reads much.
-    looked: bool,
+    /// There was nothing to read the last time, in this poll of the driver. It is no proof that nothing will come: a
+    /// runtime may hold back a task that has done much in one poll.
+    dry: bool,
+    /// There was nothing to read in the poll before this one.
+    dry_before: bool,
 }
 
 impl<R: Runtime, C: Connector> Driver<R, C> {
@@ -71,6 +74,9 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             let replaced = inner.driver.replace(waker);
             inner.discard(replaced);
         });
+        if let Link::Up(up) = &mut self.link {
+            up.dry_before = mem::take(&mut up.dry);
+        }
         for _ in 0..ROUNDS {
             // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
             let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
@@ -160,7 +166,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             }
             Err(error) => {
                 let permanent = TransportError::is_permanent(&error);
-                self.lose(Lost::DialFailed { reason: error.to_string(), permanent });
+                self.lose(Lost::DialFailed { reason: dial_error(&error), permanent });
             }
         }
         true
@@ -237,7 +243,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             flushed: true,
             paused: false,
             broken: None,
-            looked: false,
+            dry: false,
+            dry_before: false,
         }
     }
 
@@ -247,11 +254,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
             Poll::Ready(Ok(count)) => {
                 self.input.commit(count);
+                (self.dry, self.dry_before) = (false, false);
                 Poll::Ready(None)
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(None),
             Poll::Ready(Err(error)) => Poll::Ready(Some(self.broken.take().unwrap_or_else(|| lost(&error)))),
-            Poll::Pending if self.broken.is_some() && !mem::replace(&mut self.looked, true) => {
+            Poll::Pending if self.broken.is_some() && !self.dry_before => {
+                self.dry = true;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -277,6 +286,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             self.flushed = true;
         }
         Poll::Ready(Ok(moved))
+    }
+}
+
+/// What the operating system says, and what to do about it.
+fn dial_error(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("{error}: is a broker listening there?"),
+        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            format!("{error}: is the host reachable from here?")
+        }
+        _ => error.to_string(),
     }
 }
 

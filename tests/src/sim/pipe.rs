@@ -74,9 +74,9 @@ impl Pipe {
         let left = self.cut.map_or(u64::MAX, |(at, _)| at.saturating_sub(self.passed));
         let kept = usize::try_from(left).unwrap_or(usize::MAX).min(octets.len());
         self.last = self.last.max(arrives);
-        let kept = octets.get(..kept).filter(|kept| !kept.is_empty() && self.unread.is_none());
-        if let Some(kept) = kept {
-            self.held += kept.len();
+        let kept = octets.get(..kept).unwrap_or_default();
+        self.held += kept.len();
+        if !kept.is_empty() && self.unread.is_none() {
             self.chunks.push_back((self.last, Bytes::copy_from_slice(kept)));
         }
         self.passed += octets.len() as u64;
@@ -102,11 +102,15 @@ impl Pipe {
         self.end = Some((Timestamp::ZERO, Ending::Reset));
     }
 
-    /// The reader is gone, and the writer will know. Until then what it writes disappears.
+    /// The reader is gone, and the writer will know. Until then it fills what room there is.
     pub(super) fn abandon(&mut self, known: Timestamp) {
         self.chunks.clear();
-        self.held = 0;
         self.unread = Some(known);
+    }
+
+    /// When the writer will know that nobody reads any more.
+    pub(super) fn refusal(&self, now: Timestamp) -> Option<Timestamp> {
+        self.unread.filter(|known| *known > now)
     }
 
     pub(super) fn find(&self, now: Timestamp) -> Found {

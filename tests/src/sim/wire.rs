@@ -63,10 +63,15 @@ impl Wire {
     }
 
     pub(super) fn arrival(&self, now: Timestamp) -> Option<Timestamp> {
-        self.up.arrival(now).into_iter().chain(self.down.arrival(now)).min()
+        self.up.arrival(now).into_iter().chain(self.down.arrival(now)).chain(self.up.refusal(now)).min()
     }
 
-    /// The client's waker, if there is something to read.
+    /// The client's waker for writing, if writing fails.
+    pub(super) fn take_refused_writer(&mut self, now: Timestamp) -> Option<std::task::Waker> {
+        if self.up.refuses(now) { self.up.writer.take() } else { None }
+    }
+
+    /// The client's waker for reading, if there is something to read.
     pub(super) fn take_arrived_reader(&mut self, now: Timestamp) -> Option<std::task::Waker> {
         if self.down.find(now) == Found::Nothing { None } else { self.down.reader.take() }
     }
@@ -165,8 +170,6 @@ impl State {
         (wire.closing, wire.attended, wire.peer) = (false, false, None);
         wire.down.end(Ending::Eof, arrives);
         wire.up.abandon(wire.down.last());
-        let waker = wire.up.writer.take();
-        self.wake(waker);
         self.forget(id);
     }
 

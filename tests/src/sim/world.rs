@@ -247,9 +247,10 @@ impl State {
         self.trace.note(Note::Passed, 0, &self.now.since_start().as_nanos().to_le_bytes());
         let due = self.clock.take_due(self.now);
         self.wake.extend(due);
-        let arrived: Vec<_> =
-            self.wires.values_mut().filter_map(|wire| wire.take_arrived_reader(self.now)).collect();
-        self.wake.extend(arrived);
+        for wire in self.wires.values_mut() {
+            self.wake.extend(wire.take_arrived_reader(self.now));
+            self.wake.extend(wire.take_refused_writer(self.now));
+        }
         self.tell_time();
     }
 }

@@ -3,7 +3,7 @@
 use std::future::IntoFuture as _;
 
 use stomp_proto::AckMode;
-use stomp_session::client::{Client, SendError, Settings, Subscription};
+use stomp_session::client::{Client, Runtime as _, SendError, Settings, Subscription};
 use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, seconds, seeds, settings};
@@ -126,9 +126,9 @@ fn a_full_inbox_does_not_hold_up_a_receipt() {
             let mut subscription = subscribed(&client, AckMode::ClientIndividual).await;
             publish(&world, 8, 100);
             world.sleep(seconds(5)).await;
-            let before = stomp_session::client::Runtime::now(&world);
+            let before = world.now();
             client.send("/queue/b", "behind my own inbox").confirmed().await.unwrap();
-            let waited = stomp_session::client::Runtime::now(&world).since(before);
+            let waited = world.now().since(before);
             assert!(waited < seconds(2), "seed {seed}: {waited:?}");
             take_in_order(&mut subscription, 0..8).await;
         });
@@ -219,6 +219,50 @@ fn a_full_inbox_does_not_hold_up_a_reconnect() {
             let taken = world.broker("broker", |broker| 4 - broker.depth("/queue/a"));
             take_in_order(&mut subscription, 0..1).await;
             assert!(taken >= 1);
+        });
+    }
+}
+
+/// While we do not read, silence proves nothing; once we read again, it does.
+#[test]
+fn a_peer_that_dies_after_a_pause_is_noticed() {
+    for seed in seeds(5) {
+        let mut sim = Sim::new(seed);
+        let mut config = config();
+        (config.send_beat, config.receive_beat) = (seconds(10), seconds(10));
+        let client = sim.client(config, small(KIB, KIB));
+        let world = sim.world();
+        sim.block_on(async {
+            let mut subscription = subscribed(&client, AckMode::Auto).await;
+            publish(&world, 20, KIB);
+            world.sleep(seconds(600)).await;
+            assert_eq!(world.dials("broker"), 1, "seed {seed}");
+            take_in_order(&mut subscription, 0..20).await;
+            world.set_frozen("broker", true);
+            world.sleep(seconds(22)).await;
+            assert_eq!(world.dials("broker"), 2, "seed {seed}");
+        });
+    }
+}
+
+/// Copies that nobody will ever take are given up with their connection, and weigh no more on the budget.
+#[test]
+fn what_was_not_taken_before_a_loss_does_not_starve_others_after_it() {
+    for seed in seeds(5) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), small(16 * KIB, KIB));
+        let world = sim.world();
+        publish(&world, 8, KIB);
+        sim.block_on(async {
+            let _never_read = subscribed(&client, AckMode::ClientIndividual).await;
+            let mut other = client.subscribe("/queue/b").await.unwrap();
+            for number in 0..20 {
+                world.cut("broker", Ending::Reset);
+                world.sleep(seconds(20)).await;
+                world.broker("broker", |broker| broker.publish("/queue/b", number.to_string(), &[]));
+                other.next().await.unwrap().ack().unwrap();
+                world.sleep(seconds(20)).await;
+            }
         });
     }
 }

@@ -5,7 +5,7 @@ use std::future::IntoFuture as _;
 use stomp_proto::Command;
 use stomp_session::{
     Closed, Ended, Lost, Unknown,
-    client::{SendError, SubscribeError},
+    client::{Runtime as _, SendError, SubscribeError},
 };
 use stomp_testkit::sim::{Door, Sim, Weather};
 
@@ -117,7 +117,9 @@ fn the_last_handle_ends_the_session_wherever_it_stands() {
             let driver = sim.spawn(driver.run());
             sim.run_for(std::time::Duration::from_micros(turns));
             drop(client);
+            let begin = sim.now();
             sim.block_on(driver);
+            assert!(sim.now().since(begin) < seconds(1), "{door:?}, {turns}: it takes until a deadline");
             sim.settle();
             assert_eq!(sim.connections("broker"), 0);
         }
@@ -168,8 +170,8 @@ fn a_broker_that_does_not_confirm_the_end_has_its_time() {
     sim.block_on(async {
         client.connected().await.unwrap();
         world.set_frozen("broker", true);
-        let before = stomp_session::client::Runtime::now(&world);
+        let before = world.now();
         assert_eq!(client.disconnect().await, Err(Closed::Disconnected { confirmed: false }));
-        assert_eq!(stomp_session::client::Runtime::now(&world).since(before), seconds(10));
+        assert_eq!(world.now().since(before), seconds(10));
     });
 }

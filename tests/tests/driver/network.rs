@@ -35,7 +35,10 @@ fn nobody_is_there() {
         sim.set_door("broker", Door::Refusing);
         let config = Config::new(format!("tcp://{host}").parse().unwrap());
         let (closed, after) = fails(&mut sim, config);
-        assert_eq!(closed.to_string(), "gave up after 1 attempt: cannot connect: connection refused");
+        assert_eq!(
+            closed.to_string(),
+            "no connection to tcp://broker:61613: cannot connect: connection refused: is a broker listening there?"
+        );
         assert!(after < seconds(1));
     }
 }
@@ -45,7 +48,10 @@ fn the_dial_never_ends() {
     let mut sim = Sim::new(1);
     sim.set_door("broker", Door::Stuck);
     let (closed, after) = fails(&mut sim, once());
-    assert_eq!(closed.to_string(), "gave up after 1 attempt: no connection within 10.0 s");
+    assert_eq!(
+        closed.to_string(),
+        "no connection to tcp://broker:61613: the connection was not made within 10.0 s: is the host reachable from here?"
+    );
     assert_eq!(after, seconds(10));
 }
 
@@ -127,7 +133,7 @@ fn a_transport_that_fails_for_good_is_not_tried_again() {
     drop(sim.spawn(driver.run()));
     let closed = sim.block_on(client.closed());
     let reason = Lost::DialFailed { reason: "certificate expired".into(), permanent: true };
-    assert_eq!(closed, Closed::GaveUp { attempts: 1, last: reason });
+    assert!(matches!(closed, Closed::GaveUp { attempts: 1, last, .. } if last == reason));
 }
 
 /// A connector whose configuration is wrong.

@@ -1,7 +1,9 @@
 //! Reconnects: after each of them messages flow both ways again, and no wake-up is lost.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use stomp_session::client::{Client, Subscription};
-use stomp_testkit::sim::{Door, Ending, Sim, World};
+use stomp_testkit::sim::{Door, Ending, Sim, Weather, World};
 
 use crate::kit::{config, seconds, seeds, settings};
 
@@ -149,6 +151,28 @@ fn a_dead_peer_is_noticed_however_busy_our_own_sending_is() {
     }
 }
 
+/// What waits to be read when the time is over counts: the peer lives.
+#[test]
+fn reading_comes_before_the_clock() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let mut config = config();
+    config.receive_beat = seconds(10);
+    let client = sim.client(config, settings());
+    let world = sim.world();
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        let connection = world.broker("broker", |broker| broker.connections()[0]);
+        world.broker("broker", |broker| broker.silence(connection));
+        // Two periods and the margin, less the microsecond that it is on its way.
+        world.sleep(Duration::from_micros(20_500_000 - 1)).await;
+        world.broker("broker", |broker| broker.send_octets(connection, b"\n"));
+        world.sleep(seconds(20)).await;
+        assert_eq!(world.dials("broker"), 1);
+        world.sleep(seconds(1)).await;
+        assert_eq!(world.dials("broker"), 2);
+    });
+}
+
 /// Many messages both ways under constant cuts: each that was confirmed arrives.
 #[test]
 fn nothing_confirmed_is_lost_in_a_storm() {
@@ -160,7 +184,7 @@ fn nothing_confirmed_is_lost_in_a_storm() {
             let world = world.clone();
             async move {
                 for number in 0..30 {
-                    world.sleep(std::time::Duration::from_millis(1 + (seed * number) % 40)).await;
+                    world.sleep(Duration::from_millis(1 + (seed * number) % 40)).await;
                     world.cut("broker", if number % 2 == 0 { Ending::Eof } else { Ending::Reset });
                 }
             }
@@ -174,8 +198,7 @@ fn nothing_confirmed_is_lost_in_a_storm() {
             }
         });
         sim.block_on(async {
-            let mut missing: std::collections::BTreeSet<_> =
-                (0..200).map(|number| number.to_string()).collect();
+            let mut missing: BTreeSet<_> = (0..200).map(|number| number.to_string()).collect();
             let mut subscription = client.subscribe("/queue/a").await.unwrap();
             while !missing.is_empty() {
                 let message = subscription.next().await.unwrap();

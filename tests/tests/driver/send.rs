@@ -190,6 +190,25 @@ fn a_receipt_that_cannot_come_is_awaited_only_so_long() {
     }
 }
 
+/// The driver sleeps until the next heart-beat when a deadline comes up that is earlier.
+#[test]
+fn an_earlier_deadline_wakes_the_driver() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let mut config = config();
+    (config.send_beat, config.receipt_timeout) = (seconds(100), seconds(2));
+    let client = sim.client(config, settings());
+    let world = sim.world();
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        world.broker("broker", |broker| broker.drop_receipts(true));
+        world.sleep(seconds(1)).await;
+        let before = now(&world);
+        let error = client.send("/queue/a", "x").confirmed().await.unwrap_err();
+        assert_eq!(error, SendError::Unknown(Unknown::Timeout(seconds(2))));
+        assert_eq!(now(&world) - before, seconds(2));
+    });
+}
+
 #[test]
 fn after_the_end_every_send_says_so() {
     let mut sim = Sim::new(1);

@@ -62,7 +62,7 @@ fn at_the_start_each_broker_is_tried_once_and_then_it_is_over() {
         "failed: a, cannot connect: connection refused",
         "next: b in 10ms",
         "failed: b, cannot connect: connection refused",
-        "closed: gave up after 2 attempts: cannot connect: connection refused",
+        "closed: no connection after 2 attempts, the last to tcp://b:61613: cannot connect: connection refused",
     ];
     assert_eq!(events, expected);
     assert_eq!(pair.deadline(), None);
@@ -93,7 +93,13 @@ fn a_final_refusal_gives_up_its_broker_and_only_that() {
     }
     script.hear("ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'x'\n\0");
     assert!(script.session.is_closed());
-    assert!(script.events().last().unwrap().starts_with("closed: gave up after 4 attempts"));
+    assert!(
+        script
+            .events()
+            .last()
+            .unwrap()
+            .starts_with("closed: no connection after 4 attempts, the last to tcp://b:61613")
+    );
 }
 
 #[test]
@@ -163,14 +169,25 @@ fn the_limit_of_the_start_and_that_of_later() {
 }
 
 #[test]
+fn the_tries_of_the_start_do_not_count_later() {
+    let uri = "failover:(tcp://a)?startupMaxReconnectAttempts=9&maxReconnectAttempts=2";
+    let mut pair = Pair::new(configured(uri), BrokerConfig::default());
+    pair.set_door(Door::Refusing);
+    pair.advance(milliseconds(200));
+    assert!(pair.attempts().len() > 3);
+    pair.set_door(Door::Open);
+    pair.advance(seconds(1));
+    pair.cut(Lost::Eof);
+    pair.advance(seconds(60));
+    assert!(pair.session.connection().is_some(), "{:?}", pair.events());
+}
+
+#[test]
 fn a_session_without_brokers_ends_at_once() {
     let mut config = config();
     config.brokers.endpoints.clear();
     let mut script = Script::new(config);
-    assert_eq!(
-        script.events(),
-        ["closed: gave up after 0 attempts: cannot connect: no broker is configured"]
-    );
+    assert_eq!(script.events(), ["closed: no connection: cannot connect: no broker is configured"]);
     assert_eq!(script.due_in(), None);
 }
 
