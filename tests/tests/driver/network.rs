@@ -35,10 +35,8 @@ fn nobody_is_there() {
         sim.set_door("broker", Door::Refusing);
         let config = Config::new(format!("tcp://{host}").parse().unwrap());
         let (closed, after) = fails(&mut sim, config);
-        assert_eq!(
-            closed.to_string(),
-            "no connection to tcp://broker:61613: cannot connect: connection refused: is a broker listening there?"
-        );
+        let told = "cannot connect: connection refused: is a broker listening there?";
+        assert_eq!(closed.to_string(), format!("no connection to tcp://{host}:61613: {told}"));
         assert!(after < seconds(1));
     }
 }
@@ -63,7 +61,7 @@ fn it_accepts_and_never_answers() {
         sim.broker("broker", |broker| broker.silence_new_connections(true));
         let (closed, after) = fails(&mut sim, once());
         let told = "the broker accepted the connection and did not answer CONNECT within 10.0 s";
-        assert_eq!(closed.to_string(), format!("gave up after 1 attempt: {told}"));
+        assert_eq!(closed.to_string(), format!("no connection to tcp://broker:61613: {told}"));
         assert!((seconds(10)..seconds(11)).contains(&after), "{after:?}");
     }
 }
