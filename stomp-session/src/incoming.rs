@@ -82,11 +82,7 @@ impl Session {
     /// Matched by id only: receipts come out of order and prove nothing about earlier frames. One that nobody waits for is
     /// harmless: its waiter may have gone.
     fn handle_receipt(&mut self, frame: Frame) {
-        let awaited = receipt_id(&frame).and_then(|id| {
-            let awaited = self.connected_mut()?.receipts.resolve(id)?;
-            Some((id, awaited))
-        });
-        match awaited {
+        match self.take_awaited(&frame) {
             Some((_, Awaited::Disconnect)) => {
                 self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, true);
             }
@@ -96,26 +92,33 @@ impl Session {
         self.continue_disconnect();
     }
 
+    /// What the frame's `receipt-id` answers, if somebody waits for it.
+    fn take_awaited(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
+        let id = frame.header("receipt-id")?.number().map(ReceiptId)?;
+        let awaited = self.connected_mut()?.receipts.resolve(id)?;
+        Some((id, awaited))
+    }
+
     /// An ERROR that names a frame of ours rejects that frame; one that names a subscription ends it. The connection goes
     /// on: ActiveMQ keeps it, and where the broker closes it an EOF follows. One that names nobody ends the connection
     /// (1.1 and 1.2: the server must close it; RabbitMQ does not always).
     fn handle_error(&mut self, error: ServerError) {
-        let named = receipt_id(error.frame()).and_then(|id| {
-            let awaited = self.connected_mut()?.receipts.resolve(id)?;
-            Some((id, awaited))
-        });
-        if named.is_none() {
-            if let Some(subscription) = self.subscriptions.of(error.frame()) {
-                return self.end_subscription(subscription, error);
-            }
-            if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame())
-            {
-                return self.events.push_back(Event::Error(error));
-            }
+        if let Some((id, awaited)) = self.take_awaited(error.frame()) {
+            return self.reject(id, awaited, error);
         }
-        let Some((id, awaited)) = named.or_else(|| self.lone_subscribe()) else {
-            return self.fail(Lost::ServerError(error), true);
-        };
+        if let Some(subscription) = self.subscriptions.of(error.frame()) {
+            return self.end_subscription(subscription, error);
+        }
+        if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame()) {
+            return self.events.push_back(Event::Error(error));
+        }
+        match self.lone_subscribe() {
+            Some((id, awaited)) => self.reject(id, awaited, error),
+            None => self.fail(Lost::ServerError(error), true),
+        }
+    }
+
+    fn reject(&mut self, id: ReceiptId, awaited: Awaited, error: ServerError) {
         self.resolve(id, awaited, Outcome::Rejected(error));
         self.continue_disconnect();
     }
@@ -138,8 +141,4 @@ impl Session {
             None => Event::Error(error),
         });
     }
-}
-
-fn receipt_id(frame: &Frame) -> Option<ReceiptId> {
-    frame.header("receipt-id").and_then(|id| id.number()).map(ReceiptId)
 }
