@@ -1,8 +1,8 @@
-//! Finding lines: eight octets at a time, each looked at once, whatever the stream's cut.
+//! Finding lines: several octets at a time, each looked at once, whatever the stream's cut.
 
 use core::ops::ControlFlow;
 
-use crate::word::{Word, index, padded};
+use crate::word::{LANES, Word, index, padded};
 
 /// A line in the buffer, without its LF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Lines {
         before: usize,
         each: &mut impl FnMut(Line) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let (words, rest) = data.get(before..).unwrap_or_default().as_chunks::<8>();
+        let (words, rest) = data.get(before..).unwrap_or_default().as_chunks::<LANES>();
         for word in words {
             self.look_at(*word, before, each)?;
         }
@@ -61,13 +61,13 @@ impl Lines {
     #[inline(always)]
     fn look_at<B>(
         &mut self,
-        word: [u8; 8],
+        word: [u8; LANES],
         before: usize,
         each: &mut impl FnMut(Line) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let word = Word::of(word);
-        let mut specials = word.is(b'\\') | word.is(b'\r');
-        let mut ends = word.is(b'\n');
+        let mut specials = word.any_of([b'\\', b'\r']);
+        let mut ends = word.any_of([b'\n']);
         while ends != 0 {
             let end = ends & ends.wrapping_neg();
             self.specials |= specials & end.wrapping_sub(1);
@@ -79,7 +79,7 @@ impl Lines {
             each(line)?;
         }
         self.specials |= specials;
-        self.looked = self.looked.wrapping_add(8);
+        self.looked = self.looked.wrapping_add(LANES);
         ControlFlow::Continue(())
     }
 
@@ -103,15 +103,15 @@ impl Lines {
 /// Where the first ':' of a line stands.
 #[inline]
 pub(crate) fn find_colon(line: &[u8]) -> Option<usize> {
-    let (words, rest) = line.as_chunks::<8>();
+    let (words, rest) = line.as_chunks::<LANES>();
     for (number, word) in words.iter().enumerate() {
-        let colons = Word::of(*word).is(b':');
+        let colons = Word::of(*word).any_of([b':']);
         if colons != 0 {
-            return Some(number.wrapping_mul(8).wrapping_add(index(colons)));
+            return Some(number.wrapping_mul(LANES).wrapping_add(index(colons)));
         }
     }
-    let colons = Word::of(padded(rest)).is(b':');
-    (colons != 0).then(|| words.len().wrapping_mul(8).wrapping_add(index(colons)))
+    let colons = Word::of(padded(rest)).any_of([b':']);
+    (colons != 0).then(|| words.len().wrapping_mul(LANES).wrapping_add(index(colons)))
 }
 
 #[cfg(test)]

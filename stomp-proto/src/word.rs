@@ -1,64 +1,35 @@
-//! Eight octets looked at together, without anything that is not safe Rust.
+//! Several octets looked at together, in safe Rust: sixteen with the feature `simd`, else eight.
+
+#[cfg(not(feature = "simd"))]
+mod swar;
+#[cfg(feature = "simd")]
+mod wide;
+
+#[cfg(not(feature = "simd"))]
+pub(crate) use swar::{LANES, Word, index};
+#[cfg(feature = "simd")]
+pub(crate) use wide::{LANES, Word, index};
 
 /// The octets that are left at the end, as a word; NULs fill it up.
 #[inline(always)]
-pub(crate) fn padded(octets: &[u8]) -> [u8; 8] {
-    let mut word = [0; 8];
+pub(crate) fn padded(octets: &[u8]) -> [u8; LANES] {
+    let mut word = [0; LANES];
     for (octet, there) in word.iter_mut().zip(octets) {
         *octet = *there;
     }
     word
 }
 
-/// Eight octets, looked at together.
-#[derive(Clone, Copy)]
-pub(crate) struct Word {
-    low: u64,
-    is_ascii: u64,
-}
+/// Octets that some version writes otherwise than they stand, or not at all.
+const SPECIAL: [u8; 5] = [0, b'\r', b'\n', b':', b'\\'];
 
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-impl Word {
-    #[inline(always)]
-    pub(crate) const fn of(octets: [u8; 8]) -> Self {
-        let word = u64::from_le_bytes(octets);
-        Self { low: word & !HIGH, is_ascii: !word & HIGH }
-    }
-
-    /// The high bit of each octet that is `octet`, which is ASCII.
-    ///
-    /// Octets of `low` are at most 0x7f, so 0x80 less one of them borrows nothing from the next, and keeps its high bit only
-    /// when nothing is taken away.
-    #[inline(always)]
-    pub(crate) const fn is(self, octet: u8) -> u64 {
-        HIGH.wrapping_sub(self.low ^ u64::from_le_bytes([octet; 8])) & self.is_ascii
-    }
-
-    /// Not zero when an octet is not ASCII, or one that some version writes otherwise than it stands.
-    #[inline(always)]
-    const fn not_plain(self) -> u64 {
-        let marks = self.is(0) | self.is(b'\r') | self.is(b'\n') | self.is(b':') | self.is(b'\\');
-        marks | (self.is_ascii ^ HIGH)
-    }
-}
-
-/// The place of the lowest octet that is.
-#[inline(always)]
-pub(crate) const fn index(marks: u64) -> usize {
-    (marks.trailing_zeros() >> 3) as usize
-}
-
-/// Whether octets are written as they stand wherever they stand: ASCII without NUL, CR, LF, ':' and '\\'.
+/// Whether octets are written as they stand wherever they stand: ASCII, and nothing special.
 #[inline]
 pub(crate) fn is_plain(octets: &[u8]) -> bool {
-    let (words, rest) = octets.as_chunks::<8>();
-    let mut special = 0;
-    for word in words {
-        special |= Word::of(*word).not_plain();
-    }
-    special == 0
-        && rest.iter().all(|octet| octet.is_ascii() && !matches!(octet, 0 | b'\r' | b'\n' | b':' | b'\\'))
+    let (words, rest) = octets.as_chunks::<LANES>();
+    let special = |word: Word| word.any_of(SPECIAL) | word.not_ascii();
+    let marks = words.iter().fold(0, |marks, word| marks | special(Word::of(*word)));
+    marks == 0 && rest.iter().all(|octet| octet.is_ascii() && !SPECIAL.contains(octet))
 }
 
 #[cfg(test)]
@@ -69,8 +40,8 @@ mod tests {
     fn plain_is_plain_at_every_place() {
         for octet in 0..=u8::MAX {
             let expected = octet.is_ascii() && !matches!(octet, 0 | b'\r' | b'\n' | b':' | b'\\');
-            for place in 0..20 {
-                let mut octets = [b'a'; 20];
+            for place in 0..40 {
+                let mut octets = [b'a'; 40];
                 octets[place] = octet;
                 assert_eq!(is_plain(&octets), expected, "{octet} at {place}");
             }

@@ -1,0 +1,43 @@
+//! Eight octets in a register that knows nothing of octets.
+
+/// How many octets a word holds.
+pub(crate) const LANES: usize = 8;
+
+/// Eight octets, looked at together. Marks have the high bit of each octet that is meant.
+#[derive(Clone, Copy)]
+pub(crate) struct Word {
+    low: u64,
+    is_ascii: u64,
+}
+
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+impl Word {
+    #[inline(always)]
+    pub(crate) const fn of(octets: [u8; LANES]) -> Self {
+        let word = u64::from_le_bytes(octets);
+        Self { low: word & !HIGH, is_ascii: !word & HIGH }
+    }
+
+    /// Marks each octet that is one of those, which are ASCII.
+    ///
+    /// Octets of `low` are at most 0x7f, so 0x80 less one of them borrows nothing from the next, and keeps its high bit only
+    /// when nothing is taken away.
+    #[inline(always)]
+    pub(crate) fn any_of<const N: usize>(self, octets: [u8; N]) -> u64 {
+        let equal = |octet| HIGH.wrapping_sub(self.low ^ u64::from_le_bytes([octet; LANES]));
+        octets.into_iter().fold(0, |marks, octet| marks | equal(octet)) & self.is_ascii
+    }
+
+    /// Marks each octet that is not ASCII.
+    #[inline(always)]
+    pub(crate) const fn not_ascii(self) -> u64 {
+        self.is_ascii ^ HIGH
+    }
+}
+
+/// The place of the lowest mark.
+#[inline(always)]
+pub(crate) const fn index(marks: u64) -> usize {
+    (marks.trailing_zeros() >> 3) as usize
+}
