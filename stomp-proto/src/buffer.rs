@@ -46,8 +46,27 @@ impl ReadBuffer {
     pub(crate) fn commit(&mut self, count: usize) {
         self.filled = self.filled.saturating_add(count).min(self.bytes.len());
         if self.filled == self.bytes.len() {
-            self.room = self.room.saturating_mul(4).clamp(SMALL, LARGE);
+            self.grow();
         }
+    }
+
+    /// Copies octets in. What they are copied to need not be zeroed first.
+    pub(crate) fn append(&mut self, octets: &[u8], expected: usize) {
+        let tail = self.bytes.get_mut(self.filled..).unwrap_or_default();
+        let (now, later) = octets.split_at_checked(tail.len()).unwrap_or((octets, &[]));
+        if let Some(room) = tail.get_mut(..now.len()) {
+            room.copy_from_slice(now);
+        }
+        self.filled = self.filled.saturating_add(now.len());
+        if later.is_empty() {
+            return;
+        }
+        if self.bytes.capacity().saturating_sub(self.filled) < later.len() {
+            self.grow();
+            self.reserve(later.len().max(self.wanted(expected)));
+        }
+        self.bytes.extend_from_slice(later);
+        self.filled = self.bytes.len();
     }
 
     /// Takes the first `count` octets out, without a copy.
@@ -66,16 +85,29 @@ impl ReadBuffer {
 
     /// A frame in progress grows by doubling, so that each octet is copied a bounded number of times, and only up to what
     /// it is known to need: never by what it announced alone.
-    fn make_room(&mut self, expected: usize) {
+    fn wanted(&self, expected: usize) -> usize {
         let missing = if expected > self.filled { expected.saturating_sub(self.filled) } else { self.filled };
-        let room = missing.min(self.filled).max(self.room).max(SMALL);
+        missing.min(self.filled).max(self.room).max(SMALL)
+    }
+
+    fn make_room(&mut self, expected: usize) {
+        self.reserve(self.wanted(expected));
+        self.bytes.resize(self.bytes.capacity(), 0);
+    }
+
+    /// More came than there was room for.
+    fn grow(&mut self) {
+        self.room = self.room.saturating_mul(4).clamp(SMALL, LARGE);
+    }
+
+    /// Makes room behind the data, which nothing follows then.
+    fn reserve(&mut self, room: usize) {
         self.bytes.truncate(self.filled);
         if !self.bytes.try_reclaim(room) {
             let mut fresh = BytesMut::with_capacity(self.filled.saturating_add(room));
             fresh.extend_from_slice(&self.bytes);
             self.bytes = fresh;
         }
-        self.bytes.resize(self.bytes.capacity(), 0);
     }
 }
 

@@ -128,11 +128,15 @@ impl Parser {
     ///
     /// Take all items out before reading again: what is complete and not taken stays in the buffer.
     pub fn space(&mut self) -> &mut [u8] {
-        let expected = match self.stage {
+        self.buffer.space(self.expected())
+    }
+
+    /// How many octets the frame in progress is known to have.
+    const fn expected(&self) -> usize {
+        match self.stage {
             Stage::Counted { length } => self.head.line.saturating_add(length).saturating_add(1),
             _ => 0,
-        };
-        self.buffer.space(expected)
+        }
     }
 
     /// Says that the first `count` octets of the last [`space`](Self::space) were read.
@@ -145,16 +149,8 @@ impl Parser {
 
     /// Copies octets in, for those who have them elsewhere.
     pub fn feed(&mut self, octets: &[u8]) {
-        let mut rest = octets;
-        while !rest.is_empty() && self.failed.is_none() {
-            let space = self.space();
-            let count = space.len().min(rest.len());
-            let (now, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-            if let Some(room) = space.get_mut(..count) {
-                room.copy_from_slice(now);
-            }
-            self.commit(count);
-            rest = later;
+        if self.failed.is_none() {
+            self.buffer.append(octets, self.expected());
         }
     }
 

@@ -268,7 +268,7 @@ impl Session {
         let connected = self.connected();
         let receipts = connected.and_then(|connected| connected.receipts.deadline());
         let beats = connected.and_then(|connected| connected.heart_beats.deadline());
-        [own, receipts, beats].into_iter().flatten().min()
+        [own, receipts, beats].into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
     }
 
     /// The connection that stands, if one does.

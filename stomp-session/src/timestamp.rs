@@ -13,6 +13,9 @@ impl Timestamp {
     /// The start.
     pub const ZERO: Self = Self(Duration::ZERO);
 
+    /// A time that never comes: what is due then is never due.
+    pub const MAX: Self = Self(Duration::MAX);
+
     /// That long after the start.
     #[must_use]
     pub const fn from_start(elapsed: Duration) -> Self {

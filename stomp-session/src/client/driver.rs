@@ -317,11 +317,7 @@ impl super::shared::Inner {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         let deadlines = [self.session.poll_timeout(), self.senders.deadline(), self.watchers.deadline()];
-        deadlines
-            .into_iter()
-            .flatten()
-            .min()
-            .filter(|at| *at < Timestamp::from_start(std::time::Duration::MAX))
+        deadlines.into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
     }
 }
 

@@ -70,23 +70,10 @@ pub fn ours() -> Parser {
 impl Decode for Parser {
     fn read(&mut self, octets: &[u8]) -> Tally {
         let mut tally = Tally::default();
-        let mut rest = octets;
-        while !rest.is_empty() {
-            rest = fill(self, rest);
-            take_items(self, &mut tally);
-        }
+        self.feed(octets);
+        take_items(self, &mut tally);
         tally
     }
-}
-
-/// What a socket would do: fill the space, but no more of it than there is to read. Gives back what is left to read.
-fn fill<'a>(parser: &mut Parser, octets: &'a [u8]) -> &'a [u8] {
-    let space = parser.space();
-    let count = space.len().min(octets.len());
-    let (now, later) = octets.split_at(count);
-    space[..count].copy_from_slice(now);
-    parser.commit(count);
-    later
 }
 
 fn take_items(parser: &mut Parser, tally: &mut Tally) {

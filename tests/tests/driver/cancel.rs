@@ -3,7 +3,7 @@
 use std::future::IntoFuture as _;
 
 use stomp_session::client::Client;
-use stomp_testkit::sim::{Sim, World};
+use stomp_testkit::sim::{Sim, Weather, World};
 
 use crate::kit::{config, poll_once, poll_times, seconds, seeds, settings};
 
@@ -202,7 +202,7 @@ fn a_receipt_finds_its_own_waiter_or_none() {
 /// A subscription that is dropped with messages in its batch gives back their share of the budget.
 #[test]
 fn a_dropped_subscription_gives_its_budget_back() {
-    let mut sim = Sim::new(1);
+    let mut sim = Sim::in_weather(1, Weather::calm());
     let mut settings = settings();
     settings.inbound_budget = 4096;
     let client = sim.client(config(), settings);

@@ -8,7 +8,7 @@ use stomp_session::{
 };
 use stomp_testkit::{
     broker::{BrokerConfig, ErrorPolicy},
-    sim::{Door, Ending, Sim, Weather},
+    sim::{Door, Ending, Random, Sim, Weather},
 };
 
 use crate::kit::{config, seconds, seeds, settings};
@@ -164,6 +164,26 @@ fn an_error_is_read_although_writing_fails() {
             world.broker("broker", |broker| broker.send_error(connection, "too much", "go away"));
             let error = confirmed.await.unwrap_err();
             assert!(error.to_string().contains("too much: go away"), "seed {seed}: {error}");
+        });
+    }
+}
+
+/// Writing fails, and reading neither brings anything nor ends.
+#[test]
+fn a_connection_that_is_broken_one_way_is_given_up() {
+    for seed in seeds(20) {
+        let mut sim = Sim::in_weather(seed, Weather::drawn(&mut Random::new(seed)).with_buffers(2048));
+        sim.cut_upward("broker", 500, Ending::Eof);
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        sim.block_on(async {
+            client.connected().await.unwrap();
+            world.set_frozen("broker", true);
+            for _ in 0..2 {
+                let _ = client.send("/queue/a", vec![0; 1000]).await;
+                world.sleep(seconds(5)).await;
+            }
+            assert!(client.connection().is_none(), "seed {seed}");
         });
     }
 }

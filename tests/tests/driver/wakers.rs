@@ -185,7 +185,7 @@ fn wakers_that_own_a_client() {
             drop(client);
             if end == 1 {
                 driver.cancel();
-                sim.run_for(seconds(200));
+                sim.run_for(seconds(30));
                 continue;
             }
             match end {
@@ -193,7 +193,7 @@ fn wakers_that_own_a_client() {
                 2 => drop((sending, subscribing, closed, subscription)),
                 _ => sim.broker("broker", |broker| broker.publish("/queue/a", "x", &[])),
             }
-            sim.run_for(seconds(200));
+            sim.run_for(seconds(30));
             assert_eq!(driver.is_finished(), end == 2, "no waker is kept that nobody waits with");
         }
     });

@@ -1,6 +1,7 @@
 //! The laws of a session over random lives. `PROPTEST_CASES` asks for more of them than the usual 2,000.
 
 use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
+use stomp_session::{Config, Session, Timestamp};
 use stomp_testkit::play::{Step, play};
 
 fn config() -> ProptestConfig {
@@ -27,5 +28,23 @@ proptest! {
         flat.push(seed);
         let played = std::panic::catch_unwind(|| play(&flat));
         prop_assert!(played.is_ok(), "{:#?}", steps(&octets));
+    }
+}
+
+/// A clock that jumps as far as it can: nothing panics, nothing is due any more, and no call goes on for ever.
+#[test]
+fn a_jump_to_the_end_of_time_is_harmless() {
+    for steps in 0..4 {
+        let mut session = Session::new(Config::new("tcp://broker".parse().unwrap()), Timestamp::ZERO);
+        if steps > 0 {
+            session.handle_timeout(Timestamp::ZERO);
+        }
+        let mut input = (steps > 1).then(|| session.handle_connected(None, Timestamp::ZERO));
+        if let Some(input) = input.as_mut().filter(|_| steps > 2) {
+            input.feed(b"CONNECTED\nversion:1.2\nheart-beat:1000,1000\n\n\0");
+            session.handle_input(input, Timestamp::ZERO);
+        }
+        session.handle_timeout(Timestamp::MAX);
+        assert_eq!(session.poll_timeout(), None, "after {steps} steps");
     }
 }
