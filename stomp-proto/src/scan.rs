@@ -55,7 +55,7 @@ impl Lines {
         for word in words {
             self.look_at(*word, before, each)?;
         }
-        if rest.is_empty() { ControlFlow::Continue(()) } else { self.look_at(padded(rest), before, each) }
+        if rest.is_empty() { ControlFlow::Continue(()) } else { self.look_at(padded(rest, 0), before, each) }
     }
 
     #[inline(always)]
@@ -110,7 +110,7 @@ pub(crate) fn find_colon(line: &[u8]) -> Option<usize> {
             return Some(number.wrapping_mul(LANES).wrapping_add(index(colons)));
         }
     }
-    let colons = Word::of(padded(rest)).any_of([b':']);
+    let colons = Word::of(padded(rest, 0)).any_of([b':']);
     (colons != 0).then(|| words.len().wrapping_mul(LANES).wrapping_add(index(colons)))
 }
 

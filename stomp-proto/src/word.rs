@@ -10,10 +10,10 @@ pub(crate) use swar::{LANES, Word, index};
 #[cfg(feature = "simd")]
 pub(crate) use wide::{LANES, Word, index};
 
-/// The octets that are left at the end, as a word; NULs fill it up.
+/// The octets that are left at the end, as a word; `fill` stands for those that are not there.
 #[inline(always)]
-pub(crate) fn padded(octets: &[u8]) -> [u8; LANES] {
-    let mut word = [0; LANES];
+pub(crate) fn padded(octets: &[u8], fill: u8) -> [u8; LANES] {
+    let mut word = [fill; LANES];
     for (octet, there) in word.iter_mut().zip(octets) {
         *octet = *there;
     }
@@ -29,7 +29,7 @@ pub(crate) fn is_plain(octets: &[u8]) -> bool {
     let (words, rest) = octets.as_chunks::<LANES>();
     let special = |word: Word| word.any_of(SPECIAL) | word.not_ascii();
     let marks = words.iter().fold(0, |marks, word| marks | special(Word::of(*word)));
-    marks == 0 && rest.iter().all(|octet| octet.is_ascii() && !SPECIAL.contains(octet))
+    marks | special(Word::of(padded(rest, b'a'))) == 0
 }
 
 #[cfg(test)]

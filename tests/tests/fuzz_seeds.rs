@@ -39,6 +39,11 @@ fn headers() {
 }
 
 #[test]
+fn session() {
+    assert!(replay("session", stomp_testkit::play::play) > 20);
+}
+
+#[test]
 fn uri() {
     assert!(replay("uri", fuzzing::uri) > 20);
 }
@@ -49,5 +54,8 @@ fn every_target_is_replayed() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
     let mut names: Vec<_> = fs::read_dir(targets).unwrap().map(|file| file.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["decode.rs", "decode_chunked.rs", "headers.rs", "round_trip.rs", "uri.rs"]);
+    assert_eq!(
+        names,
+        ["decode.rs", "decode_chunked.rs", "headers.rs", "round_trip.rs", "session.rs", "uri.rs"]
+    );
 }
