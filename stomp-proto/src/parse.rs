@@ -89,6 +89,9 @@ enum Progress {
     TooLarge(u64),
 }
 
+/// `UNSUBSCRIBE`.
+const LONGEST_COMMAND: usize = 11;
+
 impl Parser {
     /// A parser of what `sender` writes, in the interop profile.
     #[must_use]
@@ -232,29 +235,48 @@ impl Parser {
     }
 
     fn command(&mut self) -> Result<Progress, ParseError> {
-        let room = Room { line: self.limits.command, block: usize::MAX };
-        let (data, before) = (self.buffer.data(), self.lines.looked());
-        let found = self.lines.for_each(data, ControlFlow::Break).break_value();
-        let line = found.unwrap_or_else(|| self.lines.unfinished(data, before));
-        let end = self.check_line(line, found.is_some(), room).map_err(|fault| self.command_error(fault))?;
-        if found.is_none() {
-            return self.unfinished_command();
-        }
-        let content = self.buffer.data().get(..end).unwrap_or_default();
-        let known = Command::from_octets(content).filter(|command| {
-            command.sender() == self.sender && self.version.is_none_or(|version| command.exists_in(version))
-        });
-        let Some(command) = known else { return Err(self.unknown_command(content)) };
+        let command = match self.whole_command() {
+            Some(command) => command,
+            None => match self.examine_command()? {
+                Some(command) => command,
+                None => return Ok(Progress::Starved),
+            },
+        };
         self.head.begin(command, self.lines.start);
         self.stage = Stage::Headers;
         self.headers()
     }
 
-    /// A NUL before the line's end means another protocol, or a wrong content-length before: waiting would hide it.
-    fn unfinished_command(&self) -> Result<Progress, ParseError> {
-        match memchr(0, self.buffer.data()) {
-            Some(_) => Err(self.unknown_command(self.buffer.data())),
-            None => Ok(Progress::Starved),
+    /// The command, if all of its line is here and there is nothing about it: nearly always.
+    #[inline]
+    fn whole_command(&mut self) -> Option<Command> {
+        let data = self.buffer.data();
+        let longest = data.get(..LONGEST_COMMAND.min(self.limits.command).wrapping_add(1)).unwrap_or(data);
+        let end = memchr(b'\n', longest)?;
+        let command = self.known_command(data.get(..end)?)?;
+        self.lines = Lines::from(end.wrapping_add(1));
+        Some(command)
+    }
+
+    fn known_command(&self, octets: &[u8]) -> Option<Command> {
+        Command::from_octets(octets).filter(|command| {
+            command.sender() == self.sender && self.version.is_none_or(|version| command.exists_in(version))
+        })
+    }
+
+    /// The command of a line that wants a closer look, if it has come to its end.
+    fn examine_command(&mut self) -> Result<Option<Command>, ParseError> {
+        let room = Room { line: self.limits.command, block: usize::MAX };
+        let (data, before) = (self.buffer.data(), self.lines.looked());
+        let found = self.lines.for_each(data, ControlFlow::Break).break_value();
+        let line = found.unwrap_or_else(|| self.lines.unfinished(data, before));
+        let end = self.check_line(line, found.is_some(), room).map_err(|fault| self.command_error(fault))?;
+        let content = self.buffer.data().get(..end).unwrap_or_default();
+        match found {
+            Some(_) => self.known_command(content).map(Some).ok_or_else(|| self.unknown_command(content)),
+            // A NUL before the line's end means another protocol, or a wrong content-length before: waiting would hide it.
+            None if memchr(0, self.buffer.data()).is_some() => Err(self.unknown_command(self.buffer.data())),
+            None => Ok(None),
         }
     }
 
@@ -262,8 +284,7 @@ impl Parser {
         let before = self.lines.looked();
         while let ControlFlow::Break(line) = self.plain_headers() {
             self.head.line = line.start;
-            let end =
-                self.check_line(line, true, self.header_room()).map_err(|fault| self.line_error(fault))?;
+            let end = if line.end == line.start { line.end } else { self.check_header_line(line, true)? };
             if end > line.start {
                 self.header(Line { end, ..line })?;
             }
@@ -274,7 +295,7 @@ impl Parser {
         }
         self.head.line = self.lines.start;
         let unfinished = self.lines.unfinished(self.buffer.data(), before);
-        self.check_line(unfinished, false, self.header_room()).map_err(|fault| self.line_error(fault))?;
+        self.check_header_line(unfinished, false)?;
         Ok(Progress::Starved)
     }
 
@@ -298,9 +319,10 @@ impl Parser {
         })
     }
 
-    fn header_room(&self) -> Room {
+    fn check_header_line(&self, line: Line, complete: bool) -> Result<usize, ParseError> {
         let left = self.header_block_limit().saturating_sub(self.head.block_length());
-        Room { line: self.limits.header_line, block: left }
+        let room = Room { line: self.limits.header_line, block: left };
+        self.check_line(line, complete, room).map_err(|fault| self.line_error(fault))
     }
 
     /// A slot counts octets in 32 bits.

@@ -26,6 +26,11 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// With the line that begins at `start`.
+    pub(crate) const fn from(start: usize) -> Self {
+        Self { start, looked: start, specials: 0 }
+    }
+
     /// Hands each line whose end has come to `each`, until that breaks off.
     ///
     /// All that the inner loop knows stands in registers: this is where the time of a small frame goes.
@@ -39,7 +44,7 @@ impl Lines {
         let flow = state.look(data, self.looked, &mut each);
         *self = match flow {
             ControlFlow::Continue(()) => Self { looked: self.looked.max(data.len()), ..state },
-            ControlFlow::Break(_) => Self { start: state.start, looked: state.start, specials: 0 },
+            ControlFlow::Break(_) => Self::from(state.start),
         };
         flow
     }
