@@ -75,7 +75,9 @@ impl Session {
             Version::V1_0 => frame.with_header("destination", &subscription.subscribe.destination),
             _ => frame,
         };
-        Ok(connected.outbox.push(&frame, connected.connection.version)?)
+        connected.outbox.push(&frame, connected.connection.version)?;
+        self.subscriptions.retire(subscription);
+        Ok(())
     }
 
     /// Acknowledges a message. With ack mode `client` all before it as well.

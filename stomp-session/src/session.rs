@@ -156,7 +156,9 @@ impl Session {
         self.now = now;
         match (&self.state, reason) {
             (State::Waiting { .. } | State::Closed, _) => {}
-            (State::Handshake { .. }, Lost::Eof) => self.fail(Lost::ClosedBeforeConnected, false),
+            (State::Handshake { .. }, Lost::Eof | Lost::Io(_)) => {
+                self.fail(Lost::ClosedBeforeConnected, false)
+            }
             (_, reason) => self.fail(reason, false),
         }
     }
@@ -346,6 +348,7 @@ impl Session {
 
     pub(crate) fn establish(&mut self, connection: Connection, outbox: Outbox) {
         self.schedule.connected();
+        self.subscriptions.forget_retired();
         let connected = Connected {
             outbox,
             receipts: Receipts::default(),

@@ -1,6 +1,9 @@
 //! The table of subscriptions. Each connection begins by sending it: the first time is no special case.
 
-use alloc::{collections::BTreeMap, string::String};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+};
 
 use stomp_proto::{AckMode, Command, Frame, Headers, Version};
 
@@ -102,6 +105,9 @@ pub(crate) struct Subscriptions {
     table: BTreeMap<SubscriptionId, Subscription>,
     /// Ids that the user chose.
     named: BTreeMap<String, SubscriptionId>,
+    /// Those that were unsubscribed on this connection: their messages may still be on their way, so another subscription
+    /// must not have them.
+    retired: BTreeSet<String>,
     next: u64,
 }
 
@@ -116,7 +122,8 @@ impl Subscriptions {
         let id = SubscriptionId(self.next);
         if let Some(name) = &subscribe.id {
             // A name made of digits alone could be that of a numbered subscription.
-            if self.named.contains_key(name) || name.bytes().all(|octet| octet.is_ascii_digit()) {
+            let taken = self.named.contains_key(name) || self.retired.contains(name);
+            if taken || name.bytes().all(|octet| octet.is_ascii_digit()) {
                 return Err(CommandError::SubscriptionIdInUse(name.clone()));
             }
             self.named.insert(name.clone(), id);
@@ -131,6 +138,18 @@ impl Subscriptions {
         let removed = self.table.remove(&id)?;
         self.named.remove(&removed.wire_id);
         Some(removed)
+    }
+
+    /// Remembers an id that was unsubscribed, as long as the connection lasts.
+    pub(crate) fn retire(&mut self, subscription: Subscription) {
+        if subscription.subscribe.id.is_some() {
+            self.retired.insert(subscription.wire_id);
+        }
+    }
+
+    /// Another connection knows nothing of ids that were used before.
+    pub(crate) fn forget_retired(&mut self) {
+        self.retired.clear();
     }
 
     pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
@@ -158,9 +177,10 @@ impl Subscriptions {
         }
     }
 
-    /// Whether a numbered subscription has existed and is gone: its messages may still be on their way.
+    /// Whether a subscription has existed on this connection and is gone: its messages may still be on their way.
     pub(crate) fn was_removed(&self, frame: &Frame) -> bool {
-        let number = frame.header("subscription").and_then(|id| id.number());
-        number.is_some_and(|number| number < self.next && !self.table.contains_key(&SubscriptionId(number)))
+        let Some(id) = frame.header("subscription") else { return false };
+        let counted = |number| number < self.next && !self.table.contains_key(&SubscriptionId(number));
+        id.number().is_some_and(counted) || id.text().is_ok_and(|name| self.retired.contains(&*name))
     }
 }

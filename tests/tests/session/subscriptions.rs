@@ -249,3 +249,22 @@ fn messages_find_their_subscription() {
         assert_eq!(found, expected.map(|id| format!("SubscriptionId({id})")), "{header:?}");
     }
 }
+
+#[test]
+fn an_id_of_ones_own_is_used_once_on_a_connection() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let mine = || Subscribe::new("/queue/a").id("mine");
+    let id = script.session.subscribe(mine()).unwrap();
+    script.session.unsubscribe(id).unwrap();
+    script.hear("MESSAGE\nsubscription:mine\nmessage-id:1\nack:1\ndestination:/queue/a\n\nlate\0");
+    script.hear("ERROR\nsubscription:mine\nmessage:late as well\n\n\0");
+    let events = script.raw_events();
+    assert!(
+        matches!(events[..], [stomp_session::Event::Error(_)]),
+        "the message is dropped quietly: {events:?}"
+    );
+    assert_eq!(script.session.subscribe(mine()), Err(CommandError::SubscriptionIdInUse("mine".into())));
+    script.lose(Lost::Eof);
+    script.reconnect(Version::V1_2);
+    assert!(script.session.subscribe(mine()).is_ok(), "another connection knows nothing of it");
+}
