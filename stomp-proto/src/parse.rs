@@ -309,7 +309,7 @@ impl Parser {
         self.lines.for_each(data, |line| {
             let octets = data.get(line.start..line.end).unwrap_or_default();
             let within = octets.len() <= line_limit && line.end < block_end && head.slots.len() < limit;
-            match find_colon(octets).and_then(|colon| octets.get(..colon)) {
+            match find_colon(data, line).and_then(|colon| octets.get(..colon)) {
                 Some(name) if within && !line.special && !strict => {
                     head.push(name, line.start, line.end, false);
                     ControlFlow::Continue(())
@@ -348,8 +348,9 @@ impl Parser {
         if self.head.slots.len() >= limit {
             return Err(self.error(ParseErrorKind::TooManyHeaders { limit }, &[]));
         }
-        let octets = self.buffer.data().get(line.start..line.end).unwrap_or_default();
-        let Some(name) = find_colon(octets).and_then(|colon| octets.get(..colon)) else {
+        let data = self.buffer.data();
+        let octets = data.get(line.start..line.end).unwrap_or_default();
+        let Some(name) = find_colon(data, line).and_then(|colon| octets.get(..colon)) else {
             return Err(self.error(ParseErrorKind::HeaderWithoutColon, self.unless_secret(octets)));
         };
         let escaped = self.check_content(line, name)?;

@@ -1,19 +1,20 @@
 //! Several octets looked at together, in safe Rust: sixteen with the feature `simd`, else eight.
 
-#[cfg(not(feature = "simd"))]
 mod swar;
 #[cfg(feature = "simd")]
 mod wide;
+
+use swar::{LANES as EIGHT, Word as Eight};
 
 #[cfg(not(feature = "simd"))]
 pub(crate) use swar::{LANES, Word, index};
 #[cfg(feature = "simd")]
 pub(crate) use wide::{LANES, Word, index};
 
-/// The octets that are left at the end, as a word; `fill` stands for those that are not there.
+/// The octets that are left at the end, as a word; NULs fill it up.
 #[inline(always)]
-pub(crate) fn padded(octets: &[u8], fill: u8) -> [u8; LANES] {
-    let mut word = [fill; LANES];
+pub(crate) fn padded(octets: &[u8]) -> [u8; LANES] {
+    let mut word = [0; LANES];
     for (octet, there) in word.iter_mut().zip(octets) {
         *octet = *there;
     }
@@ -24,12 +25,19 @@ pub(crate) fn padded(octets: &[u8], fill: u8) -> [u8; LANES] {
 const SPECIAL: [u8; 5] = [0, b'\r', b'\n', b':', b'\\'];
 
 /// Whether octets are written as they stand wherever they stand: ASCII, and nothing special.
+///
+/// Header fields are short: eight at a time, the last eight overlapping those before.
 #[inline]
 pub(crate) fn is_plain(octets: &[u8]) -> bool {
-    let (words, rest) = octets.as_chunks::<LANES>();
-    let special = |word: Word| word.any_of(SPECIAL) | word.not_ascii();
-    let marks = words.iter().fold(0, |marks, word| marks | special(Word::of(*word)));
-    marks | special(Word::of(padded(rest, b'a'))) == 0
+    let Some(last) = octets.last_chunk::<EIGHT>() else {
+        return octets.iter().all(|octet| octet.is_ascii() && !SPECIAL.contains(octet));
+    };
+    let special = |octets: [u8; EIGHT]| {
+        let word = Eight::of(octets);
+        word.any_of(SPECIAL) | word.not_ascii()
+    };
+    let (words, _) = octets.as_chunks::<EIGHT>();
+    words.iter().fold(special(*last), |marks, word| marks | special(*word)) == 0
 }
 
 #[cfg(test)]

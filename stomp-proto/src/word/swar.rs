@@ -37,6 +37,7 @@ impl Word {
 }
 
 /// The place of the lowest mark.
+#[cfg(not(feature = "simd"))]
 #[inline(always)]
 pub(crate) const fn index(marks: u64) -> usize {
     (marks.trailing_zeros() >> 3) as usize

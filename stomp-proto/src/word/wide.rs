@@ -21,12 +21,6 @@ impl Word {
         let equal = |octet| self.0.cmp_eq(u8x16::splat(octet));
         marks(octets.into_iter().fold(u8x16::splat(0), |found, octet| found | equal(octet)))
     }
-
-    /// Marks each octet that is not ASCII.
-    #[inline(always)]
-    pub(crate) fn not_ascii(self) -> u64 {
-        marks(self.0)
-    }
 }
 
 /// The high bits, of which there are sixteen.
