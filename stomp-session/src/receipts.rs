@@ -33,12 +33,14 @@ impl Receipts {
         self.unstamped = true;
     }
 
-    /// Commands bring no time: what was added since the last call gets its deadline now.
+    /// Commands bring no time: what was added since the last call gets its deadline now. DISCONNECT, always the last, has one
+    /// of its own.
     pub(crate) fn stamp(&mut self, deadline: Timestamp) {
         if core::mem::replace(&mut self.unstamped, false) {
             // The new ones are the last ones.
             let fresh = self.pending.values_mut().rev().take_while(|pending| pending.deadline.is_none());
-            fresh.for_each(|pending| pending.deadline = Some(deadline));
+            let commands = fresh.filter(|pending| pending.awaited != Awaited::Disconnect);
+            commands.for_each(|pending| pending.deadline = Some(deadline));
         }
     }
 

@@ -139,10 +139,12 @@ impl Session {
         while self.is_current(input) {
             match input.next_item() {
                 Ok(Some(item)) => self.handle_item(item, input),
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(error) => self.fail(Lost::Protocol(error), true),
             }
         }
+        // What followed from the input has its time now, however it was cut.
+        self.stamp();
     }
 
     fn is_current(&self, input: &Input) -> bool {

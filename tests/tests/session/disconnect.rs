@@ -41,6 +41,22 @@ fn it_waits_for_receipts() {
     assert!(script.closes());
 }
 
+/// Found by the fuzz target `session`.
+#[test]
+fn its_own_receipt_counts_until_its_own_deadline() {
+    let mut config = config();
+    (config.receipt_timeout, config.disconnect_timeout) = (seconds(2), seconds(5));
+    let mut script = Script::connected(config, Version::V1_2);
+    script.session.disconnect();
+    assert_eq!(script.said(), "DISCONNECT\nreceipt:1\n\n\0");
+    script.pass(seconds(3));
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    assert_eq!(
+        script.events().last().unwrap(),
+        "closed: the session was disconnected (confirmed by the broker)"
+    );
+}
+
 #[test]
 fn a_receipt_that_never_comes_does_not_hold_it_up_for_ever() {
     let mut config = config();
