@@ -90,6 +90,8 @@ impl Default for Reconnect {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     brokers: Brokers,
+    /// How many brokers there were before any was given up.
+    listed: usize,
     random: Random,
     round: Vec<Endpoint>,
     tried: u32,
@@ -101,8 +103,15 @@ impl Schedule {
     /// The tries for these brokers; jitter and order come from the seed.
     #[must_use]
     pub fn new(brokers: Brokers, seed: u64) -> Self {
-        let delay = brokers.reconnect.initial_delay;
-        Self { brokers, random: Random::new(seed), round: Vec::new(), tried: 0, delay, ever_connected: false }
+        Self {
+            listed: brokers.endpoints.len(),
+            random: Random::new(seed),
+            round: Vec::new(),
+            tried: 0,
+            delay: brokers.reconnect.initial_delay,
+            ever_connected: false,
+            brokers,
+        }
     }
 
     /// Says that a connection stood: from here on the limit of reconnects holds and not the one of the start, whose tries
@@ -132,7 +141,7 @@ impl Schedule {
         let limit = if self.ever_connected {
             self.brokers.reconnect.max_attempts
         } else {
-            let each_once = u32::try_from(self.brokers.endpoints.len().saturating_sub(1)).unwrap_or(u32::MAX);
+            let each_once = u32::try_from(self.listed.saturating_sub(1)).unwrap_or(u32::MAX);
             self.brokers.reconnect.startup_max_attempts.map(|limit| limit.max(each_once))
         };
         limit.is_some_and(|limit| self.tried > limit)
@@ -211,6 +220,17 @@ mod tests {
     fn at_the_start_each_broker_is_tried_once() {
         assert_eq!(tries("tcp://h:1", 0, 9), [(1, 0)]);
         assert_eq!(tries("failover:(tcp://a:1,tcp://b:2,tcp://c:3)", 0, 9), [(1, 0), (2, 10), (3, 20)]);
+    }
+
+    #[test]
+    fn the_others_are_tried_when_one_is_given_up() {
+        let mut schedule = Schedule::new("failover:(tcp://a:1,tcp://b:2,tcp://c:3)".parse().unwrap(), 0);
+        let mut ports = alloc::vec![];
+        while let Some((endpoint, _)) = schedule.next() {
+            ports.push(endpoint.port());
+            schedule.give_up(&endpoint);
+        }
+        assert_eq!(ports, [1, 2, 3]);
     }
 
     #[test]

@@ -41,6 +41,7 @@ suite!(
     a_lost_connection_is_made_again,
     a_broker_that_restarts_is_found_again,
     a_dead_broker_of_a_list_is_passed_over,
+    a_broker_that_refuses_us_is_passed_over,
     unacknowledged_messages_come_again,
     a_stale_message_cannot_be_acknowledged,
     the_last_handle_disconnects,
@@ -153,6 +154,13 @@ async fn a_dead_broker_of_a_list_is_passed_over<A: Adapter>() {
     let dead = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
     let uri = format!("failover:(tcp://{dead},{})?initialReconnectDelay=1", server.uri());
     let client = A::connect(&uri).await.unwrap();
+    assert_eq!(client.connection().unwrap().endpoint.port(), server.address().port());
+}
+
+async fn a_broker_that_refuses_us_is_passed_over<A: Adapter>() {
+    let (strict, server) = (server(), server());
+    let refusing = strict.uri().replace("guest:guest", "guest:wrong");
+    let client = A::connect(&format!("failover:({refusing},{})", server.uri())).await.unwrap();
     assert_eq!(client.connection().unwrap().endpoint.port(), server.address().port());
 }
 
