@@ -49,7 +49,8 @@ impl Profile {
     /// ActiveMQ "classic".
     pub const ACTIVEMQ: Self =
         Self { name: "ActiveMQ", prefetch_headers: &["activemq.prefetchSize"], nack: Nack::DeadLetter };
-    /// ActiveMQ Artemis. Its prefetch counts octets: one message at a time is the only number that means the same.
+    /// ActiveMQ Artemis. Its window counts octets, 10 KiB unless a `consumer-window-size` header says otherwise, so that no
+    /// number of messages is sent.
     pub const ARTEMIS: Self = Self { name: "Artemis", prefetch_headers: &[], nack: Nack::Discard };
     /// Any other broker.
     pub const UNKNOWN: Self = Self {

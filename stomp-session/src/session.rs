@@ -122,7 +122,6 @@ impl Session {
             }
             Err(error) => {
                 let reason = alloc::format!("the login or virtual host cannot be sent: {error}");
-                self.state = State::Connecting { endpoint, deadline: self.now };
                 self.fail(Lost::DialFailed { reason, permanent: true }, true);
             }
         }

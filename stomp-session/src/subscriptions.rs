@@ -47,7 +47,8 @@ impl Subscribe {
         self
     }
 
-    /// How many messages may be out unacknowledged. With `auto` it means nothing to RabbitMQ.
+    /// How many messages may be out unacknowledged. With `auto` it means nothing to RabbitMQ, and Artemis counts octets: see
+    /// [`Profile::ARTEMIS`].
     pub fn prefetch(mut self, prefetch: u32) -> Self {
         self.prefetch = prefetch;
         self

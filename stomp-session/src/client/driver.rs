@@ -184,7 +184,6 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             match up.poll_read(cx) {
                 Poll::Ready(None) => {
                     moved = true;
-                    let Link::Up(up) = &mut self.link else { return moved };
                     let input = &mut up.input;
                     self.shared.with(|inner| inner.session.handle_input(input, now));
                 }
