@@ -5,46 +5,13 @@ use alloc::vec::Vec;
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use crate::{
-    Closed, CommandError, Ended, Event, Lost, Message, Nack, ReceiptId, Session, Subscribe, SubscriptionId,
+    CommandError, Ended, Event, Message, Nack, Session, Subscribe, SubscriptionId,
     receipts::Awaited,
     session::{Connected, State},
 };
 
 /// Commands. Each either does all it says or nothing, at once; none waits.
 impl Session {
-    /// Sends a SEND frame. Nobody is told what becomes of it, and it is never repeated.
-    ///
-    /// # Errors
-    /// [`CommandError`]; nothing was sent.
-    pub fn send(&mut self, frame: &Frame) -> Result<(), CommandError> {
-        check_send(frame)?;
-        let connected = self.open()?;
-        connected.outbox.push(frame, connected.connection.version)?;
-        connected.outbox.mark_send();
-        Ok(())
-    }
-
-    /// Sends a SEND frame and asks for its RECEIPT: [`Event::Receipt`] comes exactly once. The
-    /// frame is never repeated; when the connection ends first, the outcome is unknown.
-    ///
-    /// # Errors
-    /// [`CommandError`]; nothing was sent.
-    pub fn send_confirmed(&mut self, mut frame: Frame) -> Result<ReceiptId, CommandError> {
-        self.confirm(&mut frame)
-    }
-
-    /// The same for a frame that its owner drops: a body may run anything when it is dropped.
-    pub(crate) fn confirm(&mut self, frame: &mut Frame) -> Result<ReceiptId, CommandError> {
-        check_send(frame)?;
-        self.open()?;
-        let id = self.next_receipt();
-        frame.headers_mut().push("receipt", id.wire());
-        let connected = self.open()?;
-        connected.outbox.push(frame, connected.connection.version)?;
-        connected.receipts.add(id, Awaited::Command);
-        Ok(id)
-    }
-
     /// Subscribes. The subscription lives until [`unsubscribe`](Self::unsubscribe) or the broker's refusal: it is sent on
     /// this connection, if one stands, and on each one that follows.
     ///
@@ -122,39 +89,6 @@ impl Session {
         Ok(())
     }
 
-    /// Begins the end: no more commands; outstanding receipts are awaited, then DISCONNECT and its RECEIPT, all within
-    /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Without a connection the session ends at once.
-    /// A second call changes nothing.
-    pub fn disconnect(&mut self) {
-        match core::mem::replace(&mut self.state, State::Closed) {
-            State::Connected(connected) => {
-                self.state = State::Disconnecting { connected, deadline: None, asked: false };
-                self.continue_disconnect();
-            }
-            state @ (State::Disconnecting { .. } | State::Closed) => self.state = state,
-            state => {
-                let dialling = !matches!(state, State::Waiting { .. });
-                self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, dialling);
-            }
-        }
-    }
-
-    /// Sends DISCONNECT once nothing waits any more: RabbitMQ and Artemis drop receipts that it overtakes.
-    pub(crate) fn continue_disconnect(&mut self) {
-        let State::Disconnecting { connected, asked, .. } = &mut self.state else { return };
-        if *asked || connected.receipts.len() > 0 {
-            return;
-        }
-        *asked = true;
-        let id = self.next_receipt();
-        let frame = Frame::new(Command::Disconnect).with_header("receipt", id.wire());
-        if let Some(connected) = self.connected_mut() {
-            connected.receipts.add(id, Awaited::Disconnect);
-            // It cannot fail: a number is text in every version.
-            let _ = connected.outbox.push(&frame, connected.connection.version);
-        }
-    }
-
     /// Sends the table of subscriptions.
     pub(crate) fn replay(&mut self) {
         let ids: Vec<_> = self.subscriptions.iter().map(|(id, _)| id).collect();
@@ -181,25 +115,12 @@ impl Session {
     }
 
     /// The connection, if commands may be given on it.
-    fn open(&mut self) -> Result<&mut Connected, CommandError> {
+    pub(crate) fn open(&mut self) -> Result<&mut Connected, CommandError> {
         match &mut self.state {
             State::Connected(connected) => Ok(connected),
             State::Disconnecting { .. } | State::Closed => Err(CommandError::Closed),
             _ => Err(CommandError::NotConnected),
         }
-    }
-}
-
-fn check_send(frame: &Frame) -> Result<(), CommandError> {
-    if frame.command() != Command::Send {
-        return Err(CommandError::WrongCommand(frame.command()));
-    }
-    if frame.header("destination").is_none_or(|destination| destination == "") {
-        return Err(CommandError::NoDestination);
-    }
-    match ["receipt", "transaction"].into_iter().find(|name| frame.headers().contains(name)) {
-        Some(name) => Err(CommandError::ReservedHeader(name)),
-        None => Ok(()),
     }
 }
 

@@ -18,6 +18,8 @@ extern crate std;
 
 mod commands;
 mod config;
+mod connections;
+mod disconnect;
 mod endpoint;
 mod error;
 mod event;
@@ -31,6 +33,7 @@ mod outbox;
 mod profile;
 mod random;
 mod receipts;
+mod send;
 mod session;
 mod subscriptions;
 mod timestamp;

@@ -6,12 +6,9 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Action, Attempt, Closed, Config, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost, Outcome,
-    ReceiptId, Schedule, Timestamp, Unknown, handshake,
-    heart_beats::HeartBeats,
-    outbox::Outbox,
-    receipts::{Awaited, Receipts},
-    subscriptions::Subscriptions,
+    Action, Closed, Config, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost, Outcome,
+    ReceiptId, Schedule, Timestamp, Unknown, handshake, heart_beats::HeartBeats, outbox::Outbox,
+    receipts::Receipts, subscriptions::Subscriptions,
 };
 
 /// A STOMP conversation over any number of connections, as a pure state machine.
@@ -33,13 +30,13 @@ pub struct Session {
     pub(crate) state: State,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) events: VecDeque<Event>,
-    actions: VecDeque<Action>,
-    schedule: Schedule,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) schedule: Schedule,
     /// The number of the newest connection.
-    connection: ConnectionId,
+    pub(crate) connection: ConnectionId,
     next_receipt: u64,
-    attempts: u32,
-    failed_in_a_row: u32,
+    pub(crate) attempts: u32,
+    pub(crate) failed_in_a_row: u32,
     /// The newest time that was handed in.
     pub(crate) now: Timestamp,
 }
@@ -68,11 +65,11 @@ pub(crate) struct Connected {
     pub(crate) outbox: Outbox,
     pub(crate) receipts: Receipts,
     pub(crate) heart_beats: HeartBeats,
-    since: Timestamp,
+    pub(crate) since: Timestamp,
 }
 
 /// The least time that an attempt gets, so that time always moves on.
-const LEAST: Duration = Duration::from_millis(1);
+pub(crate) const LEAST: Duration = Duration::from_millis(1);
 
 impl Session {
     /// A session that wants to connect at once.
@@ -325,7 +322,7 @@ impl Session {
     }
 
     /// Gives what was commanded since the last call its time.
-    fn stamp(&mut self) {
+    pub(crate) fn stamp(&mut self) {
         let receipt_deadline = self.now.after(self.config.receipt_timeout);
         let disconnect_deadline = self.now.after(self.config.disconnect_timeout);
         if let State::Disconnecting { deadline, .. } = &mut self.state {
@@ -333,134 +330,6 @@ impl Session {
         }
         if let Some(connected) = self.connected_mut() {
             connected.receipts.stamp(receipt_deadline);
-        }
-    }
-}
-
-/// Connections come and go.
-impl Session {
-    fn dial(&mut self, endpoint: Endpoint) {
-        let attempt = Attempt { endpoint: endpoint.clone(), number: self.attempts };
-        self.attempts = self.attempts.saturating_add(1);
-        self.actions.push_back(Action::Connect(attempt));
-        self.state =
-            State::Connecting { endpoint, deadline: self.now.after(self.config.connect_timeout.max(LEAST)) };
-    }
-
-    pub(crate) fn establish(&mut self, connection: Connection, outbox: Outbox) {
-        self.schedule.connected();
-        self.subscriptions.forget_retired();
-        let connected = Connected {
-            outbox,
-            receipts: Receipts::default(),
-            heart_beats: HeartBeats::new(connection.heart_beat, &self.config, self.now),
-            since: self.now,
-            connection: connection.clone(),
-        };
-        self.state = State::Connected(Box::new(connected));
-        self.events.push_back(Event::Connected(connection));
-        self.replay();
-        self.stamp();
-    }
-
-    pub(crate) const fn connection_id(&self) -> ConnectionId {
-        self.connection
-    }
-
-    /// Ends the connection, or the attempt at one, and plans the next. `open` says whether the transport is still there to
-    /// be closed.
-    pub(crate) fn fail(&mut self, reason: Lost, open: bool) {
-        match &self.state {
-            State::Disconnecting { .. } => {
-                return self.close(Closed::Disconnected { confirmed: false }, &reason, open);
-            }
-            State::Connected(connected) => {
-                if self.now.since(connected.since) >= self.config.stable_after {
-                    self.schedule.restart();
-                    self.failed_in_a_row = 0;
-                }
-            }
-            State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
-                if reason.is_final() {
-                    self.schedule.give_up(endpoint);
-                }
-                self.events
-                    .push_back(Event::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() });
-            }
-            State::Waiting { .. } | State::Closed => return,
-        }
-        let broker = self.broker().cloned().map(Box::new);
-        self.leave(&reason, open);
-        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
-        self.try_next(broker, reason);
-    }
-
-    /// The broker that the connection is to, or the attempt.
-    fn broker(&self) -> Option<&Endpoint> {
-        match &self.state {
-            State::Connecting { endpoint, .. }
-            | State::Handshake { endpoint, .. }
-            | State::Waiting { endpoint, .. } => Some(endpoint),
-            State::Connected(connected) | State::Disconnecting { connected, .. } => {
-                Some(&connected.connection.endpoint)
-            }
-            State::Closed => None,
-        }
-    }
-
-    /// Leaves the connection: what waits for it is told, what was queued on it is dropped.
-    fn leave(&mut self, reason: &Lost, open: bool) {
-        if open {
-            self.actions.push_back(Action::Close);
-        }
-        while let Some((id, awaited)) =
-            self.connected_mut().and_then(|connected| connected.receipts.take_first())
-        {
-            self.resolve(id, awaited, Outcome::Unknown(Unknown::Lost(reason.clone())));
-        }
-        if let Some(connected) = self.connected() {
-            self.events.push_back(Event::Disconnected {
-                connection: connected.connection.id,
-                reason: reason.clone(),
-                unsent: connected.outbox.unsent(),
-            });
-        }
-        self.state = State::Closed;
-    }
-
-    fn try_next(&mut self, broker: Option<Box<Endpoint>>, last: Lost) {
-        match self.schedule.next() {
-            Some((endpoint, delay)) => {
-                if self.failed_in_a_row > 0 {
-                    self.events.push_back(Event::Reconnecting { endpoint: endpoint.clone(), delay });
-                }
-                self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
-            }
-            None => {
-                let closed = Closed::GaveUp { attempts: self.failed_in_a_row, broker, last };
-                self.events.push_back(Event::Closed(closed));
-            }
-        }
-    }
-
-    /// Ends the session.
-    pub(crate) fn close(&mut self, closed: Closed, reason: &Lost, open: bool) {
-        self.leave(reason, open);
-        self.events.push_back(Event::Closed(closed));
-    }
-
-    /// Tells the outcome to whoever waits for it.
-    pub(crate) fn resolve(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome) {
-        match (awaited, outcome) {
-            (Awaited::Command, outcome) => self.events.push_back(Event::Receipt { id, outcome }),
-            (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
-                self.events.push_back(Event::Subscribed(subscription));
-            }
-            (Awaited::Subscribe(subscription), Outcome::Rejected(error)) => {
-                self.end_subscription(subscription, error)
-            }
-            // Without a RECEIPT the subscription may well stand; DISCONNECT has a deadline of its own.
-            (Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
         }
     }
 }
