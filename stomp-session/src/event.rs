@@ -91,6 +91,15 @@ pub enum Event {
     },
     /// A MESSAGE for a subscription that is not known here, or a RECEIPT that nobody waits for.
     Unroutable(Frame),
+    /// A frame came: before what follows from it, and only if [frames are traced](crate::Session::trace_frames). A copy.
+    FrameReceived(Frame),
+    /// A frame was handed over whole, if [frames are traced](crate::Session::trace_frames). A copy; CONNECT without its
+    /// passcode.
+    FrameSent(Frame),
+    /// A heart-beat came, if [frames are traced](crate::Session::trace_frames).
+    HeartBeatReceived,
+    /// A heart-beat was handed over, if [frames are traced](crate::Session::trace_frames).
+    HeartBeatSent,
     /// The session has ended. Nothing comes after it.
     Closed(Closed),
 }

@@ -9,6 +9,7 @@ use crate::{
 
 impl Session {
     pub(crate) fn handle_item(&mut self, item: Item, input: &mut Input) {
+        self.trace(&item);
         match item {
             Item::Frame(frame) if matches!(self.state, State::Handshake { .. }) => {
                 self.handle_answer(frame, input)
@@ -20,6 +21,17 @@ impl Session {
             Item::TooLarge { frame, .. } => self.handle_frame(frame),
             // That something came was noted before.
             _ => {}
+        }
+    }
+
+    fn trace(&mut self, item: &Item) {
+        if self.traces_frames {
+            self.events.push_back(match item {
+                Item::Frame(frame) | Item::TooLarge { frame, .. } => {
+                    Event::FrameReceived(frame.clone().into_owned())
+                }
+                _ => Event::HeartBeatReceived,
+            });
         }
     }
 

@@ -30,6 +30,7 @@ pub struct Session {
     pub(crate) state: State,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) events: VecDeque<Event>,
+    pub(crate) traces_frames: bool,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) schedule: Schedule,
     /// The number of the newest connection.
@@ -81,6 +82,7 @@ impl Session {
             state: State::Closed,
             subscriptions: Subscriptions::default(),
             events: VecDeque::new(),
+            traces_frames: false,
             actions: VecDeque::new(),
             schedule,
             connection: ConnectionId(0),
@@ -112,6 +114,7 @@ impl Session {
         let frame = handshake::connect(&self.config, &endpoint, login.as_ref());
         let newest = self.config.versions.iter().max().copied().unwrap_or(stomp_proto::Version::V1_0);
         let mut outbox = Outbox::default();
+        outbox.trace(self.traces_frames);
         match outbox.push(&frame, newest) {
             Ok(()) => {
                 let deadline = self.now.after(self.config.connected_timeout.max(LEAST));
@@ -246,13 +249,31 @@ impl Session {
     pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Bytes> {
         self.now = now;
         self.stamp();
-        if let State::Handshake { outbox, .. } = &mut self.state {
-            return outbox.take();
-        }
-        let connected = self.connected_mut()?;
-        let bytes = connected.outbox.take()?;
-        connected.heart_beats.sent(now);
+        let outbox = match &mut self.state {
+            State::Handshake { outbox, .. } => outbox,
+            State::Connected(connected) | State::Disconnecting { connected, .. } => {
+                if connected.outbox.len() > 0 {
+                    connected.heart_beats.sent(now);
+                }
+                &mut connected.outbox
+            }
+            _ => return None,
+        };
+        let bytes = outbox.take()?;
+        self.events.extend(outbox.take_traced());
         Some(bytes)
+    }
+
+    /// Whether each frame and each heart-beat, both ways, is told as an event, for who looks for a fault.
+    pub fn trace_frames(&mut self, traces: bool) {
+        self.traces_frames = traces;
+        match &mut self.state {
+            State::Handshake { outbox, .. } => outbox.trace(traces),
+            State::Connected(connected) | State::Disconnecting { connected, .. } => {
+                connected.outbox.trace(traces)
+            }
+            _ => {}
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -293,6 +314,12 @@ impl Session {
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
+    }
+
+    /// Whether the command gate has closed.
+    #[cfg(feature = "client")]
+    pub(crate) const fn is_disconnecting(&self) -> bool {
+        matches!(self.state, State::Disconnecting { .. })
     }
 
     /// Whether a connection stands on which messages are handed out.

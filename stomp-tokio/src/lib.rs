@@ -11,7 +11,10 @@ pub use runtime::Tokio;
 use stomp_session::client::{self, Dial};
 pub use stomp_session::{
     self as session, Brokers, Closed, CommandError, Config, Ended, Endpoint, Login, Lost,
-    client::{Client, ConnectError, Driver, Message, SendError, Settings, SubscribeError, Subscription},
+    client::{
+        Client, ConnectError, Driver, Listener, Message, Notice, SendError, Settings, State, SubscribeError,
+        Subscription, Watch,
+    },
     proto::AckMode,
 };
 

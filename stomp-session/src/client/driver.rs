@@ -12,7 +12,7 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{Connector, Runtime, TransportError, shared::Shared};
+use super::{Connector, Notice, Runtime, TransportError, shared::Shared};
 use crate::{Action, Attempt, Closed, Input, Lost, Timestamp};
 
 /// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
@@ -115,7 +115,9 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     fn obey(&mut self, action: Action) {
         self.link = match action {
             Action::Close => Link::Down,
-            Action::Connect(Attempt { endpoint, number }) => {
+            Action::Connect(attempt) => {
+                self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
+                let Attempt { endpoint, number } = attempt;
                 let connector = Arc::clone(&self.connector);
                 Link::Dialling(Box::pin(async move { connector.connect(&endpoint, number).await }))
             }
@@ -310,12 +312,11 @@ fn lost(error: &io::Error) -> Lost {
 
 impl super::shared::Inner {
     fn expire_waits(&mut self, now: Timestamp) {
-        let wakers = self.senders.expire(now).into_iter().chain(self.watchers.expire(now));
-        wakers.collect::<Vec<_>>().into_iter().for_each(|waker| self.wake(waker));
+        self.waits.expire(now).into_iter().for_each(|waker| self.wake(waker));
     }
 
-    fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines = [self.session.poll_timeout(), self.senders.deadline(), self.watchers.deadline()];
+    fn next_deadline(&mut self) -> Option<Timestamp> {
+        let deadlines = [self.session.poll_timeout(), self.waits.deadline()];
         deadlines.into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
     }
 }

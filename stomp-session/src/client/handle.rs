@@ -4,16 +4,15 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     sync::Arc,
-    task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use bytes::Bytes;
 
 use super::{
-    SendBuilder, SubscribeBuilder,
+    Listener, Notice, SendBuilder, State, SubscribeBuilder, Watch,
     shared::{Inner, Shared},
-    waits::Ticket,
+    state::Waiting,
+    waits::For,
 };
 use crate::{Closed, Connection};
 
@@ -64,12 +63,34 @@ impl Client {
         self.keep.shared.with(|inner| inner.session.connection().cloned())
     }
 
+    /// Where the session stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.keep.shared.with(|inner| inner.state())
+    }
+
+    /// Follows the state of the session.
+    pub fn watch(&self) -> Watch {
+        Watch::new(Arc::clone(&self.keep.shared))
+    }
+
+    /// Shows what happens in the session: attempts, connections, subscriptions, receipts, errors, the end.
+    pub fn listen(&self) -> Listener {
+        Listener::new(Arc::clone(&self.keep.shared), false)
+    }
+
+    /// As [`listen`](Self::listen), with each frame and each heart-beat, both ways. They are copied for the listener: this
+    /// is for finding faults, not for every day.
+    pub fn trace(&self) -> Listener {
+        Listener::new(Arc::clone(&self.keep.shared), true)
+    }
+
     /// Waits until a connection stands, as long as the session tries to get one. Cancel safe.
     ///
     /// # Errors
     /// [`Closed`] when the session has ended.
     pub async fn connected(&self) -> Result<Connection, Closed> {
-        self.watch(|inner| match (&inner.closed, inner.session.connection()) {
+        self.wait(For::Connection, |inner| match (&inner.closed, inner.session.connection()) {
             (Some(closed), _) => Some(Err(closed.clone())),
             (None, Some(connection)) => Some(Ok(connection.clone())),
             (None, None) => None,
@@ -79,7 +100,7 @@ impl Client {
 
     /// Waits until the session has ended, and says why. Cancel safe.
     pub async fn closed(&self) -> Closed {
-        self.watch(|inner| inner.closed.clone()).await
+        self.wait(For::End, |inner| inner.closed.clone()).await
     }
 
     /// Disconnects gracefully: outstanding receipts are awaited, then DISCONNECT and its RECEIPT, all within
@@ -89,7 +110,7 @@ impl Client {
     /// # Errors
     /// [`Closed`] when the broker did not confirm it: what was sent without confirmation may not have arrived.
     pub async fn disconnect(&self) -> Result<(), Closed> {
-        self.keep.shared.command(|inner| inner.session.disconnect());
+        self.keep.disconnect();
         match self.closed().await {
             Closed::Disconnected { confirmed: true } => Ok(()),
             closed => Err(closed),
@@ -103,60 +124,9 @@ impl Client {
         self.keep.shared.with(|inner| inner.unroutable)
     }
 
-    async fn watch<T>(&self, mut look: impl FnMut(&Inner) -> Option<T>) -> T {
-        let mut watch = Watch { shared: &self.keep.shared, ticket: None };
-        poll_fn(|cx| watch.poll(cx, &mut look)).await
-    }
-}
-
-/// Waits for a change of the session as a whole.
-struct Watch<'a> {
-    shared: &'a Shared,
-    ticket: Option<Ticket>,
-}
-
-impl Watch<'_> {
-    fn poll<T>(&mut self, cx: &Context<'_>, look: &mut impl FnMut(&Inner) -> Option<T>) -> Poll<T> {
-        let waker = cx.waker().clone();
-        self.shared.with(|inner| match look(inner) {
-            Some(seen) => {
-                inner.discard(Some(waker));
-                Poll::Ready(seen)
-            }
-            None => {
-                inner.watch(&mut self.ticket, waker, Duration::MAX);
-                Poll::Pending
-            }
-        })
-    }
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.shared.with(|inner| inner.leave_watchers(ticket));
-        }
-    }
-}
-
-impl Inner {
-    pub(super) fn watch(&mut self, ticket: &mut Option<Ticket>, waker: Waker, patience: Duration) {
-        match *ticket {
-            Some(ticket) => {
-                let replaced = self.watchers.renew(ticket, waker);
-                self.discard(replaced);
-            }
-            None => {
-                *ticket = Some(self.watchers.join(waker, patience));
-                // The driver gives the newcomer its deadline.
-                self.wake_driver();
-            }
-        }
-    }
-
-    pub(super) fn leave_watchers(&mut self, ticket: Ticket) {
-        let waker = self.watchers.leave(ticket);
-        self.discard(waker);
+    async fn wait<T>(&self, what: For, mut look: impl FnMut(&Inner) -> Option<T>) -> T {
+        let mut waiting = Waiting::new(Arc::clone(&self.keep.shared), what);
+        poll_fn(|cx| waiting.poll(cx, |inner| look(inner))).await
     }
 }
 
@@ -170,6 +140,11 @@ impl Keep {
         shared.with(|inner| inner.handles = inner.handles.saturating_add(1));
         Self { shared }
     }
+
+    fn disconnect(&self) {
+        let shared = &self.shared;
+        shared.command(|inner| shared.begin_disconnect(inner));
+    }
 }
 
 impl Clone for Keep {
@@ -180,13 +155,25 @@ impl Clone for Keep {
 
 impl Drop for Keep {
     fn drop(&mut self) {
-        self.shared.with(|inner| {
+        let shared = &self.shared;
+        shared.with(|inner| {
             inner.handles = inner.handles.saturating_sub(1);
             if inner.handles == 0 {
-                inner.session.disconnect();
+                shared.begin_disconnect(inner);
                 inner.wake_driver();
             }
         });
+    }
+}
+
+impl Shared {
+    fn begin_disconnect(&self, inner: &mut Inner) {
+        self.dispatch_in(inner);
+        if inner.closed.is_none() && !inner.session.is_disconnecting() {
+            inner.note(&Notice::Disconnecting);
+            inner.session.disconnect();
+            inner.changed();
+        }
     }
 }
 

@@ -3,14 +3,17 @@
 //! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
 //! [`Client`], [`Subscription`] and [`Message`].
 
+mod dispatch;
 mod driver;
 mod error;
 mod handle;
+mod listener;
 mod message;
 mod race;
 mod runtime;
 mod send;
 mod shared;
+mod state;
 mod subscription;
 mod waits;
 
@@ -19,10 +22,12 @@ use std::{sync::Arc, time::Duration};
 pub use driver::Driver;
 pub use error::{ConnectError, SendError, SubscribeError};
 pub use handle::Client;
+pub use listener::{Listener, Notice};
 pub use message::Message;
 pub use race::race;
 pub use runtime::{Connector, Dial, Runtime, Stream, TransportError};
 pub use send::{SendBuilder, Sending};
+pub use state::{State, Watch};
 pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
 
 use shared::Shared;

@@ -13,7 +13,7 @@ use stomp_proto::{Command, Frame};
 use super::{
     SendError,
     shared::{Inner, Receipt, Shared},
-    waits::Ticket,
+    waits::{For, Ticket},
 };
 use crate::{Outcome, ReceiptId};
 
@@ -151,21 +151,14 @@ impl Inner {
         let refusal = match &self.closed {
             Some(closed) => Some(SendError::Closed(closed.clone())),
             None => {
-                ticket.filter(|ticket| self.senders.is_expired(*ticket)).map(|_| SendError::Timeout(patience))
+                let expired = ticket.filter(|ticket| self.waits.of(For::Room).is_expired(*ticket));
+                expired.map(|_| SendError::Timeout(patience))
             }
         };
-        if refusal.is_none() && !(self.senders.is_first(*ticket) && self.has_room(&shared.settings)) {
-            match *ticket {
-                Some(ticket) => {
-                    let replaced = self.senders.renew(ticket, waker);
-                    self.discard(replaced);
-                }
-                None => {
-                    *ticket = Some(self.senders.join(waker, patience));
-                    // The driver gives the newcomer its deadline.
-                    self.wake_driver();
-                }
-            }
+        if refusal.is_none()
+            && !(self.waits.of(For::Room).is_first(*ticket) && self.has_room(&shared.settings))
+        {
+            self.wait(For::Room, ticket, waker, patience);
             return Poll::Pending;
         }
         self.discard(Some(waker));
@@ -194,8 +187,7 @@ impl Inner {
 
     /// Leaves the queue and lets the next one in: a waiter that was woken and goes away strands nobody.
     fn leave_senders(&mut self, shared: &Shared, ticket: Ticket) {
-        let waker = self.senders.leave(ticket);
-        self.discard(waker);
+        self.leave(For::Room, ticket);
         self.admit_sender(&shared.settings);
     }
 

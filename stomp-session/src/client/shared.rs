@@ -8,14 +8,15 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
+    time::Duration,
 };
 
-use stomp_proto::Command;
-
-use super::{Settings, waits::Waits};
-use crate::{
-    Closed, ConnectionId, Ended, Event, Lost, Message, Outcome, ReceiptId, Session, SubscriptionId, Unknown,
+use super::{
+    Settings,
+    listener::Listeners,
+    waits::{For, Queues, Ticket},
 };
+use crate::{Closed, Ended, Message, Outcome, ReceiptId, Session, SubscriptionId};
 
 /// No number of octets.
 const READING: usize = usize::MAX;
@@ -26,7 +27,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     /// The number of the connection that stands, 0 for none: whether a message is stale is asked for each message, and a
     /// lock for each would cost more than the message.
-    connection: AtomicU64,
+    pub(super) connection: AtomicU64,
     /// Octets of messages that nobody has taken yet.
     undelivered: AtomicUsize,
     /// How few must be left for the driver to read again; [`READING`] while it reads.
@@ -38,16 +39,17 @@ pub(super) struct Inner {
     pub(super) driver: Option<Waker>,
     pub(super) inboxes: BTreeMap<SubscriptionId, Inbox>,
     pub(super) receipts: BTreeMap<ReceiptId, Receipt>,
-    /// Who waits for a connection with room to send, in order.
-    pub(super) senders: Waits,
-    /// Who waits for the first connection, or for the end.
-    pub(super) watchers: Waits,
+    /// Who waits for what.
+    pub(super) waits: Queues,
+    pub(super) listeners: Listeners,
     pub(super) closed: Option<Closed>,
     /// Handles that keep the session alive.
     pub(super) handles: usize,
     /// Messages of subscriptions that are not known here, or without their body.
     pub(super) unroutable: u64,
-    after: After,
+    /// How often the state has changed.
+    pub(super) changes: u64,
+    pub(super) after: After,
 }
 
 /// The messages of a subscription that nobody has taken.
@@ -84,6 +86,10 @@ impl After {
         self.drop_wakers.extend(waker);
     }
 
+    pub(super) fn drop_messages(&mut self, messages: VecDeque<Message>) {
+        self.drop_messages.push(messages);
+    }
+
     fn run(self) {
         let Self { wake, drop_wakers, drop_messages } = self;
         wake.into_iter().for_each(Waker::wake);
@@ -98,11 +104,12 @@ impl Shared {
             driver: None,
             inboxes: BTreeMap::new(),
             receipts: BTreeMap::new(),
-            senders: Waits::default(),
-            watchers: Waits::default(),
+            waits: Queues::default(),
+            listeners: Listeners::default(),
             closed: None,
             handles: 0,
             unroutable: 0,
+            changes: 0,
             after: After::default(),
         };
         Self {
@@ -140,75 +147,19 @@ impl Shared {
         message.needs_ack() && message.connection().0 != self.connection.load(Ordering::Acquire)
     }
 
-    /// Hands on the session's events. The driver's business.
-    pub(super) fn dispatch(&self) {
-        self.with(|inner| {
-            while let Some(event) = inner.session.poll_event() {
-                self.dispatch_one(inner, event);
-            }
-            inner.admit_sender(&self.settings);
-        });
-    }
-
-    fn dispatch_one(&self, inner: &mut Inner, event: Event) {
-        match event {
-            Event::Message(message) => self.deliver(inner, message),
-            Event::Receipt { id, outcome } => inner.resolve(id, outcome),
-            Event::Connected(connection) => {
-                self.connection.store(connection.id.0, Ordering::Release);
-                inner.wake_watchers();
-            }
-            Event::Disconnected { connection, .. } => {
-                self.connection.store(0, Ordering::Release);
-                self.forget_stale(inner, connection);
-            }
-            Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),
-            Event::SubscriptionEnded { id, reason } => {
-                inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
-            }
-            Event::Unroutable(frame) if frame.command() == Command::Message => inner.count_unroutable(),
-            // It stays with the broker, unacknowledged: a message without its body is nobody's to handle.
-            Event::TooLarge { .. } => inner.count_unroutable(),
-            Event::Closed(closed) => inner.close(closed),
-            Event::ConnectFailed { .. }
-            | Event::Reconnecting { .. }
-            | Event::Error(_)
-            | Event::Unroutable(_) => {}
-        }
-    }
-
-    fn deliver(&self, inner: &mut Inner, message: Message) {
-        let Some(inbox) = inner.inboxes.get_mut(&message.subscription()) else {
-            inner.after.drop_messages.push(VecDeque::from([message]));
-            return;
-        };
-        self.undelivered.fetch_add(message.size(), Ordering::AcqRel);
-        inbox.messages.push_back(message);
-        let waker = inbox.waker.take();
-        inner.after.wake(waker);
-    }
-
-    /// The broker delivers again what was not acknowledged: a copy of the connection that ended is of no use.
-    fn forget_stale(&self, inner: &mut Inner, connection: ConnectionId) {
-        for inbox in inner.inboxes.values_mut() {
-            let (stale, kept) = mem::take(&mut inbox.messages)
-                .into_iter()
-                .partition(|message: &Message| message.needs_ack() && message.connection() == connection);
-            inbox.messages = kept;
-            self.count_out(&stale);
-            inner.after.drop_messages.push(stale);
-        }
-    }
-
     /// Removes a subscription's inbox.
     pub(super) fn remove_inbox(&self, inner: &mut Inner, id: SubscriptionId) {
         let Some(inbox) = inner.inboxes.remove(&id) else { return };
         self.count_out(&inbox.messages);
         inner.after.discard(inbox.waker);
-        inner.after.drop_messages.push(inbox.messages);
+        inner.after.drop_messages(inbox.messages);
     }
 
-    fn count_out(&self, messages: &VecDeque<Message>) {
+    pub(super) fn count_in(&self, message: &Message) {
+        self.undelivered.fetch_add(message.size(), Ordering::AcqRel);
+    }
+
+    pub(super) fn count_out(&self, messages: &VecDeque<Message>) {
         let size = messages.iter().map(Message::size).sum();
         self.undelivered.fetch_sub(size, Ordering::AcqRel);
     }
@@ -270,50 +221,37 @@ impl Inner {
     /// Wakes the first of those who wait to send, if it can.
     pub(super) fn admit_sender(&mut self, settings: &Settings) {
         if self.has_room(settings) {
-            let waker = self.senders.wake_first();
+            let waker = self.waits.of(For::Room).wake_first();
             self.after.wake(waker);
         }
     }
 
-    pub(super) fn wake_watchers(&mut self) {
-        let wakers = self.watchers.wake_all();
+    pub(super) fn wake_all(&mut self, what: For) {
+        let wakers = self.waits.of(what).wake_all();
         self.after.wake.extend(wakers);
     }
 
-    const fn count_unroutable(&mut self) {
-        self.unroutable = self.unroutable.saturating_add(1);
-    }
-
-    fn resolve(&mut self, id: ReceiptId, outcome: Outcome) {
-        if let Some(receipt) = self.receipts.get_mut(&id) {
-            receipt.outcome = Some(outcome);
-            let waker = receipt.waker.take();
-            self.after.wake(waker);
+    /// Waits, or waits on.
+    pub(super) fn wait(&mut self, what: For, ticket: &mut Option<Ticket>, waker: Waker, patience: Duration) {
+        let waits = self.waits.of(what);
+        match *ticket {
+            Some(ticket) => {
+                let replaced = waits.renew(ticket, waker);
+                self.discard(replaced);
+            }
+            None => {
+                *ticket = Some(waits.join(waker, patience));
+                if patience < Duration::MAX {
+                    // The driver gives the newcomer its deadline.
+                    self.wake_driver();
+                }
+            }
         }
     }
 
-    fn update_inbox(&mut self, id: SubscriptionId, update: impl FnOnce(&mut Inbox)) {
-        if let Some(inbox) = self.inboxes.get_mut(&id) {
-            update(inbox);
-            let waker = inbox.waker.take();
-            self.after.wake(waker);
-        }
-    }
-
-    /// Ends every wait.
-    pub(super) fn close(&mut self, closed: Closed) {
-        for inbox in self.inboxes.values_mut() {
-            inbox.ended.get_or_insert_with(|| Ended::Closed(closed.clone()));
-            self.after.wake(inbox.waker.take());
-        }
-        for receipt in self.receipts.values_mut() {
-            receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
-            self.after.wake(receipt.waker.take());
-        }
-        self.closed.get_or_insert(closed);
-        let senders = self.senders.wake_all();
-        self.after.wake.extend(senders);
-        self.wake_watchers();
+    pub(super) fn leave(&mut self, what: For, ticket: Ticket) {
+        let waker = self.waits.of(what).leave(ticket);
+        self.discard(waker);
     }
 }
 

@@ -13,10 +13,10 @@ use futures_core::Stream;
 use stomp_proto::AckMode;
 
 use super::{
-    Message, SubscribeError,
+    Message, Notice, SubscribeError,
     handle::Keep,
     shared::{Inbox, Inner, Shared},
-    waits::Ticket,
+    waits::{For, Ticket},
 };
 use crate::{Ended, Subscribe, SubscriptionId};
 
@@ -107,7 +107,7 @@ impl Future for Subscribing {
 impl Drop for Subscribing {
     fn drop(&mut self) {
         if let (Some(ticket), Some(subscription)) = (self.ticket.take(), &self.made) {
-            subscription.keep.shared.with(|inner| inner.leave_watchers(ticket));
+            subscription.keep.shared.with(|inner| inner.leave(For::Time, ticket));
         }
     }
 }
@@ -135,6 +135,12 @@ impl Subscription {
             Ok(id)
         })?;
         Ok(Self { keep, id, batch: VecDeque::new(), ended: None })
+    }
+
+    /// Its name in [`Notice`]s.
+    #[must_use]
+    pub const fn id(&self) -> SubscriptionId {
+        self.id
     }
 
     /// The next message, or `None` after the end. Cancel safe: no message is lost.
@@ -194,7 +200,10 @@ impl Drop for Subscription {
         mem::take(&mut self.batch).iter().for_each(|message| shared.taken(message));
         shared.command(|inner| {
             // It may have ended already; then there is nothing to say to the broker.
-            let _ = inner.session.unsubscribe(self.id);
+            shared.dispatch_in(inner);
+            if inner.session.unsubscribe(self.id).is_ok() {
+                inner.note(&Notice::Unsubscribed(self.id));
+            }
             shared.remove_inbox(inner, self.id);
         });
     }
@@ -209,7 +218,7 @@ impl Inner {
         (waker, timed): (Waker, Waker),
     ) -> Poll<Result<(), SubscribeError>> {
         let patience = shared.settings.subscribe_timeout;
-        let expired = ticket.is_some_and(|ticket| self.watchers.is_expired(ticket));
+        let expired = ticket.is_some_and(|ticket| self.waits.of(For::Time).is_expired(ticket));
         let Some(inbox) = self.inboxes.get_mut(&id) else {
             return Poll::Ready(Err(Ended::Unsubscribed.into()));
         };
@@ -220,14 +229,14 @@ impl Inner {
             None => {
                 let replaced = inbox.waker.replace(waker);
                 self.discard(replaced);
-                self.watch(ticket, timed, patience);
+                self.wait(For::Time, ticket, timed, patience);
                 return Poll::Pending;
             }
         };
         self.discard(Some(waker));
         self.discard(Some(timed));
         if let Some(ticket) = ticket.take() {
-            self.leave_watchers(ticket);
+            self.leave(For::Time, ticket);
         }
         Poll::Ready(result)
     }

@@ -20,6 +20,64 @@ struct Waiter {
     expired: bool,
 }
 
+/// What somebody waits for. Each has a queue of its own: a waiter is woken only when its own condition holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum For {
+    /// A connection with room to send.
+    Room,
+    /// A connection.
+    Connection,
+    /// Another state of the session.
+    Change,
+    /// The end of the connection on which a message came.
+    Loss,
+    /// The end of the session.
+    End,
+    /// Nothing but the time.
+    Time,
+}
+
+/// All queues.
+#[derive(Default)]
+pub(super) struct Queues {
+    room: Waits,
+    connection: Waits,
+    change: Waits,
+    loss: Waits,
+    end: Waits,
+    time: Waits,
+}
+
+impl Queues {
+    pub(super) const fn of(&mut self, what: For) -> &mut Waits {
+        match what {
+            For::Room => &mut self.room,
+            For::Connection => &mut self.connection,
+            For::Change => &mut self.change,
+            For::Loss => &mut self.loss,
+            For::End => &mut self.end,
+            For::Time => &mut self.time,
+        }
+    }
+
+    const fn all(&mut self) -> [&mut Waits; 6] {
+        let Self { room, connection, change, loss, end, time } = self;
+        [room, connection, change, loss, end, time]
+    }
+
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {
+        self.all().into_iter().flat_map(|waits| waits.expire(now)).collect()
+    }
+
+    pub(super) fn deadline(&mut self) -> Option<Timestamp> {
+        self.all().into_iter().filter_map(|waits| waits.deadline()).min()
+    }
+
+    pub(super) fn wake_all(&mut self) -> Vec<Waker> {
+        self.all().into_iter().flat_map(Waits::wake_all).collect()
+    }
+}
+
 /// Waiters in the order in which they came.
 #[derive(Default)]
 pub(super) struct Waits {

@@ -4,6 +4,7 @@ mod back_pressure;
 mod cancel;
 mod drops;
 mod kit;
+mod listen;
 mod network;
 mod reconnect;
 mod send;

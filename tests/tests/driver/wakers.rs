@@ -217,6 +217,7 @@ fn bodies_that_own_a_client() {
             let mut sim = Sim::new(1);
             let client = sim.client(config(), settings());
             sim.block_on(client.connected()).unwrap();
+            let _trace = client.trace();
             let send = client.send(destination, Bytes::from_owner(Body { _client: client.clone() }));
             let send = if confirmed { send.confirmed() } else { send };
             let sent = sim.block_on(send.into_future());

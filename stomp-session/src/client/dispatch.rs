@@ -1,0 +1,138 @@
+//! What follows from the session's events for those who wait.
+
+use std::{collections::VecDeque, mem, sync::atomic::Ordering};
+
+use stomp_proto::Command;
+
+use super::{
+    Notice,
+    shared::{Inbox, Inner, Shared},
+    waits::For,
+};
+use crate::{Closed, ConnectionId, Ended, Event, Lost, Message, Outcome, ReceiptId, SubscriptionId, Unknown};
+
+impl Shared {
+    /// Hands on the session's events. The driver's business.
+    pub(super) fn dispatch(&self) {
+        self.with(|inner| {
+            self.dispatch_in(inner);
+            inner.admit_sender(&self.settings);
+        });
+    }
+
+    /// The same for who is about to tell listeners something that comes after them.
+    pub(super) fn dispatch_in(&self, inner: &mut Inner) {
+        while let Some(event) = inner.session.poll_event() {
+            if !inner.listeners.is_empty()
+                && let Some(notice) = Notice::of(&event)
+            {
+                inner.note(&notice);
+            }
+            self.dispatch_one(inner, event);
+        }
+    }
+
+    fn dispatch_one(&self, inner: &mut Inner, event: Event) {
+        match event {
+            Event::Message(message) => self.deliver(inner, message),
+            Event::Receipt { id, outcome } => inner.resolve(id, outcome),
+            Event::Connected(connection) => {
+                self.connection.store(connection.id.0, Ordering::Release);
+                inner.wake_all(For::Connection);
+                inner.changed();
+            }
+            Event::Disconnected { connection, .. } => {
+                self.connection.store(0, Ordering::Release);
+                self.forget_stale(inner, connection);
+                inner.wake_all(For::Loss);
+                inner.changed();
+            }
+            Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),
+            Event::SubscriptionEnded { id, reason } => {
+                inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
+            }
+            Event::Unroutable(frame) if frame.command() == Command::Message => inner.count_unroutable(),
+            // It stays with the broker, unacknowledged: a message without its body is nobody's to handle.
+            Event::TooLarge { .. } => inner.count_unroutable(),
+            Event::Closed(closed) => inner.close(closed),
+            Event::ConnectFailed { .. }
+            | Event::Reconnecting { .. }
+            | Event::Error(_)
+            | Event::Unroutable(_)
+            | Event::FrameReceived(_)
+            | Event::FrameSent(_)
+            | Event::HeartBeatReceived
+            | Event::HeartBeatSent => {}
+        }
+    }
+
+    fn deliver(&self, inner: &mut Inner, message: Message) {
+        let Some(inbox) = inner.inboxes.get_mut(&message.subscription()) else {
+            inner.after.drop_messages(VecDeque::from([message]));
+            return;
+        };
+        self.count_in(&message);
+        inbox.messages.push_back(message);
+        let waker = inbox.waker.take();
+        inner.after.wake(waker);
+    }
+
+    /// The broker delivers again what was not acknowledged: a copy of the connection that ended is of no use.
+    fn forget_stale(&self, inner: &mut Inner, connection: ConnectionId) {
+        for inbox in inner.inboxes.values_mut() {
+            let (stale, kept) = mem::take(&mut inbox.messages)
+                .into_iter()
+                .partition(|message: &Message| message.needs_ack() && message.connection() == connection);
+            inbox.messages = kept;
+            self.count_out(&stale);
+            inner.after.drop_messages(stale);
+        }
+    }
+}
+
+impl Inner {
+    const fn count_unroutable(&mut self) {
+        self.unroutable = self.unroutable.saturating_add(1);
+    }
+
+    /// Another state of the session: whoever watches it looks again.
+    pub(super) fn changed(&mut self) {
+        self.changes = self.changes.saturating_add(1);
+        self.wake_all(For::Change);
+    }
+
+    fn resolve(&mut self, id: ReceiptId, outcome: Outcome) {
+        if let Some(receipt) = self.receipts.get_mut(&id) {
+            receipt.outcome = Some(outcome);
+            let waker = receipt.waker.take();
+            self.after.wake(waker);
+        }
+    }
+
+    fn update_inbox(&mut self, id: SubscriptionId, update: impl FnOnce(&mut Inbox)) {
+        if let Some(inbox) = self.inboxes.get_mut(&id) {
+            update(inbox);
+            let waker = inbox.waker.take();
+            self.after.wake(waker);
+        }
+    }
+
+    /// Ends every wait.
+    pub(super) fn close(&mut self, closed: Closed) {
+        for inbox in self.inboxes.values_mut() {
+            inbox.ended.get_or_insert_with(|| Ended::Closed(closed.clone()));
+            self.after.wake(inbox.waker.take());
+        }
+        for receipt in self.receipts.values_mut() {
+            receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
+            self.after.wake(receipt.waker.take());
+        }
+        if self.closed.is_none() {
+            self.note(&Notice::Closed(closed.clone()));
+            self.closed = Some(closed);
+        }
+        self.changes = self.changes.saturating_add(1);
+        let wakers = self.waits.wake_all();
+        wakers.into_iter().for_each(|waker| self.wake(waker));
+    }
+}

@@ -1,0 +1,136 @@
+//! The state of a session, and waiting for one.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_core::Stream;
+
+use super::{
+    shared::{Inner, Shared},
+    waits::{For, Ticket},
+};
+use crate::{Closed, Connection};
+
+/// Where a session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// There is no connection: one is being made, or waited for.
+    Connecting,
+    /// A connection stands.
+    Connected(Connection),
+    /// The session is being disconnected and takes no more commands.
+    Disconnecting,
+    /// The session has ended.
+    Closed(Closed),
+}
+
+impl Inner {
+    pub(super) fn state(&self) -> State {
+        match (&self.closed, self.session.connection()) {
+            (Some(closed), _) => State::Closed(closed.clone()),
+            (None, _) if self.session.is_disconnecting() => State::Disconnecting,
+            (None, Some(connection)) => State::Connected(connection.clone()),
+            (None, None) => State::Connecting,
+        }
+    }
+}
+
+/// Follows the state of a session: a [`Stream`] that begins with the present one and ends after [`State::Closed`]. Who is
+/// slow sees the newest state, not each one between. It does not keep the session alive.
+///
+/// ```
+/// # async fn example(client: &stomp_session::client::Client) {
+/// let mut states = client.watch();
+/// while let Some(state) = states.next().await {
+///     println!("{state:?}");
+/// }
+/// # }
+/// ```
+pub struct Watch {
+    waiting: Waiting,
+    /// How many changes there had been when the state was last told.
+    seen: Option<u64>,
+    ended: bool,
+}
+
+impl Watch {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { waiting: Waiting::new(shared, For::Change), seen: None, ended: false }
+    }
+
+    /// The next state, or `None` after [`State::Closed`]. Cancel safe.
+    pub async fn next(&mut self) -> Option<State> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for Watch {
+    type Item = State;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<State>> {
+        let Self { waiting, seen, ended } = &mut *self;
+        if *ended {
+            return Poll::Ready(None);
+        }
+        waiting.poll(cx, |inner| {
+            let fresh = *seen != Some(inner.changes);
+            *seen = Some(inner.changes);
+            let state = fresh.then(|| inner.state())?;
+            *ended = matches!(state, State::Closed(_));
+            Some(Some(state))
+        })
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+/// A wait for something to come true. Dropping it leaves the queue.
+pub(super) struct Waiting {
+    shared: Arc<Shared>,
+    what: For,
+    ticket: Option<Ticket>,
+}
+
+impl Waiting {
+    pub(super) const fn new(shared: Arc<Shared>, what: For) -> Self {
+        Self { shared, what, ticket: None }
+    }
+
+    pub(super) fn poll<T>(
+        &mut self,
+        cx: &Context<'_>,
+        look: impl FnOnce(&mut Inner) -> Option<T>,
+    ) -> Poll<T> {
+        let waker = cx.waker().clone();
+        let Self { shared, what, ticket } = self;
+        shared.with(|inner| match look(inner) {
+            Some(seen) => {
+                inner.discard(Some(waker));
+                Poll::Ready(seen)
+            }
+            None => {
+                inner.wait(*what, ticket, waker, Duration::MAX);
+                Poll::Pending
+            }
+        })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.shared.with(|inner| inner.leave(self.what, ticket));
+        }
+    }
+}
