@@ -8,7 +8,7 @@ use crate::{Command, EncodeError, FrameWriter, Headers, Text, Version};
 
 /// A STOMP frame.
 ///
-/// A received frame is a slice of the read buffer: cheap, but whoever keeps it keeps up to 64 KiB alive. Keep
+/// A received frame is a slice of the read buffer: cheap, but whoever keeps it keeps all of that buffer alive. Keep
 /// [`Frame::into_owned`] instead.
 ///
 /// ```
@@ -25,32 +25,42 @@ use crate::{Command, EncodeError, FrameWriter, Headers, Text, Version};
 pub struct Frame {
     command: Command,
     headers: Headers,
-    body: Bytes,
+    body: Body,
     announce_length: bool,
+}
+
+/// One slice of the read buffer holds headers and body: two would cost twice the counting of references.
+#[derive(Clone)]
+enum Body {
+    /// It stands behind the headers, in their octets, from there on.
+    Behind(usize),
+    Apart(Bytes),
 }
 
 impl Frame {
     /// A frame without headers and body.
     #[must_use]
     pub fn new(command: Command) -> Self {
-        Self::from_parts(command, Headers::new(), Bytes::new())
+        Self { command, headers: Headers::new(), body: Body::Apart(Bytes::new()), announce_length: true }
     }
 
-    pub(crate) const fn from_parts(command: Command, headers: Headers, body: Bytes) -> Self {
-        Self { command, headers, body, announce_length: true }
+    /// A received frame, whose body begins at `body` in the octets that the headers are in.
+    #[inline]
+    pub(crate) const fn parsed(command: Command, headers: Headers, body: usize) -> Self {
+        Self { command, headers, body: Body::Behind(body), announce_length: true }
     }
 
     /// The frame with a header more, at the end.
     #[must_use]
     pub fn with_header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push(name, value);
+        self.headers_mut().push(name, value);
         self
     }
 
     /// The frame with that body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
+        self.body = Body::Apart(body.into());
         self
     }
 
@@ -75,7 +85,8 @@ impl Frame {
     }
 
     /// The headers, to change.
-    pub const fn headers_mut(&mut self) -> &mut Headers {
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        self.body = Body::Apart(self.body_bytes());
         &mut self.headers
     }
 
@@ -87,20 +98,40 @@ impl Frame {
 
     /// The body; empty when there is none.
     #[must_use]
-    pub const fn body(&self) -> &Bytes {
-        &self.body
+    pub fn body(&self) -> &[u8] {
+        match &self.body {
+            Body::Behind(start) => self.headers.octets().get(*start..).unwrap_or_default(),
+            Body::Apart(body) => body,
+        }
     }
 
-    /// The body alone. It is a slice of what the frame was: nothing is copied.
+    /// The body, to send on or to keep: a slice of what the frame is, nothing is copied.
     #[must_use]
-    pub fn into_body(self) -> Bytes {
-        self.body
+    pub fn body_bytes(&self) -> Bytes {
+        match &self.body {
+            Body::Behind(start) => self.headers.shared_from(*start),
+            Body::Apart(body) => body.clone(),
+        }
+    }
+
+    /// How many octets of memory its headers and its body take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let apart = match &self.body {
+            Body::Behind(_) => 0,
+            Body::Apart(body) => body.len(),
+        };
+        self.headers.octets().len().saturating_add(apart)
     }
 
     /// A frame that shares nothing with a read buffer: headers and body are copied.
     #[must_use]
     pub fn into_owned(self) -> Self {
-        Self { headers: self.headers.to_unshared(), body: Bytes::copy_from_slice(&self.body), ..self }
+        let body = match self.body {
+            Body::Behind(start) => Body::Behind(start),
+            Body::Apart(body) => Body::Apart(Bytes::copy_from_slice(&body)),
+        };
+        Self { headers: self.headers.into_unshared(), body, ..self }
     }
 
     /// Appends the frame to `out` as `version` writes it, or leaves `out` as it was.
@@ -125,14 +156,14 @@ impl Frame {
         for (name, value) in self.headers.iter() {
             writer.header(&name.octets(), &value.octets())?;
         }
-        if self.announce_length { writer.finish(&self.body) } else { writer.finish_text(&self.body) }
+        if self.announce_length { writer.finish(self.body()) } else { writer.finish_text(self.body()) }
     }
 }
 
 impl PartialEq for Frame {
     /// The same command, headers (in order, unescaped) and body.
     fn eq(&self, other: &Self) -> bool {
-        (self.command, &self.body) == (other.command, &other.body) && self.headers == other.headers
+        (self.command, self.body()) == (other.command, other.body()) && self.headers == other.headers
     }
 }
 
@@ -144,7 +175,43 @@ impl fmt::Debug for Frame {
         f.debug_struct("Frame")
             .field("command", &self.command)
             .field("headers", &self.headers)
-            .field("body", &format_args!("{} octets", self.body.len()))
+            .field("body", &format_args!("{} octets", self.body().len()))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Item, Limits, Parser, Sender};
+
+    fn parsed() -> (Frame, Bytes) {
+        let mut parser = Parser::new(Sender::Server, Limits::default());
+        parser.feed(b"MESSAGE\na:1\n\nbody\0MESSAGE\n");
+        let Ok(Some(Item::Frame(frame))) = parser.next_item() else { panic!("a frame was fed") };
+        let body = frame.body_bytes();
+        (frame, body)
+    }
+
+    #[test]
+    fn the_body_of_a_received_frame_is_shared_until_it_is_owned() {
+        let (frame, body) = parsed();
+        assert_eq!((frame.body(), body.as_ptr()), (&b"body"[..], frame.body().as_ptr()));
+        let owned = frame.clone().into_owned();
+        assert_eq!(owned, frame);
+        assert_ne!(owned.body().as_ptr(), body.as_ptr());
+        assert!(!body.is_unique(), "the frame shares it");
+        drop(frame);
+        assert!(body.is_unique(), "the owned frame does not");
+    }
+
+    #[test]
+    fn a_received_frame_can_be_changed() {
+        let (mut frame, body) = parsed();
+        frame.headers_mut().set("a", "2");
+        assert_eq!((frame.header("a").unwrap().number(), frame.body()), (Some(2), &b"body"[..]));
+        assert_eq!(frame.body().as_ptr(), body.as_ptr(), "nothing was copied");
+        assert_eq!(frame.size(), "a:2body".len());
+        assert_eq!(frame.with_body("other").body(), b"other");
     }
 }

@@ -21,6 +21,7 @@ pub struct Headers {
 /// The octets that the slots point into: `name:value` for each header.
 #[derive(Clone)]
 enum Block {
+    /// As received, with the body behind.
     Parsed(Bytes),
     Built(Vec<u8>),
 }
@@ -87,12 +88,6 @@ impl Headers {
         self.slots.len == 0
     }
 
-    /// How many octets of memory their text takes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.block.octets().len()
-    }
-
     /// Appends a header. Whether it can be written is decided when the frame is encoded, since that depends on the
     /// version.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
@@ -122,14 +117,25 @@ impl Headers {
         }
     }
 
-    /// A copy that shares nothing with a read buffer.
-    pub(crate) fn to_unshared(&self) -> Self {
+    /// The octets that they are in, those of the body behind them included.
+    pub(crate) fn octets(&self) -> &[u8] {
+        self.block.octets()
+    }
+
+    /// The octets from there on, shared where they can be.
+    pub(crate) fn shared_from(&self, start: usize) -> Bytes {
         match &self.block {
-            Block::Parsed(block) => {
-                Self { block: Block::Parsed(Bytes::copy_from_slice(block)), ..self.clone() }
-            }
-            Block::Built(_) => self.clone(),
+            Block::Parsed(block) => block.slice(start.min(block.len())..),
+            Block::Built(block) => Bytes::copy_from_slice(block.get(start..).unwrap_or_default()),
         }
+    }
+
+    /// The same headers, sharing nothing with a read buffer.
+    pub(crate) fn into_unshared(mut self) -> Self {
+        if let Block::Parsed(block) = &mut self.block {
+            *block = Bytes::copy_from_slice(block);
+        }
+        self
     }
 
     /// Whether every slot still fits its index; a built block beyond 4 GiB does not.

@@ -20,8 +20,14 @@ pub struct Message {
 impl Message {
     /// The body.
     #[must_use]
-    pub const fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &[u8] {
         self.frame.body()
+    }
+
+    /// The body, to send on: a slice of what the message is, nothing is copied.
+    #[must_use]
+    pub fn body_bytes(&self) -> Bytes {
+        self.frame.body_bytes()
     }
 
     /// The value of the first header of that name.
@@ -69,6 +75,6 @@ impl Message {
     /// What it counts in a budget of memory: its frame and itself.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.frame.headers().size().saturating_add(self.frame.body().len()).saturating_add(size_of::<Self>())
+        self.frame.size().saturating_add(size_of::<Self>())
     }
 }

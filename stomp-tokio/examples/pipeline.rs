@@ -182,7 +182,7 @@ async fn handle(sender: Client, message: Message) -> Result<(), Failure> {
             None
         }
         Err(error) => {
-            sender.send("/queue/testError", message.body().clone()).persistent().confirmed().await?;
+            sender.send("/queue/testError", message.body_bytes()).persistent().confirmed().await?;
             Some(error)
         }
     };

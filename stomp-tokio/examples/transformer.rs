@@ -33,6 +33,6 @@ async fn forward(sender: &Client, message: &Message) -> Result<(), SendError> {
             let body = json!({ "count": count + 1 }).to_string();
             sender.send("/queue/testOut", body).persistent().confirmed().await
         }
-        None => sender.send("/queue/testError", message.body().clone()).persistent().confirmed().await,
+        None => sender.send("/queue/testError", message.body_bytes()).persistent().confirmed().await,
     }
 }

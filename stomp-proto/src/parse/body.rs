@@ -2,7 +2,6 @@
 
 use core::mem;
 
-use bytes::Bytes;
 use memchr::memchr;
 
 use super::{Item, Parser, Progress, Stage};
@@ -55,8 +54,9 @@ impl Parser {
 
     pub(super) fn drained(&mut self, length: u64) -> Item {
         let head = mem::take(&mut self.head.drained);
+        self.head.line = head.len();
         self.stage = Stage::Between;
-        Item::TooLarge { frame: self.head.finish(head, Bytes::new()), length }
+        Item::TooLarge { frame: self.head.finish(head), length }
     }
 
     pub(super) fn counted(&mut self, length: usize) -> Result<Progress, ParseError> {
@@ -98,10 +98,10 @@ impl Parser {
 
     #[inline]
     pub(super) fn complete(&mut self, length: usize) -> Frame {
-        let mut octets = self.take(self.head.line.saturating_add(length).saturating_add(1));
-        let head = octets.split_to(self.head.line.min(octets.len()));
-        octets.truncate(length);
+        let end = self.head.line.saturating_add(length);
+        let mut octets = self.take(end.saturating_add(1));
+        octets.truncate(end);
         self.stage = Stage::Between;
-        self.head.finish(head, if length == 0 { Bytes::new() } else { octets })
+        self.head.finish(octets)
     }
 }

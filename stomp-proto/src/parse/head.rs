@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::mem;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use memchr::memchr;
 
 use crate::{
@@ -57,8 +57,7 @@ impl Head {
     /// Takes note of the header that stands from `start` to `end` in the buffer. First wins.
     #[inline]
     pub(super) fn push(&mut self, name: &[u8], start: usize, end: usize, escaped: bool) {
-        let start = start.wrapping_sub(self.block);
-        let slot = Slot::new(start, start.wrapping_add(name.len()), end.wrapping_sub(self.block));
+        let slot = Slot::new(start, start.wrapping_add(name.len()), end);
         match name {
             b"content-length" if self.content_length.is_none() => self.content_length = Some(slot),
             b"destination" if self.destination.is_none() => self.destination = Some(slot),
@@ -93,14 +92,13 @@ impl Head {
 
     fn value<'a>(&'a self, slot: Slot, data: &'a [u8]) -> &'a [u8] {
         let octets = if self.drained.is_empty() { data } else { &self.drained };
-        octets.get(self.block..).and_then(|block| block.get(slot.value())).unwrap_or_default()
+        octets.get(slot.value()).unwrap_or_default()
     }
 
-    /// The frame made of these octets, `head` being all up to the body. The next frame starts from nothing.
-    pub(super) fn finish(&mut self, mut head: Bytes, body: Bytes) -> Frame {
-        head.advance(self.block.min(head.len()));
-        let headers = Headers::parsed(head, mem::take(&mut self.slots), self.escaped);
-        let frame = Frame::from_parts(self.command, headers, body);
+    /// The frame made of these octets, which end where its body does. The next frame starts from nothing.
+    pub(super) fn finish(&mut self, octets: Bytes) -> Frame {
+        let headers = Headers::parsed(octets, mem::take(&mut self.slots), self.escaped);
+        let frame = Frame::parsed(self.command, headers, self.line);
         self.block = 0;
         self.line = 0;
         self.content_length = None;

@@ -65,7 +65,7 @@ impl Broker {
         let content = Content {
             destination,
             headers: relayed(send.headers(), self.config.relays_all),
-            body: unshared(send.body()),
+            body: unshared(send),
             persistent: send.header("persistent").is_some_and(|value| value == "true"),
         };
         let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
@@ -199,8 +199,9 @@ fn relayed(headers: &Headers, relays_all: bool) -> Headers {
 }
 
 /// A body that does not keep a whole read buffer alive, unless it is most of one.
-fn unshared(body: &Bytes) -> Bytes {
-    if body.len() < 32 * 1024 { Bytes::copy_from_slice(body) } else { body.clone() }
+fn unshared(frame: &Frame) -> Bytes {
+    let body = frame.body();
+    if body.len() < 32 * 1024 { Bytes::copy_from_slice(body) } else { frame.body_bytes() }
 }
 
 #[cfg(test)]

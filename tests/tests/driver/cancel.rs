@@ -34,7 +34,7 @@ async fn assert_works(client: &Client) {
     client.send("/queue/check", "confirmed").confirmed().await.unwrap();
     for expected in ["plain", "confirmed"] {
         let message = subscription.next().await.unwrap();
-        assert_eq!(message.body(), expected);
+        assert_eq!(message.body(), expected.as_bytes());
         message.ack().unwrap();
     }
 }

@@ -70,7 +70,7 @@ fn on_a_connection_too() {
             let unknown = SendError::Unknown(Unknown::Lost(Lost::DriverDropped));
             assert_eq!(confirmed.await, Err(unknown));
             assert_eq!(disconnecting.await, Err(Closed::DriverDropped));
-            assert_eq!(subscription.next().await.unwrap().body(), "y", "what has come is delivered");
+            assert_eq!(subscription.next().await.unwrap().body(), b"y", "what has come is delivered");
             assert!(subscription.next().await.is_none());
             assert_eq!(subscription.ended(), Some(&Ended::Closed(Closed::DriverDropped)));
             message.ack().unwrap_err();

@@ -25,7 +25,7 @@ fn before_there_is_a_connection_it_waits_for_one() {
             let mut subscription = client.subscribe("/queue/a").await.unwrap();
             opener.await;
             client.send("/queue/a", "x").await.unwrap();
-            assert_eq!(subscription.next().await.unwrap().body(), "x");
+            assert_eq!(subscription.next().await.unwrap().body(), b"x");
         });
     }
 }
@@ -92,7 +92,7 @@ fn the_broker_ends_it_and_the_stream_says_why() {
         let error = b"ERROR\nmessage:queue deleted\nsubscription:0\n\n\0";
         world.broker("broker", |broker| broker.publish("/queue/a", "last", &[]));
         world.broker("broker", |broker| broker.send_octets(connection, error));
-        assert_eq!(subscription.next().await.unwrap().body(), "last", "what came before it is delivered");
+        assert_eq!(subscription.next().await.unwrap().body(), b"last", "what came before it is delivered");
         assert!(subscription.next().await.is_none());
         let ended = subscription.ended().unwrap();
         assert_eq!(ended.to_string(), "the broker ended the subscription: queue deleted");
@@ -156,7 +156,7 @@ fn many_come_back_in_order_after_a_reconnect() {
         world.cut("broker", Ending::Reset);
         world.sleep(seconds(1)).await;
         client.send("/queue/49", "x").confirmed().await.unwrap();
-        assert_eq!(subscriptions[48].next().await.unwrap().body(), "x");
+        assert_eq!(subscriptions[48].next().await.unwrap().body(), b"x");
     });
     let destinations: Vec<_> = sim.broker("broker", |broker| {
         let (_, frames) = broker.received().last().unwrap();

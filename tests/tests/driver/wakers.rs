@@ -68,7 +68,7 @@ impl Wake for InPlace {
 async fn echo(client: Client, mut subscription: Subscription, count: usize) {
     for _ in 0..count {
         let Some(message) = subscription.next().await else { return };
-        let _ = client.send("/queue/echo", message.body().clone()).await;
+        let _ = client.send("/queue/echo", message.body_bytes()).await;
         let _ = message.ack();
     }
 }

@@ -118,7 +118,7 @@ fn a_record_of_what_was_on_the_wire() {
     let commands: Vec<_> = frames.iter().map(|frame| frame.command()).collect();
     assert_eq!(commands, [Command::Connect, Command::Send, Command::Unsubscribe]);
     assert_eq!(frames[1].header("x").unwrap(), "1");
-    assert_eq!(frames[1].body(), "hello");
+    assert_eq!(frames[1].body(), b"hello");
     assert_eq!(wire.broker.heart_beats(client), 3);
     assert_eq!(wire.broker.received().map(|(connection, _)| connection).collect::<Vec<_>>(), [client]);
 }

@@ -77,7 +77,7 @@ async fn assert_empty<A: Adapter>(bench: &Bench<'_>) {
     client.send(&destination, "marker").confirmed().await.unwrap();
     let mut messages = client.subscribe(&destination).await.unwrap();
     let message = next::<A>(&mut messages).await;
-    assert_eq!(message.body(), "marker", "the queue held more");
+    assert_eq!(message.body(), b"marker", "the queue held more");
     message.ack().unwrap();
     client.disconnect().await.unwrap();
 }
@@ -172,7 +172,7 @@ fn acks_auto<A: Adapter>(bench: &mut Bench<'_>) {
         let mut messages = client.subscribe(&bench.destination()).ack(AckMode::Auto).await.unwrap();
         for number in 0..3 {
             let message = next::<A>(&mut messages).await;
-            assert_eq!(message.body(), &number.to_string());
+            assert_eq!(message.body(), number.to_string().as_bytes());
             assert_eq!(message.ack(), Err(CommandError::NotAcknowledged));
         }
         // Not dropped: until the broker noticed, it would send the next message into the void.
@@ -249,7 +249,7 @@ fn nacks<A: Adapter>(bench: &mut Bench<'_>) {
                 nacked.unwrap();
                 let mut dead = client.subscribe(&destination(&bench.queue)).await.unwrap();
                 let message = next::<A>(&mut dead).await;
-                assert_eq!(message.body(), "0");
+                assert_eq!(message.body(), b"0");
                 message.ack().unwrap();
             }
             Nack::Destroy => assert!(matches!(nacked, Err(CommandError::NackDiscards { .. })), "{nacked:?}"),
@@ -317,7 +317,7 @@ fn survives_a_kill<A: Adapter>(bench: &mut Bench<'_>) {
         again.ack().unwrap();
         client.send(&destination, "after").persistent().confirmed().await.unwrap();
         let after = next::<A>(&mut messages).await;
-        assert_eq!(after.body(), "after", "the subscription was replayed");
+        assert_eq!(after.body(), b"after", "the subscription was replayed");
         after.ack().unwrap();
         client.disconnect().await.unwrap();
         assert_empty::<A>(bench).await;
