@@ -22,6 +22,7 @@ impl Session {
             return Err(CommandError::Closed);
         }
         let id = self.subscriptions.add(subscribe)?;
+        self.subscriptions.share(id, self.config.prefetch_budget);
         if let Err(error) = self.send_subscribe(id) {
             self.subscriptions.remove(id);
             return Err(error);
@@ -52,7 +53,7 @@ impl Session {
     /// # Errors
     /// [`CommandError`]; nothing was sent. Above all [`CommandError::Stale`] when its connection has ended.
     pub fn ack(&mut self, message: &mut Message) -> Result<(), CommandError> {
-        self.settle(Command::Ack, message)
+        self.settle(Command::Ack, message, &[])
     }
 
     /// Tells the broker that a message was not consumed. What follows differs: RabbitMQ delivers it again at once,
@@ -65,10 +66,30 @@ impl Session {
         if let Some(profile) = profile.filter(|profile| profile.nack == Nack::Discard) {
             return Err(CommandError::NackDiscards { broker: profile.name });
         }
-        self.settle(Command::Nack, message)
+        self.settle(Command::Nack, message, &[])
     }
 
-    fn settle(&mut self, command: Command, message: &mut Message) -> Result<(), CommandError> {
+    /// Tells the broker that a message was not consumed, and what to do with it: only what is wanted, or nothing.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack), and [`CommandError::NackCannot`] where the broker's [`Profile`](crate::Profile) has no NACK
+    /// that does that.
+    pub fn nack_as(&mut self, message: &mut Message, wanted: Nack) -> Result<(), CommandError> {
+        let headers = match self.connection().map(|connection| &connection.profile) {
+            Some(profile) => profile
+                .nack_headers(wanted)
+                .ok_or(CommandError::NackCannot { broker: profile.name, wanted })?,
+            None => &[],
+        };
+        self.settle(Command::Nack, message, headers)
+    }
+
+    fn settle(
+        &mut self,
+        command: Command,
+        message: &mut Message,
+        headers: &[(&str, &str)],
+    ) -> Result<(), CommandError> {
         if message.settled {
             return Err(CommandError::AlreadySettled);
         }
@@ -84,7 +105,9 @@ impl Session {
         }
         let connected = self.open()?;
         let version = connected.connection.version;
-        connected.outbox.push(&acknowledgement(command, message, version)?, version)?;
+        let frame = acknowledgement(command, message, version)?;
+        let frame = headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value));
+        connected.outbox.push(&frame, version)?;
         message.settled = true;
         Ok(())
     }

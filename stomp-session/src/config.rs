@@ -1,11 +1,11 @@
 //! What a session is told before it begins, each default with its reason.
 
-use alloc::vec::Vec;
-use core::time::Duration;
+use alloc::{string::String, vec::Vec};
+use core::{fmt, time::Duration};
 
-use stomp_proto::{HeartBeat, Limits, Version};
+use stomp_proto::{HeartBeat, Limits, Oversize, Version};
 
-use crate::{Brokers, ConnectEscaping, Endpoint, Login, Profile};
+use crate::{Brokers, Endpoint, Login, Profile};
 
 /// The settings of a [`Session`](crate::Session).
 ///
@@ -48,20 +48,37 @@ pub struct Config {
     pub disconnect_timeout: Duration,
     /// How long a connection must stand before its loss is the first again and not one more in a row. 5 s.
     pub stable_after: Duration,
-    /// What the broker may send.
+    /// How many messages all subscriptions of a connection may have out unacknowledged, together. 1,000: at 1 KiB a message
+    /// that is the client's budget for what nobody has taken yet, and a connection that stops reading is dear. Where they
+    /// ask for more each gets its part, and a later one what is left; never less than one message.
+    pub prefetch_budget: u32,
+    /// What the broker may send. A body over the limit is read past, where its length was announced, and becomes
+    /// [`Event::TooLarge`](crate::Event::TooLarge): a consumer that fails meets the message again after each reconnect.
     pub limits: Limits,
-    /// What the broker means, if its `server` header does not tell.
+    /// What the brokers mean, whatever their `server` header says. An endpoint's own goes before it.
     pub profile: Option<Profile>,
-    /// How backslashes in CONNECT are written.
-    pub connect_escaping: ConnectEscaping,
     /// Where jitter and shuffling come from.
     pub seed: u64,
+    /// Further headers of CONNECT.
+    connect_headers: ConnectHeaders,
+}
+
+/// A header of CONNECT may be a token: it is never shown.
+#[derive(Clone, Default)]
+struct ConnectHeaders(Vec<(String, String)>);
+
+impl fmt::Debug for ConnectHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 impl Config {
     /// The defaults for these brokers.
     #[must_use]
     pub fn new(brokers: Brokers) -> Self {
+        let mut limits = Limits::default();
+        limits.oversize = Oversize::Drain;
         Self {
             brokers,
             login: None,
@@ -76,16 +93,35 @@ impl Config {
             receipt_timeout: Duration::from_secs(60),
             disconnect_timeout: Duration::from_secs(10),
             stable_after: Duration::from_secs(5),
-            limits: Limits::default(),
+            prefetch_budget: 1000,
+            limits,
             profile: None,
-            connect_escaping: ConnectEscaping::default(),
             seed: 0,
+            connect_headers: ConnectHeaders::default(),
         }
+    }
+
+    /// Adds a header to CONNECT, such as the `client-id` of a durable subscription. It is sent to every broker of the list,
+    /// so that a secret belongs into [`Login`]. One that the session writes itself (`accept-version`, `heart-beat`,
+    /// `host`, `login`, `passcode`) or that CONNECT must not have (`receipt`) makes the attempt fail for good, as does a
+    /// `client-id` without [`Config::send_beat`]: the broker would never notice that the old connection is dead, and
+    /// refuse the new one.
+    pub fn add_connect_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.connect_headers.0.push((name.into(), value.into()));
+    }
+
+    pub(crate) fn connect_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.connect_headers.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// The login for that endpoint.
     pub(crate) fn login_for(&self, endpoint: &Endpoint) -> Option<Login> {
         endpoint.login().or(self.login.as_ref()).cloned()
+    }
+
+    /// The profile that was set for that endpoint, by whomever.
+    pub(crate) fn profile_for<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a Profile> {
+        endpoint.profile().or(self.profile.as_ref())
     }
 
     /// What the `heart-beat` header of CONNECT says.

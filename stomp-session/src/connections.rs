@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Outcome, ReceiptId, Session,
-    Unknown,
+    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Outcome, Profile, ReceiptId,
+    Session, Unknown,
     heart_beats::HeartBeats,
     outbox::Outbox,
     receipts::{Awaited, Receipts},
@@ -23,6 +23,7 @@ impl Session {
     pub(crate) fn establish(&mut self, connection: Connection, outbox: Outbox) {
         self.schedule.connected();
         self.subscriptions.forget_retired();
+        self.subscriptions.share_out(self.config.prefetch_budget);
         let connected = Connected {
             outbox,
             receipts: Receipts::default(),
@@ -54,7 +55,8 @@ impl Session {
                 }
             }
             State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
-                if reason.is_final() {
+                let profile = self.config.profile_for(endpoint).unwrap_or(&Profile::UNKNOWN);
+                if reason.is_final(profile, &self.config.versions) {
                     self.schedule.give_up(endpoint);
                 }
                 self.events

@@ -1,9 +1,9 @@
 //! One broker: where it listens, how to speak to it, and who we are there.
 
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 use core::{fmt, str::FromStr};
 
-use crate::{BrokersError, uri};
+use crate::{BrokersError, Profile, uri};
 
 /// The port of `tcp://` and `stomp://`.
 pub(crate) const PLAIN_PORT: u16 = 61613;
@@ -58,12 +58,13 @@ pub struct Endpoint {
     port: u16,
     virtual_host: String,
     login: Option<Login>,
+    profile: Option<Box<Profile>>,
 }
 
 impl Endpoint {
     /// A broker that is spoken to in the clear.
     pub fn plain(host: impl Into<String>, port: u16) -> Self {
-        Self { tls: false, host: host.into(), port, virtual_host: "/".into(), login: None }
+        Self { tls: false, host: host.into(), port, virtual_host: "/".into(), login: None, profile: None }
     }
 
     /// A broker that is spoken to over TLS, and never without.
@@ -82,6 +83,13 @@ impl Endpoint {
     #[must_use]
     pub fn with_virtual_host(mut self, virtual_host: impl Into<String>) -> Self {
         self.virtual_host = virtual_host.into();
+        self
+    }
+
+    /// The endpoint with the profile of its broker, whatever its `server` header says.
+    #[must_use]
+    pub fn with_profile(mut self, profile: Profile) -> Self {
+        self.profile = Some(Box::new(profile));
         self
     }
 
@@ -113,6 +121,12 @@ impl Endpoint {
     #[must_use]
     pub const fn login(&self) -> Option<&Login> {
         self.login.as_ref()
+    }
+
+    /// The profile that was set for this broker.
+    #[must_use]
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_deref()
     }
 }
 

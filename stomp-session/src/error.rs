@@ -6,9 +6,9 @@ use core::{
     time::Duration,
 };
 
-use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind};
+use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind, Version};
 
-use crate::{ConnectionId, Endpoint};
+use crate::{ConnectionId, Endpoint, Nack, Profile};
 
 /// You called wrongly. Nothing happened and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,14 @@ pub enum CommandError {
     /// There is no connection at the moment.
     #[error("there is no connection to a broker")]
     NotConnected,
+    /// The broker has no NACK that does that.
+    #[error("{broker} has no NACK that does {wanted:?}")]
+    NackCannot {
+        /// The broker's name.
+        broker: &'static str,
+        /// What the NACK was to do.
+        wanted: Nack,
+    },
     /// NACK destroys the message on this broker.
     #[error("{broker} destroys a message that is NACKed")]
     NackDiscards {
@@ -93,6 +101,15 @@ impl ServerError {
     /// Whether the message or the body says that.
     pub(crate) fn says(&self, text: &str) -> bool {
         self.message().contains(text) || memchr::memmem::find(self.frame.body(), text.as_bytes()).is_some()
+    }
+
+    /// 1.1 and 1.2, "Protocol Negotiation": an ERROR for want of a common version lists those of the server. RabbitMQ lists
+    /// them in every ERROR.
+    fn speaks_none_of(&self, offered: &[Version]) -> bool {
+        let listed = self.text("version");
+        let spoken =
+            |list: &str| list.split(',').filter_map(Version::from_name).any(|it| offered.contains(&it));
+        listed.is_some_and(|list| !spoken(&list))
     }
 
     /// The first line of the body, where RabbitMQ says what it means.
@@ -190,12 +207,11 @@ pub enum Lost {
 
 impl Lost {
     /// Whether trying that broker again is pointless.
-    pub(crate) fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self, profile: &Profile, offered: &[Version]) -> bool {
         match self {
             Self::DialFailed { permanent, .. } => *permanent,
             Self::Refused(error) => {
-                FINAL_REFUSALS.iter().any(|text| error.says(text))
-                    || error.frame.headers().contains("version")
+                profile.final_refusals.iter().any(|text| error.says(text)) || error.speaks_none_of(offered)
             }
             Self::VersionMismatch(_)
             | Self::InvalidHeartBeat(_)
@@ -205,10 +221,6 @@ impl Lost {
         }
     }
 }
-
-/// Refusals that are known to be final: RabbitMQ's login and virtual host, ActiveMQ's and Artemis's login. Any other
-/// ERROR may pass: ActiveMQ says "already connected" until it notices that the old connection is gone.
-const FINAL_REFUSALS: [&str; 3] = ["Access refused for user", "access denied", "or password is invalid"];
 
 fn seconds(duration: &Duration) -> String {
     alloc::format!("{:.1} s", duration.as_secs_f64())

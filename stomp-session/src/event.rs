@@ -1,6 +1,6 @@
 //! What a session tells (events), and what it wants done (actions).
 
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 use core::{fmt, time::Duration};
 
 use stomp_proto::{Frame, HeartBeat, Version};
@@ -121,7 +121,7 @@ pub struct Connection {
     /// The `session` header of CONNECTED.
     pub session: Option<String>,
     /// What the broker is taken for.
-    pub profile: Profile,
+    pub profile: Box<Profile>,
 }
 
 /// What the transport's owner has to do, at once and in order.

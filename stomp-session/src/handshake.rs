@@ -19,10 +19,19 @@ pub(crate) struct Agreement {
     pub(crate) profile: Profile,
 }
 
+/// Whether backslashes in a CONNECT to that endpoint are doubled.
+pub(crate) fn escaping(config: &Config, endpoint: &Endpoint) -> ConnectEscaping {
+    let profile = config.profile_for(endpoint).unwrap_or(&Profile::UNKNOWN);
+    match config.versions.iter().max() {
+        Some(newest) if newest.escapes() => profile.connect_escaping,
+        _ => ConnectEscaping::Literal,
+    }
+}
+
 /// The CONNECT for that endpoint. Nothing of the escaping is visible in the frame: CONNECT is written raw.
 pub(crate) fn connect(config: &Config, endpoint: &Endpoint, login: Option<&Login>) -> Frame {
     let newest = config.versions.iter().max().copied().unwrap_or(Version::V1_0);
-    let escape = config.connect_escaping == ConnectEscaping::Backslash && newest.escapes();
+    let escape = escaping(config, endpoint) == ConnectEscaping::Backslash;
     let value = |text: &str| if escape { text.replace('\\', "\\\\") } else { text.to_string() };
     let mut frame = Frame::new(Command::Connect);
     let headers = frame.headers_mut();
@@ -37,6 +46,9 @@ pub(crate) fn connect(config: &Config, endpoint: &Endpoint, login: Option<&Login
     if newest.escapes() {
         headers.push("heart-beat", config.heart_beat().to_string());
     }
+    for (name, text) in config.connect_headers() {
+        headers.push(name, value(text));
+    }
     frame
 }
 
@@ -49,7 +61,7 @@ fn accept_version(versions: &[Version]) -> String {
 }
 
 /// Reads a CONNECTED.
-pub(crate) fn connected(config: &Config, frame: &Frame) -> Result<Agreement, Lost> {
+pub(crate) fn connected(config: &Config, endpoint: &Endpoint, frame: &Frame) -> Result<Agreement, Lost> {
     let text =
         |name: &str| frame.header(name).map(|value| String::from_utf8_lossy(&value.octets()).into_owned());
     // 1.1 and 1.2, "Protocol Negotiation": no version header means 1.0.
@@ -57,25 +69,26 @@ pub(crate) fn connected(config: &Config, frame: &Frame) -> Result<Agreement, Los
     let offered = |version: &Version| config.versions.contains(version);
     let version = Version::from_name(&named).filter(offered).ok_or(Lost::VersionMismatch(named))?;
     let server = text("server");
-    let known = server.as_deref().map_or(Profile::UNKNOWN, Profile::of_server);
-    Ok(Agreement {
-        version,
-        heart_beat: heart_beat(config, frame, version)?,
-        session: text("session"),
-        profile: config.profile.clone().unwrap_or(known),
-        server,
-    })
+    let known = || server.as_deref().map_or(Profile::UNKNOWN, Profile::of_server);
+    let profile = config.profile_for(endpoint).cloned().unwrap_or_else(known);
+    let heart_beat = heart_beat(config, frame, version, profile.unasked_beats)?;
+    Ok(Agreement { version, heart_beat, session: text("session"), profile, server })
 }
 
-fn heart_beat(config: &Config, frame: &Frame, version: Version) -> Result<HeartBeat, Lost> {
+fn heart_beat(config: &Config, frame: &Frame, version: Version, unasked: bool) -> Result<HeartBeat, Lost> {
     let theirs = match frame.header("heart-beat") {
         None => HeartBeat::default(),
         Some(value) => HeartBeat::from_octets(&value.octets())
             .ok_or_else(|| Lost::InvalidHeartBeat(value.to_string()))?,
     };
-    let agreed = config.heart_beat().agree(theirs);
+    let ours = config.heart_beat();
+    let agreed = ours.agree(theirs);
     // 1.0 knows no heart-beats. What we send harms nobody; what does not come proves nothing.
-    Ok(if version == Version::V1_0 { HeartBeat { incoming: 0, ..agreed } } else { agreed })
+    Ok(match version {
+        Version::V1_0 if unasked => HeartBeat { outgoing: ours.outgoing, incoming: 0 },
+        Version::V1_0 => HeartBeat { incoming: 0, ..agreed },
+        _ => agreed,
+    })
 }
 
 #[cfg(test)]
@@ -96,9 +109,9 @@ mod tests {
     fn a_backslash_in_a_passcode() {
         let mut config = config();
         assert_eq!(passcode(&config), r"p\\\\ss", "written twice, shown escaped");
-        config.connect_escaping = ConnectEscaping::Literal;
+        config.profile = Some(Profile::ARTEMIS);
         assert_eq!(passcode(&config), r"p\\ss");
-        config.connect_escaping = ConnectEscaping::Backslash;
+        config.profile = None;
         config.versions = alloc::vec![Version::V1_0];
         assert_eq!(passcode(&config), r"p\\ss", "1.0 has no escapes at all");
     }
@@ -121,7 +134,8 @@ mod tests {
         for (version, expected) in rows {
             let mut frame = Frame::new(Command::Connected);
             version.into_iter().for_each(|version| frame.headers_mut().push("version", version));
-            assert_eq!(connected(&config(), &frame).map(|agreed| agreed.version).map_err(|_| ()), expected);
+            let agreed = connected(&config(), &"tcp://h".parse().unwrap(), &frame);
+            assert_eq!(agreed.map(|agreed| agreed.version).map_err(|_| ()), expected);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the broker sends, and what follows from it.
 
+use alloc::boxed::Box;
+
 use stomp_proto::{Command, Frame, Item};
 
 use crate::{
@@ -47,7 +49,7 @@ impl Session {
     fn handle_agreement(&mut self, frame: &Frame, input: &mut Input) {
         let State::Handshake { endpoint, outbox, .. } = &mut self.state else { return };
         let (endpoint, outbox) = (endpoint.clone(), core::mem::take(outbox));
-        match handshake::connected(&self.config, frame) {
+        match handshake::connected(&self.config, &endpoint, frame) {
             Ok(agreed) => {
                 input.set_version(agreed.version);
                 let connection = Connection {
@@ -57,7 +59,7 @@ impl Session {
                     heart_beat: agreed.heart_beat,
                     server: agreed.server,
                     session: agreed.session,
-                    profile: agreed.profile,
+                    profile: Box::new(agreed.profile),
                 };
                 self.establish(connection, outbox);
             }

@@ -49,7 +49,7 @@ pub use event::{Action, Attempt, Connection, ConnectionId, Event, ReceiptId, Sub
 pub use failover::{Brokers, Reconnect, Schedule};
 pub use input::Input;
 pub use message::Message;
-pub use profile::{ConnectEscaping, Nack, Profile};
+pub use profile::{ConnectEscaping, Cumulative, Nack, Prefetch, Profile, Stray, Unsubscribe};
 pub use session::Session;
 pub use subscriptions::Subscribe;
 pub use timestamp::Timestamp;

@@ -1,19 +1,75 @@
-//! What brokers mean by the same frames, as data: there is no `if rabbit` anywhere else.
+//! What brokers mean by the same frames, as data: there is no `if rabbit` anywhere.
 
 /// How a broker reads what the specification leaves open.
 ///
-/// It is found by the `server` header of CONNECTED, or set in [`Config`](crate::Config) where a broker sends none
-/// (Artemis in 1.0).
+/// It is chosen by the `server` header of CONNECTED, or set: for all brokers in
+/// [`Config::profile`](crate::Config::profile), for one by [`Endpoint::with_profile`](crate::Endpoint::with_profile).
+/// [`Connection::profile`](crate::Connection::profile) shows which one holds. Artemis names itself from 1.1 on only, and
+/// nobody does before CONNECTED: who speaks 1.0 to it, or has a backslash in a passcode there, must set it.
+///
+/// A profile of your own begins with one of these:
+///
+/// ```
+/// use stomp_session::{Prefetch, Profile};
+///
+/// let mut profile = Profile::UNKNOWN;
+/// profile.name = "ours";
+/// profile.prefetch = &[Prefetch::Messages("max-inflight")];
+/// profile.final_refusals = &["no such tenant"];
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
-    /// The broker's name.
+    /// The broker's name, for people.
     pub name: &'static str,
-    /// The SUBSCRIBE headers that say how many messages may be out unacknowledged. They are always sent with a number:
-    /// on RabbitMQ a subscription without one inherits that of an earlier one.
-    pub prefetch_headers: &'static [&'static str],
-    /// What NACK does.
+    /// How backslashes in CONNECT are written.
+    pub connect_escaping: ConnectEscaping,
+    /// The SUBSCRIBE headers that limit how much may be out unacknowledged. They are always sent with a number: on RabbitMQ
+    /// a subscription without one inherits that of an earlier one.
+    pub prefetch: &'static [Prefetch],
+    /// What a plain NACK does.
     pub nack: Nack,
+    /// The headers that make a NACK [`Nack::DeadLetter`] where a plain one does something else.
+    pub dead_letter: &'static [(&'static str, &'static str)],
+    /// Which messages an ACK or NACK in mode `client` may touch.
+    pub cumulative: Cumulative,
+    /// Whether `client-individual` is understood in 1.0, which does not have it. Elsewhere `client` is sent instead.
+    pub individual_in_1_0: bool,
+    /// What UNSUBSCRIBE does with the messages that were sent and not settled.
+    pub unsubscribe: Unsubscribe,
+    /// The SUBSCRIBE headers that name a durable subscription: UNSUBSCRIBE with the same ones deletes it, and without them
+    /// only leaves it.
+    pub durable: &'static [&'static str],
+    /// The header by which the broker knows a SEND that it has stored before. Brokers that know none ignore it.
+    pub deduplication_header: &'static str,
+    /// Texts in an ERROR at CONNECT after which trying again is pointless. Any other refusal may pass: ActiveMQ says
+    /// "already connected" until it notices that the old connection is gone.
+    pub final_refusals: &'static [&'static str],
+    /// ERRORs that answer nothing we still wait for.
+    pub strays: &'static [Stray],
+    /// Whether the broker wants to hear something even where no heart-beats can be agreed on (1.0): Artemis ends every
+    /// connection that is silent for a minute.
+    pub unasked_beats: bool,
+}
+
+/// A SUBSCRIBE header that limits what may be out unacknowledged, and what its number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prefetch {
+    /// Messages.
+    Messages(&'static str),
+    /// Octets; a message is taken for 1 KiB.
+    Octets(&'static str),
+}
+
+impl Prefetch {
+    /// The header for that many messages.
+    pub(crate) fn header(self, messages: u32) -> (&'static str, u64) {
+        match self {
+            Self::Messages(name) => (name, messages.into()),
+            Self::Octets(name) => (name, u64::from(messages).saturating_mul(1024)),
+        }
+    }
 }
 
 /// What a broker does with a NACKed message.
@@ -24,10 +80,52 @@ pub enum Nack {
     Unknown,
     /// It is delivered again, at once.
     Requeue,
-    /// It goes to a dead letter queue.
+    /// It goes to a dead letter queue, if one is configured; on RabbitMQ it is destroyed otherwise.
     DeadLetter,
     /// It is destroyed.
     Discard,
+}
+
+/// Which messages an ACK or NACK in mode `client` may touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cumulative {
+    /// Those of its subscription that came before, as the specification says.
+    Subscription,
+    /// Those of the whole connection: it destroys what others have not handled. There `client` is subscribed as
+    /// `client-individual`, and an ACK or NACK is written out, one frame for each message.
+    Connection,
+}
+
+/// What UNSUBSCRIBE does with the messages that were sent and not settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsubscribe {
+    /// They go back to the queue.
+    Returns,
+    /// They stay out until the connection ends. Those that nobody has taken are refused in a transaction that is begun
+    /// before the UNSUBSCRIBE and committed after it: outside of one they would come again at once.
+    Strands,
+}
+
+/// An ERROR that follows from something which is over. It fails nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stray {
+    /// Its `message` header.
+    pub message: &'static str,
+    /// What stands in its body before the id of a subscription that was unsubscribed on this connection.
+    pub before_id: &'static str,
+    /// What stands behind that id.
+    pub after_id: &'static str,
+}
+
+impl Stray {
+    /// A stray with that `message` header, whose body has the id of the subscription between these two texts.
+    #[must_use]
+    pub const fn new(message: &'static str, before_id: &'static str, after_id: &'static str) -> Self {
+        Self { message, before_id, after_id }
+    }
 }
 
 /// How backslashes in CONNECT are written. The specification sends the values raw, but RabbitMQ and ActiveMQ unescape
@@ -44,19 +142,62 @@ pub enum ConnectEscaping {
 
 impl Profile {
     /// RabbitMQ with its STOMP plugin.
-    pub const RABBITMQ: Self =
-        Self { name: "RabbitMQ", prefetch_headers: &["prefetch-count"], nack: Nack::Requeue };
+    pub const RABBITMQ: Self = Self {
+        name: "RabbitMQ",
+        connect_escaping: ConnectEscaping::Backslash,
+        prefetch: &[Prefetch::Messages("prefetch-count")],
+        nack: Nack::Requeue,
+        dead_letter: &[("requeue", "false")],
+        cumulative: Cumulative::Connection,
+        individual_in_1_0: true,
+        unsubscribe: Unsubscribe::Strands,
+        durable: &["durable"],
+        final_refusals: &["Access refused for user", "access denied"],
+        strays: &[Stray::new("Subscription not found", "'T_", "'")],
+        ..Self::UNKNOWN
+    };
     /// ActiveMQ "classic".
-    pub const ACTIVEMQ: Self =
-        Self { name: "ActiveMQ", prefetch_headers: &["activemq.prefetchSize"], nack: Nack::DeadLetter };
-    /// ActiveMQ Artemis. Its window counts octets, 10 KiB unless a `consumer-window-size` header says otherwise, so that no
-    /// number of messages is sent.
-    pub const ARTEMIS: Self = Self { name: "Artemis", prefetch_headers: &[], nack: Nack::Discard };
-    /// Any other broker.
+    pub const ACTIVEMQ: Self = Self {
+        name: "ActiveMQ",
+        connect_escaping: ConnectEscaping::Backslash,
+        prefetch: &[Prefetch::Messages("activemq.prefetchSize")],
+        nack: Nack::DeadLetter,
+        cumulative: Cumulative::Subscription,
+        durable: &["activemq.subscriptionName"],
+        final_refusals: &["or password is invalid"],
+        ..Self::UNKNOWN
+    };
+    /// ActiveMQ Artemis. Its window counts octets.
+    pub const ARTEMIS: Self = Self {
+        name: "Artemis",
+        connect_escaping: ConnectEscaping::Literal,
+        prefetch: &[Prefetch::Octets("consumer-window-size")],
+        nack: Nack::Discard,
+        cumulative: Cumulative::Subscription,
+        durable: &["durable-subscription-name"],
+        final_refusals: &["or password is invalid"],
+        unasked_beats: true,
+        ..Self::UNKNOWN
+    };
+    /// Any other broker: to each question the answer that does the least harm.
     pub const UNKNOWN: Self = Self {
         name: "unknown",
-        prefetch_headers: &["prefetch-count", "activemq.prefetchSize"],
+        // Two of three brokers want it, and one of them drops the connection otherwise.
+        connect_escaping: ConnectEscaping::Backslash,
+        prefetch: &[Prefetch::Messages("prefetch-count"), Prefetch::Messages("activemq.prefetchSize")],
         nack: Nack::Unknown,
+        dead_letter: &[],
+        // One frame a message is right everywhere.
+        cumulative: Cumulative::Connection,
+        individual_in_1_0: false,
+        // To refuse what nobody has taken could destroy it.
+        unsubscribe: Unsubscribe::Returns,
+        durable: &["durable", "activemq.subscriptionName", "durable-subscription-name"],
+        deduplication_header: "_AMQ_DUPL_ID",
+        final_refusals: &["Access refused for user", "access denied", "or password is invalid"],
+        strays: &[],
+        // 1.0 allows an end of line between frames, but not all that speak 1.0 do.
+        unasked_beats: false,
     };
 
     /// The profile of the broker that calls itself so in the `server` header.
@@ -69,5 +210,21 @@ impl Profile {
         ];
         let found = known.into_iter().find(|(prefix, _)| server.starts_with(prefix));
         found.map_or(Self::UNKNOWN, |(_, profile)| profile)
+    }
+
+    /// The profile of that name, as it is written in a URI: `rabbitmq`, `activemq` or `artemis`.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let known = [Self::RABBITMQ, Self::ACTIVEMQ, Self::ARTEMIS];
+        known.into_iter().find(|profile| profile.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The headers of a NACK that does that, if one can be written.
+    pub(crate) fn nack_headers(&self, wanted: Nack) -> Option<&'static [(&'static str, &'static str)]> {
+        match wanted {
+            _ if wanted == self.nack => Some(&[]),
+            Nack::DeadLetter if !self.dead_letter.is_empty() => Some(self.dead_letter),
+            _ => None,
+        }
     }
 }

@@ -112,6 +112,11 @@ impl Session {
     fn begin_handshake(&mut self, endpoint: Endpoint, login: Option<Login>) {
         let login = login.or_else(|| self.config.login_for(&endpoint));
         let frame = handshake::connect(&self.config, &endpoint, login.as_ref());
+        if frame.headers().contains("client-id") && self.config.send_beat.is_zero() {
+            let reason =
+                "a client-id needs heart-beats: the broker would never notice that an old connection is dead";
+            return self.fail(Lost::DialFailed { reason: reason.into(), permanent: true }, true);
+        }
         let newest = self.config.versions.iter().max().copied().unwrap_or(stomp_proto::Version::V1_0);
         let mut outbox = Outbox::default();
         outbox.trace(self.traces_frames);

@@ -47,8 +47,9 @@ impl Subscribe {
         self
     }
 
-    /// How many messages may be out unacknowledged. With `auto` it means nothing to RabbitMQ, and Artemis counts octets: see
-    /// [`Profile::ARTEMIS`].
+    /// How many messages may be out unacknowledged, if [`Config::prefetch_budget`](crate::Config::prefetch_budget) has them.
+    /// With `auto` it means nothing to RabbitMQ, and Artemis counts octets: see [`Prefetch`](crate::Prefetch). A prefetch
+    /// header of your own goes before it.
     pub fn prefetch(mut self, prefetch: u32) -> Self {
         self.prefetch = prefetch;
         self
@@ -76,11 +77,19 @@ pub(crate) struct Subscription {
     /// The `id` on the wire.
     pub(crate) wire_id: String,
     pub(crate) subscribe: Subscribe,
+    /// Messages of the budget that it has on this connection.
+    granted: u32,
 }
 
 impl Subscription {
+    /// One message is the least, or nothing would ever come.
+    fn grant(&mut self, messages: u64) -> u64 {
+        self.granted = u32::try_from(messages).unwrap_or(u32::MAX).max(1);
+        self.granted.into()
+    }
+
     pub(crate) fn frame(&self, version: Version, profile: &Profile, receipt: ReceiptId) -> Frame {
-        let Subscribe { destination, ack_mode, prefetch, headers, .. } = &self.subscribe;
+        let Subscribe { destination, ack_mode, headers, .. } = &self.subscribe;
         let ack_mode = match (version, ack_mode) {
             (Version::V1_0, AckMode::ClientIndividual) => AckMode::Client,
             (_, mode) => *mode,
@@ -90,8 +99,9 @@ impl Subscription {
             .with_header("destination", destination)
             .with_header("ack", ack_mode.as_str())
             .with_header("receipt", receipt.wire());
-        for name in profile.prefetch_headers.iter().filter(|name| !headers.contains(name)) {
-            frame.headers_mut().push(name, alloc::format!("{prefetch}"));
+        let limits = profile.prefetch.iter().map(|limit| limit.header(self.granted));
+        for (name, number) in limits.filter(|(name, _)| !headers.contains(name)) {
+            frame.headers_mut().push(name, alloc::format!("{number}"));
         }
         for (name, value) in headers.iter() {
             frame.headers_mut().push(name.octets(), value.octets());
@@ -110,6 +120,8 @@ pub(crate) struct Subscriptions {
     /// must not have them.
     retired: BTreeSet<String>,
     next: u64,
+    /// Messages that this connection's subscriptions may have out, all together.
+    granted: u64,
 }
 
 impl Subscriptions {
@@ -131,12 +143,34 @@ impl Subscriptions {
         }
         self.next = self.next.saturating_add(1);
         let wire_id = subscribe.id.clone().unwrap_or_else(|| alloc::format!("{}", id.0));
-        self.table.insert(id, Subscription { wire_id, subscribe });
+        self.table.insert(id, Subscription { wire_id, subscribe, granted: 0 });
         Ok(id)
+    }
+
+    /// Shares the budget of a new connection out: all that was asked for, or to each the same part of it.
+    pub(crate) fn share_out(&mut self, budget: u32) {
+        let asked: u64 = self.table.values().map(|held| u64::from(held.subscribe.prefetch)).sum();
+        let budget = u64::from(budget);
+        self.granted = 0;
+        for held in self.table.values_mut() {
+            let own = u64::from(held.subscribe.prefetch);
+            let part = own.saturating_mul(budget).checked_div(asked.max(budget)).unwrap_or_default();
+            self.granted = self.granted.saturating_add(held.grant(part));
+        }
+    }
+
+    /// Gives a new subscription what is left of the budget.
+    pub(crate) fn share(&mut self, id: SubscriptionId, budget: u32) {
+        let left = u64::from(budget).saturating_sub(self.granted);
+        if let Some(held) = self.table.get_mut(&id) {
+            let asked = u64::from(held.subscribe.prefetch);
+            self.granted = self.granted.saturating_add(held.grant(asked.min(left)));
+        }
     }
 
     pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<Subscription> {
         let removed = self.table.remove(&id)?;
+        self.granted = self.granted.saturating_sub(removed.granted.into());
         self.named.remove(&removed.wire_id);
         Some(removed)
     }

@@ -7,6 +7,7 @@ mod errors;
 mod failover;
 mod heart_beats;
 mod laws;
+mod profiles;
 mod receipts;
 mod script;
 mod secrets;

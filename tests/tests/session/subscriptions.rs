@@ -82,7 +82,12 @@ fn the_wire_form_depends_on_version_and_broker() {
             AckMode::Auto,
             "ack:auto\nreceipt:1\nactivemq.prefetchSize:100\n\n",
         ),
-        (Version::V1_2, "ActiveMQ-Artemis/2.44.0", AckMode::Auto, "ack:auto\nreceipt:1\n\n"),
+        (
+            Version::V1_2,
+            "ActiveMQ-Artemis/2.44.0",
+            AckMode::Auto,
+            "ack:auto\nreceipt:1\nconsumer-window-size:102400\n\n",
+        ),
     ];
     for (version, server, ack_mode, expected) in rows {
         let mut script = Script::dialled(config());
@@ -100,7 +105,7 @@ fn a_profile_of_the_user_wins() {
     config.profile = Some(Profile::ARTEMIS);
     let mut script = Script::dialled(config);
     script.hear("CONNECTED\nversion:1.2\nserver:RabbitMQ/3.10.8\n\n\0");
-    assert_eq!(script.session.connection().unwrap().profile, Profile::ARTEMIS);
+    assert_eq!(*script.session.connection().unwrap().profile, Profile::ARTEMIS);
 }
 
 #[test]

@@ -1,0 +1,223 @@
+//! What the broker turns out to be: the same commands, said to each as it understands them.
+
+use stomp_proto::{AckMode, Version};
+use stomp_session::{CommandError, Config, Lost, Message, Nack, Prefetch, Profile, Subscribe};
+
+use crate::script::{Script, config, seconds};
+
+pub(crate) const RABBITMQ: &str = "RabbitMQ/3.10.8";
+pub(crate) const ACTIVEMQ: &str = "ActiveMQ/5.17.2";
+pub(crate) const ARTEMIS: &str = "ActiveMQ-Artemis/2.44.0 ActiveMQ Artemis Messaging Engine";
+
+/// A connection to a broker that calls itself so.
+pub(crate) fn connected(config: Config, version: Version, server: &str) -> Script {
+    let mut script = Script::dialled(config);
+    let server = if server.is_empty() { String::new() } else { format!("server:{server}\n") };
+    script.hear(format!("CONNECTED\nversion:{version}\n{server}\n\0"));
+    script.events();
+    script.said();
+    script
+}
+
+fn profile(script: &Script) -> &Profile {
+    &script.session.connection().unwrap().profile
+}
+
+#[test]
+fn the_server_header_chooses_and_what_was_set_goes_before_it() {
+    let rows = [
+        (RABBITMQ, Profile::RABBITMQ),
+        (ACTIVEMQ, Profile::ACTIVEMQ),
+        (ARTEMIS, Profile::ARTEMIS),
+        ("Rabbit", Profile::UNKNOWN),
+        ("", Profile::UNKNOWN),
+    ];
+    for (server, expected) in rows {
+        assert_eq!(profile(&connected(config(), Version::V1_2, server)), &expected, "{server}");
+        let mut set = config();
+        set.profile = Some(Profile::ACTIVEMQ);
+        assert_eq!(profile(&connected(set.clone(), Version::V1_2, server)), &Profile::ACTIVEMQ, "{server}");
+        let own = set.brokers.endpoints.remove(0).with_profile(Profile::ARTEMIS);
+        set.brokers.endpoints.push(own);
+        assert_eq!(profile(&connected(set, Version::V1_2, server)), &Profile::ARTEMIS, "{server}");
+    }
+}
+
+#[test]
+fn a_profile_is_data_that_users_write() {
+    let mut ours = Profile::UNKNOWN;
+    ours.name = "ours";
+    ours.prefetch = &[Prefetch::Messages("max-inflight")];
+    ours.final_refusals = &["no such tenant"];
+    let mut config = config();
+    config.profile = Some(ours);
+    let mut script = connected(config.clone(), Version::V1_2, RABBITMQ);
+    script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    let said = script.said();
+    assert!(said.contains("max-inflight:100\n") && !said.contains("prefetch"), "{said}");
+    for (text, ends) in [("no such tenant", true), ("Access refused for user", false)] {
+        let mut script = Script::dialled(config.clone());
+        script.hear(format!("ERROR\nmessage:{text}\n\n\0"));
+        assert_eq!(script.session.is_closed(), ends, "{text}");
+    }
+}
+
+/// RabbitMQ lists its versions in every ERROR; one that lists none of ours refuses us for good.
+#[test]
+fn a_list_of_versions_in_a_refusal_is_final_only_without_one_of_ours() {
+    for (list, ends) in [("1.0,1.1,1.2", false), ("2.0", true), ("", true)] {
+        let mut script = Script::dialled(config());
+        script.hear(format!("ERROR\nmessage:connection limit\nversion:{list}\n\n\0"));
+        assert_eq!(script.session.is_closed(), ends, "{list:?}");
+    }
+}
+
+#[test]
+fn nack_does_what_was_wanted_or_nothing() {
+    let rows = [
+        (RABBITMQ, Nack::Requeue, Some("NACK\nid:7\n\n\0")),
+        (RABBITMQ, Nack::DeadLetter, Some("NACK\nid:7\nrequeue:false\n\n\0")),
+        (RABBITMQ, Nack::Discard, None),
+        (ACTIVEMQ, Nack::DeadLetter, Some("NACK\nid:7\n\n\0")),
+        (ACTIVEMQ, Nack::Requeue, None),
+        (ARTEMIS, Nack::Discard, Some("NACK\nid:7\n\n\0")),
+        (ARTEMIS, Nack::DeadLetter, None),
+        ("", Nack::Unknown, Some("NACK\nid:7\n\n\0")),
+        ("", Nack::Requeue, None),
+    ];
+    for (server, wanted, expected) in rows {
+        let mut script = connected(config(), Version::V1_2, server);
+        let mut message = subscribed(&mut script);
+        let broker = profile(&script).name;
+        let refused = script.session.nack_as(&mut message, wanted);
+        assert_eq!(script.said(), expected.unwrap_or_default(), "{server} {wanted:?}");
+        let cannot = CommandError::NackCannot { broker, wanted };
+        assert_eq!(refused, if expected.is_some() { Ok(()) } else { Err(cannot) });
+    }
+}
+
+fn subscribed(script: &mut Script) -> Message {
+    script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    script.said();
+    script.hear("MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\n\nhello\0");
+    script.messages().pop().expect("a message")
+}
+
+#[test]
+fn a_plain_nack_that_destroys_is_refused_where_the_broker_is_known() {
+    let mut script = connected(config(), Version::V1_2, ARTEMIS);
+    let mut message = subscribed(&mut script);
+    let refused = script.session.nack(&mut message);
+    assert_eq!(refused, Err(CommandError::NackDiscards { broker: "Artemis" }));
+    assert_eq!(script.said(), "");
+}
+
+/// The number that the broker is told for each subscription, in the unit of its header.
+fn told(script: &mut Script, header: &str) -> Vec<u32> {
+    let said = script.said();
+    let values = said.lines().filter_map(|line| line.strip_prefix(header)?.strip_prefix(':'));
+    values.map(|value| value.parse().unwrap()).collect()
+}
+
+#[test]
+fn prefetch_is_always_explicit_and_in_the_brokers_unit() {
+    let rows = [
+        (RABBITMQ, "prefetch-count", 7),
+        (ACTIVEMQ, "activemq.prefetchSize", 7),
+        (ARTEMIS, "consumer-window-size", 7 * 1024),
+        ("", "prefetch-count", 7),
+        ("", "activemq.prefetchSize", 7),
+    ];
+    for (server, header, number) in rows {
+        for ack_mode in [AckMode::Auto, AckMode::Client, AckMode::ClientIndividual] {
+            let mut script = connected(config(), Version::V1_2, server);
+            script.session.subscribe(Subscribe::new("/queue/a").ack(ack_mode).prefetch(7)).unwrap();
+            assert_eq!(told(&mut script, header), [number], "{server} {ack_mode:?}");
+        }
+    }
+}
+
+#[test]
+fn prefetches_together_fit_the_budget() {
+    /// Budget, asked for, granted one after another, granted on the next connection.
+    type Row = (u32, &'static [u32], &'static [u32], &'static [u32]);
+    let rows: [Row; 6] = [
+        (100, &[40, 40], &[40, 40], &[40, 40]),
+        (100, &[80, 80], &[80, 20], &[50, 50]),
+        (100, &[100, 300, 100], &[100, 1, 1], &[20, 60, 20]),
+        (2, &[10, 10, 10], &[2, 1, 1], &[1, 1, 1]),
+        (0, &[10], &[1], &[1]),
+        (u32::MAX, &[u32::MAX, u32::MAX], &[u32::MAX, 1], &[u32::MAX / 2, u32::MAX / 2]),
+    ];
+    for (budget, asked, first, then) in rows {
+        let mut config = config();
+        config.prefetch_budget = budget;
+        let mut script = connected(config, Version::V1_2, RABBITMQ);
+        for prefetch in asked {
+            script.session.subscribe(Subscribe::new("/queue/a").prefetch(*prefetch)).unwrap();
+        }
+        assert_eq!(told(&mut script, "prefetch-count"), first, "{budget} for {asked:?}");
+        script.lose(Lost::Eof);
+        script.dial();
+        script.said();
+        script.hear(format!("CONNECTED\nversion:1.2\nserver:{RABBITMQ}\n\n\0"));
+        assert_eq!(told(&mut script, "prefetch-count"), then, "{budget} for {asked:?}");
+    }
+}
+
+#[test]
+fn a_subscription_that_ended_leaves_its_part_of_the_budget() {
+    let mut config = config();
+    config.prefetch_budget = 100;
+    let mut script = connected(config, Version::V1_2, RABBITMQ);
+    let id = script.session.subscribe(Subscribe::new("/queue/a").prefetch(90)).unwrap();
+    script.session.unsubscribe(id).unwrap();
+    script.said();
+    script.session.subscribe(Subscribe::new("/queue/b").prefetch(90)).unwrap();
+    assert_eq!(told(&mut script, "prefetch-count"), [90]);
+}
+
+#[test]
+fn artemis_in_version_1_0_hears_a_line_end_every_period_unasked() {
+    for (server, set, beats) in
+        [("", Some(Profile::ARTEMIS), true), ("", None, false), (RABBITMQ, None, false)]
+    {
+        let mut config = config();
+        config.profile = set;
+        config.send_beat = seconds(10);
+        let mut script = connected(config, Version::V1_0, server);
+        for _ in 0..10 {
+            script.pass(seconds(8));
+            assert_eq!(script.said(), if beats { "\n" } else { "" }, "{server:?}");
+        }
+    }
+}
+
+#[test]
+fn headers_of_ones_own_in_connect_are_sent_escaped_and_never_shown() {
+    let mut config = config();
+    config.send_beat = seconds(10);
+    config.add_connect_header("client-id", r"a\b");
+    assert!(!format!("{config:?}").contains(r"a\"));
+    assert!(Script::dialled(config).said().contains("client-id:a\\\\b\n"));
+}
+
+#[test]
+fn headers_that_connect_must_not_have_end_the_attempt() {
+    let rows = [
+        ("receipt", "1", "must not ask for a receipt"),
+        ("host", "b", "the header host twice"),
+        ("heart-beat", "0,0", "the header heart-beat twice"),
+        ("client-id", "me", "a client-id needs heart-beats"),
+    ];
+    for (name, value, told) in rows {
+        let mut config = config();
+        config.add_connect_header(name, value);
+        let mut script = Script::new(config);
+        script.attempt();
+        drop(script.session.handle_connected(None, script.now));
+        let events = script.events();
+        assert!(events[0].contains(told), "{events:?}");
+        assert!(script.session.is_closed(), "{name}");
+    }
+}
