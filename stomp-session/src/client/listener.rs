@@ -135,9 +135,7 @@ impl Notice {
     /// What it counts in its queue.
     fn size(&self) -> usize {
         let octets = match self {
-            Self::Received(frame) | Self::Sent(frame) | Self::Unroutable(frame) => {
-                frame.headers().size().saturating_add(frame.body().len())
-            }
+            Self::Received(frame) | Self::Sent(frame) | Self::Unroutable(frame) => frame.size(),
             _ => 0,
         };
         octets.saturating_add(size_of::<Self>())
