@@ -85,34 +85,41 @@ impl<'a> FrameWriter<'a> {
     /// # Errors
     /// [`EncodeError::BodyNotAllowed`], or [`EncodeError::ContentLengthMismatch`] when the caller's own one is wrong.
     pub fn finish(mut self, body: &[u8]) -> Result<(), EncodeError> {
-        if !body.is_empty() && self.announced.is_none() && self.command.may_have_body() {
-            self.announce(body.len());
-        }
-        self.end(body)
+        self.head(body, true)?;
+        self.end(body);
+        Ok(())
     }
 
     /// Writes the body without adding a `content-length` and ends the frame.
     ///
     /// # Errors
     /// As [`FrameWriter::finish`], and [`EncodeError::NulInBody`].
-    pub fn finish_text(self, body: &[u8]) -> Result<(), EncodeError> {
-        if self.announced.is_none() && memchr(0, body).is_some() {
-            return Err(EncodeError::NulInBody);
-        }
-        self.end(body)
+    pub fn finish_text(mut self, body: &[u8]) -> Result<(), EncodeError> {
+        self.head(body, false)?;
+        self.end(body);
+        Ok(())
     }
 
-    fn end(self, body: &[u8]) -> Result<(), EncodeError> {
+    /// Ends the headers of a frame that has that body, with a `content-length` where it is to be announced.
+    pub(crate) fn head(&mut self, body: &[u8], announce: bool) -> Result<(), EncodeError> {
         if !body.is_empty() && !self.command.may_have_body() {
             return Err(EncodeError::BodyNotAllowed { command: self.command });
         }
-        if self.announced.is_some_and(|announced| announced != body.len() as u64) {
-            return Err(EncodeError::ContentLengthMismatch);
+        match self.announced {
+            Some(announced) if announced != body.len() as u64 => {
+                return Err(EncodeError::ContentLengthMismatch);
+            }
+            None if announce && !body.is_empty() => self.announce(body.len()),
+            None if memchr(0, body).is_some() => return Err(EncodeError::NulInBody),
+            _ => {}
         }
         self.out.extend_from_slice(b"\n");
+        Ok(())
+    }
+
+    fn end(self, body: &[u8]) {
         self.out.extend_from_slice(body);
         self.out.extend_from_slice(b"\0");
-        Ok(())
     }
 
     fn announce(&mut self, length: usize) {

@@ -140,15 +140,27 @@ impl Frame {
     /// [`EncodeError`] when the frame cannot be written so that it would be read back as itself: nothing is ever
     /// stripped, shortened or replaced.
     pub fn encode(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
+        self.encode_head(version, out)?;
+        out.extend_from_slice(self.body());
+        out.extend_from_slice(b"\0");
+        Ok(())
+    }
+
+    /// Appends what stands before the body, or leaves `out` as it was. The body and a NUL have to follow: for a body that
+    /// leaves by itself, uncopied.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_head(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         let before = out.len();
-        let written = self.write(version, out);
+        let written = self.write_head(version, out);
         if written.is_err() {
             out.truncate(before);
         }
         written
     }
 
-    fn write(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn write_head(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         if !self.headers.is_indexed() {
             return Err(EncodeError::HeadersTooLarge);
         }
@@ -156,7 +168,7 @@ impl Frame {
         for (name, value) in self.headers.iter() {
             writer.header(&name.octets(), &value.octets())?;
         }
-        if self.announce_length { writer.finish(self.body()) } else { writer.finish_text(self.body()) }
+        writer.head(self.body(), self.announce_length)
     }
 }
 
