@@ -1,13 +1,13 @@
 //! What the application commands: checked against the state, tracked, and encoded straight into the outbox.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use crate::{
-    CommandError, Ended, Event, Message, Nack, Session, Subscribe, SubscriptionId,
-    receipts::Awaited,
-    session::{Connected, State},
+    CommandError, Connection, Ended, Event, Message, Nack, Session, Subscribe, SubscriptionId,
+    connected::Connected, outbox::Kind, receipts::Awaited, session::State,
 };
 
 /// Commands. Each either does all it says or nothing, at once; none waits.
@@ -43,7 +43,7 @@ impl Session {
             Version::V1_0 => frame.with_header("destination", &subscription.subscribe.destination),
             _ => frame,
         };
-        connected.outbox.push(&frame, connected.connection.version)?;
+        connected.push(&frame, Kind::Unanswered)?;
         self.subscriptions.retire(subscription);
         Ok(())
     }
@@ -107,7 +107,7 @@ impl Session {
         let version = connected.connection.version;
         let frame = acknowledgement(command, message, version)?;
         let frame = headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value));
-        connected.outbox.push(&frame, version)?;
+        connected.push(&frame, Kind::Unanswered)?;
         message.settled = true;
         Ok(())
     }
@@ -128,12 +128,10 @@ impl Session {
         let receipt = self.next_receipt();
         let State::Connected(connected) = &mut self.state else { return Ok(()) };
         let subscription = self.subscriptions.get(id).ok_or(CommandError::Unsubscribed)?;
-        let Connected { connection, outbox, receipts, .. } = &mut **connected;
-        outbox.push(
-            &subscription.frame(connection.version, &connection.profile, receipt),
-            connection.version,
-        )?;
-        receipts.add(receipt, Awaited::Subscribe(id));
+        let Connection { version, profile, .. } = &connected.connection;
+        let frame = subscription.frame(*version, profile, receipt);
+        // It lives longer than any wait: only the broker's time for the RECEIPT counts.
+        connected.push_awaited(&frame, receipt, Awaited::Subscribe(id), Duration::MAX)?;
         Ok(())
     }
 

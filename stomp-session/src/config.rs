@@ -42,8 +42,12 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// The time from CONNECT to CONNECTED. 10 s: a broker that hangs accepts connections and never answers.
     pub connected_timeout: Duration,
-    /// The time for a RECEIPT. 60 s; then the outcome is unknown.
+    /// The time for a RECEIPT, from the moment the frame's last octet was handed over. 60 s; then the outcome is unknown.
     pub receipt_timeout: Duration,
+    /// The time for a frame that asked for a RECEIPT, from the call, unless the call says otherwise. 120 s. If nothing of
+    /// the frame was handed over by then it is withdrawn and not sent, else the outcome is unknown: a broker that stops
+    /// reading makes no wait endless.
+    pub timeout: Duration,
     /// The time for a graceful disconnect, outstanding receipts included. 10 s.
     pub disconnect_timeout: Duration,
     /// How long a connection must stand before its loss is the first again and not one more in a row. 5 s.
@@ -91,6 +95,7 @@ impl Config {
             connect_timeout: Duration::from_secs(10),
             connected_timeout: Duration::from_secs(10),
             receipt_timeout: Duration::from_secs(60),
+            timeout: Duration::from_secs(120),
             disconnect_timeout: Duration::from_secs(10),
             stable_after: Duration::from_secs(5),
             prefetch_budget: 1000,

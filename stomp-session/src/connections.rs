@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Outcome, Profile, ReceiptId,
-    Session, Unknown,
+    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Profile, Session,
+    connected::Connected,
     heart_beats::HeartBeats,
     outbox::Outbox,
-    receipts::{Awaited, Receipts},
-    session::{Connected, LEAST, State},
+    receipts::Receipts,
+    session::{LEAST, State},
 };
 
 impl Session {
@@ -29,6 +29,8 @@ impl Session {
             receipts: Receipts::default(),
             heart_beats: HeartBeats::new(connection.heart_beat, &self.config, self.now),
             since: self.now,
+            unanswered: false,
+            sends_received: 0,
             connection: connection.clone(),
         };
         self.state = State::Connected(Box::new(connected));
@@ -88,19 +90,19 @@ impl Session {
         if open {
             self.actions.push_back(Action::Close);
         }
-        while let Some((id, awaited)) =
-            self.connected_mut().and_then(|connected| connected.receipts.take_first())
-        {
-            self.resolve(id, awaited, Outcome::Unknown(Unknown::Lost(reason.clone())));
+        while let Some(id) = self.connected().and_then(|connected| connected.receipts.first()) {
+            self.lose_receipt(id, reason);
         }
         if let Some(connected) = self.connected() {
-            self.events.push_back(Event::Disconnected {
-                connection: connected.connection.id,
-                reason: reason.clone(),
-                unsent: connected.outbox.unsent(),
-            });
+            let (connection, (unsent, unconfirmed)) = (connected.connection.id, connected.lost_sends());
+            let skipped = self.skip_stale();
+            let reason = reason.clone();
+            self.events.push_back(Event::Disconnected { connection, reason, unsent, unconfirmed, skipped });
         }
-        self.state = State::Closed;
+        let left = core::mem::replace(&mut self.state, State::Closed);
+        if let State::Connected(mut connected) | State::Disconnecting { mut connected, .. } = left {
+            self.discard(connected.outbox.take_bodies());
+        }
     }
 
     pub(crate) fn try_next(&mut self, broker: Option<Box<Endpoint>>, last: Lost) {
@@ -124,18 +126,16 @@ impl Session {
         self.events.push_back(Event::Closed(closed));
     }
 
-    /// Tells the outcome to whoever waits for it.
-    pub(crate) fn resolve(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome) {
-        match (awaited, outcome) {
-            (Awaited::Command, outcome) => self.events.push_back(Event::Receipt { id, outcome }),
-            (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
-                self.events.push_back(Event::Subscribed(subscription));
+    /// Drops the messages that nobody has collected and nobody could acknowledge any more.
+    fn skip_stale(&mut self) -> usize {
+        let before = self.events.len();
+        let subscriptions = &self.subscriptions;
+        self.events.retain(|event| match event {
+            Event::Message(message) | Event::TooLarge { message, .. } => {
+                !message.needs_ack() || subscriptions.keeps_stale(message.subscription)
             }
-            (Awaited::Subscribe(subscription), Outcome::Rejected(error)) => {
-                self.end_subscription(subscription, error)
-            }
-            // Without a RECEIPT the subscription may well stand; DISCONNECT has a deadline of its own.
-            (Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
-        }
+            _ => true,
+        });
+        before.saturating_sub(self.events.len())
     }
 }

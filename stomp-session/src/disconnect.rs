@@ -1,5 +1,7 @@
 //! The graceful end: what waits for a RECEIPT gets it, then DISCONNECT and its own.
 
+use core::time::Duration;
+
 use stomp_proto::{Command, Frame};
 
 use crate::{Closed, Lost, Session, receipts::Awaited, session::State};
@@ -33,9 +35,8 @@ impl Session {
         let id = self.next_receipt();
         let frame = Frame::new(Command::Disconnect).with_header("receipt", id.wire());
         if let Some(connected) = self.connected_mut() {
-            connected.receipts.add(id, Awaited::Disconnect);
             // It cannot fail: a number is text in every version.
-            let _ = connected.outbox.push(&frame, connected.connection.version);
+            let _ = connected.push_awaited(&frame, id, Awaited::Disconnect, Duration::MAX);
         }
     }
 }

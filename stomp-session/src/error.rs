@@ -253,15 +253,29 @@ fn not_stomp(error: &ParseError) -> String {
 
 /// What became of a frame that asked for a RECEIPT.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "these are the three outcomes there are")]
+#[allow(clippy::exhaustive_enums, reason = "these are the outcomes there are")]
 pub enum Outcome {
     /// The RECEIPT came: the broker has processed the frame. For a SEND that is no promise of durability unless the
     /// message is persistent, and none that anybody will read it.
     Confirmed,
     /// The ERROR that names the frame came: the broker has refused it.
     Rejected(ServerError),
+    /// Nothing of the frame was handed to the transport, and nothing will be: the broker does not have it.
+    NotSent(NotSent),
     /// Neither came. The broker may or may not have processed it.
     Unknown(Unknown),
+}
+
+/// Why a frame was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// The connection ended before the frame could leave.
+    #[error("nothing was sent: the connection ended first ({0})")]
+    Lost(Lost),
+    /// The transport took nothing of it in time.
+    #[error("nothing was sent: the frame could not leave within {}", seconds(.0))]
+    Timeout(Duration),
 }
 
 /// Why an outcome is not known.
@@ -319,10 +333,4 @@ pub enum Ended {
     /// It cannot be written in the version of the new connection.
     #[error("the subscription cannot be written: {0}")]
     Unwritable(CommandError),
-}
-
-impl From<Lost> for Unknown {
-    fn from(lost: Lost) -> Self {
-        Self::Lost(lost)
-    }
 }

@@ -44,8 +44,14 @@ pub enum Event {
         connection: ConnectionId,
         /// Why.
         reason: Lost,
-        /// SENDs without receipt that never left.
-        unsent: usize,
+        /// SENDs without a receipt that were not handed over, or not to the last octet: the broker does not have them.
+        unsent: u64,
+        /// SENDs without a receipt that were handed over behind the last frame whose RECEIPT came: whether the broker
+        /// has even received them is unknown. (1.2, "RECEIPT": the frames before it were received.)
+        unconfirmed: u64,
+        /// Messages that had come and were not collected, dropped because no acknowledgement of them can count any more:
+        /// the broker delivers them again. See [`Subscribe::keep_stale`](crate::Subscribe::keep_stale).
+        skipped: usize,
     },
     /// An attempt to connect failed.
     ConnectFailed {

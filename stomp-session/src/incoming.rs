@@ -5,8 +5,8 @@ use alloc::boxed::Box;
 use stomp_proto::{Command, Frame, Item};
 
 use crate::{
-    Closed, Connection, Ended, Event, Input, Lost, Message, Outcome, ReceiptId, ServerError, Session,
-    SubscriptionId, handshake, receipts::Awaited, session::State,
+    Connection, Ended, Event, Input, Lost, Message, ServerError, Session, SubscriptionId, handshake,
+    session::State,
 };
 
 impl Session {
@@ -93,29 +93,10 @@ impl Session {
         self.events.push_back(event(message));
     }
 
-    /// Matched by id only: receipts come out of order and prove nothing about earlier frames. One that nobody waits for is
-    /// harmless: its waiter may have gone.
-    fn handle_receipt(&mut self, frame: Frame) {
-        match self.take_awaited(&frame) {
-            Some((_, Awaited::Disconnect)) => {
-                self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, true);
-            }
-            Some((id, awaited)) => self.resolve(id, awaited, Outcome::Confirmed),
-            None => self.events.push_back(Event::Unroutable(frame)),
-        }
-        self.continue_disconnect();
-    }
-
-    /// What the frame's `receipt-id` answers, if somebody waits for it.
-    fn take_awaited(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
-        let id = frame.header("receipt-id")?.number().map(ReceiptId)?;
-        let awaited = self.connected_mut()?.receipts.resolve(id)?;
-        Some((id, awaited))
-    }
-
     /// An ERROR that names a frame of ours rejects that frame; one that names a subscription ends it. The connection goes
     /// on: ActiveMQ keeps it, and where the broker closes it an EOF follows. One that names nobody ends the connection
-    /// (1.1 and 1.2: the server must close it; RabbitMQ does not always).
+    /// (1.1 and 1.2: the server must close it; RabbitMQ does not always), and what is pending is unknown: RabbitMQ has
+    /// stored ten of twenty SENDs that it never receipted. Only a frame that was alone is what it means.
     fn handle_error(&mut self, error: ServerError) {
         if let Some((id, awaited)) = self.take_awaited(error.frame()) {
             return self.reject(id, awaited, error);
@@ -126,26 +107,12 @@ impl Session {
         if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame()) {
             return self.events.push_back(Event::Error(error));
         }
-        match self.lone_subscribe() {
-            Some((id, awaited)) => self.reject(id, awaited, error),
-            None => self.fail(Lost::ServerError(error), true),
+        if !error.frame().headers().contains("subscription")
+            && let Some((id, awaited)) = self.take_alone()
+        {
+            self.reject(id, awaited, error.clone());
         }
-    }
-
-    fn reject(&mut self, id: ReceiptId, awaited: Awaited, error: ServerError) {
-        self.resolve(id, awaited, Outcome::Rejected(error));
-        self.continue_disconnect();
-    }
-
-    /// RabbitMQ's ERROR names nobody. If all that waits is one SUBSCRIBE, that is the one it means; else it would be sent
-    /// again and refused again on each connection.
-    fn lone_subscribe(&mut self) -> Option<(ReceiptId, Awaited)> {
-        let connected = self.connected_mut()?;
-        let (id, awaited) = connected.receipts.only()?;
-        if connected.outbox.len() > 0 || !matches!(awaited, Awaited::Subscribe(_)) {
-            return None;
-        }
-        connected.receipts.resolve(id).map(|awaited| (id, awaited))
+        self.fail(Lost::ServerError(error), true);
     }
 
     pub(crate) fn end_subscription(&mut self, id: SubscriptionId, error: ServerError) {

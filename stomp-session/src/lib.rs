@@ -18,7 +18,9 @@ extern crate std;
 
 mod commands;
 mod config;
+mod connected;
 mod connections;
+mod deadlines;
 mod disconnect;
 mod endpoint;
 mod error;
@@ -30,6 +32,7 @@ mod incoming;
 mod input;
 mod message;
 mod outbox;
+mod outcomes;
 mod profile;
 mod random;
 mod receipts;
@@ -44,7 +47,7 @@ pub mod client;
 
 pub use config::Config;
 pub use endpoint::{Endpoint, Login};
-pub use error::{Closed, CommandError, Ended, Lost, Outcome, ServerError, Unknown};
+pub use error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown};
 pub use event::{Action, Attempt, Connection, ConnectionId, Event, ReceiptId, SubscriptionId};
 pub use failover::{Brokers, Reconnect, Schedule};
 pub use input::Input;

@@ -1,91 +1,221 @@
-//! The bytes that wait for the transport: whole frames, in order, of one connection.
+//! What waits for the transport, frame by frame.
 
-use alloc::collections::VecDeque;
-use core::fmt;
+use alloc::{boxed::Box, collections::VecDeque};
+use core::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
 use stomp_proto::{EncodeError, Frame, Version};
 
-use crate::Event;
+use crate::{Event, ReceiptId};
 
 /// The most that is handed over at once.
 const BATCH: usize = 64 * 1024;
+
+/// A body of that length leaves as it is: copying it would cost more than the two writes more.
+const LARGE: usize = 16 * 1024;
+
+/// Where a frame stands: counts the frames of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(u64);
+
+/// Who wants to know when a frame is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nobody, and the broker has nothing to say against it: CONNECT, and a heart-beat.
+    Quiet,
+    /// It asked for that RECEIPT.
+    Receipted(ReceiptId),
+    /// A SEND without a RECEIPT.
+    Send,
+    /// Any other frame without one. An ERROR may mean it at any time.
+    Unanswered,
+}
+
+/// How far a frame has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Its first octets were handed over.
+    Begun,
+    /// All of it was.
+    Gone,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    /// Its octets in the buffer that have not left.
+    length: usize,
+    /// Stands before the last of these octets, the NUL.
+    body: Option<Box<Bytes>>,
+    begun: bool,
+    withdrawn: bool,
+}
 
 /// Encoded frames. Small ones coalesce, so that one write carries many. It dies with its connection: what was queued
 /// when that died is never sent on the next.
 #[derive(Default)]
 pub(crate) struct Outbox {
+    /// The frames one behind the other, large bodies left out.
     bytes: BytesMut,
-    handed_over: u64,
-    /// Where each SEND without receipt ends, in octets of the connection.
-    sends: VecDeque<u64>,
-    /// What was pushed and where it ends, to be told when it has been handed over whole.
-    traced: Option<VecDeque<(u64, Event)>>,
+    entries: VecDeque<Entry>,
+    /// Entries that have left, or were passed over.
+    passed: u64,
+    /// Octets of the bodies that were left out.
+    bodies: usize,
+    sends: u64,
+    sends_gone: u64,
+    trace: Option<Trace>,
+}
+
+/// What is to be told of frames when they have left.
+#[derive(Default)]
+struct Trace {
+    waiting: VecDeque<(Place, Event)>,
+    gone: VecDeque<Event>,
 }
 
 impl Outbox {
-    pub(crate) fn push(&mut self, frame: &Frame, version: Version) -> Result<(), EncodeError> {
-        frame.encode(version, &mut self.bytes)?;
-        self.note(|| Event::FrameSent(without_passcode(frame)));
-        Ok(())
+    /// Appends a frame, or nothing. A heart-beat stands between frames by construction: frames are pushed whole.
+    pub(crate) fn push(&mut self, frame: &Frame, version: Version, kind: Kind) -> Result<Place, EncodeError> {
+        let before = self.bytes.len();
+        let large = frame.body().len() >= LARGE;
+        if large {
+            frame.encode_head(version, &mut self.bytes)?;
+            self.bytes.extend_from_slice(b"\0");
+            self.bodies = self.bodies.saturating_add(frame.body().len());
+        } else {
+            frame.encode(version, &mut self.bytes)?;
+        }
+        let body = large.then(|| Box::new(frame.body_bytes()));
+        let length = self.bytes.len().saturating_sub(before);
+        Ok(self.append(Entry { kind, length, body, ..Entry::QUIET }, || {
+            Event::FrameSent(without_passcode(frame))
+        }))
+    }
+
+    pub(crate) fn push_heart_beat(&mut self) {
+        self.bytes.extend_from_slice(b"\n");
+        self.append(Entry { length: 1, ..Entry::QUIET }, || Event::HeartBeatSent);
+    }
+
+    fn append(&mut self, entry: Entry, event: impl FnOnce() -> Event) -> Place {
+        let place = Place(self.passed.saturating_add(self.entries.len() as u64));
+        if let Some(trace) = &mut self.trace {
+            trace.waiting.push_back((place, event()));
+        }
+        self.sends = self.sends.saturating_add(u64::from(entry.kind == Kind::Send));
+        self.entries.push_back(entry);
+        place
     }
 
     /// Begins to remember frames, or stops.
     pub(crate) fn trace(&mut self, traces: bool) {
         match traces {
-            true => drop(self.traced.get_or_insert_default()),
-            false => self.traced = None,
+            true => drop(self.trace.get_or_insert_default()),
+            false => self.trace = None,
         }
     }
 
-    fn note(&mut self, event: impl FnOnce() -> Event) {
-        let end = self.handed_over.saturating_add(self.bytes.len() as u64);
-        if let Some(traced) = &mut self.traced {
-            traced.push_back((end, event()));
-        }
-    }
-
-    /// The frames that were handed over whole.
+    /// The frames and heart-beats that were handed over whole since the last call, if they are traced.
     pub(crate) fn take_traced(&mut self) -> impl Iterator<Item = Event> {
-        let handed_over = self.handed_over;
-        let traced = self.traced.as_mut();
-        traced.into_iter().flat_map(move |traced| {
-            let whole = traced.partition_point(|(end, _)| *end <= handed_over);
-            traced.drain(..whole).map(|(_, event)| event)
-        })
+        self.trace.iter_mut().flat_map(|trace| trace.gone.drain(..))
     }
 
-    /// Remembers that the last frame was a SEND that nobody confirms.
-    pub(crate) fn mark_send(&mut self) {
-        self.sends.push_back(self.handed_over.saturating_add(self.bytes.len() as u64));
+    /// Takes a frame back of which nothing was handed over. Gives the body that it does not need any more, or nothing
+    /// at all when it is too late.
+    pub(crate) fn withdraw(&mut self, place: Place) -> Option<Option<Box<Bytes>>> {
+        let at = usize::try_from(place.0.checked_sub(self.passed)?).ok()?;
+        let entry = self.entries.get_mut(at).filter(|entry| !entry.begun)?;
+        entry.withdrawn = true;
+        let body = entry.body.take();
+        self.bodies = self.bodies.saturating_sub(body.as_ref().map_or(0, |body| body.len()));
+        Some(body)
     }
 
-    /// A heart-beat stands between frames by construction: frames are pushed whole.
-    pub(crate) fn push_heart_beat(&mut self) {
-        self.bytes.extend_from_slice(b"\n");
-        self.note(|| Event::HeartBeatSent);
-    }
-
+    /// Octets that wait. Those of a frame that was withdrawn count until it is passed over.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len().saturating_add(self.bodies)
     }
 
-    /// SENDs without receipt of which not every octet was handed over.
-    pub(crate) fn unsent(&self) -> usize {
-        self.sends.len()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| entry.withdrawn)
     }
 
-    pub(crate) fn take(&mut self) -> Option<Bytes> {
-        if self.bytes.is_empty() {
-            return None;
-        }
-        let batch = self.bytes.split_to(self.bytes.len().min(BATCH)).freeze();
-        self.handed_over = self.handed_over.saturating_add(batch.len() as u64);
-        while self.sends.front().is_some_and(|end| *end <= self.handed_over) {
-            self.sends.pop_front();
-        }
-        Some(batch)
+    /// How many SENDs without a RECEIPT were pushed.
+    pub(crate) const fn sends(&self) -> u64 {
+        self.sends
     }
+
+    /// How many of them were handed over, to the last octet.
+    pub(crate) const fn sends_gone(&self) -> u64 {
+        self.sends_gone
+    }
+
+    /// The next octets, and who they are of: at most 64 KiB, or one large body.
+    pub(crate) fn take(&mut self, mut tell: impl FnMut(Kind, Progress)) -> Option<Bytes> {
+        self.pass_over_withdrawn();
+        let first = self.entries.front_mut()?;
+        if let Some(body) = first.body.take_if(|_| first.length == 1) {
+            self.bodies = self.bodies.saturating_sub(body.len());
+            return Some(*body);
+        }
+        let mut length: usize = 0;
+        while let Some(entry) = self.entries.front_mut().filter(|entry| !entry.withdrawn && length < BATCH) {
+            // All but the NUL, where a body comes before it.
+            let octets = entry.length.saturating_sub(usize::from(entry.body.is_some()));
+            let room = BATCH.saturating_sub(length);
+            if octets > room && length > 0 {
+                break;
+            }
+            if !mem::replace(&mut entry.begun, true) {
+                tell(entry.kind, Progress::Begun);
+            }
+            let taken = octets.min(room);
+            length = length.saturating_add(taken);
+            entry.length = entry.length.saturating_sub(taken);
+            if entry.length > 0 {
+                break;
+            }
+            self.sends_gone = self.sends_gone.saturating_add(u64::from(entry.kind == Kind::Send));
+            tell(entry.kind, Progress::Gone);
+            self.pass(true);
+        }
+        Some(self.bytes.split_to(length).freeze())
+    }
+
+    fn pass_over_withdrawn(&mut self) {
+        while let Some(entry) = self.entries.front().filter(|entry| entry.withdrawn) {
+            let _ = self.bytes.split_to(entry.length.min(self.bytes.len()));
+            self.pass(false);
+        }
+    }
+
+    fn pass(&mut self, gone: bool) {
+        self.entries.pop_front();
+        if let Some(trace) = &mut self.trace {
+            let is_traced = trace.waiting.front().is_some_and(|(place, _)| place.0 == self.passed);
+            let event = is_traced.then(|| trace.waiting.pop_front()).flatten();
+            trace.gone.extend(event.filter(|_| gone).map(|(_, event)| event));
+        }
+        self.passed = self.passed.saturating_add(1);
+    }
+
+    /// Gives memory back that a quiet connection does not need.
+    pub(crate) fn shrink(&mut self) {
+        if self.entries.is_empty() {
+            self.bytes = BytesMut::new();
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// The bodies that it holds, for whoever must see to it where they are dropped.
+    pub(crate) fn take_bodies(&mut self) -> impl Iterator<Item = Bytes> {
+        self.entries.iter_mut().filter_map(|entry| entry.body.take()).map(|body| *body)
+    }
+}
+
+impl Entry {
+    const QUIET: Self = Self { kind: Kind::Quiet, length: 0, body: None, begun: false, withdrawn: false };
 }
 
 /// A copy, since the body may be anybody's.
@@ -98,6 +228,6 @@ fn without_passcode(frame: &Frame) -> Frame {
 /// Shows how much, never what: CONNECT holds the passcode.
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outbox").field("octets", &self.bytes.len()).field("sends", &self.sends).finish()
+        f.debug_struct("Outbox").field("frames", &self.entries.len()).field("octets", &self.len()).finish()
     }
 }

@@ -1,82 +1,176 @@
 //! The frames that wait for a RECEIPT on this connection: each is resolved exactly once.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::VecDeque;
+use core::time::Duration;
 
-use crate::{ReceiptId, SubscriptionId, Timestamp};
+use crate::{
+    ReceiptId, SubscriptionId, Timestamp,
+    deadlines::Deadlines,
+    outbox::{Place, Progress},
+};
 
 /// What a RECEIPT is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
     /// A frame whose sender is told the outcome.
     Command,
-    Subscribe(SubscriptionId),
     Disconnect,
+    Subscribe(SubscriptionId),
+}
+
+impl Awaited {
+    /// Whether the broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout) for it. DISCONNECT, always the
+    /// last, has a time of its own.
+    const fn has_receipt_timeout(self) -> bool {
+        !matches!(self, Self::Disconnect)
+    }
+}
+
+/// How far the frame has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing of it was handed over: it can be withdrawn.
+    Queued(Place),
+    /// Something of it was.
+    OnWire,
 }
 
 #[derive(Debug)]
-struct Pending {
-    awaited: Awaited,
+pub(crate) struct Pending {
+    pub(crate) awaited: Awaited,
+    pub(crate) stage: Stage,
+    /// The time that ends with `due`: at first that from the call.
+    pub(crate) limit: Duration,
     /// None until the first call that brings the time.
-    deadline: Option<Timestamp>,
+    due: Option<Timestamp>,
+    /// SENDs without a RECEIPT that stand before it.
+    pub(crate) sends_before: u64,
 }
 
-/// Outstanding receipts, in the order of their frames.
+#[derive(Debug)]
+struct Slot {
+    id: ReceiptId,
+    pending: Option<Pending>,
+}
+
+/// Outstanding receipts, in the order of their frames: a queue, in which those that were resolved out of order leave holes
+/// until they are half of it.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
-    pending: BTreeMap<ReceiptId, Pending>,
-    unstamped: bool,
+    slots: VecDeque<Slot>,
+    live: usize,
+    deadlines: Deadlines,
+    /// How many of the newest have no time yet.
+    unstamped: usize,
 }
 
 impl Receipts {
-    pub(crate) fn add(&mut self, id: ReceiptId, awaited: Awaited) {
-        self.pending.insert(id, Pending { awaited, deadline: None });
-        self.unstamped = true;
+    /// Adds the newest one. Its whole time, `limit`, runs from the next call that brings the time.
+    pub(crate) fn add(
+        &mut self,
+        id: ReceiptId,
+        awaited: Awaited,
+        place: Place,
+        limit: Duration,
+        sends_before: u64,
+    ) {
+        let pending = Pending { awaited, stage: Stage::Queued(place), limit, due: None, sends_before };
+        self.slots.push_back(Slot { id, pending: Some(pending) });
+        self.live = self.live.saturating_add(1);
+        self.unstamped = self.unstamped.saturating_add(1);
     }
 
-    /// Commands bring no time: what was added since the last call gets its deadline now. DISCONNECT, always the last, has one
-    /// of its own.
-    pub(crate) fn stamp(&mut self, deadline: Timestamp) {
-        if core::mem::replace(&mut self.unstamped, false) {
-            // The new ones are the last ones.
-            let fresh = self.pending.values_mut().rev().take_while(|pending| pending.deadline.is_none());
-            let commands = fresh.filter(|pending| pending.awaited != Awaited::Disconnect);
-            commands.for_each(|pending| pending.deadline = Some(deadline));
+    /// Commands bring no time: what was added since the last call gets its deadline now.
+    pub(crate) fn stamp(&mut self, now: Timestamp) {
+        let fresh = self.slots.iter_mut().rev().take(core::mem::take(&mut self.unstamped));
+        let pending = fresh.filter_map(|slot| slot.pending.as_mut().map(|pending| (slot.id, pending)));
+        for (id, pending) in pending.filter(|(_, pending)| pending.due.is_none()) {
+            let due = now.after(pending.limit);
+            pending.due = Some(due);
+            self.deadlines.add(due, id);
         }
     }
 
-    /// Resolves one; `None` when nobody waits for it, which is harmless: its waiter may have gone.
-    pub(crate) fn resolve(&mut self, id: ReceiptId) -> Option<Awaited> {
-        self.pending.remove(&id).map(|pending| pending.awaited)
-    }
-
-    /// Takes one that is overdue.
-    pub(crate) fn take_overdue(&mut self, now: Timestamp) -> Option<(ReceiptId, Awaited)> {
-        let (_, oldest) = self.pending.first_key_value()?;
-        if oldest.deadline.is_none_or(|deadline| deadline > now) {
-            return None;
+    /// Says that something of a frame, or all of it, was handed over: from its last octet on the broker has that much time.
+    pub(crate) fn note(
+        &mut self,
+        id: ReceiptId,
+        progress: Progress,
+        now: Timestamp,
+        receipt_timeout: Duration,
+    ) {
+        let Some(pending) = self.get_mut(id) else { return };
+        pending.stage = Stage::OnWire;
+        let due = now.after(receipt_timeout);
+        let earlier = pending.due.filter(|before| *before > due);
+        if let Some(before) =
+            earlier.filter(|_| progress == Progress::Gone && pending.awaited.has_receipt_timeout())
+        {
+            (pending.due, pending.limit) = (Some(due), receipt_timeout);
+            self.deadlines.remove(before, id);
+            self.deadlines.add(due, id);
         }
-        self.pending.pop_first().map(|(id, pending)| (id, pending.awaited))
     }
 
-    /// Takes any, the oldest first.
-    pub(crate) fn take_first(&mut self) -> Option<(ReceiptId, Awaited)> {
-        self.pending.pop_first().map(|(id, pending)| (id, pending.awaited))
+    /// Takes one out; `None` when nobody waits for it, which is harmless: its waiter may have gone.
+    pub(crate) fn take(&mut self, id: ReceiptId) -> Option<Pending> {
+        let at = self.find(id)?;
+        let pending = self.slots.get_mut(at)?.pending.take()?;
+        if let Some(due) = pending.due {
+            self.deadlines.remove(due, id);
+        }
+        self.live = self.live.saturating_sub(1);
+        self.close_holes();
+        Some(pending)
     }
 
-    /// The only one outstanding.
-    pub(crate) fn only(&self) -> Option<(ReceiptId, Awaited)> {
-        let mut all = self.pending.iter().map(|(id, pending)| (*id, pending.awaited));
-        all.next().filter(|_| all.next().is_none())
+    fn close_holes(&mut self) {
+        while self.slots.front().is_some_and(|slot| slot.pending.is_none()) {
+            self.slots.pop_front();
+        }
+        if self.slots.len() / 2 > self.live {
+            self.slots.retain(|slot| slot.pending.is_some());
+        }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.pending.len()
+    fn find(&self, id: ReceiptId) -> Option<usize> {
+        self.slots.binary_search_by_key(&id, |slot| slot.id).ok()
     }
 
-    /// All have the same time to go, so the oldest is the first to be overdue. One without a time wants one at once: the
-    /// next call that brings the time may be far off.
+    fn get_mut(&mut self, id: ReceiptId) -> Option<&mut Pending> {
+        let at = self.find(id)?;
+        self.slots.get_mut(at)?.pending.as_mut()
+    }
+
+    pub(crate) fn awaited(&self, id: ReceiptId) -> Option<Awaited> {
+        let slot = self.slots.get(self.find(id)?)?;
+        slot.pending.as_ref().map(|pending| pending.awaited)
+    }
+
+    /// One whose time is over.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Option<ReceiptId> {
+        self.deadlines.due(now)
+    }
+
+    /// The oldest.
+    pub(crate) fn first(&self) -> Option<ReceiptId> {
+        self.slots.front().map(|slot| slot.id)
+    }
+
+    /// The only one of which anything was handed over.
+    pub(crate) fn only_on_wire(&self) -> Option<ReceiptId> {
+        let live =
+            self.slots.iter().filter_map(|slot| slot.pending.as_ref().map(|pending| (slot.id, pending)));
+        let mut on_wire = live.filter(|(_, pending)| pending.stage == Stage::OnWire).map(|(id, _)| id);
+        on_wire.next().filter(|_| on_wire.next().is_none())
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.live
+    }
+
+    /// One without a time wants one at once: the next call that brings the time may be far off.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let first = self.pending.first_key_value().and_then(|(_, pending)| pending.deadline);
-        if self.unstamped { Some(Timestamp::ZERO) } else { first }
+        if self.unstamped > 0 { Some(Timestamp::ZERO) } else { self.deadlines.first() }
     }
 }

@@ -1,8 +1,14 @@
 //! SEND: checked, tracked where its sender wants to know, and put into the outbox.
 
+use core::time::Duration;
+
 use stomp_proto::{Command, Frame};
 
-use crate::{CommandError, ReceiptId, Session, receipts::Awaited};
+use crate::{
+    CommandError, ReceiptId, Session,
+    outbox::Kind,
+    receipts::{Awaited, Pending, Stage},
+};
 
 /// Sending.
 impl Session {
@@ -13,30 +19,59 @@ impl Session {
     pub fn send(&mut self, frame: &Frame) -> Result<(), CommandError> {
         check_send(frame)?;
         let connected = self.open()?;
-        connected.outbox.push(frame, connected.connection.version)?;
-        connected.outbox.mark_send();
-        Ok(())
+        Ok(connected.push(frame, Kind::Send)?)
     }
 
-    /// Sends a SEND frame and asks for its RECEIPT: [`Event::Receipt`] comes exactly once. The
-    /// frame is never repeated; when the connection ends first, the outcome is unknown.
+    /// Sends a SEND frame and asks for its RECEIPT: [`Event::Receipt`](crate::Event::Receipt) comes exactly once, within
+    /// [`Config::timeout`](crate::Config::timeout) from here and
+    /// [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the frame has left. The frame is never
+    /// repeated; when the connection ends first, the outcome is unknown.
     ///
     /// # Errors
     /// [`CommandError`]; nothing was sent.
-    pub fn send_confirmed(&mut self, mut frame: Frame) -> Result<ReceiptId, CommandError> {
-        self.confirm(&mut frame)
+    pub fn send_confirmed(&mut self, frame: Frame) -> Result<ReceiptId, CommandError> {
+        let timeout = self.config.timeout;
+        self.send_confirmed_within(frame, timeout)
+    }
+
+    /// [`send_confirmed`](Self::send_confirmed) with a time of its own from the call on.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send_confirmed_within(
+        &mut self,
+        mut frame: Frame,
+        timeout: Duration,
+    ) -> Result<ReceiptId, CommandError> {
+        self.confirm(&mut frame, timeout)
     }
 
     /// The same for a frame that its owner drops: a body may run anything when it is dropped.
-    pub(crate) fn confirm(&mut self, frame: &mut Frame) -> Result<ReceiptId, CommandError> {
+    pub(crate) fn confirm(
+        &mut self,
+        frame: &mut Frame,
+        timeout: Duration,
+    ) -> Result<ReceiptId, CommandError> {
         check_send(frame)?;
         self.open()?;
         let id = self.next_receipt();
         frame.headers_mut().push("receipt", id.wire());
-        let connected = self.open()?;
-        connected.outbox.push(frame, connected.connection.version)?;
-        connected.receipts.add(id, Awaited::Command);
+        self.open()?.push_awaited(frame, id, Awaited::Command, timeout)?;
         Ok(id)
+    }
+
+    /// Withdraws a frame that asked for a RECEIPT: nobody waits for it any more, and no event comes. Whether nothing of it
+    /// has left, so that the broker does not have it; else it may have it.
+    pub fn cancel(&mut self, id: ReceiptId) -> bool {
+        let Some(connected) = self.connected_mut() else { return false };
+        let Some(Pending { stage, .. }) = connected.receipts.take(id) else { return false };
+        let Stage::Queued(place) = stage else {
+            connected.unanswered = true;
+            return false;
+        };
+        let body = connected.outbox.withdraw(place).flatten();
+        self.discard(body.map(|body| *body));
+        true
     }
 }
 

@@ -1,14 +1,19 @@
 //! The session: what it is told, what it tells, and the state between.
 
+#[cfg(feature = "client")]
+use alloc::vec::Vec;
 use alloc::{boxed::Box, collections::VecDeque};
 use core::time::Duration;
 
 use bytes::Bytes;
 
 use crate::{
-    Action, Closed, Config, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost, Outcome,
-    ReceiptId, Schedule, Timestamp, Unknown, handshake, heart_beats::HeartBeats, outbox::Outbox,
-    receipts::Receipts, subscriptions::Subscriptions,
+    Action, Closed, Config, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost, ReceiptId,
+    Schedule, Timestamp,
+    connected::Connected,
+    handshake,
+    outbox::{Kind, Outbox},
+    subscriptions::Subscriptions,
 };
 
 /// A STOMP conversation over any number of connections, as a pure state machine.
@@ -40,6 +45,9 @@ pub struct Session {
     pub(crate) failed_in_a_row: u32,
     /// The newest time that was handed in.
     pub(crate) now: Timestamp,
+    /// Bodies that are done with, where the owner wants to drop them himself.
+    #[cfg(feature = "client")]
+    pub(crate) discarded: Option<Vec<Bytes>>,
 }
 
 /// ```text
@@ -59,14 +67,14 @@ pub(crate) enum State {
     Closed,
 }
 
-/// What exists only while a connection stands. Leaving the state drops it: there is no reset to forget a field in.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    pub(crate) connection: Connection,
-    pub(crate) outbox: Outbox,
-    pub(crate) receipts: Receipts,
-    pub(crate) heart_beats: HeartBeats,
-    pub(crate) since: Timestamp,
+impl State {
+    fn outbox_mut(&mut self) -> Option<&mut Outbox> {
+        match self {
+            Self::Handshake { outbox, .. } => Some(outbox),
+            Self::Connected(connected) | Self::Disconnecting { connected, .. } => Some(&mut connected.outbox),
+            _ => None,
+        }
+    }
 }
 
 /// The least time that an attempt gets, so that time always moves on.
@@ -90,6 +98,8 @@ impl Session {
             attempts: 0,
             failed_in_a_row: 0,
             now,
+            #[cfg(feature = "client")]
+            discarded: None,
         };
         session
             .try_next(None, Lost::DialFailed { reason: "no broker is configured".into(), permanent: true });
@@ -120,8 +130,8 @@ impl Session {
         let newest = self.config.versions.iter().max().copied().unwrap_or(stomp_proto::Version::V1_0);
         let mut outbox = Outbox::default();
         outbox.trace(self.traces_frames);
-        match outbox.push(&frame, newest) {
-            Ok(()) => {
+        match outbox.push(&frame, newest, Kind::Quiet) {
+            Ok(_) => {
                 let deadline = self.now.after(self.config.connected_timeout.max(LEAST));
                 self.state = State::Handshake { endpoint, deadline, outbox };
             }
@@ -222,17 +232,15 @@ impl Session {
         // 1.2, "DISCONNECT": nothing follows it.
         let said_all = matches!(self.state, State::Disconnecting { asked: true, .. });
         let Some(connected) = self.connected_mut() else { return };
-        if connected.heart_beats.take_due(now) && connected.outbox.len() == 0 && !said_all {
+        connected.outbox.shrink();
+        if connected.heart_beats.take_due(now) && connected.outbox.is_empty() && !said_all {
             connected.outbox.push_heart_beat();
         }
         if let Some(silence) = connected.heart_beats.silence(now) {
             return self.fail(Lost::HeartBeat(silence), true);
         }
-        let overdue = Unknown::Timeout(self.config.receipt_timeout);
-        while let Some((id, awaited)) =
-            self.connected_mut().and_then(|connected| connected.receipts.take_overdue(now))
-        {
-            self.resolve(id, awaited, Outcome::Unknown(overdue.clone()));
+        while let Some(id) = self.connected().and_then(|connected| connected.receipts.overdue(now)) {
+            self.give_up(id);
         }
         self.continue_disconnect();
     }
@@ -249,35 +257,27 @@ impl Session {
         self.actions.pop_front()
     }
 
-    /// The next bytes to write, at most 64 KiB: ask when the transport takes some, and write all of them.
+    /// The next bytes to write, at most 64 KiB or one large body: ask when the transport takes some, and write all of
+    /// them. The time of a RECEIPT begins here.
     #[must_use = "these bytes are not given twice"]
     pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Bytes> {
         self.now = now;
         self.stamp();
-        let outbox = match &mut self.state {
-            State::Handshake { outbox, .. } => outbox,
-            State::Connected(connected) | State::Disconnecting { connected, .. } => {
-                if connected.outbox.len() > 0 {
-                    connected.heart_beats.sent(now);
-                }
-                &mut connected.outbox
-            }
-            _ => return None,
+        let receipt_timeout = self.config.receipt_timeout;
+        let bytes = match self.connected_mut() {
+            Some(connected) => connected.take(now, receipt_timeout),
+            None => self.state.outbox_mut()?.take(|_, _| ()),
         };
-        let bytes = outbox.take()?;
-        self.events.extend(outbox.take_traced());
-        Some(bytes)
+        let traced = self.state.outbox_mut().into_iter().flat_map(Outbox::take_traced);
+        self.events.extend(traced);
+        bytes
     }
 
     /// Whether each frame and each heart-beat, both ways, is told as an event, for who looks for a fault.
     pub fn trace_frames(&mut self, traces: bool) {
         self.traces_frames = traces;
-        match &mut self.state {
-            State::Handshake { outbox, .. } => outbox.trace(traces),
-            State::Connected(connected) | State::Disconnecting { connected, .. } => {
-                connected.outbox.trace(traces)
-            }
-            _ => {}
+        if let Some(outbox) = self.state.outbox_mut() {
+            outbox.trace(traces);
         }
     }
 
@@ -333,6 +333,15 @@ impl Session {
         matches!(self.state, State::Connected(_))
     }
 
+    /// Drops bodies, or keeps them for the owner: they are not ours, and dropping one may run anything.
+    pub(crate) fn discard(&mut self, bodies: impl IntoIterator<Item = Bytes>) {
+        #[cfg(feature = "client")]
+        if let Some(discarded) = &mut self.discarded {
+            return discarded.extend(bodies);
+        }
+        bodies.into_iter().for_each(drop);
+    }
+
     pub(crate) fn connected(&self) -> Option<&Connected> {
         match &self.state {
             State::Connected(connected) | State::Disconnecting { connected, .. } => Some(connected),
@@ -355,13 +364,13 @@ impl Session {
 
     /// Gives what was commanded since the last call its time.
     pub(crate) fn stamp(&mut self) {
-        let receipt_deadline = self.now.after(self.config.receipt_timeout);
-        let disconnect_deadline = self.now.after(self.config.disconnect_timeout);
+        let now = self.now;
+        let disconnect_deadline = now.after(self.config.disconnect_timeout);
         if let State::Disconnecting { deadline, .. } = &mut self.state {
             deadline.get_or_insert(disconnect_deadline);
         }
         if let Some(connected) = self.connected_mut() {
-            connected.receipts.stamp(receipt_deadline);
+            connected.receipts.stamp(now);
         }
     }
 }

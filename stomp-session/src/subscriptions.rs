@@ -23,6 +23,7 @@ pub struct Subscribe {
     pub(crate) prefetch: u32,
     pub(crate) id: Option<String>,
     pub(crate) headers: Headers,
+    pub(crate) keep_stale: bool,
 }
 
 /// Messages that may be out unacknowledged. Few enough that a slow consumer does not hold up what others could do, enough
@@ -38,6 +39,7 @@ impl Subscribe {
             prefetch: PREFETCH,
             id: None,
             headers: Headers::new(),
+            keep_stale: false,
         }
     }
 
@@ -58,6 +60,14 @@ impl Subscribe {
     /// An id of your own. Only a durable subscription of RabbitMQ needs one: it names the queue.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
+        self
+    }
+
+    /// Delivers also what had come and was not collected when its connection ended. Usually such a message is skipped,
+    /// since the broker delivers it again and no acknowledgement of this copy can count. A topic does not deliver again,
+    /// unless the subscription is durable.
+    pub const fn keep_stale(mut self) -> Self {
+        self.keep_stale = true;
         self
     }
 
@@ -189,6 +199,10 @@ impl Subscriptions {
 
     pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
         self.table.get(&id)
+    }
+
+    pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {
+        self.get(id).is_some_and(|held| held.subscribe.keep_stale)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &Subscription)> {

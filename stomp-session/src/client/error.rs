@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BrokersError, Closed, CommandError, Ended, Outcome, ServerError, Unknown};
+use crate::{BrokersError, Closed, CommandError, Ended, NotSent, Outcome, ServerError, Unknown};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum SendError {
     /// There was no connection, or no room in its outbox, for that long; nothing was sent.
     #[error("nothing was sent: no connection with room for {:.1} s", .0.as_secs_f64())]
     Timeout(Duration),
+    /// The message was taken back before anything of it had left: the broker does not have it.
+    #[error(transparent)]
+    NotSent(#[from] NotSent),
     /// The broker refused the message.
     #[error("the broker refused the message: {0}")]
     Rejected(ServerError),
@@ -42,6 +45,7 @@ impl SendError {
         match outcome {
             Outcome::Confirmed => Ok(()),
             Outcome::Rejected(error) => Err(Self::Rejected(error)),
+            Outcome::NotSent(reason) => Err(Self::NotSent(reason)),
             Outcome::Unknown(unknown) => Err(Self::Unknown(unknown)),
         }
     }

@@ -174,7 +174,8 @@ impl Inner {
 
     fn send_now(&mut self, frame: &mut Frame, confirmed: bool) -> Result<Option<ReceiptId>, SendError> {
         let receipt = if confirmed {
-            let id = self.session.confirm(frame)?;
+            let timeout = self.session.config.timeout;
+            let id = self.session.confirm(frame, timeout)?;
             self.receipts.insert(id, Receipt::default());
             Some(id)
         } else {

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
     Settings,
     listener::Listeners,
@@ -75,6 +77,8 @@ pub(super) struct After {
     wake: Vec<Waker>,
     drop_wakers: Vec<Waker>,
     drop_messages: Vec<VecDeque<Message>>,
+    /// Bodies that were sent, or were not: they are the user's.
+    drop_bodies: Vec<Bytes>,
 }
 
 impl After {
@@ -91,14 +95,15 @@ impl After {
     }
 
     fn run(self) {
-        let Self { wake, drop_wakers, drop_messages } = self;
+        let Self { wake, drop_wakers, drop_messages, drop_bodies } = self;
         wake.into_iter().for_each(Waker::wake);
-        drop((drop_wakers, drop_messages));
+        drop((drop_wakers, drop_messages, drop_bodies));
     }
 }
 
 impl Shared {
-    pub(super) fn new(session: Session, settings: Settings) -> Self {
+    pub(super) fn new(mut session: Session, settings: Settings) -> Self {
+        session.discarded = Some(Vec::new());
         let inner = Inner {
             session,
             driver: None,
@@ -127,7 +132,8 @@ impl Shared {
         let (result, after) = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let result = change(&mut inner);
-            (result, mem::take(&mut inner.after))
+            let bodies = inner.session.discarded.as_mut().map(mem::take).unwrap_or_default();
+            (result, After { drop_bodies: bodies, ..mem::take(&mut inner.after) })
         };
         after.run();
         result

@@ -3,7 +3,7 @@
 use std::future::IntoFuture as _;
 
 use stomp_session::{
-    CommandError, Unknown,
+    CommandError, NotSent, Unknown,
     client::{SendError, Settings},
 };
 use stomp_testkit::{
@@ -127,7 +127,7 @@ fn a_refusal_names_its_send_and_no_other() {
 }
 
 #[test]
-fn a_loss_makes_the_confirmed_ones_unknown() {
+fn a_loss_ends_the_wait_of_the_confirmed_ones() {
     let mut sim = Sim::new(1);
     let client = sim.client(config(), settings());
     let world = sim.world();
@@ -140,7 +140,9 @@ fn a_loss_makes_the_confirmed_ones_unknown() {
         world.cut("broker", Ending::Reset);
         for send in sends {
             let error = send.await.unwrap_err();
-            assert!(matches!(error, SendError::Unknown(Unknown::Lost(_))), "{error:?}");
+            let told =
+                matches!(error, SendError::Unknown(Unknown::Lost(_)) | SendError::NotSent(NotSent::Lost(_)));
+            assert!(told, "{error:?}");
         }
         world.set_reading("broker", true);
         client.send("/queue/a", "y").confirmed().await.unwrap();
@@ -191,10 +193,14 @@ fn a_connection_that_is_broken_one_way_is_given_up() {
 /// A broker that reads nothing, and a client without heart-beats: nothing but the clock can end the wait.
 #[test]
 fn a_receipt_that_cannot_come_is_awaited_only_so_long() {
-    for room in [1, 64 * 1024] {
+    let rows = [
+        (1, SendError::NotSent(NotSent::Timeout(seconds(9)))),
+        (64 * 1024, SendError::Unknown(Unknown::Timeout(seconds(9)))),
+    ];
+    for (room, told) in rows {
         let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(room));
         let mut config = config();
-        config.receipt_timeout = seconds(9);
+        (config.receipt_timeout, config.timeout) = (seconds(9), seconds(9));
         let client = sim.client(config, settings());
         let world = sim.world();
         sim.block_on(async {
@@ -204,7 +210,7 @@ fn a_receipt_that_cannot_come_is_awaited_only_so_long() {
             world.sleep(seconds(1)).await;
             let before = now(&world);
             let error = client.send("/queue/a", "x").confirmed().await.unwrap_err();
-            assert_eq!(error, SendError::Unknown(Unknown::Timeout(seconds(9))), "room {room}");
+            assert_eq!(error, told, "room {room}");
             assert_eq!(now(&world) - before, seconds(9));
         });
     }

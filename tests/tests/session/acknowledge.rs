@@ -1,7 +1,7 @@
 //! ACK and NACK: their form by version, and all that makes them an error instead of a frame.
 
 use stomp_proto::{AckMode, Version};
-use stomp_session::{CommandError, Lost, Message, Subscribe, SubscriptionId};
+use stomp_session::{CommandError, Event, Lost, Message, Subscribe, SubscriptionId};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair};
 
 use crate::script::{Script, config};
@@ -102,6 +102,31 @@ fn acknowledgements_that_wait_die_with_their_connection() {
     script.lose(Lost::Eof);
     script.reconnect(Version::V1_2);
     assert_eq!(script.commands(), ["SUBSCRIBE"]);
+}
+
+/// What had come and was not collected when the connection ended.
+#[test]
+fn a_message_not_yet_taken_when_its_connection_ends() {
+    let subscribe = || Subscribe::new("/queue/a");
+    let rows = [
+        (subscribe().ack(AckMode::Auto), 1),
+        (subscribe().ack(AckMode::Client), 0),
+        (subscribe(), 0),
+        (subscribe().keep_stale(), 1),
+    ];
+    for (subscribe, delivered) in rows {
+        let mut script = Script::connected(config(), Version::V1_2);
+        script.session.subscribe(subscribe).unwrap();
+        script.hear(message(1));
+        script.session.handle_disconnected(Lost::Eof, script.now);
+        let events = script.raw_events();
+        let messages = events.iter().filter(|event| matches!(event, Event::Message(_))).count();
+        let told = events.iter().find_map(|event| match event {
+            Event::Disconnected { skipped, .. } => Some(*skipped),
+            _ => None,
+        });
+        assert_eq!((messages, told), (delivered, Some(1 - delivered)));
+    }
 }
 
 #[test]

@@ -89,11 +89,13 @@ fn a_late_receipt_on_the_next_connection_confirms_nothing() {
 }
 
 #[test]
-fn each_has_its_time_from_the_moment_it_was_commanded() {
+fn each_has_its_time_from_the_moment_it_has_left() {
     let mut config = config();
     config.receipt_timeout = seconds(5);
     let mut script = Script::connected(config, Version::V1_2);
-    confirmed(&mut script);
+    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    script.pass(seconds(4));
+    script.said();
     script.pass(seconds(2));
     confirmed(&mut script);
     script.pass(milliseconds(2999));
@@ -109,16 +111,59 @@ fn each_has_its_time_from_the_moment_it_was_commanded() {
 
 /// A transport that takes nothing must not make the wait endless.
 #[test]
-fn the_time_runs_even_if_the_frame_cannot_leave() {
-    let mut config = config();
-    config.receipt_timeout = seconds(5);
-    let mut script = Script::connected(config, Version::V1_2);
-    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+fn what_could_not_leave_in_its_time_is_withdrawn_and_not_sent() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.session.send_confirmed_within(send_frame("/queue/a", "late"), seconds(5)).unwrap();
+    script.session.send(&send_frame("/queue/a", "kept")).unwrap();
     assert!(script.due_in().is_some(), "the session wants to be told the time");
     script.pass(script.due_in().unwrap());
     assert_eq!(script.due_in(), Some(seconds(5)));
     script.pass(seconds(5));
-    assert_eq!(script.events(), ["ReceiptId(1): Unknown(Timeout(5s))"]);
+    assert_eq!(script.events(), ["ReceiptId(1): NotSent(Timeout(5s))"]);
+    assert_eq!(script.said(), "SEND\ndestination:/queue/a\ncontent-length:4\n\nkept\0");
+}
+
+/// The time from the call goes on when the frame has left, and ends the wait if it is over first.
+#[test]
+fn the_earlier_of_both_times_ends_the_wait() {
+    let rows = [
+        (seconds(3), "ReceiptId(1): Unknown(Timeout(3s))"),
+        (seconds(9), "ReceiptId(1): Unknown(Timeout(5s))"),
+    ];
+    for (timeout, told) in rows {
+        let mut config = config();
+        config.receipt_timeout = seconds(5);
+        let mut script = Script::connected(config, Version::V1_2);
+        script.session.send_confirmed_within(send_frame("/queue/a", "x"), timeout).unwrap();
+        script.said();
+        script.pass(timeout.min(seconds(5)));
+        assert_eq!(script.events(), [told]);
+    }
+}
+
+#[test]
+fn what_was_queued_when_the_connection_ended_was_not_sent() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    confirmed(&mut script);
+    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    script.lose(Lost::Eof);
+    assert_eq!(
+        script.events()[..2],
+        ["ReceiptId(1): Unknown(Lost(Eof))", "ReceiptId(2): NotSent(Lost(Eof))"]
+    );
+}
+
+#[test]
+fn a_wait_that_is_cancelled_is_told_nothing() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let left = confirmed(&mut script);
+    let queued = script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    assert!(!script.session.cancel(left), "the broker may have it");
+    assert!(script.session.cancel(queued), "nothing of it has left");
+    assert!(!script.session.cancel(queued), "once");
+    assert_eq!((script.said().as_str(), script.session.awaited_receipts()), ("", 0));
+    script.hear(receipt(1));
+    assert_eq!(script.events(), ["unroutable"]);
 }
 
 #[test]

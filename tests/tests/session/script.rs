@@ -167,7 +167,7 @@ impl Script {
 pub(crate) fn brief(event: &Event) -> String {
     match event {
         Event::Connected(connection) => format!("connected: {}", connection.id),
-        Event::Disconnected { connection, reason, unsent } => {
+        Event::Disconnected { connection, reason, unsent, .. } => {
             format!("disconnected: {connection}, {reason}, {unsent} unsent")
         }
         Event::ConnectFailed { endpoint, reason } => format!("failed: {}, {reason}", endpoint.host()),

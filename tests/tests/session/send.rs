@@ -1,7 +1,8 @@
 //! SEND: what goes out, what is refused, and what is told about what never left.
 
+use bytes::{Bytes, BytesMut};
 use stomp_proto::{Command, EncodeError, Frame, Version};
-use stomp_session::{CommandError, Lost};
+use stomp_session::{CommandError, Event, Lost};
 
 use crate::script::{Script, config, send_frame};
 
@@ -61,13 +62,60 @@ fn sends_that_never_left_are_counted() {
 }
 
 #[test]
+fn sends_that_left_behind_the_last_receipt_are_counted() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let send = |script: &mut Script, count| {
+        (0..count).for_each(|_| script.session.send(&send_frame("/queue/a", "x")).unwrap());
+    };
+    send(&mut script, 3);
+    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    send(&mut script, 2);
+    script.said();
+    send(&mut script, 1);
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    script.session.handle_disconnected(Lost::Eof, script.now);
+    let events = script.raw_events();
+    assert!(matches!(events[1], Event::Disconnected { unsent: 1, unconfirmed: 2, .. }), "{events:?}");
+}
+
+#[test]
+fn a_large_body_leaves_as_it_is_and_alone() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let body = Bytes::from("x".repeat(200_000));
+    script.session.send(&send_frame("/queue/a", "").with_body(body.clone())).unwrap();
+    script.session.send(&send_frame("/queue/b", "")).unwrap();
+    assert!(script.session.unsent() > 200_000);
+    let next = |script: &mut Script| script.session.poll_transmit(script.now).unwrap();
+    assert_eq!(next(&mut script), "SEND\ndestination:/queue/a\ncontent-length:200000\n\n");
+    let left = next(&mut script);
+    assert_eq!((left.as_ptr(), left.len()), (body.as_ptr(), body.len()), "it was not copied");
+    let lost = script.session.poll_transmit(script.now).unwrap();
+    assert_eq!(lost, "\0SEND\ndestination:/queue/b\n\n\0");
+    assert_eq!(script.session.unsent(), 0);
+}
+
+#[test]
 fn a_large_send_that_left_in_part_counts_as_unsent() {
     let mut script = Script::connected(config(), Version::V1_2);
     script.session.send(&send_frame("/queue/a", &"x".repeat(200_000))).unwrap();
-    let batch = script.session.poll_transmit(script.now).unwrap();
-    assert!(batch.len() <= 64 * 1024, "{}", batch.len());
+    (0..2).for_each(|_| _ = script.session.poll_transmit(script.now).unwrap());
     script.session.handle_disconnected(Lost::Eof, script.now);
     assert!(script.events()[0].ends_with("1 unsent"));
+}
+
+#[test]
+fn no_batch_is_larger_than_64_kib_but_for_a_large_body() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let frames = (0..300).map(|number| send_frame("/queue/a", &"x".repeat(number * 50)));
+    let wide = send_frame("/queue/a", "x").with_header("wide", "x".repeat(150_000));
+    let mut encoded = BytesMut::new();
+    for frame in frames.chain([wide]) {
+        script.session.send(&frame).unwrap();
+        frame.encode(Version::V1_2, &mut encoded).unwrap();
+    }
+    let batches: Vec<_> = std::iter::from_fn(|| script.session.poll_transmit(script.now)).collect();
+    assert!(batches.iter().all(|batch| batch.len() <= 64 * 1024), "{:?}", batches.iter().map(Bytes::len));
+    assert_eq!(batches.concat(), &encoded[..]);
 }
 
 #[test]

@@ -1,0 +1,92 @@
+//! What becomes of the frames that asked for a RECEIPT: each is resolved exactly once.
+
+use stomp_proto::Frame;
+
+use crate::{
+    Closed, Event, Lost, NotSent, Outcome, ReceiptId, ServerError, Session, Unknown,
+    receipts::{Awaited, Pending, Stage},
+};
+
+impl Session {
+    /// Matched by id only: receipts come out of order and prove nothing about what earlier frames have done. One that
+    /// nobody waits for is harmless: its waiter may have gone.
+    pub(crate) fn handle_receipt(&mut self, frame: Frame) {
+        match self.take_awaited(&frame) {
+            Some((_, Awaited::Disconnect)) => {
+                self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, true);
+            }
+            Some((id, awaited)) => self.resolve(id, awaited, Outcome::Confirmed),
+            None => self.events.push_back(Event::Unroutable(frame)),
+        }
+        self.continue_disconnect();
+    }
+
+    /// What the `receipt-id` of a RECEIPT or an ERROR answers, if somebody waits for it.
+    pub(crate) fn take_awaited(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
+        let id = frame.header("receipt-id")?.number().map(ReceiptId)?;
+        let connected = self.connected_mut()?;
+        let Pending { awaited, sends_before, .. } = connected.receipts.take(id)?;
+        // 1.2, "RECEIPT": all frames before it were received, if not processed.
+        connected.sends_received = connected.sends_received.max(sends_before);
+        Some((id, awaited))
+    }
+
+    pub(crate) fn reject(&mut self, id: ReceiptId, awaited: Awaited, error: ServerError) {
+        self.resolve(id, awaited, Outcome::Rejected(error));
+        self.continue_disconnect();
+    }
+
+    /// The SUBSCRIBE that an ERROR which names nobody must mean: all other frames of this connection were answered, and none
+    /// was sent that has no answer. It would be sent again and refused again on each connection.
+    pub(crate) fn take_alone(&mut self) -> Option<(ReceiptId, Awaited)> {
+        let connected = self.connected_mut()?;
+        let id = connected.receipts.only_on_wire().filter(|_| !connected.unanswered)?;
+        let is_meant = matches!(connected.receipts.awaited(id)?, Awaited::Subscribe(_));
+        let pending = is_meant.then(|| connected.receipts.take(id)).flatten()?;
+        Some((id, pending.awaited))
+    }
+
+    /// The time of a wait is over. What has not left is withdrawn.
+    pub(crate) fn give_up(&mut self, id: ReceiptId) {
+        let Some(connected) = self.connected_mut() else { return };
+        let Some(Pending { awaited, stage, limit, .. }) = connected.receipts.take(id) else { return };
+        let outcome = match stage {
+            Stage::Queued(place) => {
+                let body = connected.outbox.withdraw(place).flatten();
+                self.discard(body.map(|body| *body));
+                Outcome::NotSent(NotSent::Timeout(limit))
+            }
+            Stage::OnWire => {
+                connected.unanswered = true;
+                Outcome::Unknown(Unknown::Timeout(limit))
+            }
+        };
+        self.resolve(id, awaited, outcome);
+    }
+
+    /// The connection has ended, and with it the wait.
+    pub(crate) fn lose_receipt(&mut self, id: ReceiptId, reason: &Lost) {
+        let Some(connected) = self.connected_mut() else { return };
+        let Some(Pending { awaited, stage, .. }) = connected.receipts.take(id) else { return };
+        let outcome = match stage {
+            Stage::Queued(_) => Outcome::NotSent(NotSent::Lost(reason.clone())),
+            Stage::OnWire => Outcome::Unknown(Unknown::Lost(reason.clone())),
+        };
+        self.resolve(id, awaited, outcome);
+    }
+
+    /// Tells the outcome to whoever waits for it.
+    fn resolve(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome) {
+        match (awaited, outcome) {
+            (Awaited::Command, outcome) => self.events.push_back(Event::Receipt { id, outcome }),
+            (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
+                self.events.push_back(Event::Subscribed(subscription));
+            }
+            (Awaited::Subscribe(subscription), Outcome::Rejected(error)) => {
+                self.end_subscription(subscription, error)
+            }
+            // Without a RECEIPT the subscription may well stand; DISCONNECT has a deadline of its own.
+            (Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
+        }
+    }
+}
