@@ -158,8 +158,8 @@ fn a_nack_that_would_destroy_the_message_is_refused() {
     );
 }
 
-fn message_of(event: stomp_session::Event) -> Option<Message> {
-    if let stomp_session::Event::Message(message) = event { Some(message) } else { None }
+fn message_of(event: Event) -> Option<Message> {
+    if let Event::Message(message) = event { Some(message) } else { None }
 }
 
 #[test]
