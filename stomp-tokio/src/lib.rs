@@ -12,8 +12,8 @@ use stomp_session::client::{self, Dial};
 pub use stomp_session::{
     self as session, Brokers, Closed, CommandError, Config, Ended, Endpoint, Login, Lost,
     client::{
-        Client, ConnectError, Driver, Listener, Message, Notice, SendError, Settings, State, SubscribeError,
-        Subscription, Watch,
+        Client, ClientCertificate, ConnectError, Driver, Listener, Message, Notice, SendError, Settings,
+        State, SubscribeError, Subscription, TlsBackend, TlsConfig, Watch,
     },
     proto::AckMode,
 };
@@ -45,6 +45,6 @@ pub async fn connect_with(config: Config, settings: Settings) -> Result<Client, 
 #[must_use]
 pub fn client(config: Config, settings: Settings) -> (Client, Driver<Tokio, Dial<Tokio>>) {
     let runtime = Arc::new(Tokio::new());
-    let dial = Arc::new(Dial::new(Arc::clone(&runtime)));
+    let dial = Arc::new(Dial::new(Arc::clone(&runtime), settings.tls.clone()));
     client::client(config, settings, runtime, dial)
 }

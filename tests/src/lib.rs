@@ -18,11 +18,17 @@ pub mod codec;
 pub mod conformance;
 pub mod fuzzing;
 pub mod pair;
+#[cfg(feature = "network")]
+pub mod pki;
 pub mod play;
+#[cfg(feature = "network")]
+mod port;
 #[cfg(unix)]
 pub mod real;
 pub mod server;
 pub mod sim;
+#[cfg(feature = "network")]
+pub mod tls;
 
 /// Compiles the code of the README.
 #[cfg(doctest)]

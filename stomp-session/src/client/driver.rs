@@ -259,6 +259,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
                 Poll::Ready(None)
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(None),
+            // What says that no retry helps is the cause; that writing failed was its consequence.
+            Poll::Ready(Err(error)) if TransportError::is_permanent(&error) => {
+                Poll::Ready(Some(lost(&error)))
+            }
             Poll::Ready(Err(error)) => Poll::Ready(Some(self.broken.take().unwrap_or_else(|| lost(&error)))),
             Poll::Pending if self.broken.is_some() && !self.dry_before => {
                 self.dry = true;
@@ -290,8 +294,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     }
 }
 
-/// What the operating system says, and what to do about it.
+/// What the operating system says, and what to do about it; or what TLS says, our words first.
 fn dial_error(error: &io::Error) -> String {
+    if let Some(source) = std::error::Error::source(error) {
+        return format!("{error} ({source})");
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => format!("{error}: is a broker listening there?"),
         io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
@@ -303,7 +310,7 @@ fn dial_error(error: &io::Error) -> String {
 
 fn lost(error: &io::Error) -> Lost {
     match TransportError::is_permanent(error) {
-        true => Lost::DialFailed { reason: error.to_string(), permanent: true },
+        true => Lost::DialFailed { reason: dial_error(error), permanent: true },
         // A TLS stream that ends without its farewell is an end like any other.
         false if error.kind() == io::ErrorKind::UnexpectedEof => Lost::Eof,
         false => Lost::Io(error.to_string()),

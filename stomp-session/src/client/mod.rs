@@ -15,6 +15,7 @@ mod send;
 mod shared;
 mod state;
 mod subscription;
+mod tls;
 mod waits;
 
 use std::{sync::Arc, time::Duration};
@@ -29,6 +30,7 @@ pub use runtime::{Connector, Dial, Runtime, Stream, TransportError};
 pub use send::{SendBuilder, Sending};
 pub use state::{State, Watch};
 pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
+pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
 
 use shared::Shared;
 
@@ -46,6 +48,8 @@ pub struct Settings {
     pub send_timeout: Duration,
     /// How long a subscribe waits for the broker's confirmation. 60 s.
     pub subscribe_timeout: Duration,
+    /// How TLS is spoken to the endpoints that ask for it.
+    pub tls: TlsConfig,
 }
 
 impl Default for Settings {
@@ -55,6 +59,7 @@ impl Default for Settings {
             outbound_budget: 256 * 1024,
             send_timeout: Duration::from_secs(60),
             subscribe_timeout: Duration::from_secs(60),
+            tls: TlsConfig::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use super::TlsConfig;
 use crate::{Endpoint, Timestamp};
 
 /// A runtime, as far as the client needs one.
@@ -63,12 +64,21 @@ pub trait Connector: Send + Sync + 'static {
 
 /// The connector of the adapters: TCP, and TLS where the endpoint asks for it.
 #[derive(Debug)]
-pub struct Dial<R>(Arc<R>);
+pub struct Dial<R> {
+    runtime: Arc<R>,
+    #[cfg(any(feature = "native-tls", feature = "rustls"))]
+    tls: super::tls::Tls,
+}
 
 impl<R: Runtime> Dial<R> {
-    /// Dials by that runtime.
-    pub const fn new(runtime: Arc<R>) -> Self {
-        Self(runtime)
+    /// Dials by that runtime, and speaks TLS as the configuration says.
+    #[cfg_attr(not(any(feature = "native-tls", feature = "rustls")), allow(unused_variables))]
+    pub fn new(runtime: Arc<R>, tls: TlsConfig) -> Self {
+        Self {
+            runtime,
+            #[cfg(any(feature = "native-tls", feature = "rustls"))]
+            tls: super::tls::Tls::new(tls),
+        }
     }
 }
 
@@ -76,15 +86,18 @@ impl<R: Runtime> Connector for Dial<R> {
     type Stream = Stream;
 
     async fn connect(&self, endpoint: &Endpoint, attempt: u32) -> io::Result<Stream> {
+        // An endpoint that asks for TLS never gets less.
+        #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
         if endpoint.is_tls() {
-            // Never fall back to plain.
-            return Err(TransportError::permanent(format!(
-                "{endpoint} asks for TLS, which this build does not have: give a connector of your own"
-            ))
-            .into());
+            let text = "TLS is not compiled in: enable the feature native-tls or rustls";
+            return Err(TransportError::permanent(text).into());
         }
-        let stream = self.0.dial(endpoint.host(), endpoint.port(), attempt).await?;
-        Ok(Stream(Box::new(stream)))
+        let stream = self.runtime.dial(endpoint.host(), endpoint.port(), attempt).await?;
+        #[cfg(any(feature = "native-tls", feature = "rustls"))]
+        if endpoint.is_tls() {
+            return self.tls.secure(&*self.runtime, endpoint, stream).await;
+        }
+        Ok(Stream::new(stream))
     }
 }
 
@@ -93,6 +106,12 @@ pub struct Stream(Box<dyn Io>);
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+impl Stream {
+    pub(super) fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,12 +145,30 @@ impl AsyncWrite for Stream {
 pub struct TransportError {
     text: String,
     permanent: bool,
+    source: Option<Cause>,
 }
 
+/// What a library says about its own failure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct Cause(String);
+
 impl TransportError {
+    /// A failure that may pass.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), permanent: false, source: None }
+    }
+
     /// A failure that no retry cures: a wrong identity, a wrong configuration.
     pub fn permanent(text: impl Into<String>) -> Self {
-        Self { text: text.into(), permanent: true }
+        Self { permanent: true, ..Self::new(text) }
+    }
+
+    /// The failure with the text of the error behind it, which becomes its [`source`](std::error::Error::source).
+    #[must_use]
+    pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
+        self.source = Some(Cause(error.to_string()));
+        self
     }
 
     /// Whether no retry cures what this error tells.

@@ -1,8 +1,15 @@
 //! Nobody there, or somebody else: a typed error in time, in words that help.
 
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
     Closed, Config, Lost,
-    client::{Client, Runtime as _},
+    client::{Client, Runtime as _, TransportError},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -140,8 +147,62 @@ struct Faulty;
 impl stomp_session::client::Connector for Faulty {
     type Stream = stomp_testkit::sim::SimStream;
 
-    async fn connect(&self, _: &stomp_session::Endpoint, _: u32) -> std::io::Result<Self::Stream> {
-        Err(stomp_session::client::TransportError::permanent("certificate expired").into())
+    async fn connect(&self, _: &stomp_session::Endpoint, _: u32) -> io::Result<Self::Stream> {
+        Err(TransportError::permanent("certificate expired").into())
+    }
+}
+
+/// TLS 1.3 with the wrong certificate: the broker says so and closes, and what we wrote meanwhile found nobody.
+#[test]
+fn a_refusal_that_is_read_outweighs_the_write_that_failed() {
+    let mut sim = Sim::new(1);
+    let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
+    let world = std::sync::Arc::new(sim.world());
+    let (client, driver) =
+        stomp_session::client::client(config, settings(), world, std::sync::Arc::new(Refusing));
+    drop(sim.spawn(driver.run()));
+    let closed = sim.block_on(client.closed());
+    let reason = Lost::DialFailed { reason: "certificate required".into(), permanent: true };
+    assert!(matches!(closed, Closed::GaveUp { attempts: 1, last, .. } if last == reason));
+}
+
+/// A connector that connects to who refuses us at the first read.
+struct Refusing;
+
+impl stomp_session::client::Connector for Refusing {
+    type Stream = RefusedStream;
+
+    async fn connect(&self, _: &stomp_session::Endpoint, _: u32) -> io::Result<RefusedStream> {
+        Ok(RefusedStream { written: false })
+    }
+}
+
+struct RefusedStream {
+    /// Whether somebody has tried to write.
+    written: bool,
+}
+
+impl AsyncRead for RefusedStream {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.written {
+            true => Poll::Ready(Err(TransportError::permanent("certificate required").into())),
+            false => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncWrite for RefusedStream {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        self.written = true;
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,0 +1,114 @@
+//! What a failure of TLS means, in words, and whether another try may help.
+
+use std::{error::Error, io};
+
+use super::TlsConfig;
+use crate::client::TransportError;
+
+/// With whom we speak, and what there is to say when it fails.
+pub(super) struct Peer {
+    name: String,
+    /// Whether we have a certificate to show.
+    identified: bool,
+}
+
+/// What has gone wrong, whichever library tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The broker's certificate is wrong in a way that only the library's text tells.
+    BadCertificate,
+    /// The connection ended without TLS's farewell.
+    CutOff,
+    Expired,
+    /// Nothing of TLS: the connection, or what the table does not know.
+    Other,
+    NoCommonWay,
+    NotTls,
+    NotYetValid,
+    /// The broker wants a certificate of ours, or does not like the one it got.
+    OurCertificate,
+    UnknownAuthority,
+    WrongName,
+    WrongPurpose,
+}
+
+impl Peer {
+    pub(super) fn new(name: &str, config: &TlsConfig) -> Self {
+        Self { name: name.to_owned(), identified: config.client_certificate.is_some() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why the handshake failed.
+    pub(super) fn refused(&self, error: &(dyn Error + 'static)) -> io::Error {
+        let meaning = meaning(error);
+        let text = self.words(meaning);
+        let told =
+            if meaning.is_final() { TransportError::permanent(text) } else { TransportError::new(text) };
+        told.caused_by(error).into()
+    }
+
+    /// Why a stream that stood broke. What is no matter of TLS is left as it is.
+    pub(super) fn broken(&self, error: io::Error) -> io::Error {
+        match meaning(&error) {
+            Meaning::CutOff => io::Error::new(io::ErrorKind::UnexpectedEof, error),
+            Meaning::OurCertificate | Meaning::NoCommonWay => self.refused(&error),
+            _ => error,
+        }
+    }
+
+    fn words(&self, meaning: Meaning) -> String {
+        let name = &self.name;
+        match meaning {
+            Meaning::BadCertificate => "the broker's certificate is not acceptable".into(),
+            Meaning::CutOff => "the broker ended the TLS handshake: is it a TLS port?".into(),
+            Meaning::Expired => "the broker's certificate has expired, or the clock here is wrong".into(),
+            Meaning::NoCommonWay => format!(
+                "the broker and this client share no TLS version or cipher, or the broker wants {}",
+                if self.identified { "another client certificate" } else { "a client certificate" }
+            ),
+            Meaning::NotTls => "the broker does not speak TLS on this port: is it the one for tcp://?".into(),
+            Meaning::NotYetValid => {
+                "the broker's certificate is not valid yet, or the clock here is wrong".into()
+            }
+            Meaning::Other => "the TLS handshake failed".into(),
+            Meaning::OurCertificate if self.identified => "the broker refuses the client certificate".into(),
+            Meaning::OurCertificate => {
+                "the broker wants a client certificate: set TlsConfig::client_certificate".into()
+            }
+            Meaning::UnknownAuthority => {
+                "the broker's certificate is self-signed or from an authority that is not trusted \
+                 here: put the certificate of the right one into TlsConfig::roots"
+                    .into()
+            }
+            Meaning::WrongName => {
+                format!(
+                    "the broker's certificate is not valid for \"{name}\": set TlsConfig::server_name if it goes by another name"
+                )
+            }
+            Meaning::WrongPurpose => "the broker's certificate is not one for servers".into(),
+        }
+    }
+}
+
+impl Meaning {
+    /// Whether the next try would end alike: what is wrong is an identity or a configuration.
+    const fn is_final(self) -> bool {
+        !matches!(self, Self::CutOff | Self::NotTls | Self::Other)
+    }
+}
+
+fn meaning(error: &(dyn Error + 'static)) -> Meaning {
+    #[cfg(feature = "rustls")]
+    if let Some(meaning) = super::pure::meaning(error) {
+        return meaning;
+    }
+    #[cfg(feature = "native-tls")]
+    if let Some(meaning) = super::native::meaning(&error.to_string()) {
+        return meaning;
+    }
+    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    if io == Some(io::ErrorKind::UnexpectedEof) { Meaning::CutOff } else { Meaning::Other }
+}

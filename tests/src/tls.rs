@@ -1,0 +1,137 @@
+//! TLS in front of a broker that speaks none.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use futures_lite::{
+    AsyncReadExt as _, AsyncWriteExt as _, future,
+    io::{AsyncRead, AsyncWrite},
+};
+use futures_rustls::TlsAcceptor;
+use rustls::{
+    RootCertStore, ServerConfig, SupportedProtocolVersion,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+use smol::Async;
+
+use crate::{
+    pki::Identity,
+    port::{Connection, Port},
+};
+
+/// A port that ends TLS and passes on what was said, in the clear, to a broker.
+///
+/// ```
+/// use stomp_testkit::{broker::BrokerConfig, pki::{Authority, Leaf}, server::Server, tls::TlsFront};
+///
+/// let server = Server::start(BrokerConfig::default())?;
+/// let authority = Authority::new("an authority");
+/// let identity = authority.issue(&Leaf::server(&["localhost"]));
+/// let front = TlsFront::start(server.address(), &identity, TlsFrontConfig::default())?;
+/// assert!(front.uri().starts_with("ssl://guest:guest@localhost:"));
+/// # use stomp_testkit::tls::TlsFrontConfig;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TlsFront(Port);
+
+/// How a [`TlsFront`] speaks TLS.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TlsFrontConfig {
+    /// The authority, in PEM, that must have issued the client's certificate. Without it none is asked for.
+    pub client_authority: Option<String>,
+    /// The versions. 1.2 and 1.3.
+    pub versions: Vec<&'static SupportedProtocolVersion>,
+    /// Whether it says goodbye (close_notify) before it closes. It does.
+    pub farewell: bool,
+}
+
+impl Default for TlsFrontConfig {
+    fn default() -> Self {
+        let versions = vec![&rustls::version::TLS12, &rustls::version::TLS13];
+        Self { client_authority: None, versions, farewell: true }
+    }
+}
+
+impl TlsFront {
+    /// In front of the broker at that address.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    ///
+    /// # Panics
+    /// When a certificate or key is none.
+    pub fn start(broker: SocketAddr, identity: &Identity, config: TlsFrontConfig) -> io::Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(server_config(identity, &config)));
+        let farewell = config.farewell;
+        let serve = move |client| serve(acceptor.clone(), client, broker, farewell);
+        Port::open(serve).map(Self)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// The URI under which a client finds it, by the name `localhost`, and is let in.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("ssl://guest:guest@localhost:{}", self.address().port())
+    }
+}
+
+fn server_config(identity: &Identity, config: &TlsFrontConfig) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_protocol_versions(&config.versions).expect("versions of TLS");
+    let builder = match &config.client_authority {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            certificates(authority).into_iter().for_each(|root| roots.add(root).expect("a certificate"));
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.expect("an authority"))
+        }
+    };
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+    builder.with_single_cert(certificates(&identity.certificate), key).expect("a certificate and its key")
+}
+
+fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().expect("certificates in PEM")
+}
+
+async fn serve(
+    acceptor: TlsAcceptor,
+    client: Connection,
+    broker: SocketAddr,
+    farewell: bool,
+) -> io::Result<()> {
+    let client = acceptor.accept(client).await?;
+    let broker: Connection = Async::<std::net::TcpStream>::connect(broker).await?;
+    broker.get_ref().set_nodelay(true)?;
+    let (from_client, mut to_client) = smol::io::split(client);
+    // The broker hears the end of the client and closes; the client hears the end of the broker, and all is over.
+    let request = async {
+        _ = copy(from_client, &broker).await;
+        _ = broker.get_ref().shutdown(std::net::Shutdown::Write);
+        future::pending().await
+    };
+    _ = future::or(copy(&broker, &mut to_client), request).await;
+    if farewell { to_client.close().await } else { Ok(()) }
+}
+
+/// Passes on what comes until nothing more does.
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    let mut buffer = vec![0; 32 * 1024];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(buffer.get(..count).unwrap_or_default()).await?;
+        to.flush().await?;
+    }
+}
