@@ -20,6 +20,9 @@ pub enum CommandError {
     /// The session is disconnecting or has ended.
     #[error("the session takes no more commands: it is disconnecting or has ended")]
     Closed,
+    /// A handler runner over a subscription with ack mode `client`.
+    #[error("ack mode client would acknowledge what other handlers still have: use client-individual")]
+    CumulativeAck,
     /// The frame cannot be written in the version of the connection.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -72,6 +72,12 @@ impl Message {
         Self { frame: self.frame.into_owned(), ..self }
     }
 
+    /// The same message, for who settles it when it is in other hands.
+    #[cfg(feature = "client")]
+    pub(crate) fn twin(&self) -> Self {
+        Self { frame: self.frame.clone(), ..*self }
+    }
+
     /// What it counts in a budget of memory: its frame and itself.
     #[must_use]
     pub fn size(&self) -> usize {

@@ -40,6 +40,8 @@ pub struct Profile {
     /// The SUBSCRIBE headers that name a durable subscription: UNSUBSCRIBE with the same ones deletes it, and without them
     /// only leaves it.
     pub durable: &'static [&'static str],
+    /// The headers by which a SEND reaches a queue whose name says nothing about its kind.
+    pub send_to_queue: &'static [(&'static str, &'static str)],
     /// The header by which the broker knows a SEND that it has stored before. Brokers that know none ignore it.
     pub deduplication_header: &'static str,
     /// Texts in an ERROR at CONNECT after which trying again is pointless. Any other refusal may pass: ActiveMQ says
@@ -175,6 +177,7 @@ impl Profile {
         nack: Nack::Discard,
         cumulative: Cumulative::Subscription,
         durable: &["durable-subscription-name"],
+        send_to_queue: &[("destination-type", "ANYCAST")],
         final_refusals: &["or password is invalid"],
         unasked_beats: true,
         ..Self::UNKNOWN
@@ -193,6 +196,7 @@ impl Profile {
         // To refuse what nobody has taken could destroy it.
         unsubscribe: Unsubscribe::Returns,
         durable: &["durable", "activemq.subscriptionName", "durable-subscription-name"],
+        send_to_queue: &[],
         deduplication_header: "_AMQ_DUPL_ID",
         final_refusals: &["Access refused for user", "access denied", "or password is invalid"],
         strays: &[],

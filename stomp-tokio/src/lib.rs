@@ -8,14 +8,10 @@ use std::sync::Arc;
 
 pub use compat::Compat;
 pub use runtime::Tokio;
-use stomp_session::client::{self, Dial};
+#[doc(inline)]
+pub use stomp_session::client::*;
 pub use stomp_session::{
-    self as session, Brokers, Closed, CommandError, Config, Ended, Endpoint, Login, Lost,
-    client::{
-        Client, ClientCertificate, ConnectError, Driver, Listener, Message, Notice, SendError, Settings,
-        State, SubscribeError, Subscription, TlsBackend, TlsConfig, Watch,
-    },
-    proto::AckMode,
+    self as session, Brokers, Closed, CommandError, Config, Ended, Endpoint, Login, Lost, proto::AckMode,
 };
 
 /// Connects, and runs the session in a task of its own until it ends.
@@ -46,5 +42,5 @@ pub async fn connect_with(config: Config, settings: Settings) -> Result<Client, 
 pub fn client(config: Config, settings: Settings) -> (Client, Driver<Tokio, Dial<Tokio>>) {
     let runtime = Arc::new(Tokio::new());
     let dial = Arc::new(Dial::new(Arc::clone(&runtime), settings.tls.clone()));
-    client::client(config, settings, runtime, dial)
+    session::client::client(config, settings, runtime, dial)
 }

@@ -98,6 +98,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let now = self.runtime.now();
         let (due, actions) = self.shared.with(|inner| {
             inner.expire_waits(now);
+            inner.continue_disconnect(now);
             let due = inner.session.poll_timeout().is_some_and(|at| at <= now);
             if due {
                 inner.session.handle_timeout(now);
@@ -323,7 +324,7 @@ impl super::shared::Inner {
     }
 
     fn next_deadline(&mut self) -> Option<Timestamp> {
-        let deadlines = [self.session.poll_timeout(), self.waits.deadline()];
+        let deadlines = [self.session.poll_timeout(), self.waits.deadline(), self.runners.deadline()];
         deadlines.into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
     }
 }

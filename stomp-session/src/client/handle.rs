@@ -3,13 +3,16 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 
 use super::{
-    Listener, Notice, SendBuilder, State, SubscribeBuilder, Watch,
+    Listener, SendBuilder, State, SubscribeBuilder, Watch,
+    runner::awaits_end,
     shared::{Inner, Shared},
     state::Waiting,
     waits::For,
@@ -103,18 +106,16 @@ impl Client {
         self.wait(For::End, |inner| inner.closed.clone()).await
     }
 
-    /// Disconnects gracefully: outstanding receipts are awaited, then DISCONNECT and its RECEIPT, all within
+    /// Disconnects gracefully, beginning at once: [`Runner`](super::Runner)s take no more messages and their handlers end,
+    /// outstanding receipts are awaited, then DISCONNECT and its RECEIPT, all within
     /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Everything else on this session ends, on all
-    /// clones. Cancel safe: the session goes on disconnecting.
+    /// clones. Who asks again joins in and gets the same result.
     ///
-    /// # Errors
-    /// [`Closed`] when the broker did not confirm it: what was sent without confirmation may not have arrived.
-    pub async fn disconnect(&self) -> Result<(), Closed> {
-        self.keep.disconnect();
-        match self.closed().await {
-            Closed::Disconnected { confirmed: true } => Ok(()),
-            closed => Err(closed),
-        }
+    /// A handler may call it. If it awaits it as well, it is not waited for, and its message stays unacknowledged.
+    pub fn disconnect(&self) -> Disconnecting {
+        let shared = &self.keep.shared;
+        shared.command(|inner| shared.begin_disconnect(inner));
+        Disconnecting { waiting: Waiting::new(Arc::clone(shared), For::End) }
     }
 
     /// How many messages came for subscriptions that are not known here, or with a body that was too large and was read
@@ -130,6 +131,31 @@ impl Client {
     }
 }
 
+/// The future of [`Client::disconnect`]: an error is why the broker did not confirm it, so that what was sent without
+/// confirmation may not have arrived.
+///
+/// Cancel safe: the session goes on disconnecting.
+#[must_use = "a program that returns from main before the session has disconnected may lose what it sent"]
+#[derive(Debug)]
+pub struct Disconnecting {
+    waiting: Waiting,
+}
+
+impl Future for Disconnecting {
+    type Output = Result<(), Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let polled = self.waiting.poll(cx, |inner| inner.closed.clone());
+        if polled.is_pending() {
+            awaits_end();
+        }
+        polled.map(|closed| match closed {
+            Closed::Disconnected { confirmed: true } => Ok(()),
+            closed => Err(closed),
+        })
+    }
+}
+
 /// A hold on the session: when the last one goes, it disconnects.
 pub(super) struct Keep {
     pub(super) shared: Arc<Shared>,
@@ -139,11 +165,6 @@ impl Keep {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         shared.with(|inner| inner.handles = inner.handles.saturating_add(1));
         Self { shared }
-    }
-
-    fn disconnect(&self) {
-        let shared = &self.shared;
-        shared.command(|inner| shared.begin_disconnect(inner));
     }
 }
 
@@ -163,17 +184,6 @@ impl Drop for Keep {
                 inner.wake_driver();
             }
         });
-    }
-}
-
-impl Shared {
-    fn begin_disconnect(&self, inner: &mut Inner) {
-        self.dispatch_in(inner);
-        if inner.closed.is_none() && !inner.session.is_disconnecting() {
-            inner.note(&Notice::Disconnecting);
-            inner.session.disconnect();
-            inner.changed();
-        }
     }
 }
 

@@ -87,6 +87,12 @@ pub enum Notice {
     HeartBeatReceived,
     /// A heart-beat was handed to the transport. Only [`Client::trace`](super::Client::trace) shows it.
     HeartBeatSent,
+    /// A handler succeeded whose connection had ended: the message could not be acknowledged, and the broker delivers it
+    /// again.
+    AckLost {
+        /// For which subscription it came.
+        subscription: SubscriptionId,
+    },
     /// The session takes no more commands: somebody disconnects it.
     Disconnecting,
     /// This listener was too slow for so many notices, which came between the one before and the one after.

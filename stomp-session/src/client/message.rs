@@ -1,9 +1,9 @@
 //! A message in the hands of its consumer.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, future::poll_fn, ops::Deref, sync::Arc};
 
-use super::shared::Shared;
-use crate::CommandError;
+use super::{shared::Shared, state::Waiting, waits::For};
+use crate::{CommandError, Nack};
 
 /// A received message. It derefs to [`stomp_session::Message`](crate::Message) for body and headers.
 ///
@@ -36,6 +36,27 @@ impl Message {
     pub fn nack(mut self) -> Result<(), CommandError> {
         let message = &mut self.message;
         self.shared.command(|inner| inner.session.nack(message))
+    }
+
+    /// Whether its connection has ended: the broker delivers it again, unless it came with ack mode `auto`.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.shared.is_lost(self.message.connection())
+    }
+
+    /// Waits until its connection has ended, for a handler that would rather begin anew than go on. Cancel safe.
+    pub async fn lost(&self) {
+        let mut waiting = Waiting::new(Arc::clone(&self.shared), For::Loss);
+        poll_fn(|cx| waiting.poll(cx, |_| self.is_lost().then_some(()))).await;
+    }
+
+    /// Acknowledges it, or NACKs it so that the broker does that.
+    pub(super) fn settle(&self, nack: Option<Nack>) -> Result<(), CommandError> {
+        let mut message = self.message.twin();
+        self.shared.command(|inner| match nack {
+            None => inner.session.ack(&mut message),
+            Some(nack) => inner.session.nack_as(&mut message, nack),
+        })
     }
 
     /// The message without its hold on a read buffer, for who keeps it for long.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use stomp_proto::{Command, Frame};
+use stomp_proto::{Command, Frame, Headers};
 
 use super::{
     SendError,
@@ -35,6 +35,12 @@ impl SendBuilder {
     /// Another header.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.frame.headers_mut().push(name, value);
+        self
+    }
+
+    /// Several other headers.
+    pub fn headers(mut self, headers: &Headers) -> Self {
+        headers.iter().for_each(|(name, value)| self.frame.headers_mut().push(name.octets(), value.octets()));
         self
     }
 

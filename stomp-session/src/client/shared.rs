@@ -16,9 +16,10 @@ use bytes::Bytes;
 use super::{
     Settings,
     listener::Listeners,
+    runners::Runners,
     waits::{For, Queues, Ticket},
 };
-use crate::{Closed, Ended, Message, Outcome, ReceiptId, Session, SubscriptionId};
+use crate::{Closed, ConnectionId, Ended, Message, Outcome, Profile, ReceiptId, Session, SubscriptionId};
 
 /// No number of octets.
 const READING: usize = usize::MAX;
@@ -44,6 +45,9 @@ pub(super) struct Inner {
     /// Who waits for what.
     pub(super) waits: Queues,
     pub(super) listeners: Listeners,
+    pub(super) runners: Runners,
+    /// Handlers that had not ended when the session was disconnected.
+    pub(super) unhandled: usize,
     pub(super) closed: Option<Closed>,
     /// Handles that keep the session alive.
     pub(super) handles: usize,
@@ -111,6 +115,8 @@ impl Shared {
             receipts: BTreeMap::new(),
             waits: Queues::default(),
             listeners: Listeners::default(),
+            runners: Runners::default(),
+            unhandled: 0,
             closed: None,
             handles: 0,
             unroutable: 0,
@@ -150,7 +156,11 @@ impl Shared {
 
     /// Whether the message's connection has ended, so that no acknowledgement of it can count.
     pub(super) fn is_stale(&self, message: &Message) -> bool {
-        message.needs_ack() && message.connection().0 != self.connection.load(Ordering::Acquire)
+        message.needs_ack() && self.is_lost(message.connection())
+    }
+
+    pub(super) fn is_lost(&self, connection: ConnectionId) -> bool {
+        connection.0 != self.connection.load(Ordering::Acquire)
     }
 
     /// Removes a subscription's inbox.
@@ -218,6 +228,11 @@ impl Inner {
 
     pub(super) fn discard(&mut self, waker: Option<Waker>) {
         self.after.discard(waker);
+    }
+
+    /// What the broker is taken for.
+    pub(super) fn profile(&self) -> Profile {
+        self.session.connection().map_or(Profile::UNKNOWN, |connection| (*connection.profile).clone())
     }
 
     pub(super) fn has_room(&self, settings: &Settings) -> bool {

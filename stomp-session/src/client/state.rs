@@ -35,7 +35,9 @@ impl Inner {
     pub(super) fn state(&self) -> State {
         match (&self.closed, self.session.connection()) {
             (Some(closed), _) => State::Closed(closed.clone()),
-            (None, _) if self.session.is_disconnecting() => State::Disconnecting,
+            (None, _) if self.session.is_disconnecting() || self.runners.are_stopping() => {
+                State::Disconnecting
+            }
             (None, Some(connection)) => State::Connected(connection.clone()),
             (None, None) => State::Connecting,
         }
@@ -127,10 +129,51 @@ impl Waiting {
     }
 }
 
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("what", &self.what).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.shared.with(|inner| inner.leave(self.what, ticket));
         }
+    }
+}
+
+/// A wait for nothing but the time. Once the session has ended nobody keeps the time, and it is over.
+pub(super) struct Timer {
+    waiting: Waiting,
+    patience: Duration,
+}
+
+impl Timer {
+    pub(super) const fn new(shared: Arc<Shared>, patience: Duration) -> Self {
+        Self { waiting: Waiting::new(shared, For::Time), patience }
+    }
+
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_or(cx, true)
+    }
+
+    /// The same, for who waits on without a clock.
+    pub(super) fn poll_while_open(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_or(cx, false)
+    }
+
+    fn poll_or(&mut self, cx: &Context<'_>, over_when_closed: bool) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let Waiting { shared, what, ticket } = &mut self.waiting;
+        shared.with(|inner| {
+            let expired = ticket.is_some_and(|ticket| inner.waits.of(*what).is_expired(ticket));
+            if expired || inner.closed.is_some() && over_when_closed {
+                inner.discard(Some(waker));
+                return Poll::Ready(());
+            }
+            inner.wait(*what, ticket, waker, self.patience);
+            Poll::Pending
+        })
     }
 }

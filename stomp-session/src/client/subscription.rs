@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     future::{Future, IntoFuture, poll_fn},
     mem,
     pin::Pin,
@@ -13,7 +14,7 @@ use futures_core::Stream;
 use stomp_proto::AckMode;
 
 use super::{
-    Message, Notice, SubscribeError,
+    Message, Notice, Runner, SubscribeError,
     handle::Keep,
     shared::{Inbox, Inner, Shared},
     waits::{For, Ticket},
@@ -119,6 +120,7 @@ impl Drop for Subscribing {
 pub struct Subscription {
     keep: Keep,
     id: SubscriptionId,
+    ack_mode: AckMode,
     /// Messages are taken from the inbox in batches: one lock for each batch and not for each message.
     batch: VecDeque<crate::Message>,
     ended: Option<Ended>,
@@ -126,6 +128,7 @@ pub struct Subscription {
 
 impl Subscription {
     fn begin(keep: Keep, subscribe: Subscribe) -> Result<Self, SubscribeError> {
+        let ack_mode = subscribe.ack_mode;
         let id = keep.shared.command(|inner| -> Result<_, SubscribeError> {
             if let Some(closed) = &inner.closed {
                 return Err(Ended::Closed(closed.clone()).into());
@@ -134,7 +137,7 @@ impl Subscription {
             inner.inboxes.insert(id, Inbox::default());
             Ok(id)
         })?;
-        Ok(Self { keep, id, batch: VecDeque::new(), ended: None })
+        Ok(Self { keep, id, ack_mode, batch: VecDeque::new(), ended: None })
     }
 
     /// Its name in [`Notice`]s.
@@ -157,6 +160,37 @@ impl Subscription {
     /// Ends the subscription. Messages that were not acknowledged go back to the broker; later acknowledgements are a
     /// typed error. Dropping it does the same.
     pub fn unsubscribe(self) {}
+
+    /// Runs a handler for each message, and acknowledges those it handled: see [`Runner`].
+    pub fn handle<H, F, E>(self, handler: H) -> Runner<H, F, E>
+    where
+        H: FnMut(Arc<Message>) -> F,
+        F: Future<Output = Result<(), E>>,
+        E: fmt::Display,
+    {
+        Runner::new(self, handler)
+    }
+
+    pub(super) const fn ack_mode(&self) -> AckMode {
+        self.ack_mode
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.keep.shared)
+    }
+
+    /// Tells the broker to send no more. What it has sent can still be taken.
+    pub(super) fn stop(&self) {
+        self.keep.shared.command(|inner| self.end(inner));
+    }
+
+    fn end(&self, inner: &mut Inner) {
+        self.keep.shared.dispatch_in(inner);
+        // It may have ended already; then there is nothing to say to the broker.
+        if inner.session.unsubscribe(self.id).is_ok() {
+            inner.note(&Notice::Unsubscribed(self.id));
+        }
+    }
 
     fn take_batch(&mut self, waker: Waker) -> Poll<()> {
         let shared = &self.keep.shared;
@@ -199,11 +233,7 @@ impl Drop for Subscription {
         let shared = &self.keep.shared;
         mem::take(&mut self.batch).iter().for_each(|message| shared.taken(message));
         shared.command(|inner| {
-            // It may have ended already; then there is nothing to say to the broker.
-            shared.dispatch_in(inner);
-            if inner.session.unsubscribe(self.id).is_ok() {
-                inner.note(&Notice::Unsubscribed(self.id));
-            }
+            self.end(inner);
             shared.remove_inbox(inner, self.id);
         });
     }

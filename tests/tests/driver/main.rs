@@ -7,6 +7,7 @@ mod kit;
 mod listen;
 mod network;
 mod reconnect;
+mod runner;
 mod send;
 mod simulation;
 mod stale;

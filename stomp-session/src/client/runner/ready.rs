@@ -1,0 +1,79 @@
+//! Which handlers were woken: only they are polled.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
+};
+
+/// The handlers of one runner that were woken since they were last polled. Its lock is held for a few lines and while no
+/// other is taken.
+#[derive(Default)]
+pub(super) struct Ready(Mutex<Woken>);
+
+#[derive(Default)]
+struct Woken {
+    slots: VecDeque<u64>,
+    runner: Option<Waker>,
+}
+
+impl Ready {
+    fn lock(&self) -> MutexGuard<'_, Woken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whom to wake when a handler is woken.
+    pub(super) fn register(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let replaced = self.lock().runner.replace(waker);
+        drop(replaced);
+    }
+
+    /// Takes those that were woken.
+    pub(super) fn take(&self) -> VecDeque<u64> {
+        mem::take(&mut self.lock().slots)
+    }
+
+    fn push(&self, slot: u64) {
+        let runner = {
+            let mut woken = self.lock();
+            woken.slots.push_back(slot);
+            woken.runner.take()
+        };
+        runner.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The waker of one handler.
+pub(super) struct SlotWaker {
+    ready: Arc<Ready>,
+    slot: u64,
+    queued: AtomicBool,
+}
+
+impl SlotWaker {
+    pub(super) const fn new(ready: Arc<Ready>, slot: u64) -> Self {
+        Self { ready, slot, queued: AtomicBool::new(false) }
+    }
+
+    /// It is polled now: from here on a wake counts again.
+    pub(super) fn polled(&self) {
+        self.queued.store(false, Ordering::Release);
+    }
+}
+
+impl Wake for SlotWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.ready.push(self.slot);
+        }
+    }
+}
