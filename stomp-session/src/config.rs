@@ -50,8 +50,13 @@ pub struct Config {
     pub timeout: Duration,
     /// The time for a graceful disconnect, outstanding receipts included. 10 s.
     pub disconnect_timeout: Duration,
-    /// How long a connection must stand before its loss is the first again and not one more in a row. 5 s.
+    /// How long a connection must stand before its loss is the first again and not one more in a row. 5 s: longer than it
+    /// takes a broker to fall over the first messages. A connection that came after a longer delay must stand as long as
+    /// that.
     pub stable_after: Duration,
+    /// Whether a broker is tried again that has refused us for good: a bad login, a wrong identity, no common version. False:
+    /// it is given up, and the session ends when all are. With credentials that change it may be true.
+    pub retry_permanent: bool,
     /// How many messages all subscriptions of a connection may have out unacknowledged, together. 1,000: at 1 KiB a message
     /// that is the client's budget for what nobody has taken yet, and a connection that stops reading is dear. Where they
     /// ask for more each gets its part, and a later one what is left; never less than one message.
@@ -98,6 +103,7 @@ impl Config {
             timeout: Duration::from_secs(120),
             disconnect_timeout: Duration::from_secs(10),
             stable_after: Duration::from_secs(5),
+            retry_permanent: false,
             prefetch_budget: 1000,
             limits,
             profile: None,

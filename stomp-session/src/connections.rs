@@ -51,15 +51,20 @@ impl Session {
                 return self.close(Closed::Disconnected { confirmed: false }, &reason, open);
             }
             State::Connected(connected) => {
-                if self.now.since(connected.since) >= self.config.stable_after {
+                // A broker that lives for a moment between long absences is not stable either.
+                let stable = self.config.stable_after.max(self.schedule.last_delay());
+                if self.now.since(connected.since) >= stable {
                     self.schedule.restart();
                     self.failed_in_a_row = 0;
                 }
             }
             State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
                 let profile = self.config.profile_for(endpoint).unwrap_or(&Profile::UNKNOWN);
-                if reason.is_final(profile, &self.config.versions) {
+                let is_final = reason.is_final(profile, &self.config.versions);
+                if is_final && !self.config.retry_permanent {
                     self.schedule.give_up(endpoint);
+                } else if is_final || reason.is_refusal() {
+                    self.schedule.hold_back(endpoint);
                 }
                 self.events
                     .push_back(Event::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() });

@@ -209,6 +209,11 @@ pub enum Lost {
 }
 
 impl Lost {
+    /// Whether the broker took the connection and did not want it.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::ClosedBeforeConnected)
+    }
+
     /// Whether trying that broker again is pointless.
     pub(crate) fn is_final(&self, profile: &Profile, offered: &[Version]) -> bool {
         match self {

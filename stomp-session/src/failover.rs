@@ -5,7 +5,22 @@ use core::time::Duration;
 
 use crate::{Endpoint, random::Random};
 
-/// A list of brokers and how to go through it. Reads from a URI: `"failover:(tcp://a:61613,tcp://b:61613)".parse()`.
+/// A list of brokers and how to go through it: read from a URI, or written in types.
+///
+/// ```
+/// use std::time::Duration;
+/// use stomp_session::{Brokers, Endpoint, Login, Profile, Reconnect};
+///
+/// let read: Brokers =
+///     "failover:(tcp://a:61613,stomp+ssl://me:secret@b?profile=artemis)?maxReconnectDelay=5000&randomize=false".parse()?;
+///
+/// let mut reconnect = Reconnect::default();
+/// reconnect.max_delay = Duration::from_secs(5);
+/// reconnect.randomize = false;
+/// let b = Endpoint::tls("b", 61614).with_login(Login::new("me", "secret")).with_profile(Profile::ARTEMIS);
+/// assert_eq!(read, Brokers::list([Endpoint::plain("a", 61613), b]).with_reconnect(reconnect));
+/// # Ok::<(), stomp_session::BrokersError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Brokers {
@@ -54,7 +69,14 @@ pub struct Reconnect {
     pub startup_max_attempts: Option<u32>,
     /// `reconnectDelayJitter`: up to so much is added to each delay. 0.
     pub jitter: Duration,
-    /// `randomize`: whether each round goes through the brokers in a new order. False.
+    /// `fullJitter`: whether each delay is drawn between nothing and what it would be. So is the first after a connection
+    /// that was stable, which otherwise is none, between nothing and 500 ms. False; many clients of one broker want it, or
+    /// they all come back at the same time.
+    pub full_jitter: bool,
+    /// `refusalDelay`: the least delay before a broker is tried again that has just answered CONNECT with an ERROR that may
+    /// pass, or closed the connection instead. 1 s.
+    pub refusal_delay: Duration,
+    /// `randomize`: whether each round goes through the brokers in a new order. True.
     pub randomize: bool,
     /// `priorityBackup`: brokers on this host come first in each round. A living connection is never left for one.
     /// False.
@@ -71,7 +93,9 @@ impl Default for Reconnect {
             max_attempts: None,
             startup_max_attempts: Some(0),
             jitter: Duration::ZERO,
-            randomize: false,
+            full_jitter: false,
+            refusal_delay: Duration::from_secs(1),
+            randomize: true,
             priority_backup: false,
         }
     }
@@ -82,7 +106,8 @@ impl Default for Reconnect {
 /// ```
 /// use stomp_session::{Brokers, Schedule};
 ///
-/// let brokers: Brokers = "failover:(tcp://a:1,tcp://b:2)?startupMaxReconnectAttempts=3&initialReconnectDelay=7".parse()?;
+/// let uri = "failover:(tcp://a:1,tcp://b:2)?startupMaxReconnectAttempts=3&initialReconnectDelay=7&randomize=false";
+/// let brokers: Brokers = uri.parse()?;
 /// let tries: Vec<_> = Schedule::new(brokers, 42).map(|(broker, delay)| (broker.port(), delay.as_millis())).collect();
 /// assert_eq!(tries, [(1, 0), (2, 7), (1, 14), (2, 28)]);
 /// # Ok::<(), stomp_session::BrokersError>(())
@@ -95,9 +120,17 @@ pub struct Schedule {
     random: Random,
     round: Vec<Endpoint>,
     tried: u32,
+    /// The delay before the next try, as it grows.
     delay: Duration,
+    /// The delay that was given last.
+    given: Duration,
+    /// Brokers that were refused and not tried since.
+    held_back: Vec<Endpoint>,
     ever_connected: bool,
 }
+
+/// What the first try after a stable connection is spread over, with full jitter.
+const FIRST: Duration = Duration::from_millis(500);
 
 impl Schedule {
     /// The tries for these brokers; jitter and order come from the seed.
@@ -109,6 +142,8 @@ impl Schedule {
             round: Vec::new(),
             tried: 0,
             delay: brokers.reconnect.initial_delay,
+            given: Duration::ZERO,
+            held_back: Vec::new(),
             ever_connected: false,
             brokers,
         }
@@ -130,6 +165,19 @@ impl Schedule {
         self.round.clear();
     }
 
+    /// Says that this broker has refused us: the next try of it comes after
+    /// [`Reconnect::refusal_delay`] at the least.
+    pub fn hold_back(&mut self, endpoint: &Endpoint) {
+        if !self.held_back.contains(endpoint) {
+            self.held_back.push(endpoint.clone());
+        }
+    }
+
+    /// The delay that was given last.
+    pub(crate) const fn last_delay(&self) -> Duration {
+        self.given
+    }
+
     /// Tries that broker no more: it has refused us for good.
     pub fn give_up(&mut self, endpoint: &Endpoint) {
         self.brokers.endpoints.retain(|other| other != endpoint);
@@ -147,19 +195,31 @@ impl Schedule {
         limit.is_some_and(|limit| self.tried > limit)
     }
 
-    fn next_delay(&mut self) -> Duration {
+    fn next_delay(&mut self, endpoint: &Endpoint) -> Duration {
+        let grown = match self.tried {
+            0 if self.ever_connected && self.brokers.reconnect.full_jitter => FIRST,
+            0 => Duration::ZERO,
+            _ => self.grow(),
+        };
         let policy = &self.brokers.reconnect;
-        if self.tried == 0 {
-            return Duration::ZERO;
-        }
+        let held_back = self.held_back.iter().position(|other| other == endpoint);
+        let least = held_back.map_or(Duration::ZERO, |at| {
+            self.held_back.swap_remove(at);
+            policy.refusal_delay
+        });
+        let delay = grown.max(least).min(policy.max_delay);
+        if policy.full_jitter { delay.mul_f64(self.random.fraction()) } else { delay }
+    }
+
+    /// The delay that has grown so far; the next one is longer.
+    fn grow(&mut self) -> Duration {
+        let policy = &self.brokers.reconnect;
         let jitter = policy.jitter.mul_f64(self.random.fraction());
-        let delay = self.delay.saturating_add(jitter).min(policy.max_delay);
+        let delay = self.delay.saturating_add(jitter);
         if policy.exponential {
             // Beyond the maximum there is nothing to multiply, and much later an overflow.
-            let factor = policy.multiplier;
-            self.delay = self.delay.min(policy.max_delay);
-            self.delay =
-                Duration::try_from_secs_f64(self.delay.as_secs_f64() * factor).unwrap_or(policy.max_delay);
+            let bounded = self.delay.min(policy.max_delay).as_secs_f64();
+            self.delay = Duration::try_from_secs_f64(bounded * policy.multiplier).unwrap_or(policy.max_delay);
         }
         delay
     }
@@ -186,9 +246,10 @@ impl Iterator for Schedule {
         if self.is_exhausted() {
             return None;
         }
-        let delay = self.next_delay();
+        let endpoint = self.next_endpoint()?;
+        self.given = self.next_delay(&endpoint);
         self.tried = self.tried.saturating_add(1);
-        self.next_endpoint().map(|endpoint| (endpoint, delay))
+        Some((endpoint, self.given))
     }
 }
 
@@ -219,12 +280,14 @@ mod tests {
     #[test]
     fn at_the_start_each_broker_is_tried_once() {
         assert_eq!(tries("tcp://h:1", 0, 9), [(1, 0)]);
-        assert_eq!(tries("failover:(tcp://a:1,tcp://b:2,tcp://c:3)", 0, 9), [(1, 0), (2, 10), (3, 20)]);
+        let uri = "failover:(tcp://a:1,tcp://b:2,tcp://c:3)?randomize=false";
+        assert_eq!(tries(uri, 0, 9), [(1, 0), (2, 10), (3, 20)]);
     }
 
     #[test]
     fn the_others_are_tried_when_one_is_given_up() {
-        let mut schedule = Schedule::new("failover:(tcp://a:1,tcp://b:2,tcp://c:3)".parse().unwrap(), 0);
+        let uri = "failover:(tcp://a:1,tcp://b:2,tcp://c:3)?randomize=false";
+        let mut schedule = Schedule::new(uri.parse().unwrap(), 0);
         let mut ports = alloc::vec![];
         while let Some((endpoint, _)) = schedule.next() {
             ports.push(endpoint.port());
@@ -235,7 +298,7 @@ mod tests {
 
     #[test]
     fn three_brokers_wrap_around() {
-        let uri = "failover:(tcp://a:1,tcp://b:2,tcp://c:3)?startupMaxReconnectAttempts=3&initialReconnectDelay=7&backOffMultiplier=3.0";
+        let uri = "failover:(tcp://a:1,tcp://b:2,tcp://c:3)?startupMaxReconnectAttempts=3&initialReconnectDelay=7&backOffMultiplier=3.0&randomize=false";
         assert_eq!(tries(uri, 0, 9), [(1, 0), (2, 7), (3, 21), (1, 63)]);
     }
 
@@ -246,6 +309,74 @@ mod tests {
         assert!(first.iter().skip(1).all(|(_, delay)| (10..=60).contains(delay)), "{first:?}");
         assert_eq!(first, tries(uri, 1, 50), "the same seed gives the same run");
         assert_ne!(first, tries(uri, 2, 50));
+    }
+
+    #[test]
+    fn full_jitter_draws_each_delay_between_nothing_and_all_of_it() {
+        let uri = "failover:(tcp://a:1)?startupMaxReconnectAttempts=-1&fullJitter=true&initialReconnectDelay=1000&maxReconnectDelay=8000";
+        let mut sums = [0; 6];
+        for seed in 0..1000 {
+            let delays = tries(uri, seed, 6);
+            delays.iter().zip(&mut sums).for_each(|((_, delay), sum)| *sum += delay);
+            let most = [0, 1000, 2000, 4000, 8000, 8000];
+            assert!(delays.iter().zip(most).all(|((_, delay), most)| *delay <= most), "{delays:?}");
+        }
+        for (sum, mean) in sums.into_iter().zip([0, 500, 1000, 2000, 4000, 4000]) {
+            assert!(sum.abs_diff(mean * 1000) <= mean * 100, "{sum} in 1,000 runs, not about {mean} in each");
+        }
+    }
+
+    #[test]
+    fn with_full_jitter_the_first_try_after_a_stable_connection_is_spread_too() {
+        let again = |uri: &str| {
+            let mut schedule = Schedule::new(uri.parse().unwrap(), 7);
+            assert_eq!(schedule.next().unwrap().1, Duration::ZERO, "at the start nobody comes back");
+            schedule.connected();
+            schedule.restart();
+            schedule.next().unwrap().1
+        };
+        assert_eq!(again("failover:(tcp://a:1)"), Duration::ZERO);
+        let spread = again("failover:(tcp://a:1)?fullJitter=true");
+        assert!(spread > Duration::ZERO && spread < FIRST, "{spread:?}");
+    }
+
+    #[test]
+    fn a_broker_that_refused_is_tried_later_and_only_once_later() {
+        let uri = "failover:(tcp://a:1,tcp://b:2)?startupMaxReconnectAttempts=-1&useExponentialBackOff=false&randomize=false&refusalDelay=500";
+        let mut schedule = Schedule::new(uri.parse().unwrap(), 0);
+        let (refused, _) = schedule.next().unwrap();
+        schedule.hold_back(&refused);
+        schedule.hold_back(&refused);
+        let tries: Vec<_> =
+            schedule.take(4).map(|(broker, delay)| (broker.port(), delay.as_millis())).collect();
+        assert_eq!(tries, [(2, 10), (1, 500), (2, 10), (1, 10)]);
+    }
+
+    #[test]
+    fn each_round_is_a_new_order_unless_told_otherwise() {
+        let uri = "failover:(tcp://a:1,tcp://b:2,tcp://c:3)?startupMaxReconnectAttempts=-1";
+        let rounds = |seed| {
+            let ports: Vec<_> = tries(uri, seed, 30).iter().map(|row| row.0).collect();
+            ports.chunks(3).map(<[u16]>::to_vec).collect::<Vec<_>>()
+        };
+        let sorted = |mut round: Vec<u16>| {
+            round.sort_unstable();
+            round
+        };
+        assert!(rounds(1).into_iter().all(|round| sorted(round) == [1, 2, 3]), "each broker once a round");
+        assert!(rounds(1).windows(2).any(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn priority_backup_orders_and_leaves_the_rest_to_luck() {
+        let uri = "failover:(tcp://a:1,tcp://b:2,tcp://localhost:3,tcp://127.0.0.1:4)?priorityBackup=true&startupMaxReconnectAttempts=-1";
+        let mut seen = alloc::collections::BTreeSet::new();
+        for seed in 0..100 {
+            let ports: Vec<_> = tries(uri, seed, 4).iter().map(|row| row.0).collect();
+            assert!(ports[..2].iter().all(|port| *port > 2), "{ports:?}");
+            seen.insert(ports);
+        }
+        assert_eq!(seen.len(), 4, "two orders of two brokers, twice");
     }
 
     #[test]

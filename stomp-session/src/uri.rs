@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use core::{str::FromStr, time::Duration};
 
 use crate::{
-    Brokers, Endpoint, Login, Reconnect,
+    Brokers, Endpoint, Login, Profile, Reconnect,
     endpoint::{PLAIN_PORT, TLS_PORT},
 };
 
@@ -46,30 +46,47 @@ pub enum BrokersError {
     },
 }
 
-/// `failover:(uri,uri)?options`, with `failover://`, without brackets, or one plain broker URI.
+/// `failover:(uri,uri)?options`, with `failover://`, without brackets, without `failover:`, or one plain broker URI.
+/// Options are separated by '&' or ','. `profile` stands for all brokers of the list; within the brackets for one.
 impl FromStr for Brokers {
     type Err = BrokersError;
 
     fn from_str(uri: &str) -> Result<Self, BrokersError> {
-        let Some(list) = uri.strip_prefix("failover:") else {
-            return Ok(Self::one(endpoint(uri)?));
-        };
+        let list = uri.strip_prefix("failover:").unwrap_or(uri);
         let list = list.strip_prefix("//").unwrap_or(list);
         let (list, options) = split_options(list)?;
-        let endpoints = list.split(',').map(endpoint).collect::<Result<Vec<_>, _>>()?;
+        // A lone broker's passcode may have a ',' in it.
+        let endpoints = match list.matches("://").count() {
+            0 | 1 => alloc::vec![endpoint(list)?],
+            _ => list.split(',').map(endpoint).collect::<Result<_, _>>()?,
+        };
         let mut brokers = Self { endpoints, reconnect: Reconnect::default() };
-        // stompest separated options with ',', ActiveMQ does with '&'.
-        for option in options.split([',', '&']).filter(|option| !option.is_empty()) {
-            set_option(&mut brokers.reconnect, option)?;
+        // ActiveMQ separates options with '&', stompest did with ','.
+        for (name, value) in read_options(options, &[',', '&']) {
+            brokers.set_option(name, value)?;
         }
         Ok(brokers)
     }
 }
 
+fn read_options<'a>(options: &'a str, separators: &[char]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let options = options.split(separators).filter(|option| !option.is_empty());
+    options.map(|option| option.split_once('=').unwrap_or((option, "")))
+}
+
+/// The text before the '?' that begins the options, and the options. What stands before an '@' is a login.
+fn split_query(uri: &str) -> (&str, &str) {
+    let login = uri.rfind('@').unwrap_or_default();
+    let query = uri.get(login..).and_then(|rest| rest.find('?')).map(|at| login.saturating_add(at));
+    query.and_then(|at| Some((uri.get(..at)?, uri.get(at.saturating_add(1)..)?))).unwrap_or((uri, ""))
+}
+
 fn split_options(list: &str) -> Result<(&str, &str), BrokersError> {
     let Some(bracketed) = list.strip_prefix('(') else {
-        let (list, options) = list.split_once('?').unwrap_or((list, ""));
-        return if list.contains([')', '(']) {
+        let (list, options) = split_query(list);
+        // In a login there may be any.
+        let hosts = list.rsplit_once('@').map_or(list, |(_, hosts)| hosts);
+        return if hosts.contains([')', '(']) {
             Err(BrokersError::UnbalancedBrackets)
         } else {
             Ok((list, options))
@@ -83,30 +100,46 @@ fn split_options(list: &str) -> Result<(&str, &str), BrokersError> {
     }
 }
 
-fn set_option(reconnect: &mut Reconnect, option: &str) -> Result<(), BrokersError> {
-    let (name, value) = option.split_once('=').unwrap_or((option, ""));
-    let invalid = || BrokersError::InvalidOption { option: name.into(), value: value.into() };
-    let milliseconds = || value.parse().map(Duration::from_millis).map_err(|_| invalid());
-    let flag = || value.parse::<bool>().map_err(|_| invalid());
-    match name {
-        "initialReconnectDelay" => reconnect.initial_delay = milliseconds()?,
-        "maxReconnectDelay" => reconnect.max_delay = milliseconds()?,
-        "reconnectDelayJitter" => reconnect.jitter = milliseconds()?,
-        "useExponentialBackOff" => reconnect.exponential = flag()?,
-        "backOffMultiplier" => {
-            let multiplier: f64 = value.parse().map_err(|_| invalid())?;
-            reconnect.multiplier =
-                if multiplier.is_finite() && multiplier >= 1.0 { multiplier } else { Err(invalid())? };
+impl Brokers {
+    fn set_option(&mut self, name: &str, value: &str) -> Result<(), BrokersError> {
+        let invalid = || BrokersError::InvalidOption { option: name.into(), value: value.into() };
+        let milliseconds = || value.parse().map(Duration::from_millis).map_err(|_| invalid());
+        let flag = || value.parse::<bool>().map_err(|_| invalid());
+        let reconnect = &mut self.reconnect;
+        match name {
+            "backOffMultiplier" => {
+                let multiplier = value.parse().ok().filter(|it: &f64| it.is_finite() && *it >= 1.0);
+                reconnect.multiplier = multiplier.ok_or_else(invalid)?;
+            }
+            "fullJitter" => reconnect.full_jitter = flag()?,
+            "initialReconnectDelay" => reconnect.initial_delay = milliseconds()?,
+            "maxReconnectAttempts" => reconnect.max_attempts = attempts(value).ok_or_else(invalid)?,
+            "maxReconnectDelay" => reconnect.max_delay = milliseconds()?,
+            "priorityBackup" => reconnect.priority_backup = flag()?,
+            "randomize" => reconnect.randomize = flag()?,
+            "reconnectDelayJitter" => reconnect.jitter = milliseconds()?,
+            "refusalDelay" => reconnect.refusal_delay = milliseconds()?,
+            "startupMaxReconnectAttempts" => {
+                reconnect.startup_max_attempts = attempts(value).ok_or_else(invalid)?;
+            }
+            "useExponentialBackOff" => reconnect.exponential = flag()?,
+            _ => {
+                let endpoints = core::mem::take(&mut self.endpoints).into_iter();
+                self.endpoints =
+                    endpoints.map(|it| with_option(it, name, value)).collect::<Result<_, _>>()?;
+            }
         }
-        "maxReconnectAttempts" => reconnect.max_attempts = attempts(value).ok_or_else(invalid)?,
-        "startupMaxReconnectAttempts" => {
-            reconnect.startup_max_attempts = attempts(value).ok_or_else(invalid)?
-        }
-        "randomize" => reconnect.randomize = flag()?,
-        "priorityBackup" => reconnect.priority_backup = flag()?,
-        _ => return Err(BrokersError::UnknownOption(name.into())),
+        Ok(())
     }
-    Ok(())
+}
+
+/// An option of one broker.
+fn with_option(endpoint: Endpoint, name: &str, value: &str) -> Result<Endpoint, BrokersError> {
+    let invalid = || BrokersError::InvalidOption { option: name.into(), value: value.into() };
+    match name {
+        "profile" => Ok(endpoint.with_profile(Profile::of_name(value).ok_or_else(invalid)?)),
+        _ => Err(BrokersError::UnknownOption(name.into())),
+    }
 }
 
 /// A number of attempts, where -1 stands for no limit.
@@ -122,6 +155,7 @@ pub(crate) fn endpoint(uri: &str) -> Result<Endpoint, BrokersError> {
         // A login cannot stand before "://", so the scheme may be shown.
         _ => return Err(BrokersError::UnknownScheme(scheme.chars().take(20).collect())),
     };
+    let (rest, options) = split_query(rest);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (login, address) = match authority.rsplit_once('@') {
         Some((login, address)) => (Some(parse_login(login)?), address),
@@ -132,10 +166,11 @@ pub(crate) fn endpoint(uri: &str) -> Result<Endpoint, BrokersError> {
     if !path.is_empty() {
         endpoint = endpoint.with_virtual_host(percent_decode(path, "virtual host")?);
     }
-    Ok(match login {
-        Some(login) => endpoint.with_login(login),
-        None => endpoint,
-    })
+    if let Some(login) = login {
+        endpoint = endpoint.with_login(login);
+    }
+    read_options(options, &['&'])
+        .try_fold(endpoint, |endpoint, (name, value)| with_option(endpoint, name, value))
 }
 
 fn parse_login(text: &str) -> Result<Login, BrokersError> {
@@ -248,6 +283,22 @@ mod tests {
             ("failover:(tcp://a:1)?maxReconnectDelay=False", "the option maxReconnectDelay"),
             ("failover:(tcp://a:1)?timeout=5", "the option \"timeout\" is unknown"),
             ("failover:(tcp://a:1)?backOffMultiplier=NaN", "backOffMultiplier"),
+            ("failover:(tcp://a:1)?backOffMultiplier=0.5", "backOffMultiplier"),
+            (
+                "failover:(tcp://a:1)?maxReconnectAttempts=-2",
+                "the option maxReconnectAttempts cannot be \"-2\"",
+            ),
+            ("failover:(tcp://a:1)?randomize=True", "the option randomize cannot be \"True\""),
+            ("failover:(tcp://a:1)???=False", "the option \"??\" is unknown"),
+            ("failover:(tcp://a:1?profile=rabbit)", "the option profile cannot be \"rabbit\""),
+            ("failover:(tcp://a:1?randomize=true)", "the option \"randomize\" is unknown"),
+            ("tcp:host:61613", "a broker URI looks like"),
+            ("tcp:/host:61613", "a broker URI looks like"),
+            ("tcp://a:1,", "the port \"1,\""),
+            ("failover:(tcp://a:1,)", "the port \"1,\""),
+            ("failover:()", "a broker URI looks like"),
+            ("ws://a:1", "the scheme \"ws\" is unknown"),
+            ("TCP://a:1", "the scheme \"TCP\" is unknown"),
         ];
         for (uri, expected) in rows {
             let shown = alloc::format!("{}", uri.parse::<Brokers>().unwrap_err());
@@ -263,6 +314,9 @@ mod tests {
             "tcp://u:canary%@h",
             "tcp:/u:canary@h",
             "tcp://u:can/ary@h",
+            "tcp://u:canary?x@h:y",
+            "failover:tcp://u:canary?x=1@h,tcp://a?randomize=2",
+            "failover:(tcp://u:canary?x@h)?randomize=2",
         ] {
             let error = uri.parse::<Brokers>().map(|_| ());
             assert!(!alloc::format!("{error:?}").contains("canary"), "{error:?}");
@@ -282,11 +336,39 @@ mod tests {
         assert_eq!((reconnect.max_attempts, reconnect.startup_max_attempts), (None, Some(5)));
         assert_eq!((reconnect.initial_delay, reconnect.multiplier), (Duration::from_millis(7), 3.0));
         for uri in [
+            "tcp://a:1,tcp://b:2",
+            "(tcp://a:1,tcp://b:2)",
+            "tcp://a:1,tcp://b:2?randomize=false",
             "failover:tcp://a:1,tcp://b:2",
             "failover://(tcp://a:1,tcp://b:2)",
             "failover://tcp://a:1,tcp://b:2?randomize=false",
         ] {
             assert_eq!(uri.parse::<Brokers>().unwrap().endpoints.len(), 2, "{uri}");
         }
+    }
+
+    #[test]
+    fn a_profile_for_one_broker_and_for_all() {
+        let names = |uri: &str| -> Vec<_> {
+            let brokers: Brokers = uri.parse().unwrap();
+            brokers.endpoints.iter().map(|endpoint| endpoint.profile().map_or("none", |it| it.name)).collect()
+        };
+        let rows: [(&str, &[&str]); 5] = [
+            ("tcp://a", &["none"]),
+            ("tcp://a/vhost?profile=artemis", &["Artemis"]),
+            ("tcp://u:p?x@a?profile=rabbitmq", &["RabbitMQ"]),
+            ("failover:(tcp://a?profile=artemis,tcp://b)?randomize=false", &["Artemis", "none"]),
+            ("failover:tcp://a,tcp://b?profile=ActiveMQ&randomize=false", &["ActiveMQ", "ActiveMQ"]),
+        ];
+        for (uri, expected) in rows {
+            assert_eq!(names(uri), expected, "{uri}");
+        }
+        assert_eq!("tcp://a?profile=artemis".parse::<Endpoint>().unwrap().profile(), Some(&Profile::ARTEMIS));
+    }
+
+    #[test]
+    fn what_stands_in_a_login_is_no_part_of_the_list() {
+        let brokers: Brokers = "tcp://u:a,b?c(d)e@h:1".parse().unwrap();
+        assert_eq!(brokers.endpoints, [Endpoint::plain("h", 1).with_login(Login::new("u", "a,b?c(d)e"))]);
     }
 }

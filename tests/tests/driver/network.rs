@@ -213,8 +213,9 @@ fn the_next_broker_of_the_list_is_found() {
         sim.set_door("broker", Door::Refusing);
         sim.add_stranger("web", b"HTTP/1.1 400 Bad Request\r\n\r\n");
         sim.add_broker("backup", BrokerConfig::default());
-        let config =
-            Config::new("failover:(tcp://broker,tcp://nowhere,tcp://web,tcp://backup)".parse().unwrap());
+        let config = Config::new(
+            "failover:(tcp://broker,tcp://nowhere,tcp://web,tcp://backup)?randomize=false".parse().unwrap(),
+        );
         let client = sim.client(config, settings());
         let connection = sim.block_on(client.connected()).unwrap();
         assert_eq!(connection.endpoint.host(), "backup");

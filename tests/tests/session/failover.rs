@@ -40,21 +40,22 @@ fn named(dials: &[(&str, u128)]) -> Vec<(String, u128)> {
 
 #[test]
 fn refused_dials_go_through_the_list_with_growing_delays() {
-    let uri = "failover:(tcp://a,tcp://b,tcp://c)?startupMaxReconnectAttempts=5&maxReconnectDelay=100";
+    let uri = "failover:(tcp://a,tcp://b,tcp://c)?startupMaxReconnectAttempts=5&maxReconnectDelay=100&randomize=false";
     let expected = [("a", 0), ("b", 10), ("c", 30), ("a", 70), ("b", 150), ("c", 250)];
     assert_eq!(dials(uri, seconds(1), Door::Refusing, seconds(60)), named(&expected));
 }
 
 #[test]
 fn a_dial_that_never_ends_takes_its_time_and_no_more() {
-    let uri = "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=3";
+    let uri = "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=3&randomize=false";
     let expected = [("a", 0), ("b", 1010), ("a", 2030), ("b", 3070)];
     assert_eq!(dials(uri, seconds(1), Door::Stuck, seconds(60)), named(&expected));
 }
 
 #[test]
 fn at_the_start_each_broker_is_tried_once_and_then_it_is_over() {
-    let mut pair = Pair::new(configured("failover:(tcp://a,tcp://b)"), BrokerConfig::default());
+    let mut pair =
+        Pair::new(configured("failover:(tcp://a,tcp://b)?randomize=false"), BrokerConfig::default());
     pair.set_door(Door::Refusing);
     pair.advance(seconds(60));
     let events: Vec<_> = pair.events().iter().map(brief).collect();
@@ -84,7 +85,7 @@ fn attempts_are_counted_over_the_whole_session() {
 #[test]
 fn a_final_refusal_gives_up_its_broker_and_only_that() {
     let mut script = Script::dialled(configured(
-        "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=-1&useExponentialBackOff=false",
+        "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=-1&useExponentialBackOff=false&randomize=false",
     ));
     script.hear("ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'x'\n\0");
     for _ in 0..3 {
@@ -141,7 +142,7 @@ fn a_broker_that_accepts_and_dies_at_once_is_not_hammered() {
 
 #[test]
 fn after_a_stable_connection_the_list_begins_anew() {
-    let uri = "failover:(tcp://a,tcp://b,tcp://c)?startupMaxReconnectAttempts=-1";
+    let uri = "failover:(tcp://a,tcp://b,tcp://c)?startupMaxReconnectAttempts=-1&randomize=false";
     let mut pair = Pair::new(configured(uri), BrokerConfig::default());
     pair.set_door(Door::Refusing);
     pair.advance(milliseconds(1));
@@ -193,7 +194,8 @@ fn a_session_without_brokers_ends_at_once() {
 
 #[test]
 fn each_broker_gets_its_own_login_and_no_other() {
-    let mut config = configured("failover:(tcp://ann:x@a,tcp://b)?startupMaxReconnectAttempts=-1");
+    let mut config =
+        configured("failover:(tcp://ann:x@a,tcp://b)?startupMaxReconnectAttempts=-1&randomize=false");
     for (fallback, second) in [(None, None), (Some(("eve", "y")), Some("login:eve\npasscode:y\n"))] {
         config.login = fallback.map(|(login, passcode)| stomp_session::Login::new(login, passcode));
         let mut script = Script::dialled(config.clone());
@@ -213,5 +215,56 @@ fn the_version_is_agreed_on_anew() {
         script.lose(Lost::Eof);
         script.reconnect(version);
         assert_eq!(script.session.connection().unwrap().version, version);
+    }
+}
+
+#[test]
+fn after_a_refusal_that_may_pass_the_others_come_first_and_it_waits_longer() {
+    let uri = "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=-1&randomize=false&useExponentialBackOff=false";
+    for answer in [Some("ERROR\nmessage:Broker: b - Client: c already connected\n\n\0"), None] {
+        let mut script = Script::dialled(configured(uri));
+        match answer {
+            Some(answer) => script.hear(answer),
+            None => script.session.handle_disconnected(Lost::Eof, script.now),
+        }
+        let next = |script: &mut Script| script.events().pop().unwrap();
+        assert_eq!(next(&mut script), "next: b in 10ms");
+        script.lose(Lost::Eof);
+        script.attempt();
+        script.lose(Lost::DialFailed { reason: "refused".into(), permanent: false });
+        assert_eq!(next(&mut script), "next: a in 1s", "{answer:?}");
+    }
+}
+
+#[test]
+fn a_permanent_failure_is_tried_again_where_that_is_wanted() {
+    let mut config = configured("failover:(tcp://a)?startupMaxReconnectAttempts=-1");
+    config.retry_permanent = true;
+    let rows =
+        ["ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'x'\n\0", "CONNECTED\nversion:9\n\n\0"];
+    for answer in rows {
+        let mut script = Script::dialled(config.clone());
+        script.hear(answer);
+        assert_eq!(script.events().pop().unwrap(), "next: a in 1s");
+        script.lose(Lost::Eof);
+        script.reconnect(Version::V1_2);
+        assert!(script.session.connection().is_some());
+    }
+}
+
+#[test]
+fn a_connection_that_came_after_a_long_delay_must_stand_as_long() {
+    let uri = "failover:(tcp://a)?startupMaxReconnectAttempts=-1&initialReconnectDelay=20000";
+    for (stood, next) in [(milliseconds(19_999), "next: a in 30s"), (seconds(20), "next: a in 0ns")] {
+        let mut pair = Pair::new(configured(uri), BrokerConfig::default());
+        pair.set_door(Door::Refusing);
+        pair.drive();
+        pair.set_door(Door::Open);
+        pair.advance(seconds(20));
+        pair.events();
+        pair.advance(stood);
+        pair.cut(Lost::Eof);
+        let events: Vec<_> = pair.events().iter().map(brief).collect();
+        assert_eq!(events[1], next, "stood for {stood:?}");
     }
 }

@@ -12,4 +12,5 @@ mod receipts;
 mod script;
 mod secrets;
 mod send;
+mod storm;
 mod subscriptions;
