@@ -1,17 +1,26 @@
 //! The main job: a producer, a transformer and a consumer, over real sockets.
 //!
-//! `pipeline [--count N] [URI]`: without a URI against a broker in this process. The last line tells how many messages were
-//! produced, transformed and consumed; the exit code is 0 when that is all of them and none failed.
+//! `pipeline [--count N] [URI]`: without a URI against a broker in this process; with `ssl://` over TLS. The last line tells
+//! how many messages were produced, transformed and consumed; the exit code is 0 when that is all of them and none failed.
 
-use std::{collections::VecDeque, error::Error, future::Future, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    future::Future,
+    process::ExitCode,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use stomp_testkit::{broker::BrokerConfig, server::Server};
-use stomp_tokio::{Client, Message, Subscription};
+use stomp_tokio::{Client, Forward, Message, OnFailure, Tally};
 
 /// How many messages are under way at once, in each part.
 const WINDOW: usize = 100;
-/// How long to wait for a message that must come.
+/// How long to wait for messages that must come, and 10 ms for each.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -30,8 +39,8 @@ async fn join<T>(task: Task<T>) -> Result<T, Failure> {
     Ok(task.await?)
 }
 
-async fn next(messages: &mut Subscription) -> Option<Message> {
-    tokio::time::timeout(PATIENCE, messages.next()).await.ok().flatten()
+async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
 }
 
 async fn connect(uri: &str) -> Result<Client, Failure> {
@@ -80,114 +89,55 @@ async fn pipeline(uri: Option<String>, count: u64) -> Result<bool, Failure> {
     let transformer = spawn(transform(uri.clone(), count));
     let produced = produce(&uri, count).await?;
     let (transformed, consumed) = (join(transformer).await??, join(consumer).await??);
-    let failed = produced.failed + transformed.failed + consumed.failed;
-    println!(
-        "pipeline: {} produced, {} transformed, {} consumed, {failed} failed",
-        produced.done, transformed.done, consumed.done
-    );
-    Ok(failed == 0 && [produced.done, transformed.done, consumed.done] == [count; 3])
+    let (done, failed) = (transformed.handled, transformed.failed + consumed.failed);
+    let received = consumed.handled;
+    println!("pipeline: {produced} produced, {done} transformed, {received} consumed, {failed} failed");
+    Ok(failed == 0 && [produced, done, received] == [count; 3])
 }
 
-/// What became of a part's messages.
-#[derive(Default)]
-struct Tally {
-    done: u64,
-    failed: u64,
-}
-
-impl Tally {
-    fn count<T>(&mut self, what: &str, result: Result<T, Failure>) {
-        match result {
-            Ok(_) => self.done += 1,
-            Err(error) => {
-                eprintln!("{what}: {error}");
-                self.failed += 1;
-            }
-        }
-    }
-}
-
-/// Tasks under way, at most [`WINDOW`] of them.
-struct Window {
-    what: &'static str,
-    tasks: VecDeque<Task<Result<(), Failure>>>,
-    tally: Tally,
-}
-
-impl Window {
-    fn new(what: &'static str) -> Self {
-        Self { what, tasks: VecDeque::new(), tally: Tally::default() }
-    }
-
-    async fn start(&mut self, future: impl Future<Output = Result<(), Failure>> + Send + 'static) {
-        if self.tasks.len() == WINDOW {
-            self.join_first().await;
-        }
-        self.tasks.push_back(spawn(future));
-    }
-
-    async fn join_first(&mut self) {
-        if let Some(task) = self.tasks.pop_front() {
-            self.tally.count(self.what, join(task).await.and_then(|result| result));
-        }
-    }
-
-    async fn finish(mut self) -> Tally {
-        while !self.tasks.is_empty() {
-            self.join_first().await;
-        }
-        self.tally
-    }
-}
-
-async fn produce(uri: &str, count: u64) -> Result<Tally, Failure> {
+/// Sends the numbers below the count, each confirmed by the broker, several at once.
+async fn produce(uri: &str, count: u64) -> Result<u64, Failure> {
     let client = connect(uri).await?;
-    let mut sends = Window::new("produce");
-    for number in 0..count {
+    let lanes: Vec<_> =
+        (0..WINDOW as u64).map(|lane| spawn(produce_lane(client.clone(), lane, count))).collect();
+    let mut produced = 0;
+    for lane in lanes {
+        produced += join(lane).await??;
+    }
+    client.disconnect().await?;
+    Ok(produced)
+}
+
+async fn produce_lane(client: Client, lane: u64, count: u64) -> Result<u64, Failure> {
+    let mut produced = 0;
+    for number in (lane..count).step_by(WINDOW) {
         let body = json!({ "count": number }).to_string();
-        let send = client
+        client
             .send("/queue/testIn", body)
             .header("content-type", "application/json")
             .persistent()
-            .confirmed();
-        sends.start(async { Ok(send.await?) }).await;
+            .confirmed()
+            .await?;
+        produced += 1;
     }
-    let tally = sends.finish().await;
-    client.disconnect().await?;
-    Ok(tally)
+    Ok(produced)
 }
 
 /// Over two connections: when RabbitMQ runs short of memory it stops reading a connection that publishes, and with it the
 /// acknowledgements that would help.
 async fn transform(uri: String, count: u64) -> Result<Tally, Failure> {
-    let (receiver, sender) = (connect(&uri).await?, connect(&uri).await?);
-    let mut messages = receiver.subscribe("/queue/testIn").prefetch(WINDOW as u32).await?;
-    let mut handlers = Window::new("transform");
-    for _ in 0..count {
-        let Some(message) = next(&mut messages).await else { break };
-        handlers.start(handle(sender.clone(), message)).await;
-    }
-    let tally = handlers.finish().await;
-    receiver.disconnect().await?;
+    let sender = connect(&uri).await?;
+    let forward = sender.clone();
+    let tally = handle_all(&uri, "/queue/testIn", count, move |message| {
+        let sender = forward.clone();
+        async move {
+            let body = transformed(message.body())?;
+            Ok(sender.send("/queue/testOut", body).persistent().confirmed().await?)
+        }
+    });
+    let tally = tally.await?;
     sender.disconnect().await?;
     Ok(tally)
-}
-
-/// Acknowledges only when the broker has what became of the message. One that cannot be read goes to the error queue
-/// instead of round in circles, and counts as failed.
-async fn handle(sender: Client, message: Message) -> Result<(), Failure> {
-    let poison = match transformed(message.body()) {
-        Ok(body) => {
-            sender.send("/queue/testOut", body).persistent().confirmed().await?;
-            None
-        }
-        Err(error) => {
-            sender.send("/queue/testError", message.body_bytes()).persistent().confirmed().await?;
-            Some(error)
-        }
-    };
-    message.ack()?;
-    poison.map_or(Ok(()), Err)
 }
 
 fn transformed(body: &[u8]) -> Result<String, Failure> {
@@ -196,23 +146,50 @@ fn transformed(body: &[u8]) -> Result<String, Failure> {
     Ok(json!({ "count": count + 1 }).to_string())
 }
 
+/// Each number from 1 to the count comes once.
 async fn consume(uri: String, count: u64) -> Result<Tally, Failure> {
-    let client = connect(&uri).await?;
-    let mut messages = client.subscribe("/queue/testOut").prefetch(WINDOW as u32).await?;
-    let mut tally = Tally::default();
-    let mut missing = vec![true; usize::try_from(count)?];
-    for _ in 0..count {
-        let Some(message) = next(&mut messages).await else { break };
-        tally.count("consume", check(&message, &mut missing).and_then(|()| Ok(message.ack()?)));
-    }
-    client.disconnect().await?;
-    Ok(tally)
+    let missing = Arc::new(Mutex::new(vec![true; usize::try_from(count)?]));
+    handle_all(&uri, "/queue/testOut", count, move |message| {
+        let missing = Arc::clone(&missing);
+        async move { check(&message, &mut missing.lock().expect("no handler panics")) }
+    })
+    .await
 }
 
-/// Each number from 1 to the count comes once.
 fn check(message: &Message, missing: &mut [bool]) -> Result<(), Failure> {
     let value: Value = serde_json::from_slice(message.body())?;
     let number = value["count"].as_u64().and_then(|count| usize::try_from(count.checked_sub(1)?).ok());
     let expected = number.and_then(|number| missing.get_mut(number)).is_some_and(std::mem::take);
     if expected { Ok(()) } else { Err(format!("{value} came unexpectedly").into()) }
+}
+
+/// Handles so many messages, side by side, and acknowledges each when its handler has succeeded. One that fails goes to the
+/// error queue instead of round in circles.
+async fn handle_all<F>(
+    uri: &str,
+    queue: &str,
+    count: u64,
+    handler: impl Fn(Arc<Message>) -> F,
+) -> Result<Tally, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let client = connect(uri).await?;
+    let messages = client.subscribe(queue).prefetch(WINDOW as u32).await?;
+    let left = AtomicU64::new(count);
+    let counted = |message| {
+        let handled = handler(message);
+        let client = (left.fetch_sub(1, Ordering::Relaxed) == 1).then(|| client.clone());
+        async move {
+            let result = handled.await.inspect_err(|error| eprintln!("{error}"));
+            // With the last one it ends: the others are waited for.
+            drop(client.map(|client| client.disconnect()));
+            result
+        }
+    };
+    let errors = OnFailure::Forward(Forward::to("/queue/testError"));
+    let patience = sleep(PATIENCE + Duration::from_millis(10 * count));
+    let tally = messages.handle(counted).concurrency(WINDOW).on_failure(errors).until(patience).await?;
+    client.disconnect().await?;
+    Ok(tally)
 }
