@@ -13,7 +13,9 @@ use crate::{
 
 impl Session {
     pub(crate) fn dial(&mut self, endpoint: Endpoint) {
-        let attempt = Attempt { endpoint: endpoint.clone(), number: self.attempts };
+        let refused = self.refusals.iter().find(|(broker, _)| *broker == endpoint);
+        let refused = refused.map(|(_, error)| error.clone());
+        let attempt = Attempt { endpoint: endpoint.clone(), number: self.attempts, refused };
         self.attempts = self.attempts.saturating_add(1);
         self.actions.push_back(Action::Connect(attempt));
         self.state =
@@ -22,6 +24,7 @@ impl Session {
 
     pub(crate) fn establish(&mut self, connection: Connection, outbox: Outbox) {
         self.schedule.connected();
+        self.refusals.retain(|(broker, _)| *broker != connection.endpoint);
         self.subscriptions.forget_retired();
         self.subscriptions.share_out(self.config.prefetch_budget);
         let connected = Connected {
@@ -51,6 +54,12 @@ impl Session {
                 return self.close(Closed::Disconnected { confirmed: false }, &reason, open);
             }
             State::Connected(connected) => {
+                if let Lost::Protocol(error) = &reason
+                    && self.breaker.trips(error, self.now)
+                    && !self.config.retry_permanent
+                {
+                    return self.close(Closed::ProtocolErrorLoop(error.clone()), &reason, open);
+                }
                 // A broker that lives for a moment between long absences is not stable either.
                 let stable = self.config.stable_after.max(self.schedule.last_delay());
                 if self.now.since(connected.since) >= stable {
@@ -65,6 +74,10 @@ impl Session {
                     self.schedule.give_up(endpoint);
                 } else if is_final || reason.is_refusal() {
                     self.schedule.hold_back(endpoint);
+                }
+                if let Some(error) = reason.refusal() {
+                    self.refusals.retain(|(broker, _)| broker != endpoint);
+                    self.refusals.push((endpoint.clone(), error.clone()));
                 }
                 self.events
                     .push_back(Event::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() });

@@ -30,6 +30,11 @@ impl Login {
     pub(crate) fn passcode(&self) -> &str {
         &self.passcode
     }
+
+    /// Brokers do not agree on how one is written in CONNECT.
+    pub(crate) fn has_backslash(&self) -> bool {
+        self.login.contains('\\') || self.passcode.contains('\\')
+    }
 }
 
 impl fmt::Debug for Login {

@@ -8,7 +8,7 @@ use core::{
 
 use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind, Version};
 
-use crate::{ConnectionId, Endpoint, Nack, Profile};
+use crate::{ConnectEscaping, ConnectionId, Endpoint, Nack, Profile};
 
 /// You called wrongly. Nothing happened and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -154,6 +154,15 @@ fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {
+    /// The broker refused a login with a backslash in it, or closed the connection instead of answering. Brokers do not agree
+    /// on how one is written in CONNECT.
+    #[error("{}", backslash_refused(.error.as_ref(), *.sent))]
+    BackslashRefused {
+        /// The ERROR, if there was one.
+        error: Option<ServerError>,
+        /// How it was written.
+        sent: ConnectEscaping,
+    },
     /// The broker closed the connection instead of answering CONNECT.
     #[error(
         "the broker closed the connection before CONNECTED: is it a STOMP port, without TLS, and the login right?"
@@ -188,6 +197,12 @@ pub enum Lost {
     /// CONNECTED carries a `heart-beat` that is none.
     #[error("the broker's heart-beat header is invalid: \"{0}\"")]
     InvalidHeartBeat(String),
+    /// The program, its runtime or the machine stood still for that long, more than once, and the broker was not heard.
+    #[error("time was reported {} too late, again, and nothing was heard from the broker", seconds(.0))]
+    LocalStall(Duration),
+    /// The provider of credentials has none.
+    #[error("there are no credentials for the broker: {0}")]
+    NoCredentials(String),
     /// The session was disconnected by its owner.
     #[error("the session was disconnected")]
     Disconnected,
@@ -209,16 +224,30 @@ pub enum Lost {
 }
 
 impl Lost {
-    /// Whether the broker took the connection and did not want it.
+    /// Whether that broker is better left alone for a while.
     pub(crate) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::ClosedBeforeConnected)
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::BackslashRefused { .. }
+                | Self::ClosedBeforeConnected
+                | Self::NoCredentials(_)
+        )
+    }
+
+    /// The ERROR that answered CONNECT.
+    pub(crate) const fn refusal(&self) -> Option<&ServerError> {
+        match self {
+            Self::Refused(error) | Self::BackslashRefused { error: Some(error), .. } => Some(error),
+            _ => None,
+        }
     }
 
     /// Whether trying that broker again is pointless.
     pub(crate) fn is_final(&self, profile: &Profile, offered: &[Version]) -> bool {
         match self {
             Self::DialFailed { permanent, .. } => *permanent,
-            Self::Refused(error) => {
+            Self::Refused(error) | Self::BackslashRefused { error: Some(error), .. } => {
                 profile.final_refusals.iter().any(|text| error.says(text)) || error.speaks_none_of(offered)
             }
             Self::VersionMismatch(_)
@@ -232,6 +261,21 @@ impl Lost {
 
 fn seconds(duration: &Duration) -> String {
     alloc::format!("{:.1} s", duration.as_secs_f64())
+}
+
+fn backslash_refused(error: Option<&ServerError>, sent: ConnectEscaping) -> String {
+    let answer =
+        error.map_or_else(|| "closed the connection".into(), |error| alloc::format!("said: {error}"));
+    let hint = match sent {
+        ConnectEscaping::Backslash => {
+            "was sent twice, as RabbitMQ and ActiveMQ want it: for Artemis set Profile::ARTEMIS (?profile=artemis), or \
+             ConnectEscaping::Literal in a profile"
+        }
+        ConnectEscaping::Literal => {
+            "was sent as it is: for RabbitMQ and ActiveMQ set ConnectEscaping::Backslash in the profile, and offer 1.1 or later"
+        }
+    };
+    alloc::format!("the broker refused a login with a backslash and {answer}. The backslash {hint}")
 }
 
 fn gave_up(attempts: u32, broker: Option<&Endpoint>) -> String {
@@ -323,6 +367,9 @@ pub enum Closed {
     /// The driver that ran the session was dropped.
     #[error("the driver of the session was dropped")]
     DriverDropped,
+    /// The same error has ended three connections within ten minutes: a message that cannot be read comes again and again.
+    #[error("three connections within ten minutes ended alike: {}", not_stomp(.0))]
+    ProtocolErrorLoop(ParseError),
 }
 
 /// Why a subscription has ended.

@@ -67,6 +67,12 @@ pub enum Event {
         /// How long until then.
         delay: Duration,
     },
+    /// Time was reported that much too late for a heart-beat, ours or the broker's: the program, its runtime or the machine
+    /// stood still. The broker may have ended the connection meanwhile, and gets as long again to be heard.
+    LocalStall {
+        /// How late.
+        late: Duration,
+    },
     /// A message.
     Message(Message),
     /// What became of a frame that asked for a RECEIPT. Once for each.
@@ -146,6 +152,8 @@ pub enum Action {
 pub struct Attempt {
     /// The broker.
     pub endpoint: Endpoint,
+    /// What it answered the last CONNECT with, if that was an ERROR: a provider of credentials may want fresh ones.
+    pub refused: Option<ServerError>,
     /// Counts all attempts of the session, from 0: a dial that begins with another address each time lets no frozen
     /// address win for ever.
     pub number: u32,

@@ -11,9 +11,26 @@ use crate::{Config, Timestamp};
 pub(crate) struct HeartBeats {
     send_every: Option<Duration>,
     hear_within: Option<Duration>,
+    /// How late the time may be reported.
+    slack: Duration,
     sent: Timestamp,
     heard: Timestamp,
     paused: bool,
+    /// The peer's silence was ours once already since it was heard.
+    excused: bool,
+}
+
+/// What the time says about the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// Nothing.
+    None,
+    /// The time comes so late that nothing can be said about the peer.
+    Stall(Duration),
+    /// It was silent for too long.
+    Dead(Duration),
+    /// The time comes late again, and it was silent all the while.
+    DeadAfterStall(Duration),
 }
 
 impl HeartBeats {
@@ -26,9 +43,11 @@ impl HeartBeats {
         Self {
             send_every: scaled(agreed.outgoing, config.send_fraction.clamp(0.1, 1.0)),
             hear_within: silence.map(|silence| silence.saturating_add(config.silence_margin)),
+            slack: config.silence_margin,
             sent: now,
             heard: now,
             paused: false,
+            excused: false,
         }
     }
 
@@ -38,6 +57,7 @@ impl HeartBeats {
 
     pub(crate) const fn heard(&mut self, now: Timestamp) {
         self.heard = now;
+        self.excused = false;
     }
 
     /// While we do not read, the peer's silence is our doing.
@@ -59,9 +79,22 @@ impl HeartBeats {
         due
     }
 
-    /// How long the peer has been silent, if that is too long.
-    pub(crate) fn silence(&self, now: Timestamp) -> Option<Duration> {
-        self.hear_at().filter(|at| *at <= now).map(|_| now.since(self.heard))
+    /// Whether the peer has been silent for too long, or only we have been late. It is asked before
+    /// [`take_due`](Self::take_due).
+    pub(crate) fn silence(&mut self, now: Timestamp) -> Silence {
+        let late = self.deadline().map_or(Duration::ZERO, |due| now.since(due));
+        let (stalled, silent) = (late > self.slack, self.hear_at().is_some_and(|at| at <= now));
+        match (stalled, silent) {
+            (false, false) => Silence::None,
+            (false, true) => Silence::Dead(now.since(self.heard)),
+            (true, true) if self.excused => Silence::DeadAfterStall(late),
+            (true, _) => {
+                if silent {
+                    (self.heard, self.excused) = (now, true);
+                }
+                Silence::Stall(late)
+            }
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
@@ -103,14 +136,41 @@ mod tests {
     #[test]
     fn a_peer_is_dead_after_two_periods_and_a_margin() {
         let mut beats = beats(0, 1000);
-        assert_eq!(beats.silence(at(2499)), None);
-        assert_eq!(beats.silence(at(2500)), Some(Duration::from_millis(2500)));
+        assert_eq!(beats.silence(at(2499)), Silence::None);
+        assert_eq!(beats.silence(at(2500)), Silence::Dead(Duration::from_millis(2500)));
         beats.heard(at(2000));
-        assert_eq!(beats.silence(at(2500)), None);
+        assert_eq!(beats.silence(at(2500)), Silence::None);
         beats.pause();
-        assert_eq!((beats.silence(at(99_000)), beats.deadline()), (None, None));
+        assert_eq!((beats.silence(at(99_000)), beats.deadline()), (Silence::None, None));
         beats.resume(at(99_000));
         assert_eq!(beats.deadline(), Some(at(101_500)));
+    }
+
+    #[test]
+    fn a_late_report_excuses_the_peer_once() {
+        let mut beats = beats(0, 1000);
+        assert_eq!(
+            beats.silence(at(3000)),
+            Silence::Dead(Duration::from_secs(3)),
+            "late by no more than the margin"
+        );
+        assert_eq!(beats.silence(at(3001)), Silence::Stall(Duration::from_millis(501)));
+        assert_eq!((beats.silence(at(5000)), beats.deadline()), (Silence::None, Some(at(5501))));
+        assert_eq!(beats.silence(at(5501)), Silence::Dead(Duration::from_millis(2500)));
+        assert_eq!(beats.silence(at(9000)), Silence::DeadAfterStall(Duration::from_millis(3499)));
+        beats.heard(at(9000));
+        assert_eq!(
+            beats.silence(at(19_000)),
+            Silence::Stall(Duration::from_millis(7500)),
+            "it was heard between"
+        );
+    }
+
+    #[test]
+    fn our_own_beat_that_comes_late_is_a_stall() {
+        let mut beats = beats(1000, 0);
+        assert_eq!(beats.silence(at(1300)), Silence::None);
+        assert_eq!(beats.silence(at(1301)), Silence::Stall(Duration::from_millis(501)));
     }
 
     #[test]

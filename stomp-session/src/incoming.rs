@@ -41,8 +41,22 @@ impl Session {
     fn handle_answer(&mut self, frame: Frame, input: &mut Input) {
         match frame.command() {
             Command::Connected => self.handle_agreement(&frame, input),
-            Command::Error => self.fail(Lost::Refused(ServerError::new(frame)), true),
+            Command::Error => {
+                let reason = self.refused(Some(ServerError::new(frame)));
+                self.fail(reason, true);
+            }
             other => self.fail(Lost::UnexpectedFrame(other), true),
+        }
+    }
+
+    /// Why CONNECT was answered so, or not at all.
+    pub(crate) fn refused(&self, error: Option<ServerError>) -> Lost {
+        match (&self.state, error) {
+            (State::Handshake { backslash: Some(sent), .. }, error) => {
+                Lost::BackslashRefused { error, sent: *sent }
+            }
+            (_, Some(error)) => Lost::Refused(error),
+            (_, None) => Lost::ClosedBeforeConnected,
         }
     }
 

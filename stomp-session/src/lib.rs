@@ -16,6 +16,7 @@ extern crate alloc;
 #[cfg(all(test, not(feature = "std")))]
 extern crate std;
 
+mod breaker;
 mod commands;
 mod config;
 mod connected;

@@ -1,17 +1,17 @@
 //! The session: what it is told, what it tells, and the state between.
 
-#[cfg(feature = "client")]
-use alloc::vec::Vec;
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use bytes::Bytes;
 
 use crate::{
-    Action, Closed, Config, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost, ReceiptId,
-    Schedule, Timestamp,
+    Action, Closed, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost,
+    ReceiptId, Schedule, ServerError, Timestamp,
+    breaker::Breaker,
     connected::Connected,
     handshake,
+    heart_beats::Silence,
     outbox::{Kind, Outbox},
     subscriptions::Subscriptions,
 };
@@ -43,6 +43,9 @@ pub struct Session {
     next_receipt: u64,
     pub(crate) attempts: u32,
     pub(crate) failed_in_a_row: u32,
+    /// What brokers have answered CONNECT with, until they accept one.
+    pub(crate) refusals: Vec<(Endpoint, ServerError)>,
+    pub(crate) breaker: Breaker,
     /// The newest time that was handed in.
     pub(crate) now: Timestamp,
     /// Bodies that are done with, where the owner wants to drop them himself.
@@ -59,11 +62,27 @@ pub struct Session {
 /// ```
 #[derive(Debug)]
 pub(crate) enum State {
-    Waiting { endpoint: Endpoint, retry_at: Timestamp },
-    Connecting { endpoint: Endpoint, deadline: Timestamp },
-    Handshake { endpoint: Endpoint, deadline: Timestamp, outbox: Outbox },
+    Waiting {
+        endpoint: Endpoint,
+        retry_at: Timestamp,
+    },
+    Connecting {
+        endpoint: Endpoint,
+        deadline: Timestamp,
+    },
+    Handshake {
+        endpoint: Endpoint,
+        deadline: Timestamp,
+        outbox: Outbox,
+        /// How a backslash in the credentials was written, if there was one.
+        backslash: Option<ConnectEscaping>,
+    },
     Connected(Box<Connected>),
-    Disconnecting { connected: Box<Connected>, deadline: Option<Timestamp>, asked: bool },
+    Disconnecting {
+        connected: Box<Connected>,
+        deadline: Option<Timestamp>,
+        asked: bool,
+    },
     Closed,
 }
 
@@ -97,6 +116,8 @@ impl Session {
             next_receipt: 1,
             attempts: 0,
             failed_in_a_row: 0,
+            refusals: Vec::new(),
+            breaker: Breaker::default(),
             now,
             #[cfg(feature = "client")]
             discarded: None,
@@ -133,7 +154,9 @@ impl Session {
         match outbox.push(&frame, newest, Kind::Quiet) {
             Ok(_) => {
                 let deadline = self.now.after(self.config.connected_timeout.max(LEAST));
-                self.state = State::Handshake { endpoint, deadline, outbox };
+                let has_backslash = login.is_some_and(|login| login.has_backslash());
+                let backslash = has_backslash.then(|| handshake::escaping(&self.config, &endpoint));
+                self.state = State::Handshake { endpoint, deadline, outbox, backslash };
             }
             Err(error) => {
                 let reason = alloc::format!("the login or virtual host cannot be sent: {error}");
@@ -173,7 +196,8 @@ impl Session {
         match (&self.state, reason) {
             (State::Waiting { .. } | State::Closed, _) => {}
             (State::Handshake { .. }, Lost::Eof | Lost::Io(_)) => {
-                self.fail(Lost::ClosedBeforeConnected, false)
+                let reason = self.refused(None);
+                self.fail(reason, false);
             }
             (_, reason) => self.fail(reason, false),
         }
@@ -233,11 +257,15 @@ impl Session {
         let said_all = matches!(self.state, State::Disconnecting { asked: true, .. });
         let Some(connected) = self.connected_mut() else { return };
         connected.outbox.shrink();
+        let silence = connected.heart_beats.silence(now);
         if connected.heart_beats.take_due(now) && connected.outbox.is_empty() && !said_all {
             connected.outbox.push_heart_beat();
         }
-        if let Some(silence) = connected.heart_beats.silence(now) {
-            return self.fail(Lost::HeartBeat(silence), true);
+        match silence {
+            Silence::None => {}
+            Silence::Stall(late) => self.events.push_back(Event::LocalStall { late }),
+            Silence::Dead(silence) => return self.fail(Lost::HeartBeat(silence), true),
+            Silence::DeadAfterStall(late) => return self.fail(Lost::LocalStall(late), true),
         }
         while let Some(id) = self.connected().and_then(|connected| connected.receipts.overdue(now)) {
             self.give_up(id);

@@ -56,6 +56,7 @@ impl Shared {
             Event::TooLarge { .. } => inner.count_unroutable(),
             Event::Closed(closed) => inner.close(closed),
             Event::ConnectFailed { .. }
+            | Event::LocalStall { .. }
             | Event::Reconnecting { .. }
             | Event::Error(_)
             | Event::Unroutable(_)

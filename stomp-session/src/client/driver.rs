@@ -118,7 +118,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             Action::Close => Link::Down,
             Action::Connect(attempt) => {
                 self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
-                let Attempt { endpoint, number } = attempt;
+                let Attempt { endpoint, number, .. } = attempt;
                 let connector = Arc::clone(&self.connector);
                 Link::Dialling(Box::pin(async move { connector.connect(&endpoint, number).await }))
             }

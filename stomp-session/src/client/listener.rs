@@ -60,6 +60,11 @@ pub enum Notice {
         /// Why.
         reason: Ended,
     },
+    /// Time was reported that much too late for a heart-beat: the program, its runtime or the machine stood still.
+    LocalStall {
+        /// How late.
+        late: Duration,
+    },
     /// What became of a frame that asked for a RECEIPT.
     Receipt {
         /// The frame.
@@ -114,6 +119,7 @@ impl Notice {
             Event::Reconnecting { endpoint, delay } => {
                 Self::Reconnecting { endpoint: endpoint.clone(), delay: *delay }
             }
+            Event::LocalStall { late } => Self::LocalStall { late: *late },
             Event::Receipt { id, outcome } => Self::Receipt { id: *id, outcome: outcome.clone() },
             Event::Subscribed(id) => Self::Subscribed(*id),
             Event::SubscriptionEnded { id, reason } => {

@@ -108,10 +108,10 @@ fn while_reading_is_paused_silence_is_ours_and_beats_go_out() {
         assert_eq!(script.said(), "\n");
     }
     script.pass(seconds(600));
-    assert!(script.events().is_empty());
+    assert_eq!(script.events(), ["stall: 599.2s"], "only our own beat");
     script.session.resume_input(script.now);
     script.pass(milliseconds(2499));
-    assert!(script.events().is_empty());
+    assert_eq!(script.events(), ["stall: 1.699s"], "our own beat again");
     script.pass(milliseconds(1));
     assert!(script.events()[0].contains("nothing was heard"));
 }
@@ -134,9 +134,38 @@ fn a_jump_of_the_clock_is_harmless() {
     script.pass(Duration::from_secs(1 << 40));
     assert_eq!(script.said(), "\n");
     assert_eq!(script.due_in(), Some(milliseconds(800)));
+}
+
+/// A program that stood still has not read either: the peer gets as long again, once.
+#[test]
+fn a_late_tick_is_a_local_stall_and_no_dead_peer() {
     let mut script = connected(1000, 1000, "1000,1000");
-    script.pass(Duration::from_secs(1 << 40));
-    assert!(script.events()[0].contains("nothing was heard"));
+    script.pass(seconds(3600));
+    assert_eq!(script.events(), ["stall: 3599.2s"]);
+    assert_eq!(script.said(), "\n", "what we owe goes out first");
+    script.hear("\n");
+    script.pass(milliseconds(2499));
+    assert_eq!(script.events(), ["stall: 1.699s"], "our own beat was late once more");
+    assert!(script.session.connection().is_some());
+}
+
+#[test]
+fn a_peer_that_stays_silent_after_a_stall_is_dead() {
+    let mut script = connected(0, 1000, "1000,0");
+    script.pass(seconds(3600));
+    assert_eq!(script.events(), ["stall: 3597.5s"]);
+    script.pass(milliseconds(2500));
+    assert!(script.events()[0].contains("nothing was heard from the broker for 2.5 s"));
+}
+
+#[test]
+fn stall_after_stall_in_silence_ends_the_connection_by_a_reason_of_its_own() {
+    let mut script = connected(0, 1000, "1000,0");
+    script.pass(seconds(3600));
+    script.pass(seconds(3600));
+    let events = script.events();
+    assert!(events[1].contains("time was reported 3597.5 s too late, again"), "{events:?}");
+    assert!(script.closes());
 }
 
 #[test]
@@ -154,5 +183,5 @@ fn in_version_1_0_nothing_is_expected() {
     script.hear("CONNECTED\nversion:1.0\nheart-beat:1000,1000\n\n\0");
     script.events();
     script.pass(seconds(600));
-    assert!(script.events().is_empty());
+    assert_eq!(script.events(), ["stall: 599.2s"], "only our own beat");
 }

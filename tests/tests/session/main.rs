@@ -1,7 +1,9 @@
 //! The session in virtual time: face to face with the embedded broker, or with a script of what a broker might say.
 
 mod acknowledge;
+mod breaker;
 mod connect;
+mod credentials;
 mod disconnect;
 mod errors;
 mod failover;

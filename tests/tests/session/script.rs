@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stomp_proto::{Command, Frame, Version};
-use stomp_session::{Action, Attempt, Config, Event, Input, Lost, Message, Session, Timestamp};
+use stomp_session::{Action, Attempt, Config, Event, Input, Login, Lost, Message, Session, Timestamp};
 use stomp_testkit::pair::Transcript;
 
 /// The settings of most tests: one broker, tried for ever, and no heart-beats.
@@ -67,8 +67,13 @@ impl Script {
 
     /// Lets the next dial succeed.
     pub(crate) fn dial(&mut self) -> Attempt {
+        self.dial_as(None)
+    }
+
+    /// Lets the next dial succeed, with what a provider says.
+    pub(crate) fn dial_as(&mut self, login: Option<Login>) -> Attempt {
         let attempt = self.attempt();
-        self.input = Some(self.session.handle_connected(None, self.now));
+        self.input = Some(self.session.handle_connected(login, self.now));
         self.transcript = Transcript::new();
         self.collect();
         attempt
@@ -176,6 +181,7 @@ pub(crate) fn brief(event: &Event) -> String {
         Event::Receipt { id, outcome } => format!("{id:?}: {outcome:?}"),
         Event::Subscribed(id) => format!("subscribed: {id:?}"),
         Event::SubscriptionEnded { id, reason } => format!("ended: {id:?}, {reason}"),
+        Event::LocalStall { late } => format!("stall: {late:?}"),
         Event::Error(error) => format!("error: {error}"),
         Event::Unroutable(_) => "unroutable".to_owned(),
         Event::Closed(closed) => format!("closed: {closed}"),

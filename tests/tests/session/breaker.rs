@@ -1,0 +1,112 @@
+//! A message that cannot be read comes again after each reconnect: who meets it for the third time stops.
+
+use std::time::Duration;
+
+use stomp_proto::{AckMode, Version};
+use stomp_session::{Closed, Config, Event, Subscribe};
+
+use crate::script::{Script, config, seconds};
+
+const BAD_A: &str = "MESSAGE\ndestination:/queue/a\nmessage-id:1\nx\\ty:1\n\n\0";
+const BAD_B: &str = "MESSAGE\ndestination:/queue/b\nmessage-id:1\nx\\ty:1\n\n\0";
+const SHORT_A: &str = "MESSAGE\ndestination:/queue/a\ncontent-length:1\n\nhello\0";
+
+/// Meets that, then connects again, if the session still lives.
+fn meet(script: &mut Script, octets: &str) {
+    script.hear(octets);
+    if !script.session.is_closed() {
+        let due = script.due_in().expect("a next attempt");
+        script.pass(due);
+        script.reconnect(Version::V1_2);
+    }
+}
+
+fn met(config: Config, stream: &[&str], between: Duration) -> Script {
+    let mut script = Script::connected(config, Version::V1_2);
+    for octets in stream {
+        meet(&mut script, octets);
+        script.pass(between);
+    }
+    script
+}
+
+#[test]
+fn the_same_error_on_three_connections_ends_the_session() {
+    let rows: [(&[&str], bool); 6] = [
+        (&[BAD_A, BAD_A], false),
+        (&[BAD_A, BAD_A, BAD_A], true),
+        (&[BAD_A, BAD_B, BAD_A], false),
+        (&[BAD_A, SHORT_A, BAD_A], false),
+        (&[BAD_A, BAD_B, BAD_A, BAD_B, BAD_A], true),
+        (&["garbage\n", "garbage\n", "garbage\n"], true),
+    ];
+    for (stream, ends) in rows {
+        let script = met(config(), stream, Duration::ZERO);
+        assert_eq!(script.session.is_closed(), ends, "{stream:?}");
+    }
+}
+
+#[test]
+fn what_was_settled_in_between_does_not_count() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.session.subscribe(Subscribe::new("/queue/a").ack(AckMode::ClientIndividual)).unwrap();
+    for _ in 0..3 {
+        script.hear("MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\n\nhello\0");
+        let mut message = script.messages().pop().unwrap();
+        script.session.ack(&mut message).unwrap();
+        meet(&mut script, BAD_A);
+    }
+    let last = script.raw_events().pop();
+    let Some(Event::Closed(Closed::ProtocolErrorLoop(error))) = last else { panic!("{last:?}") };
+    assert_eq!(error.destination.as_deref(), Some("/queue/a"));
+}
+
+#[test]
+fn ten_minutes_later_it_is_another_loop() {
+    for (between, ends) in [(seconds(299), true), (seconds(301), false)] {
+        let script = met(config(), &[BAD_A, BAD_A, BAD_A], between);
+        assert_eq!(script.session.is_closed(), ends, "{between:?}");
+    }
+}
+
+#[test]
+fn who_wants_it_goes_on_for_ever() {
+    let mut config = config();
+    config.retry_permanent = true;
+    assert!(!met(config, &[BAD_A; 20], Duration::ZERO).session.is_closed());
+}
+
+#[test]
+fn a_broker_that_speaks_another_protocol_leaves_the_others_to_be_tried() {
+    let mut config = config();
+    config.brokers =
+        "failover:(tcp://web,tcp://broker)?startupMaxReconnectAttempts=-1&randomize=false".parse().unwrap();
+    let mut script = Script::new(config);
+    for _ in 0..5 {
+        assert_eq!(script.dial().endpoint.host(), "web");
+        script.hear("HTTP/1.1 400 Bad Request\r\n");
+        script.pass(seconds(30));
+        assert_eq!(script.attempt().endpoint.host(), "broker");
+        script.lose(stomp_session::Lost::Eof);
+    }
+}
+
+/// With an announced length the body is read past: the message surfaces without it and can be settled.
+#[test]
+fn a_body_over_the_limit_is_no_error_and_can_be_settled() {
+    let mut config = config();
+    config.limits.body = 4;
+    let mut script = Script::connected(config, Version::V1_2);
+    script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    script.events();
+    script.said();
+    script.hear(
+        "MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\ncontent-length:5\n\nhello\0",
+    );
+    let event = script.raw_events().pop();
+    let Some(Event::TooLarge { mut message, length: 5 }) = event else { panic!("{event:?}") };
+    assert_eq!((message.body(), message.header("message-id").unwrap().to_string()), (&b""[..], "7".into()));
+    script.session.ack(&mut message).unwrap();
+    assert_eq!(script.said(), "ACK\nid:7\n\n\0");
+}
