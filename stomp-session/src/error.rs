@@ -322,6 +322,15 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotSent {
+    /// The client's inbox is full to its hard bound, and its RECEIPT would have come behind it.
+    #[error(
+        "nothing was sent: {octets} octets of messages wait to be taken, behind which no RECEIPT comes: take them first, \
+         or subscribe with a smaller prefetch"
+    )]
+    InboxFull {
+        /// How much waits there.
+        octets: usize,
+    },
     /// The connection ended before the frame could leave.
     #[error("nothing was sent: the connection ended first ({0})")]
     Lost(Lost),
@@ -334,6 +343,15 @@ pub enum NotSent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unknown {
+    /// The client's inbox is full to its hard bound, and the RECEIPT comes behind it if it comes.
+    #[error(
+        "{octets} octets of messages wait to be taken, and the RECEIPT is behind them: take them first, or subscribe with \
+         a smaller prefetch; the broker may or may not have processed the frame"
+    )]
+    InboxFull {
+        /// How much waits there.
+        octets: usize,
+    },
     /// The connection ended first.
     #[error(
         "the connection ended before the RECEIPT came ({0}): the broker may or may not have processed the frame"

@@ -62,6 +62,8 @@ pub(crate) struct Outbox {
     passed: u64,
     /// Octets of the bodies that were left out.
     bodies: usize,
+    /// Octets of frames that have no answer.
+    unanswered: usize,
     sends: u64,
     sends_gone: u64,
     trace: Option<Trace>,
@@ -104,6 +106,9 @@ impl Outbox {
             trace.waiting.push_back((place, event()));
         }
         self.sends = self.sends.saturating_add(u64::from(entry.kind == Kind::Send));
+        if entry.kind == Kind::Unanswered {
+            self.unanswered = self.unanswered.saturating_add(entry.length);
+        }
         self.entries.push_back(entry);
         place
     }
@@ -135,6 +140,12 @@ impl Outbox {
     /// Octets that wait. Those of a frame that was withdrawn count until it is passed over.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len().saturating_add(self.bodies)
+    }
+
+    /// Octets of ACKs, NACKs and other frames without an answer that wait.
+    #[cfg(feature = "client")]
+    pub(crate) const fn unanswered(&self) -> usize {
+        self.unanswered
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -173,6 +184,9 @@ impl Outbox {
             let taken = octets.min(room);
             length = length.saturating_add(taken);
             entry.length = entry.length.saturating_sub(taken);
+            if entry.kind == Kind::Unanswered {
+                self.unanswered = self.unanswered.saturating_sub(taken);
+            }
             if entry.length > 0 {
                 break;
             }

@@ -1,5 +1,7 @@
 //! What becomes of the frames that asked for a RECEIPT: each is resolved exactly once.
 
+use core::time::Duration;
+
 use stomp_proto::Frame;
 
 use crate::{
@@ -46,19 +48,36 @@ impl Session {
         Some((id, pending.awaited))
     }
 
-    /// The time of a wait is over. What has not left is withdrawn.
+    /// The time of a wait is over.
     pub(crate) fn give_up(&mut self, id: ReceiptId) {
+        self.stop_waiting(id, |limit| (NotSent::Timeout(limit), Unknown::Timeout(limit)));
+    }
+
+    /// The receipts stand behind messages that nobody takes, and there is no room for more of those. What is sent at least
+    /// once waits on. Whether there was anything to give up.
+    #[cfg(feature = "client")]
+    pub(crate) fn give_up_receipts(&mut self, octets: usize) -> bool {
+        let commands = self.connected().map_or_else(Vec::new, |connected| connected.receipts.commands());
+        for id in &commands {
+            self.stop_waiting(*id, |_| (NotSent::InboxFull { octets }, Unknown::InboxFull { octets }));
+        }
+        !commands.is_empty()
+    }
+
+    /// What has not left is withdrawn.
+    fn stop_waiting(&mut self, id: ReceiptId, why: impl FnOnce(Duration) -> (NotSent, Unknown)) {
         let Some(connected) = self.connected_mut() else { return };
         let Some(Pending { awaited, stage, limit, .. }) = connected.receipts.take(id) else { return };
+        let (not_sent, unknown) = why(limit);
         let outcome = match stage {
             Stage::Queued(place) => {
                 let body = connected.outbox.withdraw(place).flatten();
                 self.discard(body.map(|body| *body));
-                Outcome::NotSent(NotSent::Timeout(limit))
+                Outcome::NotSent(not_sent)
             }
             Stage::OnWire => {
                 connected.unanswered = true;
-                Outcome::Unknown(Unknown::Timeout(limit))
+                Outcome::Unknown(unknown)
             }
         };
         self.resolve(id, awaited, outcome);

@@ -124,6 +124,14 @@ impl Receipts {
         Some(pending)
     }
 
+    /// Those whose sender is told the outcome.
+    #[cfg(feature = "client")]
+    pub(crate) fn commands(&self) -> Vec<ReceiptId> {
+        let is_command = |pending: &Pending| pending.awaited == Awaited::Command;
+        let slots = self.slots.iter().filter(|slot| slot.pending.as_ref().is_some_and(is_command));
+        slots.map(|slot| slot.id).collect()
+    }
+
     fn close_holes(&mut self) {
         while self.slots.front().is_some_and(|slot| slot.pending.is_none()) {
             self.slots.pop_front();

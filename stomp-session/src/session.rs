@@ -349,6 +349,12 @@ impl Session {
         matches!(self.state, State::Closed)
     }
 
+    /// Octets of ACKs and NACKs that wait for the transport.
+    #[cfg(feature = "client")]
+    pub(crate) fn unsent_acknowledgements(&self) -> usize {
+        self.connected().map_or(0, |connected| connected.outbox.unanswered())
+    }
+
     /// Whether the command gate has closed.
     #[cfg(feature = "client")]
     pub(crate) const fn is_disconnecting(&self) -> bool {

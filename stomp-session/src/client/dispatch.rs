@@ -44,6 +44,7 @@ impl Shared {
             Event::Disconnected { connection, .. } => {
                 self.connection.store(0, Ordering::Release);
                 self.forget_stale(inner, connection);
+                inner.stall = None;
                 inner.wake_all(For::Loss);
                 inner.changed();
             }

@@ -125,19 +125,21 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         };
     }
 
-    /// Stops reading, or begins again. Whether it began again.
+    /// Stops reading, or begins again. Whether it began again, or there is something to tell.
     fn pause(&mut self, now: Timestamp) -> bool {
         let Link::Up(up) = &mut self.link else { return false };
         let shared = &self.shared;
         shared.with(|inner| {
             let pause = shared.update_pause(inner);
+            let gave_up = pause && shared.give_up_receipts(inner);
+            inner.note_pause(pause, now);
             let changed = mem::replace(&mut up.paused, pause) != pause;
             match (changed, pause) {
                 (true, true) => inner.session.pause_input(),
                 (true, false) => inner.session.resume_input(now),
                 (false, _) => {}
             }
-            changed && !pause
+            gave_up || changed && !pause
         })
     }
 
@@ -324,7 +326,12 @@ impl super::shared::Inner {
     }
 
     fn next_deadline(&mut self) -> Option<Timestamp> {
-        let deadlines = [self.session.poll_timeout(), self.waits.deadline(), self.runners.deadline()];
+        let deadlines = [
+            self.session.poll_timeout(),
+            self.waits.deadline(),
+            self.runners.deadline(),
+            self.stall_deadline(),
+        ];
         deadlines.into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
     }
 }

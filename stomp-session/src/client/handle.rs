@@ -125,6 +125,12 @@ impl Client {
         self.keep.shared.with(|inner| inner.unroutable)
     }
 
+    /// Octets of messages that came and that nobody has taken, each counted with its headers and what it takes to hold it.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.keep.shared.pressure.undelivered()
+    }
+
     async fn wait<T>(&self, what: For, mut look: impl FnMut(&Inner) -> Option<T>) -> T {
         let mut waiting = Waiting::new(Arc::clone(&self.keep.shared), what);
         poll_fn(|cx| waiting.poll(cx, |inner| look(inner))).await

@@ -98,6 +98,12 @@ pub enum Notice {
         /// For which subscription it came.
         subscription: SubscriptionId,
     },
+    /// Nothing has been read for 5 s, since messages wait that nobody takes, or ACKs that the broker does not read. RabbitMQ
+    /// resets a connection that is not read for 30 s: a smaller prefetch is better than a long pause.
+    Stalled {
+        /// Whose messages wait, most of all.
+        subscription: Option<SubscriptionId>,
+    },
     /// The session takes no more commands: somebody disconnects it.
     Disconnecting,
     /// This listener was too slow for so many notices, which came between the one before and the one after.

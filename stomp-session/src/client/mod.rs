@@ -9,6 +9,7 @@ mod error;
 mod handle;
 mod listener;
 mod message;
+mod pressure;
 mod race;
 mod runner;
 mod runners;

@@ -5,7 +5,7 @@ use std::{
     fmt, mem,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::Waker,
     time::Duration,
@@ -16,13 +16,11 @@ use bytes::Bytes;
 use super::{
     Settings,
     listener::Listeners,
+    pressure::{Pressure, Stall},
     runners::Runners,
     waits::{For, Queues, Ticket},
 };
 use crate::{Closed, ConnectionId, Ended, Message, Outcome, Profile, ReceiptId, Session, SubscriptionId};
-
-/// No number of octets.
-const READING: usize = usize::MAX;
 
 /// What handles, messages and the driver share.
 pub(super) struct Shared {
@@ -31,10 +29,7 @@ pub(super) struct Shared {
     /// The number of the connection that stands, 0 for none: whether a message is stale is asked for each message, and a
     /// lock for each would cost more than the message.
     pub(super) connection: AtomicU64,
-    /// Octets of messages that nobody has taken yet.
-    undelivered: AtomicUsize,
-    /// How few must be left for the driver to read again; [`READING`] while it reads.
-    resume_at: AtomicUsize,
+    pub(super) pressure: Pressure,
 }
 
 pub(super) struct Inner {
@@ -53,6 +48,8 @@ pub(super) struct Inner {
     pub(super) handles: usize,
     /// Messages of subscriptions that are not known here, or without their body.
     pub(super) unroutable: u64,
+    /// Since reading has stopped.
+    pub(super) stall: Option<Stall>,
     /// How often the state has changed.
     pub(super) changes: u64,
     pub(super) after: After,
@@ -120,6 +117,7 @@ impl Shared {
             closed: None,
             handles: 0,
             unroutable: 0,
+            stall: None,
             changes: 0,
             after: After::default(),
         };
@@ -127,8 +125,7 @@ impl Shared {
             inner: Mutex::new(inner),
             settings,
             connection: AtomicU64::new(0),
-            undelivered: AtomicUsize::new(0),
-            resume_at: AtomicUsize::new(READING),
+            pressure: Pressure::default(),
         }
     }
 
@@ -169,43 +166,6 @@ impl Shared {
         self.count_out(&inbox.messages);
         inner.after.discard(inbox.waker);
         inner.after.drop_messages(inbox.messages);
-    }
-
-    pub(super) fn count_in(&self, message: &Message) {
-        self.undelivered.fetch_add(message.size(), Ordering::AcqRel);
-    }
-
-    pub(super) fn count_out(&self, messages: &VecDeque<Message>) {
-        let size = messages.iter().map(Message::size).sum();
-        self.undelivered.fetch_sub(size, Ordering::AcqRel);
-    }
-
-    /// Says that a message was taken, and wakes the driver if it may read again.
-    pub(super) fn taken(&self, message: &Message) {
-        let size = message.size();
-        let left = self.undelivered.fetch_sub(size, Ordering::SeqCst).saturating_sub(size);
-        let resume_at = self.resume_at.load(Ordering::SeqCst);
-        if left <= resume_at && resume_at != READING {
-            self.with(Inner::wake_driver);
-        }
-    }
-
-    /// Whether to stop reading: too much has not been taken. While somebody waits for a receipt reading goes on, up to a
-    /// hard bound, or a handler that waits for one behind its own full inbox would wait for ever.
-    pub(super) fn update_pause(&self, inner: &Inner) -> bool {
-        let budget = self.settings.inbound_budget;
-        let hard = budget.saturating_mul(8);
-        let awaited = inner.session.awaited_receipts() > 0;
-        let (stop, resume) = if awaited { (hard, hard) } else { (budget, budget / 2) };
-        let reads = self.resume_at.swap(resume, Ordering::SeqCst) == READING;
-        // Asked after it was said how few are few enough: whoever takes the last message now wakes the driver.
-        let undelivered = self.undelivered.load(Ordering::SeqCst);
-        // Without a connection that hands out messages, what comes is an answer that somebody waits for.
-        let pause = inner.session.takes_messages() && undelivered > if reads { stop } else { resume };
-        if !pause {
-            self.resume_at.store(READING, Ordering::SeqCst);
-        }
-        pause
     }
 }
 

@@ -6,6 +6,7 @@ mod drops;
 mod kit;
 mod listen;
 mod network;
+mod overload;
 mod reconnect;
 mod runner;
 mod send;

@@ -1,0 +1,155 @@
+//! Too much at once: bounds that hold, waits that end, and what is told of it.
+
+use std::future::IntoFuture as _;
+
+use stomp_proto::AckMode;
+use stomp_session::{
+    Unknown,
+    client::{Client, Notice, SendError, Settings, Subscription},
+};
+use stomp_testkit::sim::{Sim, Weather, World};
+
+use crate::kit::{config, seconds, seeds, settings};
+
+const KIB: usize = 1024;
+
+fn small(inbound: usize) -> Settings {
+    let mut settings = settings();
+    settings.inbound_budget = inbound;
+    settings
+}
+
+fn publish(world: &World, count: usize, size: usize) {
+    for number in 0..count {
+        world.broker("broker", |broker| broker.publish("/queue/a", format!("{number:0size$}"), &[]));
+    }
+}
+
+async fn subscribed(client: &Client, ack_mode: AckMode, prefetch: u32) -> Subscription {
+    client.subscribe("/queue/a").ack(ack_mode).prefetch(prefetch).await.unwrap()
+}
+
+/// A receipt behind more messages than there may be: its wait ends in words, soon, and what was sent is not sent again.
+#[test]
+fn a_receipt_behind_too_many_messages_is_given_up() {
+    for seed in seeds(20) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), small(4 * KIB));
+        let world = sim.world();
+        sim.block_on(async {
+            let mut never_read = subscribed(&client, AckMode::ClientIndividual, 10_000).await;
+            publish(&world, 1000, 100);
+            let error = client.send("/queue/b", "x").confirmed().await.unwrap_err();
+            let SendError::Unknown(Unknown::InboxFull { octets }) = error else {
+                panic!("seed {seed}: {error}")
+            };
+            assert!((32 * KIB..128 * KIB).contains(&octets), "seed {seed}: {octets}");
+            assert!(error.to_string().contains("take them first"), "{error}");
+            // Once they are taken everything is as before.
+            for _ in 0..1000 {
+                never_read.next().await.unwrap().ack().unwrap();
+            }
+            client.send("/queue/b", "y").confirmed().await.unwrap();
+        });
+        assert_eq!(sim.broker("broker", |broker| broker.messages("/queue/b")), ["x", "y"]);
+    }
+}
+
+#[test]
+fn a_pause_of_5_seconds_is_told_once() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let client = sim.client(config(), small(KIB));
+    let world = sim.world();
+    let mut listener = client.listen();
+    sim.block_on(async {
+        let mut slow = subscribed(&client, AckMode::ClientIndividual, 100).await;
+        let id = slow.id();
+        for _ in 0..2 {
+            publish(&world, 20, 100);
+            world.sleep(milliseconds(4900)).await;
+            assert_eq!(stalls(&mut listener).await, []);
+            world.sleep(seconds(60)).await;
+            assert_eq!(stalls(&mut listener).await, [Some(id)]);
+            for _ in 0..20 {
+                slow.next().await.unwrap().ack().unwrap();
+            }
+            world.sleep(seconds(60)).await;
+            assert_eq!(stalls(&mut listener).await, []);
+        }
+    });
+}
+
+const fn milliseconds(milliseconds: u64) -> std::time::Duration {
+    std::time::Duration::from_millis(milliseconds)
+}
+
+/// The stalls among the notices that are there.
+async fn stalls(
+    listener: &mut stomp_session::client::Listener,
+) -> Vec<Option<stomp_session::SubscriptionId>> {
+    let mut stalls = Vec::new();
+    while let Some(Some(notice)) = crate::kit::poll_times(1, listener.next()).await {
+        if let Notice::Stalled { subscription } = notice {
+            stalls.push(subscription);
+        }
+    }
+    stalls
+}
+
+/// A broker that does not read our ACKs gets no more of them than there is room for: its messages are not read either.
+#[test]
+fn acknowledgements_that_nobody_reads_are_bounded() {
+    let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(KIB));
+    let client = sim.client(config(), small(KIB));
+    let world = sim.world();
+    sim.block_on(async {
+        let mut messages = subscribed(&client, AckMode::ClientIndividual, 100_000).await;
+        world.set_reading("broker", false);
+        publish(&world, 5000, 1);
+        let eager = world.spawn(async move {
+            for _ in 0..5000 {
+                messages.next().await.unwrap().ack().unwrap();
+            }
+            messages
+        });
+        world.sleep(seconds(60)).await;
+        assert!(!eager.is_finished());
+        world.set_reading("broker", true);
+        drop(eager.await);
+        client.disconnect().await.unwrap();
+    });
+    let left = sim.broker("broker", |broker| (broker.depth("/queue/a"), broker.unacked("/queue/a")));
+    assert_eq!(left, (0, 0));
+}
+
+/// 20,000 messages for a consumer that is slower than its broker: none is lost, and what is held stays within the budget.
+#[test]
+fn a_burst_of_20_000_keeps_within_the_budget() {
+    for ack_mode in [AckMode::ClientIndividual, AckMode::Auto] {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        let client = sim.client(config(), small(256 * KIB));
+        let world = sim.world();
+        publish(&world, 20_000, 1000);
+        sim.block_on(async {
+            let mut messages = subscribed(&client, ack_mode, 100_000).await;
+            let mut most = 0;
+            for number in 0..20_000 {
+                if number % 1000 == 0 {
+                    world.sleep(seconds(1)).await;
+                }
+                most = most.max(client.undelivered());
+                let message = messages.next().await.unwrap();
+                assert_eq!(message.body(), format!("{number:01000}").as_bytes());
+                if message.needs_ack() {
+                    message.ack().unwrap();
+                }
+            }
+            // What one read brings comes on top.
+            assert!((256 * KIB..400 * KIB).contains(&most), "{most}");
+            client.send("/queue/b", "x").confirmed().into_future().await.unwrap();
+            assert_eq!(client.undelivered(), 0);
+        });
+        let left = sim.broker("broker", |broker| (broker.depth("/queue/a"), broker.unacked("/queue/a")));
+        assert_eq!(left, (0, 0));
+    }
+}
