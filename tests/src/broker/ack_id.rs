@@ -9,23 +9,77 @@ use super::{
     ConnectionId,
     connection::DeliveryId,
     refusal::{ErrorClass, Refusal},
+    subscription::SubscriptionName,
     value,
 };
 
 const MESSAGE_ID: &str = "ID:";
 const ACK: &str = "ack:";
 
-pub(super) fn message_id(delivery: DeliveryId) -> String {
+/// What the ids of one delivery are made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ids<'a> {
+    pub(super) delivery: DeliveryId,
+    /// As on RabbitMQ, which reads nothing but the subscription and the count.
+    pub(super) counted: bool,
+    pub(super) subscription: &'a SubscriptionName,
+}
+
+impl Ids<'_> {
+    pub(super) fn message_id(self) -> String {
+        if self.counted { self.counted_id() } else { message_id(self.delivery) }
+    }
+
+    pub(super) fn ack(self) -> String {
+        if self.counted { self.counted_id() } else { ack(self.delivery) }
+    }
+
+    fn counted_id(self) -> String {
+        let DeliveryId { connection, number } = self.delivery;
+        format!("{}@@session-{connection}@@{number}", tag(self.subscription))
+    }
+}
+
+/// What RabbitMQ calls the consumer of a subscription.
+pub(super) fn tag(subscription: &SubscriptionName) -> String {
+    match subscription {
+        SubscriptionName::Id(id) => format!("T_{id}"),
+        SubscriptionName::Destination(destination) => format!("Q_{destination}"),
+    }
+}
+
+/// The consumer and the count that an ACK or NACK names, whatever session it names between them.
+pub(super) fn counted(frame: &Frame, version: Version) -> Result<(String, u64), Refusal> {
+    let header = header(version);
+    let id = value(frame, header)?.ok_or_else(|| Refusal::missing(header))?;
+    let parts = id.split_once("@@").and_then(|(tag, rest)| Some((tag, rest.rsplit_once("@@")?.1)));
+    let (tag, number) = parts.ok_or_else(|| unknown(&id))?;
+    Ok((tag.to_owned(), number.parse().map_err(|_| unknown(&id))?))
+}
+
+pub(super) fn no_subscription(tag: &str) -> Refusal {
+    let detail = format!("There is no current subscription with tag '{}'\n", tag.escape_debug());
+    Refusal::new(ErrorClass::UnknownSubscription, detail)
+}
+
+const fn header(version: Version) -> &'static str {
+    match version {
+        Version::V1_2 => "id",
+        _ => "message-id",
+    }
+}
+
+fn message_id(delivery: DeliveryId) -> String {
     format!("{MESSAGE_ID}{}:{}", delivery.connection, delivery.number)
 }
 
-pub(super) fn ack(delivery: DeliveryId) -> String {
+fn ack(delivery: DeliveryId) -> String {
     format!("{ACK}{}:{}", delivery.connection, delivery.number)
 }
 
 /// The delivery that an ACK or NACK names.
 pub(super) fn delivery(frame: &Frame, version: Version) -> Result<DeliveryId, Refusal> {
-    let (header, prefix) = if version >= Version::V1_2 { ("id", ACK) } else { ("message-id", MESSAGE_ID) };
+    let (header, prefix) = (header(version), if version >= Version::V1_2 { ACK } else { MESSAGE_ID });
     let id = value(frame, header)?.ok_or_else(|| Refusal::missing(header))?;
     parse(&id, prefix).ok_or_else(|| unknown(&id))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use stomp_proto::{HeartBeat, Limits, Version};
 
-use super::{ErrorClass, login::Logins};
+use super::{ErrorClass, habits::Habits, login::Logins};
 
 /// How a [`Broker`](super::Broker) behaves.
 ///
@@ -34,6 +34,7 @@ pub struct BrokerConfig {
     pub(super) flow_control: Option<usize>,
     pub(super) output_window: Option<usize>,
     pub(super) limits: Limits,
+    pub(super) habits: Habits,
 }
 
 impl Default for BrokerConfig {
@@ -52,20 +53,25 @@ impl Default for BrokerConfig {
             flow_control: None,
             output_window: None,
             limits: Limits::default(),
+            habits: Habits::default(),
         }
     }
 }
 
 impl BrokerConfig {
     /// The habits of RabbitMQ 3.10 with its STOMP plugin: NACK requeues at once, a cumulative ACK covers the whole
-    /// connection, an ERROR names no receipt and mostly leaves the connection open.
+    /// connection, an ERROR names no receipt and mostly leaves the connection open. Ids of deliveries count from 1 on each
+    /// connection and nothing else of them is looked at: an ACK that comes too late acknowledges another message. What is
+    /// unacknowledged at an UNSUBSCRIBE stays with the connection.
     pub fn rabbitmq() -> Self {
         let errors = ErrorPolicy::stay_open()
             .closing_on(ErrorClass::DuplicateSubscription)
             .closing_on(ErrorClass::UnknownAck)
+            .closing_on(ErrorClass::Impossible)
             .without_receipt_id();
         let config = Self::default().server("RabbitMQ/3.10.8").errors(errors).nack(NackPolicy::Requeue);
-        Self { acks_whole_connection: true, relays_all: true, ..config }
+        let habits = Habits { counts_acks: true, unsubscribe_keeps: true, ..Habits::default() };
+        Self { acks_whole_connection: true, relays_all: true, habits, ..config }
     }
 
     /// The habits of ActiveMQ "classic": NACK dead-letters, and an ERROR leaves the connection open unless it refuses
@@ -77,11 +83,19 @@ impl BrokerConfig {
         Self { relays_all: true, logins: config.logins.refusing_as_activemq(), ..config }
     }
 
-    /// The habits of ActiveMQ Artemis: NACK destroys the message, every ERROR closes, and CONNECT is taken literally.
+    /// The habits of ActiveMQ Artemis: NACK destroys the message, every ERROR closes, and CONNECT is taken literally. An
+    /// ACK in a transaction counts at once, a SEND in an unknown one is receipted and gone, and what has the `_AMQ_DUPL_ID`
+    /// of an earlier message is receipted and dropped.
     pub fn artemis() -> Self {
         let config = Self::default().server("ActiveMQ-Artemis/2.44.0").nack(NackPolicy::Discard);
         let logins = config.logins.refusing_as_activemq().literal();
-        Self { relays_all: true, logins, ..config }
+        let habits = Habits {
+            acks_in_transactions_count_at_once: true,
+            forgives_unknown_transactions: true,
+            remembers_duplicates: true,
+            ..Habits::default()
+        };
+        Self { relays_all: true, logins, habits, ..config }
     }
 
     /// The `server` header of CONNECTED, so that the broker can pose as another one.

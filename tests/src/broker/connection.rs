@@ -1,7 +1,7 @@
 //! One connection: its parser, what it has agreed on, what it owes, and the output that waits for it.
 
 use core::{fmt, time::Duration};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use stomp_proto::{EncodeError, HeartBeat, Limits, Parser, Sender, Version};
@@ -9,7 +9,7 @@ use stomp_proto::{EncodeError, HeartBeat, Limits, Parser, Sender, Version};
 use super::{
     ConnectionId,
     heart_beat::HeartBeats,
-    store::Message,
+    store::{Message, Source},
     subscription::{SubscriptionKey, SubscriptionName},
     transaction::Transaction,
 };
@@ -25,6 +25,7 @@ pub(super) struct DeliveryId {
 #[derive(Debug)]
 pub(super) struct Unacked {
     pub(super) subscription: SubscriptionKey,
+    pub(super) source: Source,
     pub(super) message: Message,
 }
 
@@ -40,6 +41,10 @@ pub(super) struct Connection {
     pub(super) transactions: BTreeMap<String, Transaction>,
     /// Accepted and never answered.
     pub(super) silent: bool,
+    /// What is written behind the answer to the frame at hand.
+    pub(super) afterwards: BytesMut,
+    /// The `client-id` of its CONNECT.
+    pub(super) client_id: Option<Arc<str>>,
     /// The broker is done with it: what is written leaves, then it is closed.
     pub(super) closing: bool,
     deliveries: u64,
@@ -58,6 +63,8 @@ impl Connection {
             unacked: BTreeMap::new(),
             transactions: BTreeMap::new(),
             silent: false,
+            afterwards: BytesMut::new(),
+            client_id: None,
             closing: false,
             deliveries: 0,
             output: BytesMut::new(),
@@ -110,6 +117,17 @@ impl Connection {
     pub(super) fn drop_output(&mut self) {
         self.pending = self.pending.saturating_sub(self.output.len());
         self.output.clear();
+    }
+
+    /// Cuts the second half of what was written from there on.
+    pub(super) fn halve_output(&mut self, before: usize) {
+        let kept = before.midpoint(self.output.len());
+        self.pending -= self.output.len() - kept;
+        self.output.truncate(kept);
+    }
+
+    pub(super) fn output_len(&self) -> usize {
+        self.output.len()
     }
 
     pub(super) const fn note_left(&mut self, octets: usize) {

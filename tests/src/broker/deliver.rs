@@ -3,8 +3,9 @@
 use stomp_proto::AckMode;
 
 use super::{
-    Broker, ConnectionId,
+    Broker, ConnectionId, ack_id,
     connection::{DeliveryId, Unacked},
+    journal::Fact,
     store::{Message, Source},
     subscription::SubscriptionKey,
     write,
@@ -47,14 +48,18 @@ impl Broker {
     /// Sends a message. One that the consumer's version cannot express is dead-lettered: put back, it would be met for
     /// ever.
     fn deliver(&mut self, key: SubscriptionKey, message: Message) {
+        let counted = self.config.habits.counts_acks;
         let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
         let connection = subscription.connection;
         let Some(peer) = self.connections.get_mut(&connection) else { return };
         let delivery = DeliveryId { connection, number: peer.next_delivery() };
         let terms = &subscription.terms;
+        let body = message.content.body.clone();
         let needs_ack = terms.ack_mode != AckMode::Auto;
+        let before = peer.output_len();
         let written = peer.write(self.now, |version, out| {
-            write::message(&message, &terms.name, delivery, needs_ack, version, out)
+            let ids = ack_id::Ids { delivery, counted, subscription: &terms.name };
+            write::message(&message, ids, needs_ack, version, out)
         });
         if written.is_err() {
             self.records.unwritable += 1;
@@ -63,7 +68,10 @@ impl Broker {
         self.outputs.insert(connection);
         if needs_ack {
             subscription.in_flight += 1;
-            peer.unacked.insert(delivery.number, Unacked { subscription: key, message });
+            let source = subscription.source.clone();
+            peer.unacked.insert(delivery.number, Unacked { subscription: key, source, message });
         }
+        self.note(|| Fact::Delivered { connection, body });
+        self.reach_message(connection, before);
     }
 }

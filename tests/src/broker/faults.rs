@@ -1,7 +1,7 @@
 //! What a test makes go wrong.
 
 use super::{
-    Broker, Connection, ConnectionId,
+    Broker, ConnectionId,
     refusal::{ErrorClass, Refusal},
 };
 
@@ -35,13 +35,7 @@ impl Broker {
     /// Dies and comes back: all connections end without a word, and messages that were with consumers are in their
     /// queues again. With [`durable_only`](super::BrokerConfig::durable_only) those without `persistent:true` are gone.
     pub fn crash(&mut self) {
-        for connection in self.connections.keys().copied().collect::<Vec<_>>() {
-            self.connections.get_mut(&connection).into_iter().for_each(Connection::drop_output);
-            self.finish(connection);
-        }
-        if self.config.durable_only {
-            self.store.drop_volatile();
-        }
+        self.die(false);
     }
 
     /// Sends an ERROR that answers nothing, and closes if the policy closes on [`ErrorClass::Scripted`].

@@ -1,5 +1,7 @@
 //! CONNECT to CONNECTED: the login, the version and the heart-beats.
 
+use std::sync::Arc;
+
 use stomp_proto::{Frame, HeartBeat, Version};
 
 use super::{
@@ -18,15 +20,33 @@ impl Broker {
         let version = negotiate(&offered, &self.config.versions)?;
         self.config.logins.check(connect, offered.iter().any(|version| version.escapes()))?;
         let asked = asked_heart_beat(connect, version)?;
+        let client_id = self.client_id(connect)?;
         let mirror = HeartBeat { outgoing: asked.incoming, incoming: asked.outgoing };
         let offer = self.config.heart_beat.unwrap_or(mirror);
         let (now, server) = (self.now, self.config.server.clone());
         let Some(peer) = self.open_connection(connection) else { return Ok(()) };
         let agreed = if version > Version::V1_0 { offer.agree(asked) } else { HeartBeat::default() };
         peer.open(version, agreed, now);
+        peer.client_id = client_id;
         let session = format!("session-{connection}");
         self.write(connection, |version, out| write::connected(&server, &session, offer, version, out));
         Ok(())
+    }
+
+    /// ActiveMQ: one that is connected cannot be so twice.
+    fn client_id(&self, connect: &Frame) -> Result<Option<Arc<str>>, Refusal> {
+        let id = value(connect, "client-id")?.filter(|_| self.config.habits.exclusive_clients);
+        let taken = id
+            .as_ref()
+            .filter(|_| self.connections.values().any(|peer| !peer.closing && peer.client_id == id));
+        match taken {
+            None => Ok(id),
+            Some(name) => {
+                let message = format!("Broker: localhost - Client: {name} already connected");
+                let refusal = Refusal::new(ErrorClass::AlreadyConnected, String::new());
+                Err(Refusal { message: Some(message), ..refusal })
+            }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ impl Broker {
         headers.iter().for_each(|(name, value)| relayed.push(name, value));
         let persistent = relayed.get("persistent").is_some_and(|value| value == "true");
         let body = body.into();
-        self.store.publish(Content { destination: destination.into(), headers: relayed, body, persistent });
+        self.keep(Content { destination: destination.into(), headers: relayed, body, persistent });
         self.dispatch();
     }
 
@@ -56,9 +56,8 @@ impl Broker {
     /// How many messages of a destination consumers have and have not acknowledged.
     #[must_use]
     pub fn unacked(&self, destination: &str) -> usize {
-        let subscriptions = self.subscriptions.values();
-        let here = subscriptions.filter(|subscription| *subscription.terms.destination == *destination);
-        here.map(|subscription| usize::try_from(subscription.in_flight).unwrap_or(usize::MAX)).sum()
+        let unacked = self.connections.values().flat_map(|peer| peer.unacked.values());
+        unacked.filter(|unacked| *unacked.message.content.destination == *destination).count()
     }
 
     /// The bodies of the messages that wait at a destination, oldest first.

@@ -18,7 +18,7 @@
 
 use core::{fmt, time::Duration};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -26,13 +26,18 @@ use bytes::Bytes;
 use stomp_proto::{Frame, Item};
 
 mod ack_id;
+mod afterwards;
 mod config;
 mod connection;
+mod crash;
+mod deferred;
 mod deliver;
 mod faults;
+mod habits;
 mod handshake;
 mod heart_beat;
 mod inspect;
+mod journal;
 mod login;
 mod refusal;
 mod request;
@@ -43,9 +48,12 @@ mod transaction;
 mod write;
 
 pub use config::{BrokerConfig, ErrorPolicy, NackPolicy};
+pub use crash::CrashPoint;
+pub use journal::Fact;
 pub use refusal::ErrorClass;
 
 use connection::Connection;
+use deferred::Deferred;
 use inspect::Records;
 use refusal::Refusal;
 use settle::Verdict;
@@ -121,6 +129,13 @@ pub struct Broker {
     /// The connections that something is to be done for.
     outputs: BTreeSet<ConnectionId>,
     records: Records,
+    facts: VecDeque<Fact>,
+    /// What was accepted and is not carried out yet.
+    deferred: Vec<Deferred>,
+    /// De-duplication ids that have come.
+    duplicates: BTreeSet<Arc<str>>,
+    armed: Option<CrashPoint>,
+    crashes: u64,
     drops_receipts: bool,
     silences_new: bool,
     next_connection: u64,
@@ -139,6 +154,11 @@ impl Broker {
             store: Store::default(),
             outputs: BTreeSet::new(),
             records: Records::default(),
+            facts: VecDeque::new(),
+            deferred: Vec::new(),
+            duplicates: BTreeSet::new(),
+            armed: None,
+            crashes: 0,
             drops_receipts: false,
             silences_new: false,
             next_connection: 0,
@@ -154,6 +174,7 @@ impl Broker {
         let mut peer = Connection::new(self.config.limits.clone());
         peer.silent = self.silences_new;
         self.connections.insert(connection, peer);
+        self.reach(CrashPoint::Accepted);
         connection
     }
 
@@ -321,6 +342,7 @@ impl Broker {
         for name in peer.subscriptions.keys().cloned().collect::<Vec<_>>() {
             self.remove_subscription(connection, &name);
         }
+        self.take_back(connection, |_| true);
     }
 }
 

@@ -16,6 +16,8 @@ pub enum ErrorClass {
     DuplicateSubscription,
     /// A BEGIN of a transaction that is open.
     DuplicateTransaction,
+    /// A destination that cannot exist: one that begins with `/impossible/`.
+    Impossible,
     /// Octets that are no STOMP.
     Malformed,
     /// A header is missing that the frame needs.
@@ -36,12 +38,13 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// All classes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AlreadyConnected,
         Self::BadHeader,
         Self::BadLogin,
         Self::DuplicateSubscription,
         Self::DuplicateTransaction,
+        Self::Impossible,
         Self::Malformed,
         Self::MissingHeader,
         Self::NoCommonVersion,
@@ -61,6 +64,7 @@ impl ErrorClass {
             Self::BadLogin => "Bad CONNECT",
             Self::DuplicateSubscription => "Duplicate subscription",
             Self::DuplicateTransaction => "Duplicate transaction",
+            Self::Impossible => "not_found",
             Self::Malformed => "Malformed frame",
             Self::MissingHeader => "Missing header",
             Self::NoCommonVersion => "Version mismatch",

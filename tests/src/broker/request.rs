@@ -4,7 +4,9 @@ use bytes::{Bytes, BytesMut};
 use stomp_proto::{Command, EncodeError, Frame, Headers, Version};
 
 use super::{
-    Broker, ConnectionId, SubscriptionKey, Verdict,
+    Broker, ConnectionId, CrashPoint, SubscriptionKey, Verdict,
+    deferred::Work,
+    habits::Habits,
     refusal::{ErrorClass, Refusal},
     store::Content,
     subscription::{Subscription, SubscriptionName, Terms},
@@ -20,20 +22,35 @@ impl Broker {
         if self.connections.get(&connection).is_none_or(|peer| !peer.is_open()) {
             return;
         }
-        let receipt = receipt(frame);
-        match self.obey(connection, frame) {
+        let command = frame.command();
+        if self.reach_any(CrashPoint::before(command)) {
+            return;
+        }
+        let mut receipt = receipt(frame);
+        let obeyed = self.obey(connection, frame, &mut receipt);
+        if self.reach_any(CrashPoint::within(command)) {
+            return;
+        }
+        match obeyed {
             Ok(()) => {
                 let receipt = receipt.and_then(|receipt| self.withhold(connection, frame, receipt));
                 self.confirm(connection, receipt.as_deref());
             }
             Err(refusal) => self.refuse(connection, receipt.as_deref(), &refusal),
         }
-        if frame.command() == Command::Disconnect {
+        self.write_afterwards(connection);
+        if !self.reach_any(CrashPoint::after(command)) && command == Command::Disconnect {
             self.finish(connection);
         }
     }
 
-    fn obey(&mut self, connection: ConnectionId, frame: &Frame) -> Result<(), Refusal> {
+    /// Does what a frame says. Takes the receipt away if its time has not come.
+    fn obey(
+        &mut self,
+        connection: ConnectionId,
+        frame: &Frame,
+        receipt: &mut Option<Vec<u8>>,
+    ) -> Result<(), Refusal> {
         let version = self.connections.get(&connection).and_then(|peer| peer.version);
         let command = frame.command();
         match (command, version) {
@@ -52,7 +69,7 @@ impl Broker {
                 let verdict = Verdict::of_nack(frame, self.config.nack);
                 self.acknowledge(connection, frame, version, verdict)
             }
-            (Command::Send, _) => self.accept(connection, frame),
+            (Command::Send, _) => self.accept(connection, frame, receipt),
             (Command::Subscribe, Some(version)) => self.subscribe(connection, frame, version),
             (Command::Unsubscribe, Some(version)) => self.unsubscribe(connection, frame, version),
             // DISCONNECT asks for its receipt alone; the parser lets no frame of a server pass.
@@ -60,7 +77,12 @@ impl Broker {
         }
     }
 
-    fn accept(&mut self, connection: ConnectionId, send: &Frame) -> Result<(), Refusal> {
+    fn accept(
+        &mut self,
+        connection: ConnectionId,
+        send: &Frame,
+        receipt: &mut Option<Vec<u8>>,
+    ) -> Result<(), Refusal> {
         let destination = value(send, "destination")?.ok_or_else(|| Refusal::missing("destination"))?;
         let content = Content {
             destination,
@@ -68,12 +90,32 @@ impl Broker {
             body: unshared(send),
             persistent: send.header("persistent").is_some_and(|value| value == "true"),
         };
+        let Habits { defers, forgives_unknown_transactions, .. } = self.config.habits;
         let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
-        match peer.transaction(send)? {
-            Some(transaction) => transaction.steps.push(Step::Publish(Box::new(content))),
-            None => self.store.publish(content),
+        let transaction = match peer.transaction(send) {
+            Err(_) if forgives_unknown_transactions => return Ok(()),
+            transaction => transaction?,
+        };
+        if let Some(transaction) = transaction {
+            let receipt = receipt.take_if(|_| defers);
+            transaction.steps.push(Step::Publish { content: Box::new(content), receipt });
+            return Ok(());
+        }
+        possible(&content)?;
+        if self.is_repeated(send)? {
+            return Ok(());
+        }
+        let places = self.keep(content);
+        if defers {
+            self.defer(connection, Work::Sync { places, receipt: receipt.take() });
         }
         Ok(())
+    }
+
+    /// Whether a message with that de-duplication id came before, on any connection.
+    fn is_repeated(&mut self, send: &Frame) -> Result<bool, Refusal> {
+        let id = value(send, "_AMQ_DUPL_ID")?.filter(|_| self.config.habits.remembers_duplicates);
+        Ok(id.is_some_and(|id| !self.duplicates.insert(id)))
     }
 
     fn subscribe(
@@ -83,6 +125,9 @@ impl Broker {
         version: Version,
     ) -> Result<(), Refusal> {
         let terms = Terms::of(frame, version)?;
+        if terms.destination.starts_with(IMPOSSIBLE) {
+            return Err(impossible(&terms.destination));
+        }
         if !write::can_serve(&terms, version) {
             return Err(Refusal::bad("id or destination"));
         }
@@ -106,19 +151,22 @@ impl Broker {
         version: Version,
     ) -> Result<(), Refusal> {
         let name = SubscriptionName::of(frame, version)?;
+        self.prepare_afterwards(connection, &name, version);
         if self.remove_subscription(connection, &name) {
             return Ok(());
         }
         Err(Refusal::new(ErrorClass::UnknownSubscription, format!("There is no subscription '{name}'")))
     }
 
-    /// Removes a subscription, if there is one. What it has not acknowledged goes back.
+    /// Removes a subscription, if there is one. What it has not acknowledged goes back, now or with its connection.
     pub(super) fn remove_subscription(&mut self, connection: ConnectionId, name: &SubscriptionName) -> bool {
         let peer = self.connections.get_mut(&connection);
         let Some(key) = peer.and_then(|peer| peer.subscriptions.remove(name)) else { return false };
         if let Some(subscription) = self.subscriptions.remove(&key) {
             self.store.remove_consumer(&subscription.terms.destination, &subscription.source, key);
-            self.take_back(key, &subscription);
+            if !self.config.habits.unsubscribe_keeps {
+                self.take_back(connection, |ended| ended == key);
+            }
         }
         true
     }
@@ -169,6 +217,18 @@ impl Broker {
         self.outputs.insert(connection);
         peer.write(self.now, frame).is_ok()
     }
+}
+
+/// What destinations begin with that cannot exist.
+const IMPOSSIBLE: &str = "/impossible/";
+
+/// Whether a message can be stored where it is meant to be.
+pub(super) fn possible(content: &Content) -> Result<(), Refusal> {
+    if content.destination.starts_with(IMPOSSIBLE) { Err(impossible(&content.destination)) } else { Ok(()) }
+}
+
+fn impossible(destination: &str) -> Refusal {
+    Refusal::new(ErrorClass::Impossible, format!("there is no '{}'\n", destination.escape_debug()))
 }
 
 /// The receipt that a frame asks for. 1.0 to 1.2, "receipt": any client frame other than CONNECT.

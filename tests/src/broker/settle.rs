@@ -1,14 +1,18 @@
 //! ACK and NACK: which messages they cover, and what becomes of those.
 
+use std::collections::BTreeMap;
+
 use stomp_proto::{AckMode, Frame, Version};
 
 use super::{
     Broker, ConnectionId, NackPolicy, SubscriptionKey, ack_id,
     connection::{Connection, Unacked},
     dead_letter_queue,
+    habits::Habits,
+    journal::Fact,
     refusal::Refusal,
-    store::{Content, Message},
-    subscription::{Subscription, SubscriptionName},
+    store::{Content, Message, Source},
+    subscription::SubscriptionName,
     transaction::Step,
     value,
 };
@@ -45,8 +49,10 @@ impl Broker {
         verdict: Verdict,
     ) -> Result<(), Refusal> {
         let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
+        let Habits { counts_acks, acks_in_transactions_count_at_once, .. } = self.config.habits;
+        let find = if counts_acks { find_counted } else { find_exact };
         let delivery = find(connection, peer, frame, version)?;
-        match peer.transaction(frame)? {
+        match peer.transaction(frame)?.filter(|_| !acks_in_transactions_count_at_once) {
             Some(transaction) => transaction.steps.push(Step::Settle { delivery, verdict }),
             None => self.settle(connection, delivery, verdict),
         }
@@ -58,7 +64,7 @@ impl Broker {
         for delivery in self.covered(connection, delivery) {
             let peer = self.connections.get_mut(&connection);
             let Some(unacked) = peer.and_then(|peer| peer.unacked.remove(&delivery)) else { continue };
-            self.apply(unacked, verdict);
+            self.apply(connection, unacked, verdict);
         }
     }
 
@@ -81,25 +87,39 @@ impl Broker {
             .collect()
     }
 
-    fn apply(&mut self, unacked: Unacked, verdict: Verdict) {
-        let Unacked { subscription, message } = unacked;
-        let Some(subscription) = self.subscriptions.get_mut(&subscription) else { return };
-        subscription.in_flight = subscription.in_flight.saturating_sub(1);
-        self.store.touch(&subscription.source);
+    fn apply(&mut self, connection: ConnectionId, unacked: Unacked, verdict: Verdict) {
+        let Unacked { subscription, source, message } = unacked;
+        if let Some(subscription) = self.subscriptions.get_mut(&subscription) {
+            subscription.in_flight = subscription.in_flight.saturating_sub(1);
+        }
+        self.store.touch(&source);
+        let body = || message.content.body.clone();
         match verdict {
-            Verdict::Acknowledge => {}
+            Verdict::Acknowledge => self.note(|| Fact::Acknowledged { connection, body: body() }),
             Verdict::DeadLetter => self.dead_letter(&message),
-            Verdict::Discard => self.records.discarded += 1,
-            Verdict::Requeue => self.store.put_back(&subscription.source, message),
+            Verdict::Discard => {
+                self.records.discarded += 1;
+                self.note(|| Fact::Discarded(body()));
+            }
+            Verdict::Requeue => self.give_back(&source, message),
+        }
+    }
+
+    /// Puts a message back in its place, or away if it came back too often.
+    fn give_back(&mut self, source: &Source, message: Message) {
+        match self.config.habits.delivery_limit {
+            Some(limit) if message.returns >= limit => self.dead_letter(&message),
+            _ => self.store.put_back(source, message),
         }
     }
 
     /// Moves a message to the dead letter queue, as a new one that says where it came from.
     pub(super) fn dead_letter(&mut self, message: &Message) {
         let dead = &message.content;
+        self.note(|| Fact::DeadLettered(dead.body.clone()));
         let mut headers = dead.headers.clone();
         headers.set("original-destination", dead.destination.as_bytes());
-        self.store.publish(Content {
+        self.keep(Content {
             destination: dead_letter_queue(&dead.destination).into(),
             headers,
             body: dead.body.clone(),
@@ -107,21 +127,27 @@ impl Broker {
         });
     }
 
-    /// Puts back what a subscription that is gone has not acknowledged.
-    pub(super) fn take_back(&mut self, key: SubscriptionKey, subscription: &Subscription) {
-        let Some(peer) = self.connections.get_mut(&subscription.connection) else { return };
-        let unacked = peer.unacked.iter().filter(|(_, unacked)| unacked.subscription == key);
-        for number in unacked.map(|(number, _)| *number).collect::<Vec<_>>() {
-            let unacked = peer.unacked.remove(&number);
-            unacked
-                .into_iter()
-                .for_each(|unacked| self.store.put_back(&subscription.source, unacked.message));
-        }
+    /// Puts back what a connection has not acknowledged, of those subscriptions.
+    pub(super) fn take_back(&mut self, connection: ConnectionId, ended: impl Fn(SubscriptionKey) -> bool) {
+        let Some(peer) = self.connections.get_mut(&connection) else { return };
+        let unacked = core::mem::take(&mut peer.unacked).into_iter();
+        let (back, kept) = unacked.partition(|(_, unacked)| ended(unacked.subscription));
+        peer.unacked = kept;
+        BTreeMap::into_values(back).for_each(|unacked| self.give_back(&unacked.source, unacked.message));
     }
 }
 
+/// The delivery that a frame names by its count, whichever connection its id was for. Its subscription must exist.
+fn find_counted(_: ConnectionId, peer: &Connection, frame: &Frame, version: Version) -> Result<u64, Refusal> {
+    let (tag, number) = ack_id::counted(frame, version)?;
+    if !peer.subscriptions.keys().any(|name| ack_id::tag(name) == tag) {
+        return Err(ack_id::no_subscription(&tag));
+    }
+    peer.unacked.get(&number).map(|_| number).ok_or_else(|| ack_id::unknown(&number.to_string()))
+}
+
 /// The delivery that a frame names. 1.1, "ACK": `subscription` is required, and 1.0 allows it.
-fn find(
+fn find_exact(
     connection: ConnectionId,
     peer: &Connection,
     frame: &Frame,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Range,
     sync::Arc,
 };
 
@@ -25,6 +26,8 @@ pub(super) struct Content {
 pub(super) struct Message {
     number: u64,
     pub(super) redelivered: bool,
+    /// How often it came back.
+    pub(super) returns: u32,
     pub(super) content: Arc<Content>,
 }
 
@@ -66,23 +69,25 @@ fn is_topic(destination: &str) -> bool {
 }
 
 impl Store {
-    /// Accepts a message.
-    pub(super) fn publish(&mut self, content: Content) {
-        let content = Arc::new(content);
+    /// Accepts a message. Gives the numbers of its places.
+    pub(super) fn publish(&mut self, content: Content) -> Range<u64> {
+        let (first, content) = (self.numbers, Arc::new(content));
         if !is_topic(&content.destination) {
-            return self.push(Source::Queue(content.destination.clone()), content);
+            self.push(Source::Queue(content.destination.clone()), content);
+            return first..self.numbers;
         }
         let subscribers = self.topics.get(&content.destination).into_iter().flatten();
         for key in subscribers.copied().collect::<Vec<_>>() {
             self.push(Source::Topic(key), content.clone());
         }
+        first..self.numbers
     }
 
     fn push(&mut self, source: Source, content: Arc<Content>) {
         let number = self.numbers;
         self.numbers += 1;
         let queue = self.queues.entry(source.clone()).or_default();
-        queue.ready.insert(number, Message { number, redelivered: false, content });
+        queue.ready.insert(number, Message { number, redelivered: false, returns: 0, content });
         self.touched.insert(source);
     }
 
@@ -93,7 +98,7 @@ impl Store {
         {
             return;
         }
-        let message = Message { redelivered: true, ..message };
+        let message = Message { redelivered: true, returns: message.returns + 1, ..message };
         self.queues.entry(source.clone()).or_default().ready.insert(message.number, message);
         self.touch(source);
     }
@@ -193,11 +198,19 @@ impl Store {
         })
     }
 
-    /// Forgets what was not meant to survive a crash.
-    pub(super) fn drop_volatile(&mut self) {
+    /// Forgets what does not survive a crash: what is not on disk yet, and what never goes there, if anything does not.
+    pub(super) fn drop_volatile(&mut self, unsynced: &BTreeSet<u64>, durable_only: bool) -> Vec<Message> {
+        let survives = |message: &Message| {
+            (message.content.persistent || !durable_only) && !unsynced.contains(&message.number)
+        };
+        let mut lost = Vec::new();
         for queue in self.queues.values_mut() {
-            queue.ready.retain(|_, message| message.content.persistent);
+            let (kept, gone): (BTreeMap<_, _>, _) =
+                core::mem::take(&mut queue.ready).into_iter().partition(|(_, message)| survives(message));
+            queue.ready = kept;
+            lost.extend(BTreeMap::into_values(gone));
         }
+        lost
     }
 
     /// Forgets the messages of a destination.
@@ -282,7 +295,8 @@ mod tests {
         let mut store = Store::default();
         store.publish(content("/queue/a", "volatile"));
         store.publish(content("/queue/a", "persistent"));
-        store.drop_volatile();
+        let forgotten = store.drop_volatile(&BTreeSet::new(), true);
+        assert_eq!(forgotten.len(), 1);
         assert_eq!(bodies(&store, "/queue/a"), ["persistent"]);
         store.purge("/queue/a");
         assert_eq!(store.names().count(), 0);

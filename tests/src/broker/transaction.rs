@@ -5,7 +5,9 @@ use stomp_proto::Frame;
 use super::{
     Broker, ConnectionId, Verdict,
     connection::Connection,
+    deferred::Work,
     refusal::{ErrorClass, Refusal},
+    request::possible,
     store::Content,
     value,
 };
@@ -18,8 +20,15 @@ pub(super) struct Transaction {
 
 #[derive(Debug)]
 pub(super) enum Step {
-    Publish(Box<Content>),
-    Settle { delivery: u64, verdict: Verdict },
+    /// A SEND, and the receipt that it asked for where the broker owes it until the COMMIT.
+    Publish {
+        content: Box<Content>,
+        receipt: Option<Vec<u8>>,
+    },
+    Settle {
+        delivery: u64,
+        verdict: Verdict,
+    },
 }
 
 impl Broker {
@@ -40,13 +49,27 @@ impl Broker {
         let peer = self.connections.get_mut(&connection);
         let transaction =
             peer.and_then(|peer| peer.transactions.remove(&*name)).ok_or_else(|| unknown(&name))?;
-        for step in transaction.steps {
+        if self.config.habits.defers {
+            self.defer(connection, Work::Transaction(transaction.steps));
+        } else {
+            self.carry_out(connection, transaction.steps);
+        }
+        Ok(())
+    }
+
+    pub(super) fn carry_out(&mut self, connection: ConnectionId, steps: Vec<Step>) {
+        for step in steps {
             match step {
-                Step::Publish(content) => self.store.publish(*content),
+                Step::Publish { content, receipt } => match possible(&content) {
+                    Ok(()) => {
+                        self.keep(*content);
+                        self.confirm(connection, receipt.as_deref());
+                    }
+                    Err(refusal) => self.refuse(connection, receipt.as_deref(), &refusal),
+                },
                 Step::Settle { delivery, verdict } => self.settle(connection, delivery, verdict),
             }
         }
-        Ok(())
     }
 
     /// Forgets it. What it acknowledged is still unacknowledged.

@@ -4,11 +4,10 @@ use bytes::BytesMut;
 use stomp_proto::{Command, EncodeError, FrameWriter, HeartBeat, Version};
 
 use super::{
-    ack_id,
-    connection::DeliveryId,
+    ack_id::Ids,
     refusal::Refusal,
     store::{Content, Message},
-    subscription::{SubscriptionName, Terms},
+    subscription::Terms,
 };
 
 type Written = Result<(), EncodeError>;
@@ -65,28 +64,27 @@ pub(super) fn can_serve(terms: &Terms, version: Version) -> bool {
     written.is_ok()
 }
 
-/// A MESSAGE. `delivery` is how it is to be acknowledged.
+/// A MESSAGE. `ids` say how it is to be acknowledged.
 pub(super) fn message(
     message: &Message,
-    subscription: &SubscriptionName,
-    delivery: DeliveryId,
+    ids: Ids<'_>,
     needs_ack: bool,
     version: Version,
     out: &mut BytesMut,
 ) -> Written {
     let content: &Content = &message.content;
     let mut writer = FrameWriter::new(Command::Message, version, out)?;
-    if let Some(id) = subscription.id() {
+    if let Some(id) = ids.subscription.id() {
         writer.header(b"subscription", id.as_bytes())?;
     }
-    writer.header(b"message-id", ack_id::message_id(delivery).as_bytes())?;
+    writer.header(b"message-id", ids.message_id().as_bytes())?;
     writer.header(b"destination", content.destination.as_bytes())?;
     if message.redelivered {
         writer.header(b"redelivered", b"true")?;
     }
     // 1.2, "MESSAGE": an `ack` header exactly where an acknowledgement is wanted.
     if needs_ack && version >= Version::V1_2 {
-        writer.header(b"ack", ack_id::ack(delivery).as_bytes())?;
+        writer.header(b"ack", ids.ack().as_bytes())?;
     }
     writer.header(b"content-length", content.body.len().to_string().as_bytes())?;
     for (name, value) in content.headers.iter() {
