@@ -16,6 +16,7 @@
 pub mod broker;
 pub mod codec;
 pub mod conformance;
+pub mod disaster;
 pub mod fuzzing;
 pub mod pair;
 #[cfg(feature = "network")]

@@ -256,16 +256,24 @@ impl Transcript {
     /// # Panics
     /// When the octets are no STOMP, when anything comes before CONNECT, and when anything comes after DISCONNECT.
     pub fn note(&mut self, octets: &[u8], version: Option<Version>) {
+        self.try_note(octets, version).unwrap_or_else(|wrong| panic!("{wrong}"));
+    }
+
+    /// The same for those who do not want to panic: says what is wrong.
+    pub(crate) fn try_note(&mut self, octets: &[u8], version: Option<Version>) -> Result<(), String> {
         version.into_iter().for_each(|version| self.parser.set_version(version));
         self.parser.feed(octets);
-        while let Some(item) = self.parser.next_item().expect("a client writes STOMP") {
-            let ended = self.frames.last().is_some_and(|last| last.command() == Command::Disconnect);
-            assert!(!ended, "after DISCONNECT came {item:?}");
+        let no_stomp = |error| format!("a client writes STOMP: {error}");
+        while let Some(item) = self.parser.next_item().map_err(no_stomp)? {
+            if self.frames.last().is_some_and(|last| last.command() == Command::Disconnect) {
+                return Err(format!("after DISCONNECT came {item:?}"));
+            }
             match item {
-                Item::Frame(frame) => self.note_frame(frame),
-                _ => self.note_heart_beat(),
+                Item::Frame(frame) => self.note_frame(frame)?,
+                _ => self.note_heart_beat()?,
             }
         }
+        Ok(())
     }
 
     /// The frames, in order.
@@ -280,15 +288,21 @@ impl Transcript {
         self.heart_beats
     }
 
-    fn note_frame(&mut self, frame: Frame) {
+    fn note_frame(&mut self, frame: Frame) -> Result<(), String> {
         let opens = matches!(frame.command(), Command::Connect | Command::Stomp);
-        assert_eq!(opens, self.frames.is_empty(), "number {} is {frame:?}", self.frames.len());
+        if opens != self.frames.is_empty() {
+            return Err(format!("number {} is {frame:?}", self.frames.len()));
+        }
         self.frames.push(frame.into_owned());
+        Ok(())
     }
 
-    fn note_heart_beat(&mut self) {
-        assert!(!self.frames.is_empty(), "a heart-beat came before CONNECT");
+    fn note_heart_beat(&mut self) -> Result<(), String> {
+        if self.frames.is_empty() {
+            return Err("a heart-beat came before CONNECT".to_owned());
+        }
         self.heart_beats += 1;
+        Ok(())
     }
 }
 

@@ -71,7 +71,7 @@ impl Broker {
             let source = subscription.source.clone();
             peer.unacked.insert(delivery.number, Unacked { subscription: key, source, message });
         }
-        self.note(|| Fact::Delivered { connection, body });
+        self.note(|| Fact::Delivered { connection, body, settled: !needs_ack });
         self.reach_message(connection, before);
     }
 }

@@ -1,8 +1,11 @@
 //! What a test makes go wrong.
 
+use stomp_proto::{Command, Frame};
+
 use super::{
     Broker, ConnectionId,
     refusal::{ErrorClass, Refusal},
+    subscription::SubscriptionName,
 };
 
 impl Broker {
@@ -36,6 +39,17 @@ impl Broker {
     /// queues again. With [`durable_only`](super::BrokerConfig::durable_only) those without `persistent:true` are gone.
     pub fn crash(&mut self) {
         self.die(false);
+    }
+
+    /// Ends a subscription by itself, as RabbitMQ does when a queue is deleted: its client gets an ERROR that names it.
+    pub fn cancel(&mut self, connection: ConnectionId, id: &str) {
+        if self.remove_subscription(connection, &SubscriptionName::Id(id.into())) {
+            let error = Frame::new(Command::Error)
+                .with_header("message", "Server cancelled subscription")
+                .with_header("subscription", id);
+            self.write(connection, |version, out| error.encode(version, out));
+            self.dispatch();
+        }
     }
 
     /// Sends an ERROR that answers nothing, and closes if the policy closes on [`ErrorClass::Scripted`].

@@ -25,6 +25,8 @@ pub enum Fact {
         connection: ConnectionId,
         /// The message.
         body: Bytes,
+        /// Whether it is gone from the broker: with ack mode `auto`.
+        settled: bool,
     },
     /// A NACK has destroyed it.
     Discarded(Bytes),

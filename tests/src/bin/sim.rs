@@ -1,0 +1,155 @@
+//! Runs sessions through disasters, seed after seed: see the module `disaster`.
+
+use std::{
+    env,
+    process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use stomp_testkit::disaster::{self, Outcome, Report};
+
+const USAGE: &str = "usage: sim [--seeds COUNT] [--from SEED] [--jobs COUNT]
+       sim --seed SEED [--trace]
+
+Runs sessions, model brokers and a network through disasters, each seed another one, and checks the laws.
+
+  --seeds COUNT   how many seeds (1000)
+  --from SEED     the first one (0)
+  --jobs COUNT    how many threads (all processors)
+  --seed SEED     this one alone
+  --trace         writes down all that happens";
+
+/// Each so many seeds one is run twice, to see that it is the same run.
+const TWICE: u64 = 64;
+
+#[derive(Debug)]
+struct Arguments {
+    from: u64,
+    seeds: u64,
+    jobs: usize,
+    trace: bool,
+}
+
+fn main() -> ExitCode {
+    match arguments(env::args().skip(1)) {
+        Ok(arguments) => run(&arguments),
+        Err(wrong) => {
+            eprintln!("{wrong}\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let jobs = thread::available_parallelism().map_or(1, usize::from);
+    let mut arguments = Arguments { from: 0, seeds: 1000, jobs, trace: false };
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let value = words.next().ok_or_else(|| format!("{word} wants a number"))?;
+            value.replace('_', "").parse::<u64>().map_err(|_| format!("{value} is no number"))
+        };
+        match word.as_str() {
+            "--seeds" => arguments.seeds = number()?,
+            "--from" => arguments.from = number()?,
+            "--jobs" => arguments.jobs = usize::try_from(number()?).unwrap_or(usize::MAX).max(1),
+            "--seed" => (arguments.from, arguments.seeds) = (number()?, 1),
+            "--trace" => arguments.trace = true,
+            _ => return Err(format!("unknown: {word}")),
+        }
+    }
+    Ok(arguments)
+}
+
+fn run(arguments: &Arguments) -> ExitCode {
+    let start = Instant::now();
+    // A panic is a finding, and is told as one.
+    std::panic::set_hook(Box::new(|_| {}));
+    let next = AtomicU64::new(arguments.from);
+    let shared = Mutex::new((Report::default(), None::<u64>));
+    thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| work(arguments, &next, &shared));
+        }
+    });
+    let (report, failed) = shared.into_inner().unwrap_or_default();
+    let seconds = start.elapsed().as_secs_f64();
+    match failed {
+        None => {
+            tell(&report, seconds);
+            ExitCode::SUCCESS
+        }
+        Some(seed) => {
+            explain(seed, arguments.trace);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs seeds until there are no more, or somebody has found something.
+fn work(arguments: &Arguments, next: &AtomicU64, shared: &Mutex<(Report, Option<u64>)>) {
+    let mut sum = Report::default();
+    let end = arguments.from.saturating_add(arguments.seeds);
+    let mut found = None;
+    while found.is_none() {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            break;
+        }
+        let outcome = run_seed(seed, arguments.trace && arguments.seeds == 1);
+        if arguments.trace && arguments.seeds == 1 {
+            print!("{}", outcome.trace);
+            println!("trace hash {:016x}", outcome.hash);
+        }
+        sum.add(&outcome.report);
+        found = outcome.violation.map(|_| seed);
+    }
+    if found.is_some() {
+        next.store(end, Ordering::Relaxed);
+    }
+    if let Ok(mut shared) = shared.lock() {
+        shared.0.add(&sum);
+        shared.1 = [shared.1, found].into_iter().flatten().min();
+    }
+}
+
+/// INV-19 is checked here, where two runs can be had.
+fn run_seed(seed: u64, traced: bool) -> Outcome {
+    let octets = disaster::octets(seed);
+    let outcome = disaster::run(&octets, traced);
+    if seed.is_multiple_of(TWICE) { disaster::compare(outcome, &octets) } else { outcome }
+}
+
+fn tell(report: &Report, seconds: f64) {
+    println!(
+        "{} seeds in {seconds:.1} s, {:.1} virtual hours, {} dials, {} connections",
+        report.runs,
+        report.elapsed.as_secs_f64() / 3600.0,
+        report.dials,
+        report.connections
+    );
+    println!("{} messages delivered, {} results", report.handed, report.results);
+    for (fault, count) in &report.faults {
+        println!("{count:>10} {fault}");
+    }
+    println!("0 violations");
+}
+
+fn explain(seed: u64, traced: bool) {
+    let octets = disaster::octets(seed);
+    let found = run_seed(seed, false);
+    println!("seed {seed}");
+    if let Some(violation) = &found.violation {
+        println!("{violation}");
+    }
+    if !traced {
+        let short = disaster::run(&disaster::shrink(&octets), true);
+        println!("--- shrunk:\n{}", short.trace);
+        short.violation.iter().for_each(|violation| println!("{violation}"));
+    }
+    println!("replay: sim --seed {seed} --trace");
+}

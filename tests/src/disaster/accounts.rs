@@ -1,0 +1,60 @@
+//! What became of every message, from the brokers' journals and the clients' results.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::broker::Fact;
+
+/// What a message is known by: the first word of its body.
+pub(super) fn key(body: &[u8]) -> String {
+    let word = body.split(|octet| *octet == b' ').next().unwrap_or_default();
+    String::from_utf8_lossy(word).into_owned()
+}
+
+/// A message.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    /// The brokers that have accepted it.
+    pub(super) stored: BTreeSet<usize>,
+    /// The brokers where an ACK or NACK has ended it.
+    pub(super) ended: BTreeSet<usize>,
+    /// The brokers where a crash has destroyed it.
+    pub(super) forgotten: BTreeSet<usize>,
+    /// The brokers that have confirmed it.
+    pub(super) confirmed: BTreeSet<usize>,
+    /// On how many connections it was written.
+    pub(super) written: usize,
+    /// Whether a client may write it again.
+    pub(super) repeats: bool,
+    pub(super) persistent: bool,
+    pub(super) rejected: bool,
+}
+
+/// All messages by their keys.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    entries: BTreeMap<String, Entry>,
+}
+
+impl Accounts {
+    pub(super) fn entry(&mut self, key: &str) -> &mut Entry {
+        self.entries.entry(key.to_owned()).or_default()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// Enters what a broker has done.
+    pub(super) fn enter(&mut self, broker: usize, fact: &Fact) {
+        match fact {
+            Fact::Stored { body, .. } => _ = self.entry(&key(body)).stored.insert(broker),
+            Fact::Acknowledged { body, .. }
+            | Fact::Discarded(body)
+            | Fact::Delivered { body, settled: true, .. } => {
+                self.entry(&key(body)).ended.insert(broker);
+            }
+            Fact::Forgotten(body) => _ = self.entry(&key(body)).forgotten.insert(broker),
+            Fact::DeadLettered(_) | Fact::Delivered { .. } => {}
+        }
+    }
+}

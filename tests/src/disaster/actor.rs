@@ -1,0 +1,324 @@
+//! A client: its session, the user behind it, and what the user knows.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use stomp_proto::{AckMode, Command, Frame, Version};
+use stomp_session::{
+    Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Session, Subscribe, SubscriptionId,
+    Timestamp,
+};
+
+use super::{
+    accounts::Accounts,
+    course::Course,
+    deed::Act,
+    law::{Checked, Law, demand},
+    plan::Setting,
+    watch::Watch,
+};
+
+/// Names a subscription for the simulator; a header of its SUBSCRIBE carries it.
+pub(super) type Mark = u32;
+
+/// The header that carries the mark.
+pub(super) const MARK: &str = "mark";
+
+/// A header of every SEND that needs escapes.
+pub(super) const NOTE: (&str, &str) = ("note", r"a:b\c");
+
+/// A client.
+#[derive(Debug)]
+pub(super) struct Actor {
+    pub(super) number: usize,
+    pub(super) session: Session,
+    pub(super) link: Option<u64>,
+    pub(super) dial: Option<Dial>,
+    /// Messages that the user has, oldest first.
+    pub(super) held: Vec<Held>,
+    /// Messages that the user has put aside unsettled, for good or until the end.
+    pub(super) dropped: Vec<Held>,
+    /// Subscriptions that live.
+    pub(super) subscriptions: BTreeMap<Mark, Subscribed>,
+    pub(super) operations: BTreeMap<ReceiptId, Operation>,
+    /// What was handed out on the connection that stands.
+    pub(super) handed: Vec<(Mark, String)>,
+    pub(super) course: Course,
+    pub(super) stalled_until: Timestamp,
+    pub(super) was_stalled: bool,
+    pub(super) paused: bool,
+    pub(super) disconnected_at: Option<Timestamp>,
+    pub(super) closed: Option<Closed>,
+    prefetch: u32,
+    next_mark: Mark,
+    next_send: u32,
+}
+
+/// A dial on its way.
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) broker: usize,
+    /// None if it never ends.
+    pub(super) ends_at: Option<Timestamp>,
+}
+
+/// A message that the user has.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) message: Message,
+    pub(super) mark: Mark,
+    pub(super) key: String,
+}
+
+/// A subscription as the user knows it.
+#[derive(Debug)]
+pub(super) struct Subscribed {
+    pub(super) id: SubscriptionId,
+    pub(super) destination: String,
+    pub(super) ack_mode: AckMode,
+}
+
+/// Something that a result is awaited of.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) key: String,
+    pub(super) since: Timestamp,
+}
+
+/// Whether sessions replay carefully after an ERROR that names nobody.
+const CAREFUL: bool = false;
+
+/// The destination that no broker has.
+pub(super) const IMPOSSIBLE: &str = "/impossible/x";
+
+impl Actor {
+    pub(super) fn new(number: usize, config: Config, setting: &Setting) -> Self {
+        Self {
+            number,
+            course: Course::new(&config),
+            session: Session::new(config, Timestamp::ZERO),
+            link: None,
+            dial: None,
+            held: Vec::new(),
+            dropped: Vec::new(),
+            subscriptions: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            handed: Vec::new(),
+            stalled_until: Timestamp::ZERO,
+            was_stalled: false,
+            paused: false,
+            disconnected_at: None,
+            closed: None,
+            prefetch: setting.prefetch,
+            next_mark: 0,
+            next_send: 0,
+        }
+    }
+
+    /// Whether the user has said goodbye.
+    pub(super) const fn is_leaving(&self) -> bool {
+        self.disconnected_at.is_some()
+    }
+
+    /// Does what the user does. `watch` is that of the connection that stands.
+    pub(super) fn act(
+        &mut self,
+        act: Act,
+        watch: Option<&mut Watch>,
+        accounts: &mut Accounts,
+        now: Timestamp,
+    ) -> Checked {
+        match act {
+            Act::Ack(which) => self.settle(usize::from(which), false, watch),
+            Act::AckAll => self.settle_all(watch),
+            Act::Disconnect => self.disconnect(now),
+            Act::Drop(which) => {
+                if let Some(at) = self.pick(usize::from(which)) {
+                    let dropped = self.held.remove(at);
+                    self.dropped.push(dropped);
+                }
+                Ok(())
+            }
+            Act::Nack(which) => self.settle(usize::from(which), true, watch),
+            Act::Pause => {
+                self.paused = true;
+                self.session.pause_input();
+                Ok(())
+            }
+            Act::Resume => {
+                self.resume(watch, now);
+                Ok(())
+            }
+            Act::Send { to, how } => self.send(to, how, accounts, now),
+            Act::Subscribe(how) => self.subscribe(how),
+            Act::Unsubscribe(which) => self.unsubscribe(which),
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, now: Timestamp) -> Checked {
+        self.disconnected_at.get_or_insert(now);
+        self.session.disconnect();
+        Ok(())
+    }
+
+    pub(super) fn resume(&mut self, watch: Option<&mut Watch>, now: Timestamp) {
+        if std::mem::take(&mut self.paused) {
+            self.session.resume_input(now);
+            watch.into_iter().for_each(|watch| watch.last_heard = now);
+        }
+    }
+
+    fn pick(&self, which: usize) -> Option<usize> {
+        which.checked_rem(self.held.len())
+    }
+
+    pub(super) fn settle_all(&mut self, mut watch: Option<&mut Watch>) -> Checked {
+        while !self.held.is_empty() {
+            self.settle(0, false, watch.as_deref_mut())?;
+        }
+        Ok(())
+    }
+
+    /// Settles a message; it is gone from the user afterwards, whatever came of it.
+    fn settle(&mut self, which: usize, nack: bool, watch: Option<&mut Watch>) -> Checked {
+        let Some(at) = self.pick(which) else { return Ok(()) };
+        let mut held = self.held.remove(at);
+        let message = &mut held.message;
+        let settled = if nack { self.session.nack(message) } else { self.session.ack(message) };
+        if settled.is_err() {
+            check_refusal(&settled, &held, watch.as_deref())?;
+            // 1.0 knows no NACK, and Artemis's destroys: the message is still the user's.
+            self.dropped.extend(Some(held).filter(|_| nack));
+            return Ok(());
+        }
+        let standing = watch.as_ref().and_then(|watch| watch.id);
+        demand(standing == Some(held.message.connection()), Law::NoStaleAck, || {
+            format!(
+                "{} of {} was taken, and the connection is {standing:?}",
+                held.key,
+                held.message.connection()
+            )
+        })?;
+        let Some(watch) = watch else { return Ok(()) };
+        watch.asked.insert(ack_id(&held.message));
+        self.note_settled(&held, watch);
+        Ok(())
+    }
+
+    /// What an ACK covers: the message, or in the cumulative mode all of its subscription up to it.
+    fn note_settled(&self, held: &Held, watch: &mut Watch) {
+        watch.allowed.insert(held.key.clone());
+        if self.is_cumulative(held.mark) {
+            let upto = self.handed.iter().rposition(|(mark, key)| *mark == held.mark && *key == held.key);
+            let covered = self.handed.iter().take(upto.map_or(0, |upto| upto + 1));
+            watch.allowed.extend(covered.filter(|(mark, _)| *mark == held.mark).map(|(_, key)| key.clone()));
+        }
+    }
+
+    /// Whether an ACK of that subscription covers the messages before it. In 1.0 there is no other.
+    fn is_cumulative(&self, mark: Mark) -> bool {
+        let version = self.session.connection().map(|connection| connection.version);
+        let mode = self.subscriptions.get(&mark).map(|subscribed| subscribed.ack_mode);
+        mode == Some(AckMode::Client) || version == Some(Version::V1_0)
+    }
+
+    fn send(&mut self, to: u8, how: u8, accounts: &mut Accounts, now: Timestamp) -> Checked {
+        let key = format!("c{}.{}", self.number, self.next_send);
+        self.next_send += 1;
+        let (is_confirmed, persistent) = (how >= 6, how >= 4 && how != 13);
+        let destination = if how == 14 && CAREFUL { IMPOSSIBLE.to_owned() } else { queue(to) };
+        let padding = if how == 15 { 5000 } else { 0 };
+        let mut frame = Frame::new(Command::Send)
+            .with_header("destination", destination)
+            .with_header(NOTE.0, NOTE.1)
+            .with_body(format!("{key} {:padding$}", ""));
+        if persistent {
+            frame.headers_mut().push("persistent", "true");
+        }
+        accounts.entry(&key).persistent = persistent;
+        let sent = if is_confirmed {
+            self.session.send_confirmed(frame).map(Some)
+        } else {
+            self.session.send(&frame).map(|()| None)
+        };
+        match sent {
+            Ok(None) => Ok(()),
+            Ok(Some(id)) => {
+                let before = self.operations.insert(id, Operation { key, since: now });
+                demand(before.is_none(), Law::RightResult, || format!("{id:?} was given out twice"))
+            }
+            Err(error) => {
+                let expected = matches!(error, CommandError::NotConnected | CommandError::Closed);
+                demand(expected, Law::Wire, || format!("a SEND was refused: {error}"))
+            }
+        }
+    }
+
+    fn subscribe(&mut self, how: u8) -> Checked {
+        let mark = self.next_mark;
+        self.next_mark += 1;
+        let destination = if how >= 248 && CAREFUL { IMPOSSIBLE.to_owned() } else { queue(how) };
+        let ack_mode = [AckMode::ClientIndividual, AckMode::ClientIndividual, AckMode::Client, AckMode::Auto];
+        let ack_mode = ack_mode[usize::from(how / 4) % 4];
+        let subscribe = Subscribe::new(&destination).ack(ack_mode).prefetch(self.prefetch);
+        let subscribe = subscribe.header(MARK, mark.to_string());
+        match self.session.subscribe(subscribe) {
+            Ok(id) => {
+                self.subscriptions.insert(mark, Subscribed { id, destination, ack_mode });
+                Ok(())
+            }
+            Err(error) => demand(error == CommandError::Closed, Law::Wire, || {
+                format!("a SUBSCRIBE was refused: {error}")
+            }),
+        }
+    }
+
+    fn unsubscribe(&mut self, which: u8) -> Checked {
+        let Some(at) = usize::from(which).checked_rem(self.subscriptions.len()) else { return Ok(()) };
+        let Some(mark) = self.subscriptions.keys().nth(at).copied() else { return Ok(()) };
+        let Some(subscribed) = self.subscriptions.remove(&mark) else { return Ok(()) };
+        let done = self.session.unsubscribe(subscribed.id);
+        let expected = done.is_ok() || self.closed.is_some();
+        demand(expected, Law::Wire, || format!("an UNSUBSCRIBE of what lives was refused: {done:?}"))
+    }
+
+    /// Gives a message to the user.
+    pub(super) fn hand(&mut self, message: Message, mark: Mark) {
+        let key = super::accounts::key(message.body());
+        self.handed.push((mark, key.clone()));
+        if message.needs_ack() {
+            self.held.push(Held { message: message.into_owned(), mark, key });
+        }
+    }
+
+    /// The mark of a subscription that lives.
+    pub(super) fn mark_of(&self, id: SubscriptionId) -> Option<Mark> {
+        self.subscriptions.iter().find(|(_, subscribed)| subscribed.id == id).map(|(mark, _)| *mark)
+    }
+
+    /// Whether any result is overdue.
+    pub(super) fn check_operations(&self, now: Timestamp, patience: Duration) -> Checked {
+        let overdue = self.operations.values().find(|operation| now.since(operation.since) > patience);
+        demand(overdue.is_none(), Law::Ends, || format!("{overdue:?} has not ended at {now}"))
+    }
+}
+
+/// The id that an acknowledgement of the message names.
+pub(super) fn ack_id(message: &Message) -> String {
+    message
+        .header("ack")
+        .or_else(|| message.header("message-id"))
+        .map_or_else(String::new, |id| id.to_string())
+}
+
+fn queue(which: u8) -> String {
+    format!("/queue/{}", which % 4)
+}
+
+/// A message of the connection that stands and of a subscription that lives can be settled.
+fn check_refusal(settled: &Result<(), CommandError>, held: &Held, watch: Option<&Watch>) -> Checked {
+    let standing: Option<ConnectionId> = watch.and_then(|watch| watch.id);
+    let is_stale = matches!(settled, Err(CommandError::Stale { .. }));
+    demand(!is_stale || standing != Some(held.message.connection()), Law::NoStaleAck, || {
+        format!("{} is of the connection that stands, and was called stale", held.key)
+    })
+}

@@ -1,0 +1,165 @@
+//! What users do, and what goes wrong.
+
+use std::time::Duration;
+
+use super::plan::Setting;
+
+/// Something that is done at a moment of a run. Numbers choose among what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// A message comes from elsewhere.
+    Publish {
+        broker: u8,
+        queue: u8,
+    },
+    /// A client does something.
+    User {
+        client: u8,
+        act: Act,
+    },
+    /// Something goes wrong, at a broker or for a client.
+    Fault {
+        fault: Fault,
+        whom: u8,
+        how: u8,
+    },
+    Nothing,
+}
+
+/// What a user does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    Ack(u8),
+    /// Acknowledges all that it has.
+    AckAll,
+    Disconnect,
+    /// Forgets a message without settling it.
+    Drop(u8),
+    Nack(u8),
+    Pause,
+    Resume,
+    Send {
+        to: u8,
+        how: u8,
+    },
+    Subscribe(u8),
+    Unsubscribe(u8),
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fault {
+    /// Octets get nowhere, one way or both, for a while or for ever.
+    Blackhole,
+    /// The broker ends a subscription by itself.
+    Cancel,
+    /// The broker dies and is down for a while.
+    Crash,
+    /// The broker dies at a point of the conversation.
+    CrashPoint,
+    /// Receipts come a second time, or for frames that were never sent.
+    FalseReceipt,
+    /// The broker neither reads nor writes for a while.
+    Freeze,
+    /// The broker closes a connection in good order.
+    HalfClose,
+    /// Dials never end for a while.
+    Hang,
+    /// The broker keeps its receipts to itself for a while.
+    HoldReceipts,
+    /// An ERROR that names nobody.
+    LoneError,
+    /// A new connection is accepted and never answered, for a while.
+    Mute,
+    /// Dials are refused for a while.
+    Refuse,
+    /// A connection is reset.
+    Reset,
+    /// The client is not run for a while.
+    Stall,
+    /// Octets are late.
+    Delay,
+    /// Two connections of a client end one after the other.
+    Flap,
+}
+
+impl Fault {
+    pub(super) const ALL: [Self; 16] = [
+        Self::Blackhole,
+        Self::Cancel,
+        Self::Crash,
+        Self::CrashPoint,
+        Self::FalseReceipt,
+        Self::Freeze,
+        Self::HalfClose,
+        Self::Hang,
+        Self::HoldReceipts,
+        Self::LoneError,
+        Self::Mute,
+        Self::Refuse,
+        Self::Reset,
+        Self::Stall,
+        Self::Delay,
+        Self::Flap,
+    ];
+}
+
+impl Deed {
+    /// The deed that three octets stand for.
+    pub(super) fn read(what: u8, a: u8, b: u8, setting: &Setting) -> Self {
+        let user = |act| Self::User { client: a, act };
+        match what {
+            0..24 => Self::Publish { broker: a, queue: b },
+            24..60 => user(Act::Send { to: b, how: b / 16 }),
+            60..80 => user(Act::Subscribe(b)),
+            80..120 => user(Act::Ack(b)),
+            120..140 => user(Act::AckAll),
+            140..148 => user(Act::Nack(b)),
+            148..154 => user(Act::Drop(b)),
+            154..166 => user(Act::Unsubscribe(b)),
+            166..170 => user(Act::Pause),
+            170..176 => user(Act::Resume),
+            176 if b < 128 => user(Act::Disconnect),
+            177..215 => setting
+                .faults
+                .get(usize::from(what) % setting.faults.len().max(1))
+                .map_or(Self::Nothing, |fault| Self::Fault { fault: *fault, whom: a, how: b }),
+            _ => user(Act::Send { to: b, how: 8 + b / 16 }),
+        }
+    }
+}
+
+/// How long a fault lasts: mostly less than a second, sometimes long enough for every deadline.
+pub(super) fn spell(how: u8) -> Duration {
+    let number = u64::from(how % 32) + 1;
+    Duration::from_millis(match how / 32 {
+        0..3 => number,
+        3..5 => number * 20,
+        5 | 6 => number * 200,
+        _ => number * 2_000,
+    })
+}
+
+impl Fault {
+    /// For the report.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Blackhole => "black holes",
+            Self::Cancel => "subscriptions cancelled",
+            Self::Crash => "crashes",
+            Self::CrashPoint => "crash points armed",
+            Self::FalseReceipt => "false receipts",
+            Self::Freeze => "frozen brokers",
+            Self::HalfClose => "closed by the broker",
+            Self::Hang => "hanging dials",
+            Self::HoldReceipts => "lost receipts",
+            Self::LoneError => "lone ERRORs",
+            Self::Mute => "mute brokers",
+            Self::Refuse => "refused dials",
+            Self::Reset => "resets",
+            Self::Stall => "stalled clients",
+            Self::Delay => "delays",
+            Self::Flap => "flaps",
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What goes wrong, and to whom.
+
+use std::time::Duration;
+
+use stomp_session::Timestamp;
+
+use super::{
+    deed::{Fault, spell},
+    kind::Kind,
+    law::Checked,
+    world::World,
+};
+use crate::broker::CrashPoint;
+
+impl World {
+    /// Lets something go wrong. `whom` and `how` choose among what there is.
+    pub(super) fn strike(&mut self, fault: Fault, whom: usize, how: u8) -> Checked {
+        self.trace.note(self.now, 5, || format!("fault: {fault:?} {whom} {how}"));
+        let until = self.now.after(spell(how));
+        let link = whom.checked_rem(self.links.len()).and_then(|at| self.links.keys().nth(at).copied());
+        let broker = whom % self.models.len();
+        let model = &mut self.models[broker];
+        let is_done = match fault {
+            Fault::Crash => {
+                model.broker.crash();
+                true
+            }
+            Fault::CrashPoint => {
+                model.broker.crash_at(CrashPoint::ALL[usize::from(how) % CrashPoint::ALL.len()]);
+                true
+            }
+            Fault::Freeze => extend(&mut model.frozen_until, until),
+            Fault::Hang => extend(&mut model.hangs_until, until),
+            Fault::HoldReceipts => extend(&mut model.withholds_until, until),
+            Fault::Mute => extend(&mut model.mute_until, until),
+            Fault::Refuse => extend(&mut model.refuses_until, until),
+            Fault::Flap => {
+                let links: Vec<_> =
+                    self.links.iter().filter(|(_, link)| link.broker == broker).map(|(id, _)| *id).collect();
+                links.into_iter().for_each(|link| self.reset(link));
+                extend(&mut self.models[broker].refuses_until, until)
+            }
+            Fault::Stall => {
+                let at = whom % self.actors.len();
+                self.actors[at].was_stalled = true;
+                extend(&mut self.actors[at].stalled_until, until)
+            }
+            _ => link.is_some_and(|link| self.strike_link(fault, link, how, until)),
+        };
+        if is_done {
+            *self.report.faults.entry(fault.name()).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn strike_link(&mut self, fault: Fault, id: u64, how: u8, until: Timestamp) -> bool {
+        if fault == Fault::Reset {
+            self.reset(id);
+            return true;
+        }
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.served) else { return false };
+        let model = &mut self.models[link.broker];
+        let is_open = model.broker.version(link.connection).is_some();
+        let until = if fault == Fault::Blackhole { Timestamp::MAX } else { until };
+        match fault {
+            Fault::Blackhole | Fault::Delay => {
+                if how % 3 != 0 {
+                    link.up.hold_up(until);
+                }
+                if how % 3 != 1 {
+                    link.down.hold_up(until);
+                }
+            }
+            Fault::Cancel if model.kind == Kind::RabbitMq && is_open => {
+                let Some(at) = usize::from(how).checked_rem(link.watch.subscribed.len()) else {
+                    return false;
+                };
+                let Some(subscription) = link.watch.subscribed.keys().nth(at) else { return false };
+                model.broker.cancel(link.connection, subscription);
+            }
+            Fault::FalseReceipt if is_open => {
+                let known = usize::from(how).checked_rem(link.watch.receipts.len());
+                let receipt = known.and_then(|at| link.watch.receipts.iter().nth(at));
+                let receipt = receipt.map_or("never", String::as_str);
+                let octets = format!("RECEIPT\nreceipt-id:{receipt}\n\n\0");
+                model.broker.send_octets(link.connection, octets.as_bytes());
+            }
+            Fault::HalfClose => model.broker.close(link.connection),
+            Fault::LoneError if is_open => {
+                model.broker.send_error(link.connection, "Processing error", "scripted\n")
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Ends a connection at once, at both ends.
+    fn reset(&mut self, id: u64) {
+        let later = |luck: usize| Duration::from_micros(1 + luck as u64);
+        let most = usize::try_from(self.setting.latency.as_micros()).unwrap_or(usize::MAX);
+        let (up, down) = (later(self.luck.below(most)), later(self.luck.below(most)));
+        if let Some(link) = self.links.get_mut(&id) {
+            link.up.reset(self.now.after(up));
+            link.down.reset(self.now.after(down));
+        }
+    }
+
+    /// A broker has crashed: what it had sent may or may not arrive, and it takes a while to come back.
+    pub(super) fn fall(&mut self, number: usize) {
+        let down = if self.stormy {
+            spell(u8::try_from(self.luck.below(256)).unwrap_or_default())
+        } else {
+            Duration::ZERO
+        };
+        self.trace.note(self.now, 6, || format!("broker {number} has crashed and is back in {down:?}"));
+        let until = self.now.after(down);
+        extend(&mut self.models[number].refuses_until, until);
+        let links: Vec<_> =
+            self.links.iter().filter(|(_, link)| link.broker == number).map(|(id, _)| *id).collect();
+        for link in links {
+            if self.luck.once_in(2) {
+                self.reset(link);
+            }
+        }
+    }
+}
+
+fn extend(end: &mut Timestamp, until: Timestamp) -> bool {
+    *end = until.max(*end);
+    true
+}

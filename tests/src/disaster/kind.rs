@@ -1,0 +1,47 @@
+//! The three kinds of model brokers: the embedded broker with the habits of a real one.
+
+use super::plan::Setting;
+use crate::broker::BrokerConfig;
+
+/// Which broker a model is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    ActiveMq,
+    Artemis,
+    RabbitMq,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::ActiveMq, Self::Artemis, Self::RabbitMq];
+
+    /// | | RabbitMQ | ActiveMQ | Artemis |
+    /// | --- | --- | --- | --- |
+    /// | ids of deliveries | count from 1 on each connection; the session in them is ignored | name the connection | name the connection |
+    /// | receipts | of SENDs late and in any order | in order | in order |
+    /// | ERROR | names nobody; mostly stays open | names the receipt; stays open | names the receipt; closes |
+    /// | COMMIT | receipted before it is carried out | carried out | carried out; ACKs count at once |
+    /// | UNSUBSCRIBE | stray ERRORs; what is unacknowledged stays with the connection | late MESSAGEs | |
+    /// | cumulative ACK | over all subscriptions | of one | of one |
+    /// | NACK | back to the queue | to the dead letter queue | destroyed |
+    /// | while its own write is blocked | reads nothing | reads | reads |
+    /// | the same de-duplication id | stored again | stored again | dropped |
+    pub(super) fn config(self, setting: &Setting, login: &str, passcode: &str) -> BrokerConfig {
+        let config = match self {
+            Self::ActiveMq => BrokerConfig::activemq().late_messages(3).exclusive_clients(),
+            Self::Artemis => BrokerConfig::artemis(),
+            Self::RabbitMq => BrokerConfig::rabbitmq().deferring().stray_errors(3),
+        };
+        let config = config.journaling().without_anonymous().output_window(setting.capacity);
+        let config = if setting.durable_only { config.durable_only() } else { config };
+        let config = match setting.delivery_limit {
+            Some(limit) => config.delivery_limit(limit),
+            None => config,
+        };
+        config.user(login, passcode)
+    }
+
+    /// Whether it reads nothing while it cannot write.
+    pub(super) const fn blocks(self) -> bool {
+        matches!(self, Self::RabbitMq)
+    }
+}

@@ -1,0 +1,149 @@
+//! What a session tells its owner, and whether it may be so.
+
+use stomp_session::{Closed, Event, Lost, Message, Outcome, ReceiptId, Timestamp};
+
+use super::{
+    accounts::Accounts,
+    actor::{Actor, ack_id},
+    law::{Checked, Law, demand},
+    network::broker_of,
+    watch::Watch,
+};
+
+/// What is needed to judge an event.
+#[derive(Debug)]
+pub(super) struct Scene<'a> {
+    pub(super) now: Timestamp,
+    /// The connection that stands, or has just ended.
+    pub(super) watch: Option<&'a mut Watch>,
+    /// The broker of that connection.
+    pub(super) broker: usize,
+    pub(super) accounts: &'a mut Accounts,
+}
+
+impl Actor {
+    /// Takes note of an event.
+    pub(super) fn note(&mut self, event: Event, scene: &mut Scene<'_>) -> Checked {
+        demand(self.closed.is_none(), Law::Close, || format!("after the end came {event:?}"))?;
+        match event {
+            Event::Connected(connection) => {
+                self.course.connected(scene.now);
+                self.handed.clear();
+                // Who did not read goes on not reading.
+                if self.paused {
+                    self.session.pause_input();
+                }
+                let Some(watch) = &mut scene.watch else { return Ok(()) };
+                (watch.id, watch.agreed) = (Some(connection.id), connection.heart_beat);
+                // Heart-beats are promised from here on (1.2, "Heart-beating").
+                watch.last_written = scene.now;
+                watch.replay = self.subscriptions.keys().copied().collect();
+                Ok(())
+            }
+            Event::Message(message) => self.note_message(message, scene),
+            Event::Receipt { id, outcome } => self.note_receipt(id, &outcome, scene),
+            Event::Disconnected { reason, .. } => check_reason(&reason, scene),
+            Event::ConnectFailed { endpoint, reason: Lost::Refused(_) } => {
+                self.course.barred.insert(broker_of(&endpoint));
+                Ok(())
+            }
+            Event::Reconnecting { delay, .. } => self.course.announce(delay, scene.now),
+            Event::SubscriptionEnded { id, .. } => {
+                if let Some(mark) = self.mark_of(id) {
+                    self.subscriptions.remove(&mark);
+                }
+                Ok(())
+            }
+            Event::Closed(closed) => self.note_closed(closed, scene),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_message(&mut self, message: Message, scene: &mut Scene<'_>) -> Checked {
+        let id = ack_id(&message);
+        let Some(watch) = &mut scene.watch else { return Ok(()) };
+        demand(watch.id == Some(message.connection()), Law::Order, || {
+            format!("{id} is not of {:?}", watch.id)
+        })?;
+        let mark = self.mark_of(message.subscription());
+        let passed = watch.inbox.iter().position(|came| came.id == id);
+        demand(passed.is_some(), Law::Order, || format!("{id} did not come, or came before"))?;
+        for skipped in watch.inbox.drain(..=passed.unwrap_or_default()).rev().skip(1) {
+            let mark = watch.subscribed.get(&skipped.subscription);
+            demand(mark.is_none_or(|mark| !self.subscriptions.contains_key(mark)), Law::Order, || {
+                format!("{} came before {id} and was not handed out", skipped.id)
+            })?;
+        }
+        demand(mark.is_some(), Law::RightResult, || {
+            format!("{id} is for {:?}, which has ended", message.subscription())
+        })?;
+        if let Some(mark) = mark {
+            self.hand(message, mark);
+        }
+        Ok(())
+    }
+
+    /// After all events everything that came is handed out, but what nobody is there for.
+    pub(super) fn check_inbox(&self, watch: &mut Watch) -> Checked {
+        let stands = self.session.connection().is_some_and(|standing| watch.id == Some(standing.id));
+        for came in watch.inbox.drain(..) {
+            let mark = watch.subscribed.get(&came.subscription);
+            let lives = mark.is_some_and(|mark| self.subscriptions.contains_key(mark)) && !self.is_leaving();
+            demand(!(lives && stands), Law::Order, || format!("{} came and was not handed out", came.id))?;
+        }
+        Ok(())
+    }
+
+    fn note_receipt(&mut self, id: ReceiptId, outcome: &Outcome, scene: &mut Scene<'_>) -> Checked {
+        let operation = self.operations.remove(&id);
+        demand(operation.is_some(), Law::RightResult, || format!("{id:?} is not awaited: {outcome:?}"))?;
+        let key = operation.map(|operation| operation.key).unwrap_or_default();
+        let receipt = scene.watch.as_ref().and_then(|watch| watch.receipt_of(&key));
+        let broker = scene.broker;
+        let entry = scene.accounts.entry(&key);
+        match outcome {
+            Outcome::Confirmed => {
+                let came = receipt.is_some_and(|receipt| {
+                    scene.watch.as_ref().is_some_and(|watch| watch.receipts.contains(receipt))
+                });
+                demand(came, Law::RightResult, || {
+                    format!("{key} is confirmed, and no RECEIPT came for {receipt:?}")
+                })?;
+                entry.confirmed.insert(broker);
+                demand(entry.stored.contains(&broker), Law::ConfirmedIsStored, || {
+                    format!("{key} is confirmed and not with broker {broker}")
+                })
+            }
+            Outcome::Rejected(_) => {
+                entry.rejected = true;
+                demand(entry.stored.is_empty(), Law::ConfirmedIsStored, || {
+                    format!("{key} is rejected and with brokers {:?}", entry.stored)
+                })
+            }
+            Outcome::Unknown(_) => Ok(()),
+        }
+    }
+
+    fn note_closed(&mut self, closed: Closed, scene: &Scene<'_>) -> Checked {
+        let left = self.operations.values().next();
+        demand(left.is_none(), Law::Ends, || format!("the end came before the result of {left:?}"))?;
+        let is_confirmed = matches!(closed, Closed::Disconnected { confirmed: true, .. });
+        if let Some(watch) = scene.watch.as_ref().filter(|watch| is_confirmed && watch.id.is_some()) {
+            let came = watch
+                .receipts_for(stomp_proto::Command::Disconnect)
+                .any(|receipt| watch.receipts.contains(receipt));
+            demand(came, Law::Close, || "the DISCONNECT is confirmed, and no RECEIPT came".to_owned())?;
+        }
+        self.closed = Some(closed);
+        Ok(())
+    }
+}
+
+/// A peer is not called dead too early.
+fn check_reason(reason: &Lost, scene: &Scene<'_>) -> Checked {
+    let (Lost::HeartBeat(_), Some(watch)) = (reason, &scene.watch) else { return Ok(()) };
+    let silence = scene.now.since(watch.last_heard);
+    demand(silence.as_millis() >= u128::from(watch.agreed.incoming), Law::DeadPeer, || {
+        format!("called dead after {silence:?}, and {} ms are agreed", watch.agreed.incoming)
+    })
+}

@@ -1,0 +1,51 @@
+//! What a run has seen.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use stomp_session::Event;
+
+/// Counts of one run, or of many together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Runs.
+    pub runs: u64,
+    /// Attempts to connect.
+    pub dials: u64,
+    /// Connections that came about.
+    pub connections: u64,
+    /// Messages that came to a broker from elsewhere.
+    pub messages: u64,
+    /// Messages that were handed to users.
+    pub handed: u64,
+    /// Results that users got.
+    pub results: u64,
+    /// What went wrong, and how often.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// How much time has passed in the simulation.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// Adds the counts of another.
+    pub fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.dials += other.dials;
+        self.connections += other.connections;
+        self.messages += other.messages;
+        self.handed += other.handed;
+        self.results += other.results;
+        self.elapsed += other.elapsed;
+        for (fault, count) in &other.faults {
+            *self.faults.entry(fault).or_default() += count;
+        }
+    }
+
+    pub(super) const fn note(&mut self, event: &Event) {
+        match event {
+            Event::Message(_) => self.handed += 1,
+            Event::Receipt { .. } => self.results += 1,
+            _ => {}
+        }
+    }
+}

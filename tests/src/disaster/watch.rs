@@ -1,0 +1,196 @@
+//! What is known of one connection from its octets alone.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use stomp_proto::{Command, Frame, HeartBeat, Item, Limits, Parser, Sender, Version};
+use stomp_session::{ConnectionId, Timestamp};
+
+use super::{
+    actor::Mark,
+    law::{Checked, Law, Violation, demand},
+};
+use crate::pair::Transcript;
+
+/// A connection as an eavesdropper sees it, who reads strictly and believes nobody.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// The session's number for it, once it is known.
+    pub(super) id: Option<ConnectionId>,
+    written: Transcript,
+    heard: Option<Parser>,
+    version: Option<Version>,
+    /// MESSAGEs that came and were not handed out yet.
+    pub(super) inbox: VecDeque<Came>,
+    /// Ids that can be acknowledged here.
+    deliveries: BTreeSet<String>,
+    /// Ids that the application has asked to be acknowledged, and those that were.
+    pub(super) asked: BTreeSet<String>,
+    settled: BTreeSet<String>,
+    /// Messages, by their keys, that what was asked covers.
+    pub(super) allowed: BTreeSet<String>,
+    /// Receipts that frames asked for, with what they were for.
+    asked_receipts: BTreeMap<String, Asked>,
+    pub(super) receipts: BTreeSet<String>,
+    pub(super) refusals: BTreeSet<String>,
+    /// Subscriptions that must be written before anything else.
+    pub(super) replay: VecDeque<Mark>,
+    /// Subscriptions that were written, by their id here.
+    pub(super) subscribed: BTreeMap<String, Mark>,
+    transactions: BTreeSet<String>,
+    /// Whether any subscription here is acknowledged cumulatively.
+    pub(super) cumulative: bool,
+    pub(super) agreed: HeartBeat,
+    /// When something was last written; excused while nothing can be.
+    pub(super) last_written: Timestamp,
+    /// When something was last read; excused while nothing is.
+    pub(super) last_heard: Timestamp,
+}
+
+/// A MESSAGE that came.
+#[derive(Debug)]
+pub(super) struct Came {
+    pub(super) id: String,
+    pub(super) subscription: String,
+}
+
+/// What a receipt was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A SEND, by the key of its body.
+    Send(String),
+    Other(Command),
+}
+
+impl Watch {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            id: None,
+            written: Transcript::new(),
+            heard: Some(Parser::new(Sender::Server, Limits::default())),
+            version: None,
+            inbox: VecDeque::new(),
+            deliveries: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            settled: BTreeSet::new(),
+            allowed: BTreeSet::new(),
+            asked_receipts: BTreeMap::new(),
+            receipts: BTreeSet::new(),
+            refusals: BTreeSet::new(),
+            replay: VecDeque::new(),
+            subscribed: BTreeMap::new(),
+            transactions: BTreeSet::new(),
+            cumulative: false,
+            agreed: HeartBeat::default(),
+            last_written: now,
+            last_heard: now,
+        }
+    }
+
+    /// The client has read that.
+    pub(super) fn hear(&mut self, octets: &[u8], now: Timestamp) {
+        self.last_heard = now;
+        let Some(parser) = &mut self.heard else { return };
+        parser.feed(octets);
+        loop {
+            match self.heard.as_mut().map(Parser::next_item) {
+                Some(Ok(Some(Item::Frame(frame)))) => self.note_heard(&frame),
+                Some(Ok(Some(_))) => {}
+                Some(Ok(None)) | None => break,
+                // No STOMP any more, and the client's to notice.
+                Some(Err(_)) => self.heard = None,
+            }
+        }
+    }
+
+    fn note_heard(&mut self, frame: &Frame) {
+        let text = |name: &str| frame.header(name).map(|value| value.to_string());
+        match frame.command() {
+            Command::Connected => {
+                let version =
+                    text("version").and_then(|name| Version::from_name(&name)).unwrap_or(Version::V1_0);
+                self.version = Some(version);
+                self.heard.iter_mut().for_each(|parser| parser.set_version(version));
+            }
+            Command::Message => {
+                let id = text("ack").or_else(|| text("message-id")).unwrap_or_default();
+                self.deliveries.insert(id.clone());
+                self.inbox.push_back(Came { id, subscription: text("subscription").unwrap_or_default() });
+            }
+            Command::Receipt => self.receipts.extend(text("receipt-id")),
+            Command::Error => self.refusals.extend(text("receipt-id")),
+            _ => {}
+        }
+    }
+
+    /// The client has written that: gives the frames that it completes.
+    pub(super) fn write(&mut self, octets: &[u8], now: Timestamp) -> Checked<Vec<Frame>> {
+        self.last_written = now;
+        let known = self.written.frames().len();
+        let wrong = |what| Violation { law: Law::Wire, what };
+        self.written.try_note(octets, self.version).map_err(wrong)?;
+        Ok(self.written.frames().get(known..).unwrap_or_default().to_vec())
+    }
+
+    /// What the frames that the client writes have to do with each other.
+    pub(super) fn check_written(&mut self, frame: &Frame) -> Checked {
+        let text = |name: &str| frame.header(name).map(|value| value.to_string());
+        if let Some(receipt) = text("receipt") {
+            let asked = match frame.command() {
+                Command::Send => Asked::Send(super::accounts::key(frame.body())),
+                other => Asked::Other(other),
+            };
+            let before = self.asked_receipts.insert(receipt.clone(), asked);
+            demand(before.is_none(), Law::RightResult, || {
+                format!("the receipt {receipt} was asked for twice")
+            })?;
+        }
+        match frame.command() {
+            Command::Ack | Command::Nack => {
+                self.check_settled(&text("id").or_else(|| text("message-id")).unwrap_or_default())
+            }
+            Command::Begin => {
+                self.transactions.extend(text("transaction"));
+                Ok(())
+            }
+            Command::Commit | Command::Abort | Command::Send => self.check_transaction(text("transaction")),
+            // Nothing may follow, and no heart-beat either.
+            Command::Disconnect => {
+                self.agreed.outgoing = 0;
+                Ok(())
+            }
+            Command::Unsubscribe => {
+                let id = text("id").unwrap_or_default();
+                demand(self.subscribed.contains_key(&id), Law::Wire, || {
+                    format!("UNSUBSCRIBE of {id}, which was not subscribed here")
+                })
+            }
+            _ => Ok(()),
+        }?;
+        self.check_transaction(text("transaction"))
+    }
+
+    fn check_settled(&mut self, id: &str) -> Checked {
+        demand(self.deliveries.contains(id), Law::NoStaleAck, || {
+            format!("{id} was not delivered on this connection")
+        })?;
+        demand(self.asked.contains(id), Law::NoSilentAck, || format!("nobody has settled {id}"))?;
+        demand(self.settled.insert(id.to_owned()), Law::NoSilentAck, || format!("{id} is settled twice"))
+    }
+
+    fn check_transaction(&self, name: Option<String>) -> Checked {
+        let known = name.as_ref().is_none_or(|name| self.transactions.contains(name));
+        demand(known, Law::Transaction, || format!("{name:?} did not begin on this connection"))
+    }
+
+    /// The receipt that a SEND asked for.
+    pub(super) fn receipt_of(&self, body: &str) -> Option<&String> {
+        let asked = Asked::Send(body.to_owned());
+        self.asked_receipts.iter().find(|(_, for_what)| **for_what == asked).map(|(receipt, _)| receipt)
+    }
+
+    /// Receipts that frames of that command asked for.
+    pub(super) fn receipts_for(&self, command: Command) -> impl Iterator<Item = &String> {
+        let of_command = move |asked: &Asked| *asked == Asked::Other(command);
+        self.asked_receipts.iter().filter(move |(_, asked)| of_command(asked)).map(|(receipt, _)| receipt)
+    }
+}
