@@ -126,8 +126,9 @@ fn run_seed(seed: u64, traced: bool) -> Outcome {
 
 fn tell(report: &Report, seconds: f64) {
     println!(
-        "{} seeds in {seconds:.1} s, {:.1} virtual hours, {} dials, {} connections",
+        "{} seeds in {seconds:.1} s: {} sessions, {:.1} virtual hours, {} dials, {} connections",
         report.runs,
+        report.sessions,
         report.elapsed.as_secs_f64() / 3600.0,
         report.dials,
         report.connections

@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub(super) repeats: bool,
     pub(super) persistent: bool,
     pub(super) rejected: bool,
+    /// Whether its sender was told that nothing of it is written.
+    pub(super) withdrawn: bool,
 }
 
 /// All messages by their keys.

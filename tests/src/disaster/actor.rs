@@ -130,6 +130,10 @@ impl Actor {
         match act {
             Act::Ack(which) => self.settle(usize::from(which), false, watch),
             Act::AckAll => self.settle_all(watch),
+            Act::Cancel(which) => {
+                self.cancel(usize::from(which), accounts);
+                Ok(())
+            }
             Act::Disconnect => self.disconnect(now),
             Act::Drop(which) => {
                 if let Some(at) = self.pick(usize::from(which)) {
@@ -250,6 +254,16 @@ impl Actor {
                 let expected = matches!(error, CommandError::NotConnected | CommandError::Closed);
                 demand(expected, Law::Wire, || format!("a SEND was refused: {error}"))
             }
+        }
+    }
+
+    /// Whoever waited is gone; nothing may come for it any more.
+    fn cancel(&mut self, which: usize, accounts: &mut Accounts) {
+        let at = which.checked_rem(self.operations.len());
+        let Some(id) = at.and_then(|at| self.operations.keys().nth(at)).copied() else { return };
+        let withdrawn = self.session.cancel(id);
+        if let Some(operation) = self.operations.remove(&id) {
+            accounts.entry(&operation.key).withdrawn |= withdrawn;
         }
     }
 

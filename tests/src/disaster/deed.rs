@@ -32,6 +32,8 @@ pub(super) enum Act {
     Ack(u8),
     /// Acknowledges all that it has.
     AckAll,
+    /// Waits no more for a result.
+    Cancel(u8),
     Disconnect,
     /// Forgets a message without settling it.
     Drop(u8),
@@ -119,12 +121,13 @@ impl Deed {
             154..166 => user(Act::Unsubscribe(b)),
             166..170 => user(Act::Pause),
             170..176 => user(Act::Resume),
-            176 if b < 128 => user(Act::Disconnect),
-            177..215 => setting
-                .faults
-                .get(usize::from(what) % setting.faults.len().max(1))
-                .map_or(Self::Nothing, |fault| Self::Fault { fault: *fault, whom: a, how: b }),
-            _ => user(Act::Send { to: b, how: 8 + b / 16 }),
+            176..184 => user(Act::Cancel(b)),
+            184 if b < 128 => user(Act::Disconnect),
+            184..216 => user(Act::Send { to: b, how: 8 + b / 32 }),
+            _ => match usize::from(what).checked_rem(setting.faults.len()) {
+                Some(which) => Self::Fault { fault: setting.faults[which], whom: a, how: b },
+                None => Self::Nothing,
+            },
         }
     }
 }

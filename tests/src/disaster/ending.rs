@@ -42,7 +42,7 @@ impl World {
             self.pass_on()?;
         }
         self.report.elapsed = self.now.since_start();
-        self.report.runs = 1;
+        (self.report.runs, self.report.sessions) = (1, self.actors.len() as u64);
         self.check_ends()?;
         self.check_accounts()
     }
@@ -72,7 +72,8 @@ impl World {
             actor.settle_all(watch)?;
         }
         self.settle()?;
-        let next = self.deadline().unwrap_or(self.now.after(LOOK)).min(self.now.after(LOOK));
+        let look = self.now.after(LOOK);
+        let next = self.deadline().map_or(look, |next| next.min(look));
         self.now = self.now.max(next);
         self.settle()
     }
@@ -118,8 +119,8 @@ impl World {
     /// A queue that holds messages for a client.
     fn waiting_for(&self, actor: &Actor) -> Option<String> {
         let broker = &self.models.get(self.links.get(&actor.link?)?.broker)?.broker;
-        let queues = actor.subscriptions.values().map(|subscribed| &subscribed.destination);
-        queues.filter(|queue| broker.depth(queue) > 0).next().cloned()
+        let mut queues = actor.subscriptions.values().map(|subscribed| &subscribed.destination);
+        queues.find(|queue| broker.depth(queue) > 0).cloned()
     }
 
     /// Nobody holds anything any more, and everybody knows why it ended.

@@ -64,7 +64,7 @@ impl World {
         let until = if fault == Fault::Blackhole { Timestamp::MAX } else { until };
         match fault {
             Fault::Blackhole | Fault::Delay => {
-                if how % 3 != 0 {
+                if !how.is_multiple_of(3) {
                     link.up.hold_up(until);
                 }
                 if how % 3 != 1 {

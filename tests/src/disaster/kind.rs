@@ -14,17 +14,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) const ALL: [Self; 3] = [Self::ActiveMq, Self::Artemis, Self::RabbitMq];
 
-    /// | | RabbitMQ | ActiveMQ | Artemis |
-    /// | --- | --- | --- | --- |
-    /// | ids of deliveries | count from 1 on each connection; the session in them is ignored | name the connection | name the connection |
-    /// | receipts | of SENDs late and in any order | in order | in order |
-    /// | ERROR | names nobody; mostly stays open | names the receipt; stays open | names the receipt; closes |
-    /// | COMMIT | receipted before it is carried out | carried out | carried out; ACKs count at once |
-    /// | UNSUBSCRIBE | stray ERRORs; what is unacknowledged stays with the connection | late MESSAGEs | |
-    /// | cumulative ACK | over all subscriptions | of one | of one |
-    /// | NACK | back to the queue | to the dead letter queue | destroyed |
-    /// | while its own write is blocked | reads nothing | reads | reads |
-    /// | the same de-duplication id | stored again | stored again | dropped |
+    /// Its habits: the table is in the module's documentation.
     pub(super) fn config(self, setting: &Setting, login: &str, passcode: &str) -> BrokerConfig {
         let config = match self {
             Self::ActiveMq => BrokerConfig::activemq().late_messages(3).exclusive_clients(),

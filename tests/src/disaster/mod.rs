@@ -1,5 +1,63 @@
 //! Disasters: sessions, model brokers and the network between them, in virtual time and on one thread, with everything
 //! that can go wrong, and the laws that hold nevertheless.
+//!
+//! This is not [`sim`](crate::sim), which runs the driver's asynchronous code: here is no code but the session's.
+//!
+//! ```text
+//! cargo run --release -p stomp-testkit --bin sim -- --seeds 100000        each seed another disaster
+//! cargo run --release -p stomp-testkit --bin sim -- --seed 597 --trace    one of them, all that happens written down
+//! ```
+//!
+//! A run is made of octets: 32 of settings, then four for each deed. A seed stands for drawn octets, a property test and the
+//! fuzz target `session` bring their own. The settings choose one to three clients and brokers, the versions, heart-beats,
+//! deadlines, how slow and narrow the network is, and *which* faults may happen: each with an even chance, so that no fault
+//! hides another (swarm testing). A deed is what a user does (subscribe, send, settle, put aside, cancel, pause, …) or a
+//! fault: black holes, resets, ends, delays, refused and hanging dials, brokers that crash (at any moment, or at one of the
+//! seventeen points of [`CrashPoint`](crate::broker::CrashPoint)), freeze, accept and say nothing, lose receipts, send
+//! ERRORs that name nobody and receipts that nobody asked for; clients that are not run for a while. After the last deed
+//! nothing goes wrong any more, and everything must come right: connections, results, queues without messages, goodbyes.
+//!
+//! # The models
+//!
+//! The brokers are the embedded one with the habits of three real ones:
+//!
+//! | | RabbitMQ | ActiveMQ | Artemis |
+//! | --- | --- | --- | --- |
+//! | ids of deliveries | count from 1 on each connection; the session in them is ignored | name the connection | name the connection |
+//! | RECEIPTs of SENDs | late, in any order | in order | in order |
+//! | ERROR | names nobody, mostly stays open | names the receipt, stays open | names the receipt, closes |
+//! | COMMIT | receipted before it is carried out | carried out | carried out; ACKs counted before |
+//! | after UNSUBSCRIBE | stray ERRORs; what is unacknowledged stays with the connection | late MESSAGEs | |
+//! | cumulative ACK | for all subscriptions | for one | for one |
+//! | NACK | back to the queue | to the dead letter queue | destroys |
+//! | while it cannot write | reads nothing, for 30 s | reads | reads |
+//! | de-duplication ids | ignored | ignored | remembered |
+//!
+//! All of them have prefetch windows, delivery limits in some runs, and a store that keeps everything or what is persistent.
+//!
+//! # The laws
+//!
+//! | | what is checked | when |
+//! | --- | --- | --- |
+//! | INV-1 | no result is overdue; nothing is due again at once; nobody runs in circles | each turn, the end |
+//! | INV-2 | one result for each operation that was not cancelled, and the RECEIPT or ERROR for it has come | each event |
+//! | INV-3 | ACK and NACK name what this connection delivered; only what it delivered is called stale, or not | each frame, each call |
+//! | INV-4 | confirmed: in the broker's journal, and at the end there or consumed; rejected: never there | each result, the end |
+//! | INV-5 | each ACK and NACK was asked for, once; what the broker takes for consumed was | each frame, each journal entry |
+//! | INV-6 | queues with consumers run dry | the end |
+//! | INV-7 | messages come in the order of the wire, none twice, none left out | each event |
+//! | INV-8 | what is written is STOMP for a strict parser, CONNECT first, nothing after DISCONNECT, headers as given | each write |
+//! | INV-9 | no SEND is written twice, none that was withdrawn at all | each frame |
+//! | INV-10 | the gap between writes is within what was agreed, while there is room | each turn |
+//! | INV-11 | silence is noticed within two periods and 500 ms, not before one | each turn, each event |
+//! | INV-12 | dials: one at a time, when announced, delays that grow and are bounded, none after a final refusal | each dial |
+//! | INV-13 | a connection begins with the subscriptions that live, in order, unchanged, under ids of their own | each frame |
+//! | INV-14 | at the end no deadline, no octet and no wait is left | the end |
+//! | INV-15 | frames of a transaction come after its BEGIN, on its connection | each frame |
+//! | INV-16 | each broker sees its own credentials; no event shows any | each CONNECT, each event |
+//! | INV-17 | nothing panics | always |
+//! | INV-18 | the end comes once, within the deadline, and is confirmed only by a RECEIPT | each turn, each event |
+//! | INV-19 | the same octets give the same hash of all that is written, read and told | one seed of 64 |
 
 mod accounts;
 mod actor;

@@ -236,6 +236,9 @@ impl World {
                     demand(entry.written == 1 || entry.repeats, Law::NoRepeat, || {
                         format!("{key} is written again")
                     })?;
+                    demand(!entry.withdrawn, Law::NoRepeat, || {
+                        format!("{key} was withdrawn and is written")
+                    })?;
                     let note = frame.header(NOTE.0);
                     demand(note.as_ref().is_some_and(|note| *note == *NOTE.1), Law::Wire, || {
                         format!("{frame:?}")
@@ -256,7 +259,7 @@ impl World {
 
     fn check_turn(&mut self, number: usize) -> Checked {
         let (now, actor) = (self.now, &mut self.actors[number]);
-        actor.check_operations(now, self.setting.receipt_timeout)?;
+        actor.check_operations(now, self.setting.timeout)?;
         let limit =
             actor.disconnected_at.map(|at| at.after(Duration::from_secs(10)).max(actor.stalled_until));
         demand(actor.closed.is_some() || limit.is_none_or(|limit| now <= limit), Law::Close, || {

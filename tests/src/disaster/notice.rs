@@ -120,6 +120,12 @@ impl Actor {
                     format!("{key} is rejected and with brokers {:?}", entry.stored)
                 })
             }
+            Outcome::NotSent(_) => {
+                entry.withdrawn = true;
+                demand(entry.written == 0, Law::RightResult, || {
+                    format!("{key} was not sent, and was written")
+                })
+            }
             Outcome::Unknown(_) => Ok(()),
         }
     }

@@ -43,6 +43,7 @@ pub(super) struct Setting {
     /// The most octets that one direction of a connection holds.
     pub(super) capacity: usize,
     pub(super) receipt_timeout: Duration,
+    pub(super) timeout: Duration,
     pub(super) max_reconnect_delay: Duration,
     /// Whether a broker has other credentials than its clients.
     pub(super) wrong_login: bool,
@@ -112,6 +113,7 @@ impl Setting {
             piece: draw.of(&[usize::MAX, 4096, 100, 7]),
             capacity: draw.of(&[64 * 1024, 64 * 1024, 4096, 300]),
             receipt_timeout: second * draw.of(&[3, 10, 60]),
+            timeout: second * draw.of(&[1, 5, 20, 120]),
             max_reconnect_delay: second * draw.of(&[1, 5, 30]),
             wrong_login: draw.below(16) == 0,
             durable_only: draw.below(2) == 0,

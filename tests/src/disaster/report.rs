@@ -10,6 +10,8 @@ use stomp_session::Event;
 pub struct Report {
     /// Runs.
     pub runs: u64,
+    /// Sessions.
+    pub sessions: u64,
     /// Attempts to connect.
     pub dials: u64,
     /// Connections that came about.
@@ -30,6 +32,7 @@ impl Report {
     /// Adds the counts of another.
     pub fn add(&mut self, other: &Self) {
         self.runs += other.runs;
+        self.sessions += other.sessions;
         self.dials += other.dials;
         self.connections += other.connections;
         self.messages += other.messages;

@@ -177,7 +177,7 @@ fn config(setting: &Setting, number: usize) -> Config {
     let mut config = Config::new(uri.parse().expect("a list of brokers"));
     config.versions.clone_from(&setting.versions);
     (config.send_beat, config.receive_beat) = setting.beats;
-    config.receipt_timeout = setting.receipt_timeout;
+    (config.receipt_timeout, config.timeout) = (setting.receipt_timeout, setting.timeout);
     config.seed = setting.luck ^ number as u64;
     config
 }

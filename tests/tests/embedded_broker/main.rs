@@ -5,6 +5,7 @@ mod conversation;
 mod delivery;
 mod errors;
 mod faults;
+mod habits;
 mod heart_beats;
 mod program;
 mod sockets;

@@ -1,0 +1,3 @@
+//! Sessions among disasters: seeds, and the exhaustive parts.
+
+mod seeds;
