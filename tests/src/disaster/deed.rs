@@ -81,12 +81,14 @@ pub(super) enum Fault {
     Stall,
     /// Octets are late.
     Delay,
-    /// Two connections of a client end one after the other.
+    /// All connections to a broker are reset, and dials refused for a while.
     Flap,
+    /// A message that cannot be decoded.
+    Poison,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Blackhole,
         Self::Cancel,
         Self::Crash,
@@ -103,6 +105,7 @@ impl Fault {
         Self::Stall,
         Self::Delay,
         Self::Flap,
+        Self::Poison,
     ];
 }
 
@@ -163,6 +166,7 @@ impl Fault {
             Self::Stall => "stalled clients",
             Self::Delay => "delays",
             Self::Flap => "flaps",
+            Self::Poison => "poisons",
         }
     }
 }

@@ -136,6 +136,8 @@ impl World {
             let is_lawful = match &actor.closed {
                 Some(Closed::Disconnected { .. }) => actor.disconnected_at < Some(Timestamp::MAX),
                 Some(Closed::GaveUp { .. }) => everybody_refused,
+                // Checked when it came.
+                Some(Closed::ProtocolErrorLoop(_)) => true,
                 _ => false,
             };
             demand(is_lawful, Law::Schedule, || {

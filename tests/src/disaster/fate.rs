@@ -85,6 +85,7 @@ impl World {
                 let octets = format!("RECEIPT\nreceipt-id:{receipt}\n\n\0");
                 model.broker.send_octets(link.connection, octets.as_bytes());
             }
+            Fault::Poison if is_open => model.broker.send_octets(link.connection, poison(how)),
             Fault::HalfClose => model.broker.close(link.connection),
             Fault::LoneError if is_open => {
                 model.broker.send_error(link.connection, "Processing error", "scripted\n")
@@ -122,6 +123,16 @@ impl World {
                 self.reset(link);
             }
         }
+    }
+}
+
+/// Messages that no STOMP parser can read on.
+const fn poison(how: u8) -> &'static [u8] {
+    match how % 4 {
+        0 => b"MESSAGE\ndestination:/queue/0\nmessage-id:1\nsubscription:0\ncontent-length:1\n\nno NUL\0",
+        1 => b"MESSAGE\ndestination:/queue/1\nmessage-id:1\nsubscription:0\ncontent-length:1\n\nno NUL\0",
+        2 => b"MESSAGE\nno colon\n\n\0",
+        _ => b"GARBAGE\n\n\0",
     }
 }
 

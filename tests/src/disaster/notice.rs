@@ -1,5 +1,7 @@
 //! What a session tells its owner, and whether it may be so.
 
+use std::time::Duration;
+
 use stomp_session::{Closed, Event, Lost, Message, Outcome, ReceiptId, Timestamp};
 
 use super::{
@@ -42,17 +44,26 @@ impl Actor {
             }
             Event::Message(message) => self.note_message(message, scene),
             Event::Receipt { id, outcome } => self.note_receipt(id, &outcome, scene),
-            Event::Disconnected { reason, .. } => check_reason(&reason, scene),
-            Event::ConnectFailed { endpoint, reason: Lost::Refused(_) } => {
-                self.course.barred.insert(broker_of(&endpoint));
+            Event::Disconnected { reason, .. } => {
+                self.course.lost(&reason, scene.now);
+                check_reason(&reason, scene)
+            }
+            Event::ConnectFailed { endpoint, reason } => {
+                self.course.failed(broker_of(&endpoint), &reason);
                 Ok(())
             }
-            Event::Reconnecting { delay, .. } => self.course.announce(delay, scene.now),
+            Event::Reconnecting { endpoint, delay, .. } => {
+                self.course.announce(broker_of(&endpoint), delay, scene.now)
+            }
             Event::SubscriptionEnded { id, .. } => {
                 if let Some(mark) = self.mark_of(id) {
                     self.subscriptions.remove(&mark);
                 }
                 Ok(())
+            }
+            Event::LocalStall { late } => {
+                let was_run = scene.now.since(self.stalled_until) > Duration::ZERO;
+                demand(!was_run, Law::DeadPeer, || format!("{late:?} late, and it was run all the time"))
             }
             Event::Closed(closed) => self.note_closed(closed, scene),
             _ => Ok(()),
@@ -133,6 +144,10 @@ impl Actor {
     fn note_closed(&mut self, closed: Closed, scene: &Scene<'_>) -> Checked {
         let left = self.operations.values().next();
         demand(left.is_none(), Law::Ends, || format!("the end came before the result of {left:?}"))?;
+        let is_poisoned = self.course.is_poisoned(scene.now);
+        demand(matches!(closed, Closed::ProtocolErrorLoop(_)) == is_poisoned, Law::Poison, || {
+            format!("it has ended, {closed}, and that it is poisoned is {is_poisoned}")
+        })?;
         let is_confirmed = matches!(closed, Closed::Disconnected { confirmed: true, .. });
         if let Some(watch) = scene.watch.as_ref().filter(|watch| is_confirmed && watch.id.is_some()) {
             let came = watch
