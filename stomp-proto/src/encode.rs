@@ -47,9 +47,17 @@ const PROTOCOL_HEADERS: [&str; 17] = [
 #[must_use = "a frame ends with `finish`"]
 pub struct FrameWriter<'a> {
     out: &'a mut BytesMut,
+    head: Head,
+}
+
+/// What is known of the head of a frame that is being written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
     command: Command,
     version: Version,
+    /// The protocol's headers that it has, a bit each.
     written: u32,
+    /// The `content-length` that it has.
     announced: Option<u64>,
 }
 
@@ -64,7 +72,17 @@ impl<'a> FrameWriter<'a> {
         }
         out.extend_from_slice(command.as_str().as_bytes());
         out.extend_from_slice(b"\n");
-        Ok(Self { out, command, version, written: 0, announced: None })
+        Ok(Self { out, head: Head { command, version, written: 0, announced: None } })
+    }
+
+    /// Goes on where another writer stopped.
+    pub(crate) const fn resume(head: Head, out: &'a mut BytesMut) -> Self {
+        Self { out, head }
+    }
+
+    /// Stops, for other writers to go on from here.
+    pub(crate) const fn pause(self) -> Head {
+        self.head
     }
 
     /// Writes a header.
@@ -102,14 +120,18 @@ impl<'a> FrameWriter<'a> {
 
     /// Ends the headers of a frame that has that body, with a `content-length` where it is to be announced.
     pub(crate) fn head(&mut self, body: &[u8], announce: bool) -> Result<(), EncodeError> {
-        if !body.is_empty() && !self.command.may_have_body() {
-            return Err(EncodeError::BodyNotAllowed { command: self.command });
+        let Head { command, announced, .. } = self.head;
+        if !body.is_empty() && !command.may_have_body() {
+            return Err(EncodeError::BodyNotAllowed { command });
         }
-        match self.announced {
+        match announced {
             Some(announced) if announced != body.len() as u64 => {
                 return Err(EncodeError::ContentLengthMismatch);
             }
-            None if announce && !body.is_empty() => self.announce(body.len()),
+            None if announce && !body.is_empty() => {
+                self.announce(body.len());
+                return Ok(());
+            }
             None if memchr(0, body).is_some() => return Err(EncodeError::NulInBody),
             _ => {}
         }
@@ -122,21 +144,18 @@ impl<'a> FrameWriter<'a> {
         self.out.extend_from_slice(b"\0");
     }
 
+    /// Writes a `content-length` as the last header, and the blank line: in one piece, since nearly every body has them.
     fn announce(&mut self, length: usize) {
-        let mut digits = [0_u8; 20];
+        const NAME: usize = b"content-length:".len();
+        let mut lines = *b"content-length:\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
+        let end =
+            (length.checked_ilog10().unwrap_or_default() as usize).saturating_add(NAME.saturating_add(1));
         let mut rest = length;
-        let mut first = digits.len();
-        for (at, digit) in digits.iter_mut().enumerate().rev() {
+        for digit in lines.get_mut(NAME..end).unwrap_or_default().iter_mut().rev() {
             *digit = b'0' | (rest % 10) as u8;
             rest /= 10;
-            first = at;
-            if rest == 0 {
-                break;
-            }
         }
-        self.out.extend_from_slice(b"content-length:");
-        self.out.extend_from_slice(digits.get(first..).unwrap_or_default());
-        self.out.extend_from_slice(b"\n");
+        self.out.extend_from_slice(lines.get(..end.saturating_add(2)).unwrap_or_default());
     }
 
     fn check_protocol_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
@@ -144,19 +163,19 @@ impl<'a> FrameWriter<'a> {
             return Ok(());
         };
         let bit = 1_u32.checked_shl(u32::try_from(known).unwrap_or(u32::MAX)).unwrap_or_default();
-        if self.written & bit != 0 {
+        if self.head.written & bit != 0 {
             return Err(EncodeError::DuplicateHeader {
                 name: PROTOCOL_HEADERS.get(known).copied().unwrap_or_default(),
             });
         }
-        self.written |= bit;
+        self.head.written |= bit;
         match name {
             // 1.0 to 1.2, "receipt": any client frame other than CONNECT.
-            b"receipt" if matches!(self.command, Command::Connect | Command::Stomp) => {
+            b"receipt" if matches!(self.head.command, Command::Connect | Command::Stomp) => {
                 Err(EncodeError::ReceiptNotAllowed)
             }
             b"content-length" => {
-                self.announced = Some(parse_number(value).ok_or(EncodeError::ContentLengthMismatch)?);
+                self.head.announced = Some(parse_number(value).ok_or(EncodeError::ContentLengthMismatch)?);
                 Ok(())
             }
             _ => Ok(()),
@@ -173,9 +192,10 @@ impl<'a> FrameWriter<'a> {
     }
 
     fn special_field(&mut self, octets: &[u8], is_name: bool) -> Result<(), EncodeError> {
-        let escapes = self.command.escapes_in(self.version);
-        if !self.can_say(octets, is_name, escapes) {
-            return Err(EncodeError::UnencodableHeader { command: self.command, version: self.version });
+        let Head { command, version, .. } = self.head;
+        let escapes = command.escapes_in(version);
+        if !can_say(octets, is_name, escapes, version) {
+            return Err(EncodeError::UnencodableHeader { command, version });
         }
         if escapes {
             escape::escape_into(octets, self.out)
@@ -184,23 +204,23 @@ impl<'a> FrameWriter<'a> {
         }
         Ok(())
     }
+}
 
-    fn can_say(&self, octets: &[u8], is_name: bool, escapes: bool) -> bool {
-        let is_1_0 = self.version == Version::V1_0;
-        // 1.0 grammar: a value has at least one octet, as a name has in every version.
-        if octets.is_empty() {
-            return !is_name && !is_1_0;
-        }
-        // A NUL in a header is data by the grammar and the end of the frame to some peers: never written.
-        let forbidden = |octet: &u8| match octet {
-            0 => true,
-            b'\r' => !escapes || self.version < Version::V1_2,
-            b'\n' => !escapes,
-            b':' => is_name && !escapes,
-            _ => is_1_0 && !octet.is_ascii(),
-        };
-        !octets.iter().any(forbidden) && (is_1_0 || core::str::from_utf8(octets).is_ok())
+fn can_say(octets: &[u8], is_name: bool, escapes: bool, version: Version) -> bool {
+    let is_1_0 = version == Version::V1_0;
+    // 1.0 grammar: a value has at least one octet, as a name has in every version.
+    if octets.is_empty() {
+        return !is_name && !is_1_0;
     }
+    // A NUL in a header is data by the grammar and the end of the frame to some peers: never written.
+    let forbidden = |octet: &u8| match octet {
+        0 => true,
+        b'\r' => !escapes || version < Version::V1_2,
+        b'\n' => !escapes,
+        b':' => is_name && !escapes,
+        _ => is_1_0 && !octet.is_ascii(),
+    };
+    !octets.iter().any(forbidden) && (is_1_0 || core::str::from_utf8(octets).is_ok())
 }
 
 #[cfg(test)]
@@ -245,7 +265,7 @@ mod tests {
 
     #[test]
     fn lengths_are_written_in_decimal() {
-        for length in [1_usize, 9, 10, 99, 100, 12_345] {
+        for length in [1_usize, 9, 10, 99, 100, 12_345, 999_999, 1_000_000] {
             let mut out = BytesMut::new();
             let writer = FrameWriter::new(Command::Send, Version::V1_2, &mut out).unwrap();
             writer.finish(&alloc::vec![b'x'; length]).unwrap();

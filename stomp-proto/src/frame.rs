@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Command, EncodeError, FrameWriter, Headers, Text, Version};
+use crate::{Command, EncodeError, FrameWriter, Headers, PreparedFrame, Text, Version};
 
 /// A STOMP frame.
 ///
@@ -70,6 +70,11 @@ impl Frame {
     pub const fn without_content_length(mut self) -> Self {
         self.announce_length = false;
         self
+    }
+
+    /// Whether a `content-length` is added where there is a body and none.
+    pub(crate) const fn announces_length(&self) -> bool {
+        self.announce_length
     }
 
     /// The command.
@@ -161,6 +166,15 @@ impl Frame {
     }
 
     fn write_head(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
+        self.write_headers(version, out)?.head(self.body(), self.announce_length)
+    }
+
+    /// Begins to write the frame: all but what depends on its body.
+    pub(crate) fn write_headers<'a>(
+        &self,
+        version: Version,
+        out: &'a mut BytesMut,
+    ) -> Result<FrameWriter<'a>, EncodeError> {
         if !self.headers.is_indexed() {
             return Err(EncodeError::HeadersTooLarge);
         }
@@ -168,7 +182,15 @@ impl Frame {
         for (name, value) in self.headers.iter() {
             writer.header(&name.octets(), &value.octets())?;
         }
-        writer.head(self.body(), self.announce_length)
+        Ok(writer)
+    }
+
+    /// Writes what all frames like this one have in common, for [`PreparedFrame`] to repeat. The body is not part of it.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the version cannot say the command or a header.
+    pub fn prepare(self, version: Version) -> Result<PreparedFrame, EncodeError> {
+        PreparedFrame::new(self, version)
     }
 }
 

@@ -28,6 +28,7 @@ mod heart_beat;
 mod limits;
 mod line;
 mod parse;
+mod prepared;
 mod scan;
 mod text;
 mod version;
@@ -42,6 +43,7 @@ pub use headers::Headers;
 pub use heart_beat::HeartBeat;
 pub use limits::{Limits, Oversize};
 pub use parse::{Item, Parser};
+pub use prepared::PreparedFrame;
 pub use text::{NotUtf8, Text};
 pub use version::Version;
 

@@ -3,7 +3,7 @@
 use async_stomp::client::ClientCodec as AsyncStompCodec;
 use bytes::{Bytes, BytesMut};
 use iridium_stomp::{StompCodec as IridiumCodec, StompItem};
-use stomp_proto::{Command, EncodeError, Frame, FrameWriter, Version};
+use stomp_proto::{Command, EncodeError, Frame, FrameWriter, PreparedFrame, Version};
 use tokio_stomp_2::client::ClientCodec as TokioStompCodec;
 use tokio_util::codec::Encoder as _;
 
@@ -23,16 +23,20 @@ pub trait Encode {
 pub const BASE: &str = "lower bound, no check";
 /// Our own row.
 pub const OURS: &str = "stomp-proto, FrameWriter";
+/// Our own row for one destination again and again.
+pub const PREPARED: &str = "stomp-proto, PreparedFrame";
 
 /// A fresh instance of each contestant, the base first. One more is a row more: a function, or a closure that captured
 /// what it prepared from `send`.
 #[must_use]
 pub fn encoders(send: &Send) -> Vec<(&'static str, Box<dyn Encode>)> {
     let copy = reference(send);
+    let prepared = prepare(send);
     vec![
         contestant(BASE, lower_bound::write_send),
         contestant("copy of the octets", move |_, out: &mut Vec<u8>| out.extend_from_slice(&copy)),
         contestant(OURS, with_frame_writer),
+        contestant(PREPARED, move |send, out| with_prepared(&prepared, send, out)),
         contestant("stomp-proto, Frame::encode", with_frame),
         contestant("iridium-stomp", with_iridium),
         contestant("async-stomp", with_async_stomp),
@@ -108,11 +112,24 @@ fn try_with_frame_writer(send: &Send, out: &mut BytesMut) -> Result<(), EncodeEr
 
 /// By way of an owned frame.
 pub fn with_frame(send: &Send, out: &mut BytesMut) {
-    let mut frame = Frame::new(Command::Send).with_header("destination", send.destination);
-    for (name, value) in send.headers {
-        frame = frame.with_header(name, value);
-    }
-    frame.with_body(Bytes::copy_from_slice(&send.body)).encode(Version::V1_2, out).expect(VALID);
+    let frame = without_body(send).with_body(Bytes::copy_from_slice(&send.body));
+    frame.encode(Version::V1_2, out).expect(VALID);
+}
+
+fn without_body(send: &Send) -> Frame {
+    let frame = Frame::new(Command::Send).with_header("destination", send.destination);
+    send.headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value))
+}
+
+/// Destination and headers, written once.
+#[must_use]
+pub fn prepare(send: &Send) -> PreparedFrame {
+    without_body(send).prepare(Version::V1_2).expect(VALID)
+}
+
+/// From what was prepared, and the body.
+pub fn with_prepared(prepared: &PreparedFrame, send: &Send, out: &mut BytesMut) {
+    prepared.encode(&send.body, out).expect(VALID);
 }
 
 /// The peers write a `content-length` only when they must or when they are given one.

@@ -41,7 +41,7 @@ const fn gate(what: &'static str, count: Count, bound: f64) -> Gate {
 
 /// What the codec must reach. Copies and cleared memory count here as on a processor that does them by `rep movsb` and
 /// `rep stosb`, an instruction an octet; on others there are fewer.
-const WANTED: [Gate; 10] = [
+const WANTED: [Gate; 12] = [
     gate("instructions, a small frame", InstructionsPerFrame("decode-small"), 1800.0),
     gate("an octet read alone, medium / small", InstructionsRelative("octets-medium", "octets-small"), 1.0),
     gate("an octet read alone, large / small", InstructionsRelative("octets-large", "octets-small"), 1.0),
@@ -52,6 +52,8 @@ const WANTED: [Gate; 10] = [
     gate("allocations, 64 KiB without length", AllocationsPerFrame("decode-no-length"), 0.0),
     gate("allocations, a large frame, octet by octet", AllocationsPerFrame("octets-large"), 0.0),
     gate("allocations, a SEND of 32 B", AllocationsPerFrame("encode"), 0.0),
+    gate("allocations, a prepared SEND of 32 B", AllocationsPerFrame("encode-prepared"), 0.0),
+    gate("instructions, a prepared SEND of 32 B", InstructionsPerFrame("encode-prepared"), 250.0),
 ];
 
 /// What the codec must not fall behind again: a little above what it has reached.

@@ -40,6 +40,11 @@ pub(crate) fn find(name: &str) -> Option<Workload> {
         "octets-large" => octet_by_octet(2),
         "encode" => writing(corpus::sends().swap_remove(0), encoders::with_frame_writer),
         "encode-escapes" => writing(corpus::sends().swap_remove(3), encoders::with_frame_writer),
+        "encode-prepared" => {
+            let send = corpus::sends().swap_remove(0);
+            let prepared = encoders::prepare(&send);
+            writing(send, move |send, out| encoders::with_prepared(&prepared, send, out))
+        }
         "encode-owned" => writing(corpus::sends().swap_remove(0), encoders::with_frame),
         _ => return None,
     })
@@ -79,7 +84,7 @@ fn copying(corpus: Corpus) -> Workload {
 /// Frames in a pass of writing; the buffer is emptied after it.
 const BATCH: u64 = 256;
 
-fn writing(send: Send, write: fn(&Send, &mut BytesMut)) -> Workload {
+fn writing(send: Send, write: impl Fn(&Send, &mut BytesMut) + 'static) -> Workload {
     let octets = encoders::reference(&send).len() as u64 * BATCH;
     let mut out = BytesMut::new();
     Workload {

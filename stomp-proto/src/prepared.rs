@@ -1,0 +1,177 @@
+//! Frames that differ in their body and little else: what they have in common is checked and escaped once.
+
+use core::fmt;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{EncodeError, Frame, FrameWriter, Version, encode::Head};
+
+/// A frame whose command and constant headers are written already, to be completed with a body as often as one likes: a
+/// SEND to one destination, or the MESSAGE of a broker to many subscribers.
+///
+/// A frame costs two copies then, of its head and of its body, and no allocation. How headers are escaped depends on the
+/// version, so they are written for one; the frame itself is kept, and [`set_version`](Self::set_version) writes them anew
+/// when a later connection speaks another.
+///
+/// ```
+/// use stomp_proto::{Command, Frame, Version, bytes::BytesMut};
+///
+/// let send = Frame::new(Command::Send).with_header("destination", "/queue/a").with_header("priority", "5");
+/// let send = send.prepare(Version::V1_2)?;
+/// let mut out = BytesMut::new();
+/// send.encode(b"hello", &mut out)?;
+/// assert_eq!(&out[..], b"SEND\ndestination:/queue/a\npriority:5\ncontent-length:5\n\nhello\0");
+///
+/// // With headers that only this frame has:
+/// out.clear();
+/// let mut writer = send.writer(&mut out);
+/// writer.header(b"receipt", b"7")?;
+/// writer.finish(b"")?;
+/// assert_eq!(&out[..], b"SEND\ndestination:/queue/a\npriority:5\nreceipt:7\n\n\0");
+/// # Ok::<(), stomp_proto::EncodeError>(())
+/// ```
+#[derive(Clone)]
+pub struct PreparedFrame {
+    frame: Frame,
+    version: Version,
+    octets: Bytes,
+    head: Head,
+}
+
+impl PreparedFrame {
+    pub(crate) fn new(frame: Frame, version: Version) -> Result<Self, EncodeError> {
+        let frame = frame.with_body(Bytes::new());
+        let mut octets = BytesMut::new();
+        let head = frame.write_headers(version, &mut octets)?.pause();
+        Ok(Self { frame, version, octets: octets.freeze(), head })
+    }
+
+    /// The version that it is written for.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The frame that it was made of, without a body.
+    #[must_use]
+    pub const fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// Writes the head for another version; for the one that it is written for, this does nothing.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when that version cannot say it. It stays what it was then.
+    pub fn set_version(&mut self, version: Version) -> Result<(), EncodeError> {
+        if version != self.version {
+            *self = Self::new(self.frame.clone(), version)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a whole frame with that body, or leaves `out` as it was.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the frame may not have that body: its command allows none, its own `content-length` is another,
+    /// or there is a NUL in a body without one.
+    pub fn encode(&self, body: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
+        self.encode_head(body, out)?;
+        out.extend_from_slice(body);
+        out.extend_from_slice(b"\0");
+        Ok(())
+    }
+
+    /// Appends what stands before the body, or leaves `out` as it was. The body and a NUL have to follow: for a body that
+    /// leaves by itself, uncopied.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_head(&self, body: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
+        let before = out.len();
+        let written = self.writer(out).head(body, self.frame.announces_length());
+        if written.is_err() {
+            out.truncate(before);
+        }
+        written
+    }
+
+    /// Appends the prepared head and gives a writer for the rest: for headers that only this frame has, `receipt` for
+    /// example. A header of the protocol that was prepared is not written twice: that is an error there.
+    pub fn writer<'a>(&self, out: &'a mut BytesMut) -> FrameWriter<'a> {
+        out.extend_from_slice(&self.octets);
+        FrameWriter::resume(self.head, out)
+    }
+}
+
+/// As the frame that it was made of: no secret is shown.
+impl fmt::Debug for PreparedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedFrame")
+            .field("frame", &self.frame)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Command;
+
+    fn send() -> Frame {
+        Frame::new(Command::Send).with_header("destination", "/queue/a:b").with_header("x", "a\\b")
+    }
+
+    /// What a plain frame does with that body, the prepared one does too: the same octets or the same error.
+    #[test]
+    fn it_is_the_frame() {
+        let frames = [
+            send(),
+            send().without_content_length(),
+            send().with_header("content-length", "3"),
+            Frame::new(Command::Message).with_header("subscription", "0"),
+            Frame::new(Command::Connect).with_header("passcode", "a:b"),
+        ];
+        for (frame, version) in frames.iter().flat_map(|frame| Version::ALL.map(|version| (frame, version))) {
+            let prepared = frame.clone().with_body("ignored").prepare(version).unwrap();
+            for body in [&b""[..], b"abc", b"a\0b", b"hello"] {
+                let (mut ours, mut theirs) = (BytesMut::from("before"), BytesMut::from("before"));
+                let written = prepared.encode(body, &mut ours);
+                let expected = frame.clone().with_body(body.to_vec()).encode(version, &mut theirs);
+                assert_eq!((written, ours), (expected, theirs), "{frame:?} {body:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_later_connection_may_speak_another_version() {
+        let mut prepared = send().with_header("y", "\n").prepare(Version::V1_2).unwrap();
+        let before = prepared.octets.clone();
+        assert!(prepared.set_version(Version::V1_0).is_err(), "1.0 has no end of line in a header");
+        assert_eq!((prepared.version(), &prepared.octets), (Version::V1_2, &before));
+
+        let mut prepared = send().prepare(Version::V1_2).unwrap();
+        prepared.set_version(Version::V1_0).unwrap();
+        assert_eq!(prepared.version(), Version::V1_0);
+        assert_eq!(prepared.octets, send().prepare(Version::V1_0).unwrap().octets);
+        assert_ne!(prepared.octets, send().prepare(Version::V1_1).unwrap().octets);
+    }
+
+    #[test]
+    fn nothing_is_written_twice() {
+        let prepared = send().prepare(Version::V1_2).unwrap();
+        let mut out = BytesMut::new();
+        assert_eq!(
+            prepared.writer(&mut out).header(b"destination", b"/queue/other"),
+            Err(EncodeError::DuplicateHeader { name: "destination" })
+        );
+        assert_eq!(prepared.writer(&mut out).header(b"x", b"1"), Ok(()), "the protocol does not know x");
+    }
+
+    #[test]
+    fn no_secret_in_debug() {
+        let connect = Frame::new(Command::Connect).with_header("passcode", "canary");
+        let shown = alloc::format!("{:?}", connect.prepare(Version::V1_2).unwrap());
+        assert!(shown.contains("***") && !shown.contains("canary"), "{shown}");
+    }
+}
