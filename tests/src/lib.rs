@@ -24,7 +24,7 @@ pub mod pki;
 pub mod play;
 #[cfg(feature = "network")]
 mod port;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "network"))]
 pub mod real;
 pub mod server;
 pub mod sim;

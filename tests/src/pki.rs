@@ -127,6 +127,12 @@ impl Authority {
         &self.certificate
     }
 
+    /// The authority itself, key and all.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity { certificate: self.certificate.clone(), key: self.issuer.key().serialize_pem() }
+    }
+
     /// A certificate, signed by this authority.
     #[must_use]
     pub fn issue(&self, leaf: &Leaf) -> Identity {

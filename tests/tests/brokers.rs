@@ -1,7 +1,7 @@
 //! One suite over real brokers: each case for each broker, adapter and version.
 //!
 //! A broker is a description (`stomp_testkit::real`); nothing here asks for a broker's name. A broker that cannot be started
-//! is a failure.
+//! is a failure. Arguments choose: the names of brokers, and parts of the titles that cases have.
 
 mod real_cases;
 mod support;
@@ -14,7 +14,7 @@ use std::{
 
 use real_cases::Bench;
 use stomp_session::proto::Version;
-use stomp_testkit::real::{ACTIVEMQ, Description, RABBITMQ, RealBroker};
+use stomp_testkit::real::{self, Description, RealBroker};
 use support::{Adapter, Smol, Tokio};
 
 /// Counts what passed, and prints each case.
@@ -22,10 +22,15 @@ use support::{Adapter, Smol, Tokio};
 struct Report {
     passed: u32,
     failed: u32,
+    /// Parts of titles: a case runs when its own has them all.
+    wanted: Vec<String>,
 }
 
 impl Report {
     fn case(&mut self, name: &str, case: impl FnOnce()) {
+        if !self.wanted.iter().all(|part| name.contains(part)) {
+            return;
+        }
         let start = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(case));
         let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
@@ -35,8 +40,10 @@ impl Report {
 }
 
 fn main() -> ExitCode {
-    let mut report = Report::default();
-    for description in [&RABBITMQ, &ACTIVEMQ] {
+    let mut report = Report { wanted: std::env::args().skip(1).collect(), ..Report::default() };
+    let named = |description: &&Description| report.wanted.iter().any(|part| part == description.name);
+    let named: Vec<_> = real::ALL.into_iter().filter(named).collect();
+    for description in if named.is_empty() { real::ALL.to_vec() } else { named } {
         match RealBroker::start(description) {
             Ok(mut broker) => all_cases(&mut broker, description, &mut report),
             Err(error) => {

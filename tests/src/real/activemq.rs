@@ -1,8 +1,8 @@
 //! Knows ActiveMQ classic as Debian packages it: where it is, how it is configured and launched, what its frames mean.
 
 use super::{
-    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Launch, Layout, Nack, OnError,
-    Plan, User, require_file, require_program,
+    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Keys, Launch, Layout, Nack,
+    OnError, Plan, User, keys::STORE_PASSWORD, require_file, require_program,
 };
 use std::ffi::OsString;
 use std::fs;
@@ -23,7 +23,7 @@ const DEAD_LETTER_PREFIX: &str = "DLQ.";
 pub static ACTIVEMQ: Description = Description {
     name: NAME,
     nodes: 1,
-    node_ports: &["stomp"],
+    node_ports: &["stomp", "tls"],
     shared_ports: &[],
     users: USERS,
     ready_within: Duration::from_secs(120),
@@ -32,6 +32,7 @@ pub static ACTIVEMQ: Description = Description {
     configure,
     behaviour: Behaviour {
         virtual_host: "localhost",
+        names_itself_in_1_0: true,
         connect_values: ConnectValues::Unescaped,
         nack: Nack::DeadLetter(dead_letter_destination),
         dead_letter: DeadLetter {
@@ -72,7 +73,9 @@ fn configure(layout: &Layout) -> io::Result<Plan> {
 fn configure_node(layout: &Layout, node: usize) -> io::Result<Launch> {
     let directory = layout.node_directory(node);
     let port = layout.port(node, "stomp");
-    layout.write(directory.join("activemq.xml"), &configuration(&name(node), port, &directory, USERS))?;
+    let tls = (layout.port(node, "tls"), layout.keys());
+    layout
+        .write(directory.join("activemq.xml"), &configuration(&name(node), port, tls, &directory, USERS))?;
     layout.write(directory.join("log4j.properties"), LOGGING)?;
     // Java fails at its first temporary file when the directory for them does not exist.
     fs::create_dir_all(directory.join("temporary"))?;
@@ -135,9 +138,11 @@ log4j.appender.console.layout.ConversionPattern=%d %-5p %c{1}: %m%n
 
 /// The broker's definition. A NACKed message is dead at once, and each queue has its own dead letter queue; the
 /// store is on disk, so that what was receipted survives a kill.
-fn configuration(name: &str, port: u16, directory: &Path, users: &[User]) -> String {
+fn configuration(name: &str, port: u16, tls: (u16, &Keys), directory: &Path, users: &[User]) -> String {
     let users: String = users.iter().map(user).collect();
     let data = xml(&directory.join("data").display().to_string());
+    let (tls, keys) = tls;
+    let (ours, trusted) = (xml(&keys.file("broker.p12")), xml(&keys.file("trusted.p12")));
     format!(
         r#"<beans xmlns="http://www.springframework.org/schema/beans"
     xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
@@ -163,6 +168,10 @@ fn configuration(name: &str, port: u16, directory: &Path, users: &[User]) -> Str
       </users></simpleAuthenticationPlugin>
     </plugins>
     <persistenceAdapter><kahaDB directory="{data}/kahadb" journalMaxFileLength="8mb"/></persistenceAdapter>
+    <sslContext>
+      <sslContext keyStore="file:{ours}" keyStoreType="PKCS12" keyStorePassword="{STORE_PASSWORD}"
+          trustStore="file:{trusted}" trustStoreType="PKCS12" trustStorePassword="{STORE_PASSWORD}"/>
+    </sslContext>
     <systemUsage><systemUsage>
       <memoryUsage><memoryUsage limit="128 mb"/></memoryUsage>
       <storeUsage><storeUsage limit="1 gb"/></storeUsage>
@@ -170,6 +179,8 @@ fn configuration(name: &str, port: u16, directory: &Path, users: &[User]) -> Str
     </systemUsage></systemUsage>
     <transportConnectors>
       <transportConnector name="stomp" uri="stomp://127.0.0.1:{port}"/>
+      <transportConnector name="tls"
+          uri="stomp+ssl://127.0.0.1:{tls}?transport.needClientAuth=true&amp;transport.enabledProtocols=TLSv1.2,TLSv1.3"/>
     </transportConnectors>
   </broker>
 </beans>
@@ -196,8 +207,11 @@ mod tests {
 
     #[test]
     fn the_configuration_names_its_port_store_and_users() {
-        let text = configuration("activemq0", 4711, Path::new("/some & where"), USERS);
+        let layout = Layout::new(&ACTIVEMQ).unwrap();
+        let tls = (4712, layout.keys());
+        let text = configuration("activemq0", 4711, tls, Path::new("/some & where"), USERS);
         for part in [
+            r#"uri="stomp+ssl://127.0.0.1:4712?transport.needClientAuth=true&amp;"#,
             r#"brokerName="activemq0""#,
             r#"uri="stomp://127.0.0.1:4711""#,
             r#"<kahaDB directory="/some &amp; where/data/kahadb""#,

@@ -81,6 +81,12 @@ impl RealBroker {
         format!("tcp://{login}:{passcode}@127.0.0.1:{}", self.stomp_port())
     }
 
+    /// The URI of the first node over TLS, with the credentials of [`Self::login`]. [`Layout::keys`] has the certificates.
+    pub fn tls_uri(&self) -> String {
+        let User { login, passcode } = self.login();
+        format!("ssl://{login}:{passcode}@localhost:{}", self.layout.port(0, "tls"))
+    }
+
     /// Who logs in where nothing else is said.
     pub fn login(&self) -> User {
         GUEST

@@ -1,6 +1,7 @@
 //! Knows where a broker lives while it runs: its directory and its ports.
 
 use super::Description;
+use super::keys::Keys;
 use super::ports::Ports;
 use std::fs;
 use std::io;
@@ -15,15 +16,18 @@ pub struct Layout {
     node_ports: &'static [&'static str],
     shared_ports: &'static [&'static str],
     ports: Ports,
+    keys: Keys,
 }
 
 impl Layout {
     /// Makes an empty directory and chooses free ports for what `description` needs.
     pub(super) fn new(description: &Description) -> io::Result<Self> {
         let count = description.shared_ports.len() + description.nodes * description.node_ports.len();
+        let (ports, directory) = (Ports::hold(count)?, new_directory()?);
         Ok(Self {
-            ports: Ports::hold(count)?,
-            directory: new_directory()?,
+            ports,
+            keys: Keys::make(&directory)?,
+            directory,
             nodes: description.nodes,
             node_ports: description.node_ports,
             shared_ports: description.shared_ports,
@@ -38,6 +42,11 @@ impl Layout {
     /// The directory that is the broker's alone.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Who the broker is where it speaks TLS, and whom it lets in.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// The directory of one node, counted from 0. It exists once something was written there.

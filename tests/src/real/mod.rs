@@ -2,7 +2,7 @@
 //!
 //! One [`Description`] holds all that differs between brokers: what must be installed, which ports it needs, how
 //! its configuration is written, what is launched, and what its frames mean ([`Behaviour`]). [`RealBroker`] knows
-//! no broker by name. A cluster is a description with more than one node, and `configure` may run a program of
+//! no broker by name, except that [`ALL`] lists them. A cluster is a description with more than one node, and `configure` may run a program of
 //! the broker's own before it returns the [`Plan`].
 
 use std::ffi::OsString;
@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod activemq;
+mod artemis;
 mod broker;
+mod keys;
 mod layout;
 mod ports;
 mod probe;
@@ -19,7 +21,9 @@ mod process;
 mod rabbitmq;
 
 pub use activemq::ACTIVEMQ;
+pub use artemis::ARTEMIS;
 pub use broker::RealBroker;
+pub use keys::Keys;
 pub use layout::Layout;
 pub use process::Process;
 pub use rabbitmq::RABBITMQ;
@@ -46,7 +50,8 @@ pub struct Description {
     pub name: &'static str,
     /// How many nodes it runs: more than one is a cluster.
     pub nodes: usize,
-    /// What the ports that every node needs for itself are for; one of them is called `stomp`.
+    /// What the ports that every node needs for itself are for. `stomp` is spoken to in the clear; `tls` wants a certificate
+    /// of the client.
     pub node_ports: &'static [&'static str],
     /// What the ports that all nodes share are for.
     pub shared_ports: &'static [&'static str],
@@ -63,6 +68,9 @@ pub struct Description {
     /// What its frames mean.
     pub behaviour: Behaviour,
 }
+
+/// All brokers that are described here.
+pub const ALL: [&Description; 3] = [&RABBITMQ, &ACTIVEMQ, &ARTEMIS];
 
 /// What is launched for one broker, in this order.
 #[derive(Clone, Debug)]
@@ -93,6 +101,8 @@ pub struct Launch {
 pub struct Behaviour {
     /// The `host` that CONNECT must name.
     pub virtual_host: &'static str,
+    /// Whether CONNECTED says in 1.0, too, who the broker is.
+    pub names_itself_in_1_0: bool,
     /// What the values of CONNECT go through.
     pub connect_values: ConnectValues,
     /// What a NACK does to a message when it says nothing more.
@@ -208,9 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn every_description_has_a_stomp_port_and_the_usual_users() {
-        for description in [&RABBITMQ, &ACTIVEMQ] {
-            assert!(description.node_ports.contains(&"stomp"), "{}", description.name);
+    fn every_description_has_the_usual_ports_and_users() {
+        for description in ALL {
+            for port in ["stomp", "tls"] {
+                assert!(description.node_ports.contains(&port), "{}", description.name);
+            }
             assert!(description.users.contains(&GUEST), "{}", description.name);
             assert!(description.users.contains(&ALICE), "{}", description.name);
             assert!(description.nodes > 0, "{}", description.name);

@@ -1,8 +1,8 @@
 //! Knows RabbitMQ as Debian packages it: where it is, how it is configured and launched, what its frames mean.
 
 use super::{
-    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Launch, Layout, Nack, OnError,
-    Plan, User, require_file, require_program,
+    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Keys, Launch, Layout, Nack,
+    OnError, Plan, User, require_file, require_program,
 };
 use std::ffi::OsString;
 use std::fs;
@@ -22,7 +22,7 @@ const VERSIONS: &str = "/usr/lib/rabbitmq/lib";
 pub static RABBITMQ: Description = Description {
     name: NAME,
     nodes: 1,
-    node_ports: &["stomp", "distribution"],
+    node_ports: &["stomp", "tls", "distribution"],
     shared_ports: &["names"],
     users: USERS,
     ready_within: Duration::from_secs(120),
@@ -31,6 +31,7 @@ pub static RABBITMQ: Description = Description {
     configure,
     behaviour: Behaviour {
         virtual_host: "/",
+        names_itself_in_1_0: true,
         connect_values: ConnectValues::Unescaped,
         nack: Nack::Requeue,
         dead_letter: DeadLetter {
@@ -87,7 +88,8 @@ fn configure(layout: &Layout) -> io::Result<Plan> {
 fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Result<Launch> {
     let directory = layout.node_directory(node);
     let stomp = layout.port(node, "stomp");
-    layout.write(directory.join("rabbitmq.conf"), &configuration(stomp, definitions))?;
+    let text = configuration(stomp, definitions) + &tls(layout.port(node, "tls"), layout.keys());
+    layout.write(directory.join("rabbitmq.conf"), &text)?;
     layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
     Ok(Launch {
         name: node_name(node),
@@ -158,6 +160,24 @@ log.console.level = info
 log.console.use_colors = off
 ",
         definitions.display()
+    )
+}
+
+fn tls(port: u16, keys: &Keys) -> String {
+    format!(
+        "\
+stomp.listeners.ssl.1 = 127.0.0.1:{port}
+ssl_options.cacertfile = {}
+ssl_options.certfile = {}
+ssl_options.keyfile = {}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+ssl_options.versions.1 = tlsv1.3
+ssl_options.versions.2 = tlsv1.2
+",
+        keys.file("authority.pem"),
+        keys.file("broker.pem"),
+        keys.file("broker.key")
     )
 }
 

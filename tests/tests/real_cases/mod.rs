@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stomp_session::{
-    Brokers, CommandError, Config, Lost, Unknown,
+    Brokers, CommandError, Config, Lost, Profile, Unknown,
     client::{Client, Message, SendError, Subscription},
     proto::{AckMode, Version},
 };
@@ -43,7 +43,17 @@ impl Bench<'_> {
     fn config(&self) -> Config {
         let mut config = Config::new(self.broker.uri().parse().expect("a URI"));
         config.versions = vec![self.version];
+        if self.version == Version::V1_0 && !self.description.behaviour.names_itself_in_1_0 {
+            config.profile = Some(self.profile());
+        }
         config
+    }
+
+    /// What the client would know of the broker by the name that it gives itself.
+    fn profile(&self) -> Profile {
+        let profiles = [Profile::RABBITMQ, Profile::ACTIVEMQ, Profile::ARTEMIS];
+        let named = profiles.into_iter().find(|profile| profile.name == self.description.name);
+        named.expect("the client knows the broker")
     }
 
     fn destination(&self) -> String {
@@ -112,7 +122,7 @@ fn refuses_a_wrong_login<A: Adapter>(bench: &mut Bench<'_>) {
 }
 
 fn takes_a_backslash<A: Adapter>(bench: &mut Bench<'_>) {
-    // 1.0 has no escapes, and these brokers undo them all the same.
+    // 1.0 has no escapes, and some brokers undo them all the same.
     let unescaped = bench.description.behaviour.connect_values == ConnectValues::Unescaped;
     if unescaped && bench.version == Version::V1_0 {
         return;
@@ -122,7 +132,10 @@ fn takes_a_backslash<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         let mut config = bench.config();
         let [endpoint] = &mut config.brokers.endpoints[..] else { panic!("one endpoint") };
-        *endpoint = endpoint.clone().with_login(stomp_session::Login::new(user.login, user.passcode));
+        *endpoint = endpoint
+            .clone()
+            .with_profile(bench.profile())
+            .with_login(stomp_session::Login::new(user.login, user.passcode));
         let (client, _kill) = connect_with::<A>(config).await.expect("the passcode arrives");
         client.disconnect().await.unwrap();
     });

@@ -1,0 +1,62 @@
+//! Knows the certificates of a broker that speaks TLS, and the files in which brokers want them.
+
+use crate::pki::{Authority, Identity, Leaf};
+use openssl::{pkcs12::Pkcs12, pkey::PKey, x509::X509};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The password of Java's key stores.
+pub(super) const STORE_PASSWORD: &str = "changeit";
+
+/// The names in the broker's certificate.
+const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
+
+/// Who a broker is and whom it trusts: itself for `localhost`, and one client.
+#[derive(Debug)]
+pub struct Keys {
+    directory: PathBuf,
+    authority: String,
+    client: Identity,
+}
+
+impl Keys {
+    /// Makes new ones in that directory.
+    pub(super) fn make(directory: &Path) -> io::Result<Self> {
+        let authority = Authority::new("the authority of the test");
+        let (broker, client) =
+            (authority.issue(&Leaf::server(&NAMES)), authority.issue(&Leaf::client("guest")));
+        let directory = directory.join("keys");
+        fs::create_dir_all(&directory)?;
+        fs::write(directory.join("authority.pem"), authority.certificate())?;
+        fs::write(directory.join("broker.pem"), &broker.certificate)?;
+        fs::write(directory.join("broker.key"), &broker.key)?;
+        fs::write(directory.join("broker.p12"), store(&broker)?)?;
+        // Java trusts the certificate of a key that it has. The plain form of trust it reads only with an attribute of its own.
+        fs::write(directory.join("trusted.p12"), store(&authority.identity())?)?;
+        Ok(Self { directory, authority: authority.certificate().to_owned(), client })
+    }
+
+    /// One of the files: `authority.pem`, `broker.pem`, `broker.key`, `broker.p12`, `trusted.p12`.
+    pub(super) fn file(&self, name: &str) -> String {
+        self.directory.join(name).display().to_string()
+    }
+
+    /// The certificate of the authority that has issued the broker's, in PEM.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A client that the broker lets in. It lets in no others over TLS.
+    pub fn client(&self) -> &Identity {
+        &self.client
+    }
+}
+
+fn store(identity: &Identity) -> io::Result<Vec<u8>> {
+    let key = PKey::private_key_from_pem(identity.key.as_bytes())?;
+    let certificate = X509::from_pem(identity.certificate.as_bytes())?;
+    let mut store = Pkcs12::builder();
+    store.name("key").pkey(&key).cert(&certificate);
+    Ok(store.build2(STORE_PASSWORD)?.to_der()?)
+}
