@@ -69,13 +69,16 @@ fn all_cases(broker: &mut RealBroker, description: &Description, report: &mut Re
 }
 
 fn adapter_cases<A: Adapter>(broker: &mut RealBroker, description: &Description, report: &mut Report) {
-    for version in Version::ALL {
-        for (name, case) in real_cases::cases::<A>() {
-            let title = format!("{} {} {version}: {name}", description.name, A::NAME);
-            let queue = format!("{}-{version}-{}", A::NAME, name.replace(' ', "-"));
-            let mut bench = Bench { broker, description, version, queue };
-            report.case(&title, || case(&mut bench));
-        }
+    let versions = Version::ALL.into_iter().flat_map(|version| {
+        let cases = real_cases::cases::<A>();
+        cases.map(|(name, case)| (version, name, case))
+    });
+    let once = real_cases::tls::cases::<A>().map(|(name, case)| (Version::V1_2, name, case));
+    for (version, name, case) in versions.chain(once) {
+        let title = format!("{} {} {version}: {name}", description.name, A::NAME);
+        let queue = format!("{}-{version}-{}", A::NAME, name.replace(' ', "-"));
+        let mut bench = Bench { broker, description, version, queue };
+        report.case(&title, || case(&mut bench));
     }
 }
 

@@ -43,7 +43,7 @@ pub static ARTEMIS: Description = Description {
             nack_headers: &[],
         },
         cumulative_ack: AckReach::Subscription,
-        error: OnError::Closes,
+        error: OnError::ClosesFrom1_2,
         error_names_receipt: true,
         receipts_in_order: true,
         disconnect_loses_receipts: true,
@@ -144,6 +144,8 @@ const JAVA_OPTIONS: [&str; 7] = [
 const LOGGING: &str = "\
 rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = console
+logger.audit.name = org.apache.activemq.audit
+logger.audit.level = OFF
 appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout

@@ -170,8 +170,8 @@ pub enum AckReach {
 /// What an ERROR frame does to the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// It ends, as the specification says.
-    Closes,
+    /// It ends, as the specification says, in 1.2; before that it stays.
+    ClosesFrom1_2,
     /// It ends after errors of the queueing machinery (refused access, missing exchange), not after bad commands.
     ClosesWhenGrave,
     /// It stays, unless the frames themselves were broken or the login was refused.

@@ -1,13 +1,15 @@
 //! What every real broker must do with us, and we with it.
 
+pub(crate) mod tls;
+
 use std::time::Duration;
 
 use stomp_session::{
     Brokers, CommandError, Config, Lost, Profile, Unknown,
-    client::{Client, Message, SendError, Subscription},
+    client::{Client, Message, Notice, SendError, Subscription},
     proto::{AckMode, Version},
 };
-use stomp_testkit::real::{ConnectValues, Description, Nack, RealBroker, User};
+use stomp_testkit::real::{ConnectValues, Description, Nack, OnError, RealBroker, User};
 
 use crate::support::{Adapter, Kill, PATIENCE, connect_with};
 
@@ -20,7 +22,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) queue: String,
 }
 
-type Case = fn(&mut Bench<'_>);
+pub(crate) type Case = fn(&mut Bench<'_>);
 
 /// All cases. The last one kills the broker.
 pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 11] {
@@ -41,7 +43,7 @@ pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 11] {
 
 impl Bench<'_> {
     fn config(&self) -> Config {
-        let mut config = Config::new(self.broker.uri().parse().expect("a URI"));
+        let mut config = config(&self.broker.uri());
         config.versions = vec![self.version];
         if self.version == Version::V1_0 && !self.description.behaviour.names_itself_in_1_0 {
             config.profile = Some(self.profile());
@@ -63,6 +65,10 @@ impl Bench<'_> {
     async fn client<A: Adapter>(&self) -> (Client, Kill) {
         connect_with::<A>(self.config()).await.expect("the broker takes us")
     }
+}
+
+fn config(uri: &str) -> Config {
+    Config::new(uri.parse().expect("a URI"))
 }
 
 fn run<A: Adapter>(case: impl Future<Output = ()>) {
@@ -98,9 +104,9 @@ fn connects<A: Adapter>(bench: &mut Bench<'_>) {
         let connection = client.connection().unwrap();
         assert_eq!(connection.version, bench.version);
         assert_eq!(connection.profile.name, bench.description.name);
-        // 1.0 knows no heart-beats: none is asked for.
-        let promised = if bench.version == Version::V1_0 { 0 } else { 10_000 };
-        assert_eq!(connection.heart_beat.outgoing, promised);
+        // 1.0 knows no heart-beats: none is asked for, and where none may be missing they come unasked.
+        let agreed = bench.version > Version::V1_0 || connection.profile.unasked_beats;
+        assert_eq!(connection.heart_beat.outgoing, if agreed { 10_000 } else { 0 });
         client.disconnect().await.unwrap();
         let client = A::connect(&bench.broker.uri()).await.unwrap();
         assert_eq!(client.connection().unwrap().version, Version::V1_2, "the newest of all");
@@ -189,6 +195,8 @@ fn acks_auto<A: Adapter>(bench: &mut Bench<'_>) {
             assert_eq!(message.ack(), Err(CommandError::NotAcknowledged));
         }
         // Not dropped: until the broker noticed, it would send the next message into the void.
+        // Artemis loses the RECEIPT of a DISCONNECT that comes while it still writes down what it has delivered.
+        client.send("/queue/other", "").persistent().confirmed().await.unwrap();
         client.disconnect().await.unwrap();
         assert_empty::<A>(bench).await;
     });
@@ -249,6 +257,10 @@ fn nacks<A: Adapter>(bench: &mut Bench<'_>) {
         send_numbers(&client, &bench.destination(), 1).await;
         let mut messages = client.subscribe(&bench.destination()).await.unwrap();
         let nacked = next::<A>(&mut messages).await.nack();
+        if matches!(bench.description.behaviour.nack, Nack::Destroy) {
+            assert!(matches!(nacked, Err(CommandError::NackDiscards { .. })), "{nacked:?}");
+            return;
+        }
         if bench.version == Version::V1_0 {
             assert!(matches!(nacked, Err(CommandError::Encode(_))), "1.0 has no NACK: {nacked:?}");
             return;
@@ -265,11 +277,11 @@ fn nacks<A: Adapter>(bench: &mut Bench<'_>) {
                 assert_eq!(message.body(), b"0");
                 message.ack().unwrap();
             }
-            Nack::Destroy => assert!(matches!(nacked, Err(CommandError::NackDiscards { .. })), "{nacked:?}"),
+            Nack::Destroy => unreachable!("it was refused"),
         }
         client.disconnect().await.unwrap();
     });
-    if bench.version == Version::V1_0 {
+    if bench.version == Version::V1_0 || matches!(bench.description.behaviour.nack, Nack::Destroy) {
         run::<A>(drain::<A>(bench));
     }
 }
@@ -291,6 +303,7 @@ fn confirms_and_rejects<A: Adapter>(bench: &mut Bench<'_>) {
             send.await.unwrap();
         }
         let behaviour = &bench.description.behaviour;
+        let mut notices = client.listen();
         let refused = client.send(behaviour.refused_destination, "").confirmed().await;
         match refused {
             Err(SendError::Rejected(error)) if behaviour.error_names_receipt => {
@@ -300,7 +313,15 @@ fn confirms_and_rejects<A: Adapter>(bench: &mut Bench<'_>) {
                 if !behaviour.error_names_receipt => {}
             other => panic!("{other:?}"),
         }
-        // Whatever became of the connection, the session goes on.
+        // Whatever becomes of the connection, the session goes on.
+        let closes = match behaviour.error {
+            OnError::ClosesFrom1_2 => bench.version >= Version::V1_2,
+            OnError::ClosesWhenGrave => true,
+            OnError::StaysOpen => false,
+        };
+        if closes {
+            while !matches!(notices.next().await, Some(Notice::Connected(_))) {}
+        }
         client.send(&bench.destination(), "last").confirmed().await.unwrap();
         let mut messages = client.subscribe(&bench.destination()).await.unwrap();
         for _ in 0..=50 {

@@ -80,8 +80,9 @@ impl Tls {
 }
 
 fn too_slow(limit: std::time::Duration) -> io::Error {
-    let text = format!("the TLS handshake did not end within {:.1} s", limit.as_secs_f64());
-    io::Error::new(io::ErrorKind::TimedOut, text)
+    let seconds = limit.as_secs_f64();
+    TransportError::new(format!("the TLS handshake did not end within {seconds:.1} s: is it a TLS port?"))
+        .into()
 }
 
 /// The stream of a handshake that has ended, with errors in our words.

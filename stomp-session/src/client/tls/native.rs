@@ -75,7 +75,7 @@ fn unusable(what: &str, error: &Error) -> TransportError {
 
 /// Parts of texts of OpenSSL, 1.1 and 3, the more special ones first. Other systems have others: what is in none of these rows
 /// is told in the library's own words.
-const MEANINGS: [(&str, Meaning); 22] = [
+const MEANINGS: [(&str, Meaning); 23] = [
     ("hostname mismatch", Meaning::WrongName),
     ("IP address mismatch", Meaning::WrongName),
     ("certificate has expired", Meaning::Expired),
@@ -99,6 +99,7 @@ const MEANINGS: [(&str, Meaning); 22] = [
     ("http request", Meaning::NotTls),
     ("https proxy request", Meaning::NotTls),
     ("unexpected eof", Meaning::CutOff),
+    ("unexpected EOF", Meaning::CutOff),
 ];
 
 /// What a text of OpenSSL means.

@@ -1,0 +1,114 @@
+//! TLS with every real broker: the ports let in only who shows the right certificate.
+
+use std::time::Duration;
+
+use stomp_session::{
+    Closed, Lost,
+    client::{ClientCertificate, Settings, TlsBackend},
+};
+use stomp_testkit::pki::{Authority, Identity, Leaf};
+
+use super::{Bench, Case, next, run};
+use crate::support::Adapter;
+
+const BACKENDS: [TlsBackend; 2] = [TlsBackend::NativeTls, TlsBackend::Rustls];
+
+/// All cases.
+pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 4] {
+    [
+        ("speaks TLS", speaks::<A>),
+        ("is not who it should be over TLS", is_somebody_else::<A>),
+        ("wants a client certificate", wants_a_certificate::<A>),
+        ("speaks no TLS on its plain port", speaks_none::<A>),
+    ]
+}
+
+impl Bench<'_> {
+    /// What trusts the broker, and shows that certificate.
+    fn settings(&self, backend: TlsBackend, shown: Option<&Identity>) -> Settings {
+        let mut settings = Settings::default();
+        settings.tls.backend = backend;
+        settings.tls.roots.push(self.broker.layout().keys().authority().into());
+        settings.tls.client_certificate =
+            shown.map(|identity| ClientCertificate::pem(&*identity.certificate, &*identity.key));
+        settings
+    }
+
+    /// A certificate that the broker takes.
+    fn right(&self) -> Option<&Identity> {
+        Some(self.broker.layout().keys().client())
+    }
+}
+
+fn speaks<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        for backend in BACKENDS {
+            let config = super::config(&bench.broker.tls_uri());
+            let (client, _kill) = A::start(config, bench.settings(backend, bench.right()));
+            client.connected().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
+            let mut messages = client.subscribe(&bench.destination()).await.unwrap();
+            // Several records, and some that are full.
+            let body: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+            client.send(&bench.destination(), body.clone()).confirmed().await.unwrap();
+            let message = next::<A>(&mut messages).await;
+            assert!(message.body() == body, "the body came as it went");
+            message.ack().unwrap();
+            client.disconnect().await.unwrap();
+        }
+    });
+}
+
+/// Why there is no connection, for good or not, and in which words.
+async fn refusal<A: Adapter>(uri: &str, settings: Settings) -> (bool, String) {
+    let (client, _kill) = A::start(super::config(uri), settings);
+    match client.connected().await {
+        Err(closed @ Closed::GaveUp { last: Lost::DialFailed { permanent, .. }, .. }) => {
+            (permanent, closed.to_string())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_somebody_else<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        for backend in BACKENDS {
+            let mut settings = bench.settings(backend, bench.right());
+            settings.tls.server_name = Some("broker.example".into());
+            let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), settings).await;
+            assert!(permanent && text.contains("is not valid for \"broker.example\""), "{text}");
+
+            let mut settings = bench.settings(backend, bench.right());
+            settings.tls.roots.clear();
+            let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), settings).await;
+            assert!(permanent && text.contains("from an authority that is not trusted"), "{text}");
+        }
+    });
+}
+
+fn wants_a_certificate<A: Adapter>(bench: &mut Bench<'_>) {
+    let stranger = Authority::new("somebody else").issue(&Leaf::client("guest"));
+    run::<A>(async {
+        for backend in BACKENDS {
+            for (shown, words) in
+                [(None, "wants a client certificate"), (Some(&stranger), "refuses the client certificate")]
+            {
+                let settings = bench.settings(backend, shown);
+                let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), settings).await;
+                assert!(permanent && text.contains(words), "{text}");
+            }
+        }
+    });
+}
+
+/// RabbitMQ closes; ActiveMQ and Artemis never answer.
+fn speaks_none<A: Adapter>(bench: &mut Bench<'_>) {
+    run::<A>(async {
+        for backend in BACKENDS {
+            let mut settings = bench.settings(backend, bench.right());
+            settings.tls.handshake_timeout = Duration::from_millis(500);
+            let uri = format!("ssl://guest:guest@localhost:{}", bench.broker.stomp_port());
+            let (permanent, text) = refusal::<A>(&uri, settings).await;
+            assert!(!permanent && text.contains("TLS"), "{text}");
+        }
+    });
+}
