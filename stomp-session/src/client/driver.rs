@@ -12,8 +12,8 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{Connector, Notice, Runtime, TransportError, shared::Shared};
-use crate::{Action, Attempt, Closed, Input, Lost, Timestamp};
+use super::{Connector, Credentials, Notice, Runtime, TransportError, shared::Shared};
+use crate::{Action, Attempt, Closed, Input, Login, Lost, Timestamp};
 
 /// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
 const READS: usize = 8;
@@ -38,7 +38,7 @@ struct Timer {
 
 enum Link<S> {
     Down,
-    Dialling(Boxed<io::Result<S>>),
+    Dialling(Boxed<Result<(S, Option<Login>), Lost>>),
     Up(Box<Up<S>>),
 }
 
@@ -118,9 +118,9 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             Action::Close => Link::Down,
             Action::Connect(attempt) => {
                 self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
-                let Attempt { endpoint, number, .. } = attempt;
                 let connector = Arc::clone(&self.connector);
-                Link::Dialling(Box::pin(async move { connector.connect(&endpoint, number).await }))
+                let credentials = self.shared.settings.credentials.clone();
+                Link::Dialling(Box::pin(dial(attempt, connector, credentials)))
             }
         };
     }
@@ -165,14 +165,11 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let Poll::Ready(result) = dial.as_mut().poll(cx) else { return false };
         let now = self.runtime.now();
         match result {
-            Ok(stream) => {
-                let input = self.shared.with(|inner| inner.session.handle_connected(None, now));
+            Ok((stream, login)) => {
+                let input = self.shared.with(|inner| inner.session.handle_connected(login, now));
                 self.link = Link::Up(Box::new(Up::new(stream, input)));
             }
-            Err(error) => {
-                let permanent = TransportError::is_permanent(&error);
-                self.lose(Lost::DialFailed { reason: dial_error(&error), permanent });
-            }
+            Err(lost) => self.lose(lost),
         }
         true
     }
@@ -295,6 +292,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
         }
         Poll::Ready(Ok(moved))
     }
+}
+
+/// Asks for the login first: a broker does not wait long for the CONNECT of a connection that stands.
+async fn dial<C: Connector>(
+    attempt: Attempt,
+    connector: Arc<C>,
+    credentials: Option<Credentials>,
+) -> Result<(C::Stream, Option<Login>), Lost> {
+    let login = match credentials {
+        Some(credentials) => Some(credentials.ask(attempt.clone()).await?),
+        None => None,
+    };
+    let stream = connector.connect(&attempt.endpoint, attempt.number).await.map_err(|error| {
+        let permanent = TransportError::is_permanent(&error);
+        Lost::DialFailed { reason: dial_error(&error), permanent }
+    })?;
+    Ok((stream, login))
 }
 
 /// What the operating system says, and what to do about it; or what TLS says, our words first.

@@ -3,6 +3,7 @@
 //! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
 //! [`Client`], [`Subscription`] and [`Message`].
 
+mod credentials;
 mod dispatch;
 mod driver;
 mod error;
@@ -23,6 +24,7 @@ mod waits;
 
 use std::{sync::Arc, time::Duration};
 
+pub use credentials::Credentials;
 pub use driver::Driver;
 pub use error::{ConnectError, SendError, SubscribeError};
 pub use handle::{Client, Disconnecting};
@@ -52,6 +54,8 @@ pub struct Settings {
     pub send_timeout: Duration,
     /// How long a subscribe waits for the broker's confirmation. 60 s.
     pub subscribe_timeout: Duration,
+    /// Who gives the login of each attempt. Without it that of the endpoint or of the configuration is used.
+    pub credentials: Option<Credentials>,
     /// How TLS is spoken to the endpoints that ask for it.
     pub tls: TlsConfig,
 }
@@ -63,6 +67,7 @@ impl Default for Settings {
             outbound_budget: 256 * 1024,
             send_timeout: Duration::from_secs(60),
             subscribe_timeout: Duration::from_secs(60),
+            credentials: None,
             tls: TlsConfig::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod back_pressure;
 mod cancel;
+mod credentials;
 mod drops;
 mod kit;
 mod listen;

@@ -1,0 +1,51 @@
+//! Who we are, asked anew for each attempt.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use crate::{Attempt, Login, Lost};
+
+type Asking = Pin<Box<dyn Future<Output = Result<Login, String>> + Send>>;
+
+/// Asks for the login of each attempt to connect: for tokens that expire, and vaults. It is asked by the driver before it
+/// dials, within [`Config::connect_timeout`](crate::Config::connect_timeout), and given up with the attempt; so it must be
+/// fit to be dropped at any await. An error ends the attempt with [`Lost::NoCredentials`](crate::Lost::NoCredentials).
+///
+/// [`Attempt::refused`] says what the broker did not like about the last one. Where a refused login may be followed by a
+/// better one, [`Config::retry_permanent`](crate::Config::retry_permanent) keeps the session from giving the broker up.
+///
+/// ```
+/// use stomp_session::{Login, client::{Credentials, Settings}};
+/// # async fn fetch_token() -> std::io::Result<String> { Ok(String::new()) }
+///
+/// let mut settings = Settings::default();
+/// settings.credentials = Some(Credentials::new(async |_attempt| {
+///     let token = fetch_token().await?;
+///     Ok::<_, std::io::Error>(Login::new("me", token))
+/// }));
+/// ```
+#[derive(Clone)]
+pub struct Credentials(Arc<dyn Fn(Attempt) -> Asking + Send + Sync>);
+
+impl Credentials {
+    /// Asks that function.
+    pub fn new<F, E>(provider: impl Fn(Attempt) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Login, E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        Self(Arc::new(move |attempt| {
+            let asked = provider(attempt);
+            Box::pin(async { asked.await.map_err(|error| error.to_string()) })
+        }))
+    }
+
+    pub(super) async fn ask(self, attempt: Attempt) -> Result<Login, Lost> {
+        (self.0)(attempt).await.map_err(Lost::NoCredentials)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials")
+    }
+}

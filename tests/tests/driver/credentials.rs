@@ -1,0 +1,92 @@
+//! The provider of credentials: asked for each attempt, told what was refused, and given up with the attempt.
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+};
+
+use stomp_session::{
+    Attempt, Config, Login, Lost,
+    client::{Client, Credentials, Notice, State},
+};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    sim::{Ending, Sim, Weather},
+};
+
+use crate::kit::{config, seconds, settings};
+
+const SECRET: &str = "canary-2c1";
+
+/// A client whose provider gives one after the other of these passcodes, and what it was asked.
+fn client(
+    sim: &Sim,
+    config: Config,
+    passcodes: &'static [&'static str],
+) -> (Client, Arc<Mutex<Vec<Attempt>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let mut settings = settings();
+    let notes = Arc::clone(&asked);
+    settings.credentials = Some(Credentials::new(move |attempt: Attempt| {
+        let mut asked = notes.lock().unwrap();
+        let passcode = passcodes[asked.len()];
+        asked.push(attempt);
+        async move {
+            if passcode.is_empty() { Err("the vault is sealed") } else { Ok(Login::new("me", passcode)) }
+        }
+    }));
+    assert!(!format!("{settings:?}").contains(SECRET));
+    (sim.client(config, settings), asked)
+}
+
+fn sim() -> Sim {
+    let sim = Sim::in_weather(1, Weather::calm());
+    sim.add_broker("broker", BrokerConfig::rabbitmq().user("me", SECRET));
+    sim
+}
+
+#[test]
+fn it_is_asked_for_each_attempt_and_told_what_was_refused() {
+    let mut sim = sim();
+    let mut config = config();
+    config.retry_permanent = true;
+    let (client, asked) = client(&sim, config, &["", "expired", SECRET, SECRET]);
+    let mut listener = client.listen();
+    let world = sim.world();
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        world.cut("broker", Ending::Reset);
+        world.sleep(seconds(5)).await;
+        assert!(matches!(client.state(), State::Connected(_)));
+        client.disconnect().await.unwrap();
+        let mut failures = Vec::new();
+        while let Some(notice) = listener.next().await {
+            if let Notice::ConnectFailed { reason, .. } = notice {
+                failures.push(reason);
+            }
+        }
+        assert_eq!(failures[0], Lost::NoCredentials("the vault is sealed".into()));
+        assert!(failures[1].to_string().contains("Access refused"), "{failures:?}");
+    });
+    let refused: Vec<_> = asked.lock().unwrap().iter().map(|attempt| attempt.refused.is_some()).collect();
+    assert_eq!(refused, [false, false, true, false]);
+}
+
+/// One that does not answer is given up when the time for connecting is over.
+#[test]
+fn one_that_never_answers_is_given_up() {
+    let mut sim = sim();
+    let mut settings = settings();
+    settings.credentials = Some(Credentials::new(|_| pending::<Result<Login, String>>()));
+    let client = sim.client(config(), settings);
+    let mut listener = client.listen();
+    sim.block_on(async {
+        loop {
+            if let Notice::ConnectFailed { reason, .. } = listener.next().await.unwrap() {
+                assert_eq!(reason, Lost::ConnectTimeout(seconds(10)));
+                break;
+            }
+        }
+        client.disconnect().await.unwrap();
+    });
+}
