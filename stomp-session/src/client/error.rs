@@ -29,6 +29,9 @@ pub enum SendError {
     /// There was no connection, or no room in its outbox, for that long; nothing was sent.
     #[error("nothing was sent: no connection with room for {:.1} s", .0.as_secs_f64())]
     Timeout(Duration),
+    /// The outbox is over its budget, and the send was not to wait; nothing was sent.
+    #[error("nothing was sent: what waits for the transport is over its budget")]
+    Full,
     /// The message was taken back before anything of it had left: the broker does not have it.
     #[error(transparent)]
     NotSent(#[from] NotSent),

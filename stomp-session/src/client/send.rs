@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,18 +19,48 @@ use super::{
 use crate::{Outcome, ReceiptId};
 
 /// A message to be sent. Add to it, then `.await` it.
+/// It can be cloned, so that what many messages have in common is said once:
+///
+/// ```
+/// # async fn example(client: &stomp_session::client::Client) -> Result<(), stomp_session::client::SendError> {
+/// let order = client.send("/queue/orders", "").header("priority", "9").persistent().confirmed();
+/// for body in ["one coffee", "two teas"] {
+///     order.clone().body(body).await?;
+/// }
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is sent until it is awaited"]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SendBuilder {
     shared: Arc<Shared>,
     frame: Frame,
-    confirmed: bool,
+    how: How,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct How {
+    mode: Mode,
+    immediate: bool,
+    timeout: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Mode {
+    #[default]
+    Plain,
+    Confirmed,
 }
 
 impl SendBuilder {
     pub(super) fn new(shared: Arc<Shared>, destination: &str, body: Bytes) -> Self {
         let frame = Frame::new(Command::Send).with_header("destination", destination).with_body(body);
-        Self { shared, frame, confirmed: false }
+        Self { shared, frame, how: How::default() }
+    }
+
+    /// Another body.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.frame = self.frame.with_body(body);
+        self
     }
 
     /// Another header.
@@ -56,9 +87,26 @@ impl SendBuilder {
         self
     }
 
-    /// Waits for the broker's RECEIPT.
+    /// Waits for the broker's RECEIPT. `Ok` is what the broker says: of a message that is not
+    /// [persistent](Self::persistent) it is no promise that it outlives the broker, and of none that anybody will read it.
     pub fn confirmed(mut self) -> Self {
-        self.confirmed = true;
+        self.how.mode = Mode::Confirmed;
+        self
+    }
+
+    /// Fails at once with [`CommandError::NotConnected`](crate::CommandError::NotConnected) or [`SendError::Full`], where it
+    /// would have to wait for a connection or for room.
+    pub const fn immediate(mut self) -> Self {
+        self.how.immediate = true;
+        self
+    }
+
+    /// How long all of it may take from the first poll on: the wait for a connection with room, for the transport, for the
+    /// RECEIPT. Unless it is said here, [`Settings::send_timeout`](super::Settings::send_timeout) bounds the first and
+    /// [`Config::timeout`](crate::Config::timeout) the rest. For the RECEIPT alone, once all of the message has left, the
+    /// broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout).
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.how.timeout = Some(timeout);
         self
     }
 }
@@ -68,16 +116,15 @@ impl IntoFuture for SendBuilder {
     type IntoFuture = Sending;
 
     fn into_future(self) -> Sending {
-        let Self { shared, frame, confirmed } = self;
-        Sending { shared, stage: Stage::Waiting { frame, ticket: None, confirmed } }
+        let Self { shared, frame, how } = self;
+        Sending { shared, stage: Stage::Waiting { frame, ticket: None, how } }
     }
 }
 
 /// The future of a [`SendBuilder`].
 ///
-/// It waits for a connection with room, in the order of the calls, and at most
-/// [`Settings::send_timeout`](super::Settings::send_timeout); then, if confirmation was asked for, for the RECEIPT. Cancel
-/// safe: dropped while it waits for room, nothing was sent; dropped later, the message was sent and may be stored.
+/// It waits for a connection with room, in the order of the calls; then, if confirmation was asked for, for the RECEIPT.
+/// Cancel safe: dropped before anything of the message has left, nothing is sent; dropped later, the message may be stored.
 #[must_use = "nothing is sent until it is awaited"]
 #[derive(Debug)]
 pub struct Sending {
@@ -92,7 +139,7 @@ enum Stage {
     Waiting {
         frame: Frame,
         ticket: Option<Ticket>,
-        confirmed: bool,
+        how: How,
     },
     Receipt(ReceiptId),
     Done,
@@ -103,10 +150,10 @@ impl Future for Sending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let this = &mut *self;
-        if let Stage::Waiting { frame, ticket, confirmed } = &mut this.stage {
+        if let Stage::Waiting { frame, ticket, how } = &mut this.stage {
             let waker = cx.waker().clone();
             let shared = &this.shared;
-            let step = shared.with(|inner| inner.poll_room(shared, frame, ticket, *confirmed, waker));
+            let step = shared.with(|inner| inner.poll_room(shared, frame, ticket, *how, waker));
             match step {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(Some(id))) => this.stage = Stage::Receipt(id),
@@ -135,8 +182,12 @@ impl Drop for Sending {
                 inner.leave_senders(&self.shared, ticket);
             }),
             Stage::Receipt(id) => self.shared.with(|inner| {
-                let waker = inner.receipts.remove(&id).and_then(|receipt| receipt.waker);
-                inner.discard(waker);
+                let receipt = inner.receipts.remove(&id);
+                if receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_none()) {
+                    inner.session.cancel(id);
+                    inner.wake_driver();
+                }
+                inner.discard(receipt.and_then(|receipt| receipt.waker));
             }),
             _ => {}
         }
@@ -150,27 +201,21 @@ impl Inner {
         shared: &Shared,
         frame: &mut Frame,
         ticket: &mut Option<Ticket>,
-        confirmed: bool,
+        how: How,
         waker: Waker,
     ) -> Poll<Result<Option<ReceiptId>, SendError>> {
-        let patience = shared.settings.send_timeout;
-        let refusal = match &self.closed {
-            Some(closed) => Some(SendError::Closed(closed.clone())),
-            None => {
-                let expired = ticket.filter(|ticket| self.waits.of(For::Room).is_expired(*ticket));
-                expired.map(|_| SendError::Timeout(patience))
-            }
-        };
-        if refusal.is_none()
-            && !(self.waits.of(For::Room).is_first(*ticket) && self.has_room(&shared.settings))
-        {
+        let patience = how.timeout.unwrap_or(shared.settings.send_timeout);
+        let refusal = self.refusal(*ticket, patience);
+        let admitted = self.waits.of(For::Room).is_first(*ticket) && self.has_room(&shared.settings);
+        if refusal.is_none() && !admitted && !how.immediate {
             self.wait(For::Room, ticket, waker, patience);
             return Poll::Pending;
         }
         self.discard(Some(waker));
         let sent = match refusal {
             Some(refusal) => Err(refusal),
-            None => self.send_now(frame, confirmed),
+            None if !admitted && self.session.connection().is_some() => Err(SendError::Full),
+            None => self.send_now(frame, how, *ticket),
         };
         if let Some(ticket) = ticket.take() {
             self.leave_senders(shared, ticket);
@@ -178,18 +223,42 @@ impl Inner {
         Poll::Ready(sent)
     }
 
-    fn send_now(&mut self, frame: &mut Frame, confirmed: bool) -> Result<Option<ReceiptId>, SendError> {
-        let receipt = if confirmed {
-            let timeout = self.session.config.timeout;
-            let id = self.session.confirm(frame, timeout)?;
-            self.receipts.insert(id, Receipt::default());
-            Some(id)
-        } else {
-            self.session.send(frame)?;
-            None
+    fn refusal(&mut self, ticket: Option<Ticket>, patience: Duration) -> Option<SendError> {
+        match &self.closed {
+            Some(closed) => Some(SendError::Closed(closed.clone())),
+            None => {
+                let expired = ticket.filter(|ticket| self.waits.of(For::Room).is_expired(*ticket));
+                expired.map(|_| SendError::Timeout(patience))
+            }
+        }
+    }
+
+    fn send_now(
+        &mut self,
+        frame: &mut Frame,
+        how: How,
+        ticket: Option<Ticket>,
+    ) -> Result<Option<ReceiptId>, SendError> {
+        let receipt = match how.mode {
+            Mode::Plain => {
+                self.session.send(frame)?;
+                None
+            }
+            Mode::Confirmed => {
+                let rest = how.timeout.map(|timeout| self.rest(timeout, ticket));
+                let id = self.session.confirm(frame, rest.unwrap_or(self.session.config.timeout))?;
+                self.receipts.insert(id, Receipt::default());
+                Some(id)
+            }
         };
         self.wake_driver();
         Ok(receipt)
+    }
+
+    /// What is left of the time for one that has waited.
+    fn rest(&mut self, timeout: Duration, ticket: Option<Ticket>) -> Duration {
+        let deadline = ticket.and_then(|ticket| self.waits.of(For::Room).deadline_of(ticket));
+        deadline.map_or(timeout, |deadline| deadline.since(self.session.now))
     }
 
     /// Leaves the queue and lets the next one in: a waiter that was woken and goes away strands nobody.

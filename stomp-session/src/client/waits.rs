@@ -121,6 +121,10 @@ impl Waits {
         self.waiters.get(&ticket).is_some_and(|waiter| waiter.expired)
     }
 
+    pub(super) fn deadline_of(&self, ticket: Ticket) -> Option<Timestamp> {
+        self.waiters.get(&ticket)?.deadline
+    }
+
     pub(super) fn wake_first(&mut self) -> Option<Waker> {
         self.waiters.first_entry().and_then(|mut first| first.get_mut().waker.take())
     }

@@ -251,3 +251,76 @@ fn after_the_end_every_send_says_so() {
         assert_eq!(error.to_string(), "the session was disconnected (confirmed by the broker)");
     });
 }
+
+/// What was not to wait fails at once, without a connection and without room.
+#[test]
+fn an_immediate_send_never_waits() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let mut settings = settings();
+    settings.outbound_budget = 1;
+    let client = sim.client(config(), settings);
+    let world = sim.world();
+    sim.block_on(async {
+        let error = client.send("/queue/a", "x").immediate().await.unwrap_err();
+        assert_eq!(error, SendError::Command(CommandError::NotConnected));
+        client.connected().await.unwrap();
+        client.send("/queue/a", "x").immediate().confirmed().await.unwrap();
+        world.set_reading("broker", false);
+        let mut results = Vec::new();
+        for _ in 0..20 {
+            results.push(client.send("/queue/a", vec![0; 10_000]).immediate().await);
+            world.sleep(seconds(1)).await;
+        }
+        assert_eq!((&results[0], &results[19]), (&Ok(()), &Err(SendError::Full)));
+    });
+}
+
+/// One time for the whole of a send, whatever it waits for.
+#[test]
+fn a_time_of_its_own_covers_all_its_waits() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    sim.set_door("broker", Door::Refusing);
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        world.broker("broker", |broker| broker.drop_receipts(true));
+        let before = now(&world);
+        let open = {
+            let world = world.clone();
+            async move {
+                world.sleep(seconds(5)).await;
+                world.set_door("broker", Door::Open);
+            }
+        };
+        drop(world.spawn(open));
+        let error = client.send("/queue/a", "x").confirmed().timeout(seconds(20)).await.unwrap_err();
+        assert!(matches!(error, SendError::Unknown(Unknown::Timeout(_))), "{error}");
+        let took = now(&world) - before;
+        assert!((seconds(19)..=seconds(21)).contains(&took), "{took:?}");
+        let error = client.send("/queue/b", "").text().body("\0").await.unwrap_err();
+        assert!(matches!(error, SendError::Command(CommandError::Encode(_))), "{error}");
+    });
+}
+
+/// Dropped before anything of it has left, it is taken back.
+#[test]
+fn a_dropped_send_that_has_not_left_is_taken_back() {
+    let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(1024));
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        world.set_reading("broker", false);
+        let first = world.spawn(client.send("/queue/a", vec![b'x'; 70_000]).confirmed().into_future());
+        world.sleep(seconds(1)).await;
+        let mut second = client.send("/queue/a", "taken back").confirmed().into_future();
+        assert!(crate::kit::poll_once(&mut second).await.is_pending());
+        world.sleep(seconds(1)).await;
+        drop(second);
+        world.set_reading("broker", true);
+        first.await.unwrap();
+        client.send("/queue/a", "last").confirmed().await.unwrap();
+    });
+    let bodies = sim.broker("broker", |broker| broker.messages("/queue/a"));
+    assert_eq!((bodies.len(), &*bodies[1]), (2, &b"last"[..]));
+}
