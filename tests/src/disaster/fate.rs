@@ -96,7 +96,7 @@ impl World {
     }
 
     /// Ends a connection at once, at both ends.
-    fn reset(&mut self, id: u64) {
+    pub(super) fn reset(&mut self, id: u64) {
         let later = |luck: usize| Duration::from_micros(1 + luck as u64);
         let most = usize::try_from(self.setting.latency.as_micros()).unwrap_or(usize::MAX);
         let (up, down) = (later(self.luck.below(most)), later(self.luck.below(most)));
@@ -113,6 +113,8 @@ impl World {
         } else {
             Duration::ZERO
         };
+        self.report.crashes += 1;
+        self.arm();
         self.trace.note(self.now, 6, || format!("broker {number} has crashed and is back in {down:?}"));
         let until = self.now.after(down);
         extend(&mut self.models[number].refuses_until, until);

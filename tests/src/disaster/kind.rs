@@ -5,14 +5,19 @@ use crate::broker::BrokerConfig;
 
 /// Which broker a model is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+#[allow(clippy::exhaustive_enums, reason = "these are the models there are")]
+pub enum Kind {
+    /// ActiveMQ "classic".
     ActiveMq,
+    /// ActiveMQ Artemis.
     Artemis,
+    /// RabbitMQ with its STOMP plugin.
     RabbitMq,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 3] = [Self::ActiveMq, Self::Artemis, Self::RabbitMq];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ActiveMq, Self::Artemis, Self::RabbitMq];
 
     /// Its habits: the table is in the module's documentation.
     pub(super) fn config(self, setting: &Setting, login: &str, passcode: &str) -> BrokerConfig {

@@ -75,6 +75,7 @@ mod notice;
 mod pipe;
 mod plan;
 mod report;
+mod script;
 mod shrink;
 mod trace;
 mod watch;
@@ -82,9 +83,11 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use kind::Kind;
 pub use law::{Law, Violation};
 pub use plan::octets;
 pub use report::Report;
+pub use script::{Interruption, Script};
 pub use shrink::shrink;
 
 use plan::Plan;
@@ -108,8 +111,11 @@ pub struct Outcome {
 #[must_use]
 pub fn run(octets: &[u8], traced: bool) -> Outcome {
     let plan = Plan::read(octets);
-    let mut world = World::new(plan.setting.clone(), traced);
-    let ran = catch_unwind(AssertUnwindSafe(|| world.run(&plan)));
+    finish(World::new(plan.setting.clone(), traced), &plan)
+}
+
+fn finish(mut world: World, plan: &Plan) -> Outcome {
+    let ran = catch_unwind(AssertUnwindSafe(|| world.run(plan)));
     let violation = match ran {
         Ok(Ok(())) => None,
         Ok(Err(violation)) => Some(violation),

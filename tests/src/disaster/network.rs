@@ -14,7 +14,7 @@ use super::{
     link::Link,
     model::Model,
     notice::Scene,
-    pipe::Parcel,
+    pipe::{Parcel, reset},
     world::World,
 };
 use crate::broker::{CrashPoint, Fact, Output};
@@ -73,6 +73,7 @@ impl World {
             let Some(link) = actor.link.and_then(|link| self.links.get_mut(&link)) else { break };
             match parcel {
                 Parcel::Octets(octets) => {
+                    self.report.octets.1 += octets.len();
                     self.trace.octets(self.now, || format!("client {number} <"), &octets);
                     self.models[link.broker].broker.sent(link.connection, octets.len());
                     link.watch.hear(&octets, self.now);
@@ -219,7 +220,7 @@ impl World {
 
     fn transmit(&mut self, number: usize, octets: Bytes) -> Checked {
         let arrival = self.arrival();
-        let Self { actors, links, accounts, trace, now, .. } = self;
+        let Self { actors, links, accounts, trace, report, mishaps, now, .. } = self;
         let actor = &actors[number];
         let Some(link) = actor.link.and_then(|link| links.get_mut(&link)) else { return Ok(()) };
         trace.octets(*now, || format!("client {number} >"), &octets);
@@ -247,7 +248,12 @@ impl World {
                 _ => {}
             }
         }
-        link.up.put(octets, arrival);
+        let kept = cut(&mut mishaps.cut_up, octets.len());
+        report.octets.0 += octets.len();
+        link.up.put(octets.slice(..kept.unwrap_or(octets.len())), arrival);
+        if kept.is_some() {
+            break_off(link, arrival);
+        }
         Ok(())
     }
 
@@ -333,7 +339,13 @@ impl World {
             let of_broker = |link: &&mut Link| link.broker == number && link.connection == connection;
             let Some(link) = self.links.values_mut().find(of_broker) else { continue };
             match output {
-                Output::Send { bytes, .. } => link.down.put(bytes, arrival),
+                Output::Send { bytes, .. } => {
+                    let kept = cut(&mut self.mishaps.cut_down, bytes.len());
+                    link.down.put(bytes.slice(..kept.unwrap_or(bytes.len())), arrival);
+                    if kept.is_some() {
+                        break_off(link, arrival);
+                    }
+                }
                 Output::Close { .. } => {
                     link.served = false;
                     link.down.end(Lost::Eof, arrival);
@@ -382,6 +394,22 @@ pub(super) fn broker_of(endpoint: &Endpoint) -> usize {
 /// Whether a broker does not read a connection because it cannot write to it.
 fn is_blocked(link: &Link, model: &Model) -> bool {
     model.kind.blocks() && link.down.held() > 0 && link.down.room() == 0
+}
+
+/// Counts octets towards a cut: how many of them still pass, if it comes now.
+fn cut(after: &mut Option<usize>, octets: usize) -> Option<usize> {
+    let left = after.as_mut()?;
+    if *left >= octets {
+        *left -= octets;
+        return None;
+    }
+    after.take()
+}
+
+/// What is on its way arrives, and then the end.
+fn break_off(link: &mut Link, arrival: Timestamp) {
+    link.up.end(reset(), arrival);
+    link.down.end(reset(), arrival);
 }
 
 /// The promise of heart-beats is kept.

@@ -1,15 +1,16 @@
 //! What a session tells its owner, and whether it may be so.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use stomp_proto::AckMode;
 use stomp_session::{Closed, Event, Lost, Message, Outcome, ReceiptId, Timestamp};
 
 use super::{
     accounts::Accounts,
-    actor::{Actor, ack_id},
+    actor::{Actor, Mark, ack_id},
     law::{Checked, Law, demand},
     network::broker_of,
-    watch::Watch,
+    watch::{Came, Watch},
 };
 
 /// What is needed to judge an event.
@@ -79,11 +80,12 @@ impl Actor {
         let mark = self.mark_of(message.subscription());
         let passed = watch.inbox.iter().position(|came| came.id == id);
         demand(passed.is_some(), Law::Order, || format!("{id} did not come, or came before"))?;
-        for skipped in watch.inbox.drain(..=passed.unwrap_or_default()).rev().skip(1) {
-            let mark = watch.subscribed.get(&skipped.subscription);
-            demand(mark.is_none_or(|mark| !self.subscriptions.contains_key(mark)), Law::Order, || {
-                format!("{} came before {id} and was not handed out", skipped.id)
-            })?;
+        let stands = self.stands_on(watch);
+        let Watch { inbox, subscribed, .. } = &mut **watch;
+        for skipped in inbox.drain(..=passed.unwrap_or_default()).rev().skip(1) {
+            // When a connection has ended, what could not be acknowledged any more is skipped.
+            let lives = self.lives(&skipped, subscribed, stands);
+            demand(!lives, Law::Order, || format!("{} came before {id} and was not handed out", skipped.id))?;
         }
         demand(mark.is_some(), Law::RightResult, || {
             format!("{id} is for {:?}, which has ended", message.subscription())
@@ -96,13 +98,23 @@ impl Actor {
 
     /// After all events everything that came is handed out, but what nobody is there for.
     pub(super) fn check_inbox(&self, watch: &mut Watch) -> Checked {
-        let stands = self.session.connection().is_some_and(|standing| watch.id == Some(standing.id));
-        for came in watch.inbox.drain(..) {
-            let mark = watch.subscribed.get(&came.subscription);
-            let lives = mark.is_some_and(|mark| self.subscriptions.contains_key(mark)) && !self.is_leaving();
-            demand(!(lives && stands), Law::Order, || format!("{} came and was not handed out", came.id))?;
+        let stands = self.stands_on(watch) && !self.is_leaving();
+        let Watch { inbox, subscribed, .. } = watch;
+        for came in inbox.drain(..) {
+            let lives = stands && self.lives(&came, subscribed, stands);
+            demand(!lives, Law::Order, || format!("{} came and was not handed out", came.id))?;
         }
         Ok(())
+    }
+
+    fn stands_on(&self, watch: &Watch) -> bool {
+        self.session.connection().is_some_and(|standing| watch.id == Some(standing.id))
+    }
+
+    /// Whether a message must be handed out: its subscription lives, and it can be acknowledged or need not be.
+    fn lives(&self, came: &Came, subscribed: &BTreeMap<String, Mark>, stands: bool) -> bool {
+        let held = subscribed.get(&came.subscription).and_then(|mark| self.subscriptions.get(mark));
+        held.is_some_and(|held| stands || held.ack_mode == AckMode::Auto)
     }
 
     fn note_receipt(&mut self, id: ReceiptId, outcome: &Outcome, scene: &mut Scene<'_>) -> Checked {

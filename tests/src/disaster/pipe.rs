@@ -68,7 +68,7 @@ impl Pipe {
         self.ended = false;
         self.last = Timestamp::ZERO;
         self.held_up_until = Timestamp::ZERO;
-        self.end(Lost::Io("connection reset".into()), arrival);
+        self.end(reset(), arrival);
     }
 
     fn push(&mut self, parcel: Parcel, arrival: Timestamp) {
@@ -106,4 +106,8 @@ impl Pipe {
         }
         Some(parcel)
     }
+}
+
+pub(super) fn reset() -> Lost {
+    Lost::Io("connection reset".into())
 }

@@ -87,6 +87,29 @@ fn pause(octet: u8) -> Duration {
 }
 
 impl Setting {
+    /// One client, in 1.2, without heart-beats, and nothing that goes wrong by itself.
+    pub(super) fn calm() -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            luck: 0,
+            clients: 1,
+            brokers: vec![Kind::ActiveMq],
+            versions: vec![Version::V1_2],
+            faults: Vec::new(),
+            beats: (Duration::ZERO, Duration::ZERO),
+            latency: Duration::from_millis(2),
+            piece: usize::MAX,
+            capacity: 64 * 1024,
+            receipt_timeout: second * 10,
+            timeout: second * 20,
+            max_reconnect_delay: second,
+            wrong_login: false,
+            durable_only: false,
+            delivery_limit: None,
+            prefetch: 100,
+        }
+    }
+
     fn read(draw: &mut Draw<'_>) -> Self {
         let luck = (0..8).fold(0, |luck, _| (luck << 8) | u64::from(draw.octet()));
         let faults = draw.faults();

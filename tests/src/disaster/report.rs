@@ -22,6 +22,12 @@ pub struct Report {
     pub handed: u64,
     /// Results that users got.
     pub results: u64,
+    /// Octets that clients wrote, and octets that they read.
+    pub octets: (usize, usize),
+    /// Turns of everybody.
+    pub rounds: u64,
+    /// Crashes of brokers.
+    pub crashes: u64,
     /// What went wrong, and how often.
     pub faults: BTreeMap<&'static str, u64>,
     /// How much time has passed in the simulation.
@@ -38,6 +44,9 @@ impl Report {
         self.messages += other.messages;
         self.handed += other.handed;
         self.results += other.results;
+        self.octets = (self.octets.0 + other.octets.0, self.octets.1 + other.octets.1);
+        self.rounds += other.rounds;
+        self.crashes += other.crashes;
         self.elapsed += other.elapsed;
         for (fault, count) in &other.faults {
             *self.faults.entry(fault).or_default() += count;

@@ -15,7 +15,7 @@ use super::{
     report::Report,
     trace::Trace,
 };
-use crate::sim::Random;
+use crate::{broker::CrashPoint, sim::Random};
 
 /// Everything that there is.
 #[derive(Debug)]
@@ -33,6 +33,19 @@ pub(super) struct World {
     pub(super) trace: Trace,
     /// Whether anything still goes wrong.
     pub(super) stormy: bool,
+    pub(super) mishaps: Mishaps,
+}
+
+/// What goes wrong at an exact place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mishaps {
+    /// Points at which the first broker crashes, the next one last.
+    pub(super) crashes: Vec<CrashPoint>,
+    /// Octets after which the first connection is reset.
+    pub(super) cut_up: Option<usize>,
+    pub(super) cut_down: Option<usize>,
+    /// Something that is done after so many rounds.
+    pub(super) interruption: Option<(u64, Deed)>,
 }
 
 /// Rounds at one moment before somebody is said to run in circles.
@@ -56,12 +69,14 @@ impl World {
             report: Report::default(),
             trace: Trace::new(traced),
             stormy: true,
+            mishaps: Mishaps::default(),
             setting,
         }
     }
 
     /// Does all deeds of a plan, then lets everything end well.
     pub(super) fn run(&mut self, plan: &Plan) -> Checked {
+        self.arm();
         self.settle()?;
         for (pause, deed) in &plan.deeds {
             self.pass(*pause)?;
@@ -69,6 +84,13 @@ impl World {
             self.settle()?;
         }
         self.end()
+    }
+
+    /// The next crash point comes into force.
+    pub(super) fn arm(&mut self) {
+        if let Some(point) = self.mishaps.crashes.pop() {
+            self.models[0].broker.crash_at(point);
+        }
     }
 
     fn perform(&mut self, deed: Deed) -> Checked {
@@ -126,6 +148,11 @@ impl World {
 
     /// One turn of everybody. Says whether anything happened.
     fn round(&mut self) -> Checked<bool> {
+        self.report.rounds += 1;
+        if let Some((_, deed)) = self.mishaps.interruption.take_if(|(round, _)| *round == self.report.rounds)
+        {
+            self.perform(deed)?;
+        }
         let mut busy = false;
         for number in 0..self.actors.len() {
             busy |= self.turn(number)?;

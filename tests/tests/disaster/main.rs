@@ -1,3 +1,4 @@
 //! Sessions among disasters: seeds, and the exhaustive parts.
 
+mod exhaustive;
 mod seeds;
