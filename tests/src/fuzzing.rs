@@ -105,6 +105,15 @@ fn check_changes(headers: &Headers, which: usize) {
     assert!(!changed.contains(&name) && changed.len() < headers.len());
 }
 
+/// Sessions, model brokers and the network between them, with the settings and the deeds that the octets stand for: see
+/// [`disaster`](crate::disaster).
+///
+/// # Panics
+/// When a law does not hold.
+pub fn disaster(data: &[u8]) {
+    assert_eq!(crate::disaster::run(data, false).violation, None);
+}
+
 /// Reads a broker URI. One that is right shows its endpoints as URIs of the same endpoints, and its schedule begins; nothing
 /// shows a login.
 pub fn uri(data: &[u8]) {

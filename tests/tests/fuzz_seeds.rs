@@ -55,6 +55,11 @@ fn session() {
 }
 
 #[test]
+fn disaster() {
+    seeds("disaster").iter().for_each(|seed| fuzzing::disaster(seed));
+}
+
+#[test]
 fn uri() {
     seeds("uri").iter().for_each(|seed| fuzzing::uri(seed));
 }
@@ -67,6 +72,14 @@ fn every_target_is_replayed() {
     names.sort();
     assert_eq!(
         names,
-        ["decode.rs", "decode_chunked.rs", "headers.rs", "round_trip.rs", "session.rs", "uri.rs"]
+        [
+            "decode.rs",
+            "decode_chunked.rs",
+            "disaster.rs",
+            "headers.rs",
+            "round_trip.rs",
+            "session.rs",
+            "uri.rs"
+        ]
     );
 }

@@ -157,7 +157,8 @@ impl Actor {
         let left = self.operations.values().next();
         demand(left.is_none(), Law::Ends, || format!("the end came before the result of {left:?}"))?;
         let is_poisoned = self.course.is_poisoned(scene.now);
-        demand(matches!(closed, Closed::ProtocolErrorLoop(_)) == is_poisoned, Law::Poison, || {
+        let says_so = matches!(closed, Closed::ProtocolErrorLoop(_));
+        demand(says_so == is_poisoned || (is_poisoned && self.is_leaving()), Law::Poison, || {
             format!("it has ended, {closed}, and that it is poisoned is {is_poisoned}")
         })?;
         let is_confirmed = matches!(closed, Closed::Disconnected { confirmed: true, .. });

@@ -1,4 +1,5 @@
 //! Sessions among disasters: seeds, and the exhaustive parts.
 
 mod exhaustive;
+mod laws;
 mod seeds;
