@@ -37,6 +37,9 @@ impl Session {
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
         let subscription = self.subscriptions.remove(id).ok_or(CommandError::Unsubscribed)?;
         let State::Connected(connected) = &mut self.state else { return Ok(()) };
+        if subscription.subscribe.expected {
+            return Ok(());
+        }
         let frame = Frame::new(Command::Unsubscribe).with_header("id", &subscription.wire_id);
         // In 1.0 a subscription may be known by its destination alone.
         let frame = match connected.connection.version {
@@ -124,10 +127,23 @@ impl Session {
         }
     }
 
+    /// Expects messages under that subscription id, which is never subscribed, and acknowledges none of them. RabbitMQ sends
+    /// the replies to a `reply-to:/temp-queue/…` so.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub fn expect(&mut self, id: &str) -> Result<SubscriptionId, CommandError> {
+        let subscribe = Subscribe::new(id).id(id).ack(AckMode::Auto);
+        self.subscribe(Subscribe { expected: true, ..subscribe })
+    }
+
     fn send_subscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
         let receipt = self.next_receipt();
         let State::Connected(connected) = &mut self.state else { return Ok(()) };
         let subscription = self.subscriptions.get(id).ok_or(CommandError::Unsubscribed)?;
+        if subscription.subscribe.expected {
+            return Ok(());
+        }
         let Connection { version, profile, .. } = &connected.connection;
         let frame = subscription.frame(*version, profile, receipt);
         // It lives longer than any wait: only the broker's time for the RECEIPT counts.

@@ -42,6 +42,8 @@ pub struct Profile {
     pub durable: &'static [&'static str],
     /// The headers by which a SEND reaches a queue whose name says nothing about its kind.
     pub send_to_queue: &'static [(&'static str, &'static str)],
+    /// How a client gets a queue for the replies to its requests.
+    pub reply_queue: ReplyQueue,
     /// The header by which the broker knows a SEND that it has stored before. Brokers that know none ignore it.
     pub deduplication_header: &'static str,
     /// Texts in an ERROR at CONNECT after which trying again is pointless. Any other refusal may pass: ActiveMQ says
@@ -72,6 +74,19 @@ impl Prefetch {
             Self::Octets(name) => (name, u64::from(messages).saturating_mul(1024)),
         }
     }
+}
+
+/// A queue for the replies to one client's requests, which goes when its connection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplyQueue {
+    /// What its name begins with, in `reply-to` as in SUBSCRIBE.
+    pub prefix: &'static str,
+    /// Whether it is subscribed. RabbitMQ makes it, and a consumer of it, when it sees the first `reply-to`; the replies come
+    /// under its name as their `subscription`.
+    pub subscribes: bool,
+    /// Headers of the SUBSCRIBE.
+    pub headers: &'static [(&'static str, &'static str)],
 }
 
 /// What a broker does with a NACKed message.
@@ -154,6 +169,7 @@ impl Profile {
         individual_in_1_0: true,
         unsubscribe: Unsubscribe::Strands,
         durable: &["durable"],
+        reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: false, headers: &[] },
         final_refusals: &["Access refused for user", "access denied"],
         strays: &[Stray::new("Subscription not found", "'T_", "'")],
         ..Self::UNKNOWN
@@ -178,6 +194,12 @@ impl Profile {
         cumulative: Cumulative::Subscription,
         durable: &["durable-subscription-name"],
         send_to_queue: &[("destination-type", "ANYCAST")],
+        // It knows no temporary queues: this one goes when nobody has used it for a while.
+        reply_queue: ReplyQueue {
+            prefix: "",
+            subscribes: true,
+            headers: &[("subscription-type", "ANYCAST")],
+        },
         final_refusals: &["or password is invalid"],
         unasked_beats: true,
         ..Self::UNKNOWN
@@ -197,6 +219,7 @@ impl Profile {
         unsubscribe: Unsubscribe::Returns,
         durable: &["durable", "activemq.subscriptionName", "durable-subscription-name"],
         send_to_queue: &[],
+        reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: true, headers: &[] },
         deduplication_header: "_AMQ_DUPL_ID",
         final_refusals: &["Access refused for user", "access denied", "or password is invalid"],
         strays: &[],

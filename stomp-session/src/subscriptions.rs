@@ -24,6 +24,8 @@ pub struct Subscribe {
     pub(crate) id: Option<String>,
     pub(crate) headers: Headers,
     pub(crate) keep_stale: bool,
+    /// The broker subscribes by itself: neither SUBSCRIBE nor UNSUBSCRIBE is sent.
+    pub(crate) expected: bool,
 }
 
 /// Messages that may be out unacknowledged. Few enough that a slow consumer does not hold up what others could do, enough
@@ -40,6 +42,7 @@ impl Subscribe {
             id: None,
             headers: Headers::new(),
             keep_stale: false,
+            expected: false,
         }
     }
 

@@ -8,7 +8,7 @@ type Asking = Pin<Box<dyn Future<Output = Result<Login, String>> + Send>>;
 
 /// Asks for the login of each attempt to connect: for tokens that expire, and vaults. It is asked by the driver before it
 /// dials, within [`Config::connect_timeout`](crate::Config::connect_timeout), and given up with the attempt; so it must be
-/// fit to be dropped at any await. An error ends the attempt with [`Lost::NoCredentials`](crate::Lost::NoCredentials).
+/// fit to be dropped at any await. An error ends the attempt with [`Lost::NoCredentials`].
 ///
 /// [`Attempt::refused`] says what the broker did not like about the last one. Where a refused login may be followed by a
 /// better one, [`Config::retry_permanent`](crate::Config::retry_permanent) keeps the session from giving the broker up.

@@ -41,7 +41,8 @@ impl Shared {
                 inner.wake_all(For::Connection);
                 inner.changed();
             }
-            Event::Disconnected { connection, .. } => {
+            Event::Disconnected { connection, reason, .. } => {
+                inner.lose_requests(connection, &reason);
                 self.connection.store(0, Ordering::Release);
                 self.forget_stale(inner, connection);
                 inner.stall = None;
@@ -69,6 +70,7 @@ impl Shared {
     }
 
     fn deliver(&self, inner: &mut Inner, message: Message) {
+        let Some(message) = inner.route_reply(message) else { return };
         let Some(inbox) = inner.inboxes.get_mut(&message.subscription()) else {
             inner.after.drop_messages(VecDeque::from([message]));
             return;
@@ -129,6 +131,7 @@ impl Inner {
             receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
             self.after.wake(receipt.waker.take());
         }
+        self.close_requests(&closed);
         if self.closed.is_none() {
             self.note(&Notice::Closed(closed.clone()));
             self.closed = Some(closed);

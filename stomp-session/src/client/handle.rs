@@ -34,6 +34,10 @@ impl Client {
         Self { keep: Keep::new(shared) }
     }
 
+    pub(super) const fn keep(&self) -> &Keep {
+        &self.keep
+    }
+
     /// A message to be sent.
     ///
     /// ```

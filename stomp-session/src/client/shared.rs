@@ -17,6 +17,7 @@ use super::{
     Settings,
     listener::Listeners,
     pressure::{Pressure, Stall},
+    request::Requests,
     runners::Runners,
     waits::{For, Queues, Ticket},
 };
@@ -41,6 +42,7 @@ pub(super) struct Inner {
     pub(super) waits: Queues,
     pub(super) listeners: Listeners,
     pub(super) runners: Runners,
+    pub(super) requests: Requests,
     /// Handlers that had not ended when the session was disconnected.
     pub(super) unhandled: usize,
     pub(super) closed: Option<Closed>,
@@ -113,6 +115,7 @@ impl Shared {
             waits: Queues::default(),
             listeners: Listeners::default(),
             runners: Runners::default(),
+            requests: Requests::default(),
             unhandled: 0,
             closed: None,
             handles: 0,

@@ -144,6 +144,7 @@ impl Drop for Waiting {
 }
 
 /// A wait for nothing but the time. Once the session has ended nobody keeps the time, and it is over.
+#[derive(Debug)]
 pub(super) struct Timer {
     waiting: Waiting,
     patience: Duration,

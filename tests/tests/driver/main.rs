@@ -9,6 +9,7 @@ mod listen;
 mod network;
 mod overload;
 mod reconnect;
+mod request;
 mod runner;
 mod send;
 mod simulation;

@@ -1,0 +1,315 @@
+//! Request and reply, over a queue of replies that exists only for this client.
+
+use std::{
+    collections::BTreeMap,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use stomp_proto::AckMode;
+
+use super::{
+    Client, Message, SendBuilder, SendError, Sending,
+    handle::Keep,
+    shared::{Inner, Shared},
+    state::{Timer, Waiting},
+    waits::For,
+};
+use crate::{Closed, CommandError, ConnectionId, Lost, ReplyQueue, Subscribe, SubscriptionId};
+
+/// How long a request waits for its reply, if nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a request has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The session has ended; nothing was sent.
+    #[error("nothing was sent: {0}")]
+    Closed(Closed),
+    /// The connection has ended, and with it the queue of replies. The request may or may not have been handled.
+    #[error("the connection ended before the reply came ({0}): the request may or may not have been handled")]
+    Lost(Lost),
+    /// The request was not sent, or refused, or not confirmed.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Replies cannot be subscribed to.
+    #[error("replies cannot be subscribed to: {0}")]
+    Subscribe(CommandError),
+    /// No reply in time. The request may or may not have been handled.
+    #[error("no reply within {:.1} s: the request may or may not have been handled", .0.as_secs_f64())]
+    Timeout(Duration),
+}
+
+/// A request to be sent. Add to it, then `.await` its reply.
+#[must_use = "nothing is requested until it is awaited"]
+#[derive(Debug)]
+pub struct RequestBuilder {
+    keep: Keep,
+    send: SendBuilder,
+    timeout: Duration,
+}
+
+impl RequestBuilder {
+    /// Another header.
+    pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        Self { send: self.send.header(name, value), ..self }
+    }
+
+    /// How long to wait for the reply, from the first poll on. 60 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl IntoFuture for RequestBuilder {
+    type Output = Result<Message, RequestError>;
+    type IntoFuture = Requesting;
+
+    fn into_future(self) -> Requesting {
+        let Self { keep, send, timeout } = self;
+        let shared = Arc::clone(&keep.shared);
+        let connection = Waiting::new(Arc::clone(&shared), For::Connection);
+        let timer = Timer::new(shared, timeout);
+        Requesting { keep, stage: Stage::Connecting(connection, Some(Box::new(send))), timer, timeout }
+    }
+}
+
+/// The future of a [`RequestBuilder`]: the reply.
+///
+/// A request belongs to its connection, as its queue of replies does: when that ends, so does the request. Cancel safe: a
+/// request that has not left is not sent, and a reply that comes later is dropped.
+#[must_use = "nothing is requested until it is awaited"]
+#[derive(Debug)]
+pub struct Requesting {
+    keep: Keep,
+    stage: Stage,
+    timer: Timer,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Connecting(Waiting, Option<Box<SendBuilder>>),
+    /// The request is sent until it is, and its reply awaited all the while.
+    Asked(RequestId, Option<Box<Sending>>),
+    Done,
+}
+
+/// Names a request, in its `correlation-id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RequestId(u64);
+
+/// The requests of a session that have no reply.
+#[derive(Default)]
+pub(super) struct Requests {
+    queue: Option<Queue>,
+    pending: BTreeMap<RequestId, Pending>,
+    next: u64,
+}
+
+/// Where replies come in.
+struct Queue {
+    subscription: SubscriptionId,
+    kind: ReplyQueue,
+    reply_to: String,
+}
+
+struct Pending {
+    connection: ConnectionId,
+    waker: Option<Waker>,
+    reply: Option<Result<crate::Message, RequestError>>,
+}
+
+impl Client {
+    /// A request to be sent, whose reply comes over a queue that exists for this client alone. The reply is told by the
+    /// `correlation-id`, which the answerer copies: see [`reply`](Self::reply).
+    ///
+    /// ```
+    /// # async fn example(client: &stomp_session::client::Client) -> Result<(), stomp_session::client::RequestError> {
+    /// let reply = client.request("/queue/prices", "coffee").await?;
+    /// println!("{}", reply.body().escape_ascii());
+    /// # Ok(()) }
+    /// ```
+    pub fn request(&self, destination: &str, body: impl Into<Bytes>) -> RequestBuilder {
+        let send = self.send(destination, body).confirmed();
+        RequestBuilder { keep: self.keep().clone(), send, timeout: PATIENCE }
+    }
+
+    /// A reply to a request: a confirmed message to its `reply-to`, with its `correlation-id`. Without a `reply-to` it ends in
+    /// [`CommandError::NoDestination`].
+    ///
+    /// ActiveMQ rejects a reply to a requester that is gone ([`SendError::Rejected`]); the request was handled all the same:
+    ///
+    /// ```
+    /// # async fn example(client: stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use stomp_session::client::SendError;
+    ///
+    /// let requests = client.subscribe("/queue/prices").await?;
+    /// let answer = async |request: std::sync::Arc<stomp_session::client::Message>| {
+    ///     match client.reply(&request, "2.80").await {
+    ///         Ok(()) | Err(SendError::Rejected(_)) => Ok(()),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// };
+    /// requests.handle(answer).concurrency(10).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn reply(&self, request: &Message, body: impl Into<Bytes>) -> SendBuilder {
+        let value = |name| request.header(name).map(|value| value.octets().into_owned());
+        let destination = value("reply-to").unwrap_or_default();
+        let reply = self.send(&String::from_utf8_lossy(&destination), body).confirmed();
+        match value("correlation-id") {
+            Some(id) => reply.header("correlation-id", id),
+            None => reply,
+        }
+    }
+}
+
+impl Future for Requesting {
+    type Output = Result<Message, RequestError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match self.poll_reply(cx) {
+            Poll::Pending if self.timer.poll_while_open(cx).is_pending() => return Poll::Pending,
+            Poll::Pending => Err(RequestError::Timeout(self.timeout)),
+            Poll::Ready(result) => result,
+        };
+        self.finish();
+        Poll::Ready(result)
+    }
+}
+
+impl Requesting {
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
+        if let Stage::Connecting(waiting, send) = &mut self.stage {
+            let (id, reply_to) = ready!(waiting.poll(cx, Inner::open_request))?;
+            let Some(send) = send.take() else { return Poll::Pending };
+            let send = send.header("reply-to", reply_to).header("correlation-id", id.0.to_string());
+            self.stage = Stage::Asked(id, Some(Box::new(send.into_future())));
+        }
+        let Stage::Asked(id, sending) = &mut self.stage else { return Poll::Pending };
+        if let Poll::Ready(reply) = self.keep.shared.poll_reply(*id, cx.waker()) {
+            let shared = Arc::clone(&self.keep.shared);
+            return Poll::Ready(reply.map(|message| Message::new(message, shared)));
+        }
+        let sent = sending.as_mut().map_or(Poll::Pending, |sending| Pin::new(&mut **sending).poll(cx));
+        if let Poll::Ready(sent) = sent {
+            *sending = None;
+            sent?;
+        }
+        Poll::Pending
+    }
+
+    fn finish(&mut self) {
+        if let Stage::Asked(id, _) = std::mem::replace(&mut self.stage, Stage::Done) {
+            self.keep.shared.forget_request(id);
+        }
+    }
+}
+
+impl Drop for Requesting {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Inner {
+    /// Begins a request on the connection that stands, with the queue of replies that its broker needs.
+    fn open_request(&mut self) -> Option<Result<(RequestId, String), RequestError>> {
+        if let Some(closed) = &self.closed {
+            return Some(Err(RequestError::Closed(closed.clone())));
+        }
+        let connection = self.session.connection()?;
+        let (connection, kind) = (connection.id, connection.profile.reply_queue);
+        Some(self.reply_to(kind).map_err(RequestError::Subscribe).map(|reply_to| {
+            let id = RequestId(self.requests.next);
+            self.requests.next = id.0.saturating_add(1);
+            self.requests.pending.insert(id, Pending { connection, waker: None, reply: None });
+            (id, reply_to)
+        }))
+    }
+
+    /// The `reply-to` of requests. The queue behind it is made again when the broker is of another kind than the last.
+    fn reply_to(&mut self, kind: ReplyQueue) -> Result<String, CommandError> {
+        if let Some(queue) = self.requests.queue.take_if(|queue| queue.kind != kind) {
+            let _ = self.session.unsubscribe(queue.subscription);
+        }
+        if let Some(queue) = &self.requests.queue {
+            return Ok(queue.reply_to.clone());
+        }
+        let reply_to = format!("{}stomp-replies-{:016x}", kind.prefix, self.session.config.seed);
+        let subscribe = Subscribe::new(&reply_to).ack(AckMode::Auto);
+        let subscribe =
+            kind.headers.iter().fold(subscribe, |subscribe, (name, value)| subscribe.header(name, value));
+        let subscription = match kind.subscribes {
+            true => self.session.subscribe(subscribe)?,
+            false => self.session.expect(&reply_to)?,
+        };
+        self.requests.queue = Some(Queue { subscription, kind, reply_to: reply_to.clone() });
+        Ok(reply_to)
+    }
+
+    /// Takes a reply to the request that it is for; gives back what is none, or comes too late.
+    pub(super) fn route_reply(&mut self, message: crate::Message) -> Option<crate::Message> {
+        let queue = self.requests.queue.as_ref();
+        if queue.is_none_or(|queue| queue.subscription != message.subscription()) {
+            return Some(message);
+        }
+        let id = message.header("correlation-id").and_then(|id| id.number()).map(RequestId);
+        let pending = id.and_then(|id| self.requests.pending.get_mut(&id));
+        let Some(pending) = pending.filter(|pending| pending.reply.is_none()) else {
+            return Some(message);
+        };
+        // It may wait for long, and the read buffer is not its own.
+        pending.reply = Some(Ok(message.into_owned()));
+        self.after.wake(pending.waker.take());
+        None
+    }
+
+    /// A connection has ended, and with it its requests.
+    pub(super) fn lose_requests(&mut self, connection: ConnectionId, reason: &Lost) {
+        for pending in self.requests.pending.values_mut().filter(|pending| pending.connection == connection) {
+            pending.reply.get_or_insert_with(|| Err(RequestError::Lost(reason.clone())));
+            self.after.wake(pending.waker.take());
+        }
+    }
+
+    /// The session has ended. On its way there the connection has.
+    pub(super) fn close_requests(&mut self, closed: &Closed) {
+        for pending in self.requests.pending.values_mut() {
+            pending.reply.get_or_insert_with(|| Err(RequestError::Closed(closed.clone())));
+            self.after.wake(pending.waker.take());
+        }
+    }
+}
+
+impl Shared {
+    fn poll_reply(&self, id: RequestId, waker: &Waker) -> Poll<Result<crate::Message, RequestError>> {
+        let waker = waker.clone();
+        self.with(|inner| {
+            let Some(pending) = inner.requests.pending.get_mut(&id) else { return Poll::Pending };
+            let (unused, reply) = match pending.reply.take() {
+                Some(reply) => (Some(waker), Poll::Ready(reply)),
+                None => (pending.waker.replace(waker), Poll::Pending),
+            };
+            inner.discard(unused);
+            reply
+        })
+    }
+
+    fn forget_request(&self, id: RequestId) {
+        self.with(|inner| {
+            let Some(pending) = inner.requests.pending.remove(&id) else { return };
+            inner.discard(pending.waker);
+            if let Some(Ok(message)) = pending.reply {
+                inner.after.drop_messages([message].into());
+            }
+        });
+    }
+}
