@@ -3,11 +3,14 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use stomp_proto::{AckMode, Command, Frame, Version};
+use stomp_proto::AckMode;
 
 use crate::{
-    CommandError, Connection, Ended, Event, Message, Nack, Session, Subscribe, SubscriptionId,
-    connected::Connected, outbox::Kind, receipts::Awaited, session::State,
+    CommandError, Connection, Ended, Event, Session, Subscribe, SubscriptionId,
+    connected::Connected,
+    receipts::Awaited,
+    session::State,
+    unsettled::{Form, Unsettled},
 };
 
 /// Commands. Each either does all it says or nothing, at once; none waits.
@@ -28,91 +31,6 @@ impl Session {
             return Err(error);
         }
         Ok(id)
-    }
-
-    /// Ends a subscription. Messages of it that still come are dropped; the broker keeps those that were not acknowledged.
-    ///
-    /// # Errors
-    /// [`CommandError::Unsubscribed`] when there is none.
-    pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
-        let subscription = self.subscriptions.remove(id).ok_or(CommandError::Unsubscribed)?;
-        let State::Connected(connected) = &mut self.state else { return Ok(()) };
-        if subscription.subscribe.expected {
-            return Ok(());
-        }
-        let frame = Frame::new(Command::Unsubscribe).with_header("id", &subscription.wire_id);
-        // In 1.0 a subscription may be known by its destination alone.
-        let frame = match connected.connection.version {
-            Version::V1_0 => frame.with_header("destination", &subscription.subscribe.destination),
-            _ => frame,
-        };
-        connected.push(&frame, Kind::Unanswered)?;
-        self.subscriptions.retire(subscription);
-        Ok(())
-    }
-
-    /// Acknowledges a message. With ack mode `client` all before it as well.
-    ///
-    /// # Errors
-    /// [`CommandError`]; nothing was sent. Above all [`CommandError::Stale`] when its connection has ended.
-    pub fn ack(&mut self, message: &mut Message) -> Result<(), CommandError> {
-        self.settle(Command::Ack, message, &[])
-    }
-
-    /// Tells the broker that a message was not consumed. What follows differs: RabbitMQ delivers it again at once,
-    /// ActiveMQ moves it to a dead letter queue.
-    ///
-    /// # Errors
-    /// As [`ack`](Self::ack), and [`CommandError::NackDiscards`] on Artemis, which would destroy the message.
-    pub fn nack(&mut self, message: &mut Message) -> Result<(), CommandError> {
-        let profile = self.connection().map(|connection| &connection.profile);
-        if let Some(profile) = profile.filter(|profile| profile.nack == Nack::Discard) {
-            return Err(CommandError::NackDiscards { broker: profile.name });
-        }
-        self.settle(Command::Nack, message, &[])
-    }
-
-    /// Tells the broker that a message was not consumed, and what to do with it: only what is wanted, or nothing.
-    ///
-    /// # Errors
-    /// As [`ack`](Self::ack), and [`CommandError::NackCannot`] where the broker's [`Profile`](crate::Profile) has no NACK
-    /// that does that.
-    pub fn nack_as(&mut self, message: &mut Message, wanted: Nack) -> Result<(), CommandError> {
-        let headers = match self.connection().map(|connection| &connection.profile) {
-            Some(profile) => profile
-                .nack_headers(wanted)
-                .ok_or(CommandError::NackCannot { broker: profile.name, wanted })?,
-            None => &[],
-        };
-        self.settle(Command::Nack, message, headers)
-    }
-
-    fn settle(
-        &mut self,
-        command: Command,
-        message: &mut Message,
-        headers: &[(&str, &str)],
-    ) -> Result<(), CommandError> {
-        if message.settled {
-            return Err(CommandError::AlreadySettled);
-        }
-        if message.ack_mode == AckMode::Auto {
-            return Err(CommandError::NotAcknowledged);
-        }
-        let current = self.connected().map(|connected| connected.connection.id);
-        if current != Some(message.connection) {
-            return Err(CommandError::Stale { came: message.connection });
-        }
-        if self.subscriptions.get(message.subscription).is_none() {
-            return Err(CommandError::Unsubscribed);
-        }
-        let connected = self.open()?;
-        let version = connected.connection.version;
-        let frame = acknowledgement(command, message, version)?;
-        let frame = headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value));
-        connected.push(&frame, Kind::Unanswered)?;
-        message.settled = true;
-        Ok(())
     }
 
     /// Sends the table of subscriptions.
@@ -145,9 +63,14 @@ impl Session {
             return Ok(());
         }
         let Connection { version, profile, .. } = &connected.connection;
+        let asked = subscription.subscribe.ack_mode;
+        let form = Form::of(asked, subscription.mode_on_wire(*version, profile));
         let frame = subscription.frame(*version, profile, receipt);
         // It lives longer than any wait: only the broker's time for the RECEIPT counts.
         connected.push_awaited(&frame, receipt, Awaited::Subscribe(id), Duration::MAX)?;
+        if asked != AckMode::Auto {
+            connected.unsettled.insert(id, Unsettled::new(form));
+        }
         Ok(())
     }
 
@@ -159,17 +82,4 @@ impl Session {
             _ => Err(CommandError::NotConnected),
         }
     }
-}
-
-/// ACK or NACK as the version wants it: 1.0 by message-id, 1.1 by subscription and message-id, 1.2 by the `ack` header.
-fn acknowledgement(command: Command, message: &Message, version: Version) -> Result<Frame, CommandError> {
-    let named = |name: &'static str| message.header(name).ok_or(CommandError::NoAckHeader(name));
-    let frame = Frame::new(command);
-    Ok(match version {
-        Version::V1_0 => frame.with_header("message-id", named("message-id")?.octets()),
-        Version::V1_1 => frame
-            .with_header("subscription", named("subscription")?.octets())
-            .with_header("message-id", named("message-id")?.octets()),
-        Version::V1_2 => frame.with_header("id", named("ack")?.octets()),
-    })
 }

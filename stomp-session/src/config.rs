@@ -48,6 +48,8 @@ pub struct Config {
     /// the frame was handed over by then it is withdrawn and not sent, else the outcome is unknown: a broker that stops
     /// reading makes no wait endless.
     pub timeout: Duration,
+    /// How long an UNSUBSCRIBE waits for messages that somebody has taken and not settled. 10 s.
+    pub unsubscribe_timeout: Duration,
     /// The time for a graceful disconnect, outstanding receipts included. 10 s.
     pub disconnect_timeout: Duration,
     /// How long a connection must stand before its loss is the first again and not one more in a row. 5 s: longer than it
@@ -101,6 +103,7 @@ impl Config {
             connected_timeout: Duration::from_secs(10),
             receipt_timeout: Duration::from_secs(60),
             timeout: Duration::from_secs(120),
+            unsubscribe_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(10),
             stable_after: Duration::from_secs(5),
             retry_permanent: false,

@@ -1,15 +1,18 @@
 //! What exists only while a connection stands.
 
+use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use bytes::Bytes;
 use stomp_proto::{EncodeError, Frame};
 
 use crate::{
-    Connection, ReceiptId, Timestamp,
+    Connection, ReceiptId, SubscriptionId, Timestamp,
     heart_beats::HeartBeats,
+    leaving::Leaving,
     outbox::{Kind, Outbox},
     receipts::{Awaited, Receipts},
+    unsettled::Unsettled,
 };
 
 /// A connection that stands. Leaving the state drops it: there is no reset to forget a field in.
@@ -20,6 +23,11 @@ pub(crate) struct Connected {
     pub(crate) receipts: Receipts,
     pub(crate) heart_beats: HeartBeats,
     pub(crate) since: Timestamp,
+    /// What was delivered and not settled, where anything is settled at all.
+    pub(crate) unsettled: BTreeMap<SubscriptionId, Unsettled>,
+    pub(crate) leaving: BTreeMap<SubscriptionId, Leaving>,
+    /// Counts messages.
+    pub(crate) deliveries: u64,
     /// A frame without a RECEIPT was handed over, or one whose RECEIPT did not come: an ERROR may mean that.
     pub(crate) unanswered: bool,
     /// SENDs without a RECEIPT of which a later RECEIPT says that they were received.

@@ -1,6 +1,6 @@
 //! Connections come and go: dialling, standing, ending, and what follows.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, collections::BTreeMap};
 
 use crate::{
     Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Profile, Session,
@@ -32,6 +32,9 @@ impl Session {
             receipts: Receipts::default(),
             heart_beats: HeartBeats::new(connection.heart_beat, &self.config, self.now),
             since: self.now,
+            unsettled: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            deliveries: 0,
             unanswered: false,
             sends_received: 0,
             connection: connection.clone(),

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use stomp_proto::{Command, Frame};
 
-use crate::{Closed, Lost, Session, receipts::Awaited, session::State};
+use crate::{Closed, Lost, Session, Timestamp, receipts::Awaited, session::State};
 
 /// Disconnecting.
 impl Session {
@@ -12,6 +12,9 @@ impl Session {
     /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Without a connection the session ends at once.
     /// A second call changes nothing.
     pub fn disconnect(&mut self) {
+        if let Some(connected) = self.connected_mut() {
+            connected.leave_overdue(Timestamp::MAX);
+        }
         match core::mem::replace(&mut self.state, State::Closed) {
             State::Connected(connected) => {
                 self.state = State::Disconnecting { connected, deadline: None, asked: false };

@@ -35,6 +35,9 @@ pub enum CommandError {
     /// A message of a subscription with ack mode `auto`, where nothing is acknowledged.
     #[error("messages of a subscription with ack mode auto are not acknowledged")]
     NotAcknowledged,
+    /// A subscription that is not durable.
+    #[error("the subscription has none of the headers that make it durable on this broker")]
+    NotDurable,
     /// There is no connection at the moment.
     #[error("there is no connection to a broker")]
     NotConnected,

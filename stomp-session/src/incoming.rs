@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use stomp_proto::{Command, Frame, Item};
+use stomp_proto::{AckMode, Command, Frame, Item};
 
 use crate::{
     Connection, Ended, Event, Input, Lost, Message, ServerError, Session, SubscriptionId, handshake,
@@ -90,20 +90,17 @@ impl Session {
         }
     }
 
-    /// Messages for a subscription that was just ended are normal (ActiveMQ sends up to 200 of them): dropped, the broker
-    /// still has them. After the command gate has closed nobody could acknowledge any.
+    /// After the command gate has closed nobody could acknowledge any.
     fn handle_message(&mut self, frame: Frame, event: impl FnOnce(Message) -> Event) {
-        let State::Connected(connected) = &self.state else { return };
+        let State::Connected(connected) = &mut self.state else { return };
         let connection = connected.connection.id;
         let Some(subscription) = self.subscriptions.of(&frame) else {
-            if !self.subscriptions.was_removed(&frame) {
-                self.events.push_back(Event::Unroutable(frame));
-            }
-            return;
+            return self.handle_unowned(frame);
         };
         let ack_mode =
             self.subscriptions.get(subscription).map(|held| held.subscribe.ack_mode).unwrap_or_default();
-        let message = Message { frame, connection, subscription, ack_mode, settled: false };
+        let delivery = if ack_mode == AckMode::Auto { 0 } else { connected.deliver(subscription, &frame) };
+        let message = Message { frame, connection, subscription, ack_mode, delivery, settled: false };
         self.events.push_back(event(message));
     }
 
@@ -118,6 +115,10 @@ impl Session {
         if let Some(subscription) = self.subscriptions.of(error.frame()) {
             return self.end_subscription(subscription, error);
         }
+        if self.is_stray(&error) {
+            self.stray_errors = self.stray_errors.saturating_add(1);
+            return;
+        }
         if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame()) {
             return self.events.push_back(Event::Error(error));
         }
@@ -127,6 +128,22 @@ impl Session {
             self.reject(id, awaited, error.clone());
         }
         self.fail(Lost::ServerError(error), true);
+    }
+
+    /// Whether an ERROR that names nobody answers messages which the broker had for a subscription that was ended. One that
+    /// means an ACK of ours has another text.
+    fn is_stray(&self, error: &ServerError) -> bool {
+        let (frame, message) = (error.frame(), error.message());
+        let names_nobody = !["receipt-id", "subscription"].iter().any(|name| frame.headers().contains(name));
+        let strays = self.connection().map_or(&[][..], |connection| connection.profile.strays);
+        let ids = strays.iter().filter(|stray| message == stray.message).filter_map(|it| it.id(frame.body()));
+        names_nobody && ids.into_iter().any(|id| self.subscriptions.was_removed_id(id))
+    }
+
+    /// ERRORs that answered nothing: RabbitMQ sends up to 200 after an UNSUBSCRIBE on a busy queue.
+    #[must_use]
+    pub const fn stray_errors(&self) -> u64 {
+        self.stray_errors
     }
 
     pub(crate) fn end_subscription(&mut self, id: SubscriptionId, error: ServerError) {

@@ -31,6 +31,7 @@ mod handshake;
 mod heart_beats;
 mod incoming;
 mod input;
+mod leaving;
 mod message;
 mod outbox;
 mod outcomes;
@@ -39,8 +40,10 @@ mod random;
 mod receipts;
 mod send;
 mod session;
+mod settle;
 mod subscriptions;
 mod timestamp;
+mod unsettled;
 mod uri;
 
 #[cfg(feature = "client")]

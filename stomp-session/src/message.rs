@@ -1,6 +1,8 @@
 //! A message: a MESSAGE frame, and where it came from.
 
 use bytes::Bytes;
+#[cfg(feature = "client")]
+use stomp_proto::Command;
 use stomp_proto::{AckMode, Frame, Headers, Text};
 
 use crate::{ConnectionId, SubscriptionId};
@@ -14,6 +16,8 @@ pub struct Message {
     pub(crate) connection: ConnectionId,
     pub(crate) subscription: SubscriptionId,
     pub(crate) ack_mode: AckMode,
+    /// Counts the messages of its connection that need an acknowledgement.
+    pub(crate) delivery: u64,
     pub(crate) settled: bool,
 }
 
@@ -73,9 +77,14 @@ impl Message {
     }
 
     /// The same message, for who settles it when it is in other hands.
-    #[cfg(feature = "client")]
     pub(crate) fn twin(&self) -> Self {
         Self { frame: self.frame.clone(), ..*self }
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn make_owned(&mut self) {
+        let frame = core::mem::replace(&mut self.frame, Frame::new(Command::Message));
+        self.frame = frame.into_owned();
     }
 
     /// What it counts in a budget of memory: its frame and itself.

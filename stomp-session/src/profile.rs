@@ -1,5 +1,7 @@
 //! What brokers mean by the same frames, as data: there is no `if rabbit` anywhere.
 
+use memchr::memmem;
+
 /// How a broker reads what the specification leaves open.
 ///
 /// It is chosen by the `server` header of CONNECTED, or set: for all brokers in
@@ -142,6 +144,13 @@ impl Stray {
     #[must_use]
     pub const fn new(message: &'static str, before_id: &'static str, after_id: &'static str) -> Self {
         Self { message, before_id, after_id }
+    }
+
+    /// The id in the body of an ERROR.
+    pub(crate) fn id(self, body: &[u8]) -> Option<&str> {
+        let start = memmem::find(body, self.before_id.as_bytes())?.saturating_add(self.before_id.len());
+        let rest = body.get(start..)?;
+        core::str::from_utf8(rest.get(..memmem::rfind(rest, self.after_id.as_bytes())?)?).ok()
     }
 }
 

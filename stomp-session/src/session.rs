@@ -24,7 +24,7 @@ use crate::{
 /// - the clock's owner reports: [`handle_timeout`](Self::handle_timeout)
 /// - the application commands: [`send`](Self::send), [`send_confirmed`](Self::send_confirmed),
 ///   [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack),
-///   [`disconnect`](Self::disconnect)
+///   [`give_back`](Self::give_back), [`disconnect`](Self::disconnect)
 /// - everybody collects, every turn and in this order: [`poll_event`](Self::poll_event),
 ///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout)
 ///
@@ -46,6 +46,8 @@ pub struct Session {
     /// What brokers have answered CONNECT with, until they accept one.
     pub(crate) refusals: Vec<(Endpoint, ServerError)>,
     pub(crate) breaker: Breaker,
+    pub(crate) late_messages: u64,
+    pub(crate) stray_errors: u64,
     /// The newest time that was handed in.
     pub(crate) now: Timestamp,
     /// Bodies that are done with, where the owner wants to drop them himself.
@@ -118,6 +120,8 @@ impl Session {
             failed_in_a_row: 0,
             refusals: Vec::new(),
             breaker: Breaker::default(),
+            late_messages: 0,
+            stray_errors: 0,
             now,
             #[cfg(feature = "client")]
             discarded: None,
@@ -257,6 +261,7 @@ impl Session {
         let said_all = matches!(self.state, State::Disconnecting { asked: true, .. });
         let Some(connected) = self.connected_mut() else { return };
         connected.outbox.shrink();
+        connected.leave_overdue(now);
         let silence = connected.heart_beats.silence(now);
         if connected.heart_beats.take_due(now) && connected.outbox.is_empty() && !said_all {
             connected.outbox.push_heart_beat();
@@ -322,7 +327,8 @@ impl Session {
         let connected = self.connected();
         let receipts = connected.and_then(|connected| connected.receipts.deadline());
         let beats = connected.and_then(|connected| connected.heart_beats.deadline());
-        [own, receipts, beats].into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
+        let leaving = connected.and_then(Connected::leaving_deadline);
+        [own, receipts, beats, leaving].into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
     }
 
     /// The connection that stands, if one does.
@@ -399,12 +405,14 @@ impl Session {
     /// Gives what was commanded since the last call its time.
     pub(crate) fn stamp(&mut self) {
         let now = self.now;
+        let leaving_deadline = now.after(self.config.unsubscribe_timeout);
         let disconnect_deadline = now.after(self.config.disconnect_timeout);
         if let State::Disconnecting { deadline, .. } = &mut self.state {
             deadline.get_or_insert(disconnect_deadline);
         }
         if let Some(connected) = self.connected_mut() {
             connected.receipts.stamp(now);
+            connected.stamp_leaving(leaving_deadline);
         }
     }
 }

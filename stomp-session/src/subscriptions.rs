@@ -7,7 +7,7 @@ use alloc::{
 
 use stomp_proto::{AckMode, Command, Frame, Headers, Version};
 
-use crate::{CommandError, Profile, ReceiptId, SubscriptionId};
+use crate::{CommandError, Cumulative, Profile, ReceiptId, SubscriptionId};
 
 /// What to subscribe to.
 ///
@@ -46,7 +46,9 @@ impl Subscribe {
         }
     }
 
-    /// Who acknowledges. In 1.0 `client-individual` does not exist and is sent as `client`.
+    /// Who acknowledges. `client-individual` does not exist in 1.0: it is sent as `client`, and an ACK leaves when all before
+    /// it are acknowledged. `client` is sent as `client-individual`, and one ACK for each message, where the broker takes
+    /// an ACK for messages of other subscriptions too.
     pub fn ack(mut self, ack_mode: AckMode) -> Self {
         self.ack_mode = ack_mode;
         self
@@ -101,12 +103,22 @@ impl Subscription {
         self.granted.into()
     }
 
+    /// Not always the mode that was asked for: `client-individual` does not exist in 1.0, and an ACK in mode `client` may
+    /// touch messages of others.
+    pub(crate) fn mode_on_wire(&self, version: Version, profile: &Profile) -> AckMode {
+        let has_individual = version != Version::V1_0 || profile.individual_in_1_0;
+        match self.subscribe.ack_mode {
+            AckMode::ClientIndividual if !has_individual => AckMode::Client,
+            AckMode::Client if has_individual && profile.cumulative == Cumulative::Connection => {
+                AckMode::ClientIndividual
+            }
+            mode => mode,
+        }
+    }
+
     pub(crate) fn frame(&self, version: Version, profile: &Profile, receipt: ReceiptId) -> Frame {
-        let Subscribe { destination, ack_mode, headers, .. } = &self.subscribe;
-        let ack_mode = match (version, ack_mode) {
-            (Version::V1_0, AckMode::ClientIndividual) => AckMode::Client,
-            (_, mode) => *mode,
-        };
+        let Subscribe { destination, headers, .. } = &self.subscribe;
+        let ack_mode = self.mode_on_wire(version, profile);
         let mut frame = Frame::new(Command::Subscribe)
             .with_header("id", &self.wire_id)
             .with_header("destination", destination)
@@ -189,9 +201,9 @@ impl Subscriptions {
     }
 
     /// Remembers an id that was unsubscribed, as long as the connection lasts.
-    pub(crate) fn retire(&mut self, subscription: Subscription) {
+    pub(crate) fn retire(&mut self, subscription: &Subscription) {
         if subscription.subscribe.id.is_some() {
-            self.retired.insert(subscription.wire_id);
+            self.retired.insert(subscription.wire_id.clone());
         }
     }
 
@@ -231,8 +243,12 @@ impl Subscriptions {
 
     /// Whether a subscription has existed on this connection and is gone: its messages may still be on their way.
     pub(crate) fn was_removed(&self, frame: &Frame) -> bool {
-        let Some(id) = frame.header("subscription") else { return false };
+        let id = frame.header("subscription").and_then(|id| id.text().ok());
+        id.is_some_and(|id| self.was_removed_id(&id))
+    }
+
+    pub(crate) fn was_removed_id(&self, id: &str) -> bool {
         let counted = |number| number < self.next && !self.table.contains_key(&SubscriptionId(number));
-        id.number().is_some_and(counted) || id.text().is_ok_and(|name| self.retired.contains(&*name))
+        id.parse().is_ok_and(counted) || self.retired.contains(id)
     }
 }

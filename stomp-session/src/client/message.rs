@@ -61,8 +61,18 @@ impl Message {
 
     /// The message without its hold on a read buffer, for who keeps it for long.
     #[must_use]
-    pub fn into_owned(self) -> Self {
-        Self { message: self.message.into_owned(), shared: self.shared }
+    pub fn into_owned(mut self) -> Self {
+        self.message.make_owned();
+        self
+    }
+}
+
+/// An UNSUBSCRIBE waits for messages that may still be settled: this one will not be.
+impl Drop for Message {
+    fn drop(&mut self) {
+        if self.message.needs_ack() && !self.message.settled {
+            self.shared.give_back([&self.message]);
+        }
     }
 }
 

@@ -163,9 +163,15 @@ impl Shared {
         connection.0 != self.connection.load(Ordering::Acquire)
     }
 
+    /// Says that nobody will settle these messages.
+    pub(super) fn give_back<'a>(&self, messages: impl IntoIterator<Item = &'a Message>) {
+        self.command(|inner| messages.into_iter().for_each(|message| inner.session.give_back(message)));
+    }
+
     /// Removes a subscription's inbox.
     pub(super) fn remove_inbox(&self, inner: &mut Inner, id: SubscriptionId) {
         let Some(inbox) = inner.inboxes.remove(&id) else { return };
+        inbox.messages.iter().for_each(|message| inner.session.give_back(message));
         self.count_out(&inbox.messages);
         inner.after.discard(inbox.waker);
         inner.after.drop_messages(inbox.messages);

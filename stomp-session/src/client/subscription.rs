@@ -231,8 +231,10 @@ impl Stream for Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let shared = &self.keep.shared;
-        mem::take(&mut self.batch).iter().for_each(|message| shared.taken(message));
+        let batch = mem::take(&mut self.batch);
+        batch.iter().for_each(|message| shared.taken(message));
         shared.command(|inner| {
+            batch.iter().for_each(|message| inner.session.give_back(message));
             self.end(inner);
             shared.remove_inbox(inner, self.id);
         });

@@ -132,11 +132,11 @@ fn dropping_it_unsubscribes_and_gives_back_what_was_not_acknowledged() {
                 } else {
                     drop(subscription)
                 }
-                assert_eq!(second.ack(), Err(CommandError::Unsubscribed));
+                second.ack().expect("what was taken may still be settled");
                 client.disconnect().await.unwrap();
             });
             let left = sim.broker("broker", |broker| broker.messages("/queue/a"));
-            let expected: Vec<_> = (1..10).map(|number| number.to_string()).collect();
+            let expected: Vec<_> = (2..10).map(|number| number.to_string()).collect();
             assert_eq!(left, expected, "seed {seed}");
         }
     }

@@ -85,16 +85,6 @@ fn whatever_cannot_be_acknowledged_is_an_error_and_writes_nothing() {
 }
 
 #[test]
-fn an_unsubscribed_message_is_not_acknowledged() {
-    let (mut script, id) = subscribed(Version::V1_2, AckMode::Client);
-    let mut message = heard(&mut script, 1);
-    script.session.unsubscribe(id).unwrap();
-    script.said();
-    assert_eq!(script.session.ack(&mut message), Err(CommandError::Unsubscribed));
-    assert_eq!(script.said(), "");
-}
-
-#[test]
 fn acknowledgements_that_wait_die_with_their_connection() {
     let (mut script, _) = subscribed(Version::V1_2, AckMode::Client);
     let mut message = heard(&mut script, 1);

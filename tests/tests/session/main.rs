@@ -16,3 +16,4 @@ mod secrets;
 mod send;
 mod storm;
 mod subscriptions;
+mod unsubscribe;

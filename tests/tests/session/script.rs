@@ -106,6 +106,13 @@ impl Script {
         self.session.handle_input(input, self.now);
     }
 
+    /// The broker says that, unless the connection has ended.
+    pub(crate) fn hear_while_connected(&mut self, octets: &str) {
+        if self.session.connection().is_some() {
+            self.hear(octets);
+        }
+    }
+
     /// The connection ends, and the time comes for the next dial.
     pub(crate) fn lose(&mut self, reason: Lost) {
         self.session.handle_disconnected(reason, self.now);

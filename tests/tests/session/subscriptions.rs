@@ -75,7 +75,14 @@ fn the_wire_form_depends_on_version_and_broker() {
     let rows = [
         (Version::V1_0, "", AckMode::ClientIndividual, "ack:client\n"),
         (Version::V1_1, "", AckMode::ClientIndividual, "ack:client-individual\n"),
-        (Version::V1_2, "RabbitMQ/3.10.8", AckMode::Client, "ack:client\nreceipt:1\nprefetch-count:100\n\n"),
+        (Version::V1_0, "RabbitMQ/3.10.8", AckMode::ClientIndividual, "ack:client-individual\n"),
+        (Version::V1_2, "RabbitMQ/3.10.8", AckMode::Client, "ack:client-individual\n"),
+        (
+            Version::V1_2,
+            "ActiveMQ/5.17.2",
+            AckMode::Client,
+            "ack:client\nreceipt:1\nactivemq.prefetchSize:100\n\n",
+        ),
         (
             Version::V1_2,
             "ActiveMQ/5.17.2",

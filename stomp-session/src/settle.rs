@@ -1,0 +1,151 @@
+//! What becomes of a message: acknowledged, refused, or given back unsettled.
+
+use alloc::vec::Vec;
+
+use stomp_proto::{AckMode, Command, Frame, Version};
+
+use crate::{
+    CommandError, Message, Nack, Session, SubscriptionId, Unsubscribe, connected::Connected, outbox::Kind,
+};
+
+/// Settling.
+impl Session {
+    /// Acknowledges a message. With ack mode `client` all before it as well.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent. Above all [`CommandError::Stale`] when its connection has ended.
+    pub fn ack(&mut self, message: &mut Message) -> Result<(), CommandError> {
+        self.settle(Command::Ack, message, &[])
+    }
+
+    /// Tells the broker that a message was not consumed. What follows differs: RabbitMQ delivers it again at once,
+    /// ActiveMQ moves it to a dead letter queue.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack), and [`CommandError::NackDiscards`] on Artemis, which would destroy the message.
+    pub fn nack(&mut self, message: &mut Message) -> Result<(), CommandError> {
+        let profile = self.connection().map(|connection| &connection.profile);
+        if let Some(profile) = profile.filter(|profile| profile.nack == Nack::Discard) {
+            return Err(CommandError::NackDiscards { broker: profile.name });
+        }
+        self.settle(Command::Nack, message, &[])
+    }
+
+    /// Tells the broker that a message was not consumed, and what to do with it: only what is wanted, or nothing.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack), and [`CommandError::NackCannot`] where the broker's [`Profile`](crate::Profile) has no NACK
+    /// that does that.
+    pub fn nack_as(&mut self, message: &mut Message, wanted: Nack) -> Result<(), CommandError> {
+        let headers = match self.connection().map(|connection| &connection.profile) {
+            Some(profile) => profile
+                .nack_headers(wanted)
+                .ok_or(CommandError::NackCannot { broker: profile.name, wanted })?,
+            None => &[],
+        };
+        self.settle(Command::Nack, message, headers)
+    }
+
+    /// Says that nobody will settle a message: it was dropped, or never taken. Nothing is sent and the broker keeps it for
+    /// us, but an UNSUBSCRIBE does not wait for it any more, and where it would strand the message it brings it back. One
+    /// that was settled is left alone.
+    pub fn give_back(&mut self, message: &Message) {
+        let Some(connected) = self.connected_mut().filter(|it| it.connection.id == message.connection) else {
+            return;
+        };
+        let ack = connected.stranded(&message.frame);
+        if let Some(unsettled) = connected.unsettled.get_mut(&message.subscription) {
+            unsettled.give_back(message.delivery, ack);
+        }
+        self.continue_leaving(message.subscription);
+    }
+
+    fn settle(
+        &mut self,
+        command: Command,
+        message: &mut Message,
+        headers: &[(&str, &str)],
+    ) -> Result<(), CommandError> {
+        if message.settled {
+            return Err(CommandError::AlreadySettled);
+        }
+        if message.ack_mode == AckMode::Auto {
+            return Err(CommandError::NotAcknowledged);
+        }
+        let current = self.connected().map(|connected| connected.connection.id);
+        if current != Some(message.connection) {
+            return Err(CommandError::Stale { came: message.connection });
+        }
+        let stands = self.subscriptions.get(message.subscription).is_some();
+        let connected = self.open()?;
+        if !stands && !connected.leaving.contains_key(&message.subscription) {
+            return Err(CommandError::Unsubscribed);
+        }
+        connected.settle(command, message, headers)?;
+        message.settled = true;
+        self.continue_leaving(message.subscription);
+        Ok(())
+    }
+}
+
+impl Connected {
+    fn settle(
+        &mut self,
+        command: Command,
+        message: &Message,
+        headers: &[(&str, &str)],
+    ) -> Result<(), CommandError> {
+        let ack = acknowledgement(&message.frame, self.connection.version)?;
+        let unsettled = self.unsettled.entry(message.subscription).or_default();
+        if command == Command::Ack && unsettled.waits() {
+            let through = unsettled.settle_prefix(message.delivery, ack);
+            return through.map_or(Ok(()), |ack| Ok(self.push(&ack, Kind::Unanswered)?));
+        }
+        self.push(&with_command(command, &ack, headers), Kind::Unanswered)?;
+        let others = self.unsettled.entry(message.subscription).or_default().settle(message.delivery);
+        for ack in others {
+            // One that cannot be written stays with the broker, which delivers it again.
+            let _ = self.push(&with_command(command, &ack, headers), Kind::Unanswered);
+        }
+        Ok(())
+    }
+
+    /// Notes a message that needs an acknowledgement. Gives the number of its delivery.
+    pub(crate) fn deliver(&mut self, subscription: SubscriptionId, frame: &Frame) -> u64 {
+        self.deliveries = self.deliveries.saturating_add(1);
+        let version = self.connection.version;
+        if let Some(unsettled) = self.unsettled.get_mut(&subscription) {
+            let ack = unsettled.keeps_acks().then(|| acknowledgement(frame, version).ok()).flatten();
+            unsettled.add(self.deliveries, ack);
+        }
+        self.deliveries
+    }
+
+    /// The ACK of a message that UNSUBSCRIBE would strand, if this broker does that.
+    pub(crate) fn stranded(&self, frame: &Frame) -> Option<Frame> {
+        let strands = self.connection.profile.unsubscribe == Unsubscribe::Strands;
+        strands.then(|| acknowledgement(frame, self.connection.version).ok()).flatten()
+    }
+}
+
+/// The same headers under another command.
+pub(crate) fn with_command(command: Command, ack: &Frame, headers: &[(&str, &str)]) -> Frame {
+    let mut frame = Frame::new(command);
+    let own: Vec<_> = ack.headers().iter().collect();
+    own.iter().for_each(|(name, value)| frame.headers_mut().push(name.octets(), value.octets()));
+    headers.iter().for_each(|(name, value)| frame.headers_mut().push(name, value));
+    frame
+}
+
+/// An ACK as the version wants it: 1.0 by message-id, 1.1 by subscription and message-id, 1.2 by the `ack` header.
+fn acknowledgement(message: &Frame, version: Version) -> Result<Frame, CommandError> {
+    let named = |name: &'static str| message.header(name).ok_or(CommandError::NoAckHeader(name));
+    let frame = Frame::new(Command::Ack);
+    Ok(match version {
+        Version::V1_0 => frame.with_header("message-id", named("message-id")?.octets()),
+        Version::V1_1 => frame
+            .with_header("subscription", named("subscription")?.octets())
+            .with_header("message-id", named("message-id")?.octets()),
+        Version::V1_2 => frame.with_header("id", named("ack")?.octets()),
+    })
+}

@@ -1,0 +1,300 @@
+//! UNSUBSCRIBE: it strands nothing, and what brokers still say about a subscription that is over harms nobody.
+
+use stomp_proto::{AckMode, Version};
+use stomp_session::{CommandError, Event, Lost, Message, Profile, Subscribe, SubscriptionId};
+use stomp_testkit::{broker::BrokerConfig, pair::Pair};
+
+use crate::{
+    profiles::{ACTIVEMQ, ARTEMIS, RABBITMQ, connected},
+    script::{Script, config, milliseconds, seconds},
+};
+
+fn deliver(script: &mut Script, number: u64) {
+    script.hear(format!(
+        "MESSAGE\nsubscription:0\nmessage-id:m{number}\ndestination:/queue/a\nack:a{number}\n\nhello\0"
+    ));
+}
+
+/// Subscribed, and so many messages taken.
+fn taken(
+    server: &str,
+    version: Version,
+    ack_mode: AckMode,
+    count: u64,
+) -> (Script, SubscriptionId, Vec<Message>) {
+    let mut script = connected(config(), version, server);
+    let id = script.session.subscribe(Subscribe::new("/queue/a").ack(ack_mode)).unwrap();
+    script.said();
+    (1..=count).for_each(|number| deliver(&mut script, number));
+    let messages = script.messages();
+    assert_eq!(messages.len() as u64, count);
+    (script, id, messages)
+}
+
+#[test]
+fn it_leaves_when_every_taken_message_is_settled_or_given_back() {
+    let (mut script, id, mut messages) = taken(ACTIVEMQ, Version::V1_2, AckMode::ClientIndividual, 3);
+    script.session.unsubscribe(id).unwrap();
+    assert_eq!(script.said(), "");
+    script.session.ack(&mut messages[1]).unwrap();
+    assert_eq!(script.said(), "ACK\nid:a2\n\n\0");
+    script.session.give_back(&messages[0]);
+    script.session.give_back(&messages[0]);
+    assert_eq!(script.said(), "", "one of three is still taken");
+    script.session.nack(&mut messages[2]).unwrap();
+    assert_eq!(script.said(), "NACK\nid:a3\n\n\0UNSUBSCRIBE\nid:0\n\n\0");
+    assert_eq!(script.session.ack(&mut messages[0]), Err(CommandError::Unsubscribed));
+    script.pass(seconds(60));
+    assert_eq!(script.said(), "", "and it leaves once");
+}
+
+#[test]
+fn nothing_taken_nothing_to_wait_for() {
+    for ack_mode in [AckMode::Auto, AckMode::Client, AckMode::ClientIndividual] {
+        let count = if ack_mode == AckMode::Auto { 3 } else { 0 };
+        let (mut script, id, _messages) = taken(RABBITMQ, Version::V1_2, ack_mode, count);
+        script.session.unsubscribe(id).unwrap();
+        assert_eq!(script.said(), "UNSUBSCRIBE\nid:0\n\n\0", "{ack_mode:?}");
+    }
+}
+
+#[test]
+fn it_leaves_at_its_deadline_and_later_acks_are_a_typed_error() {
+    let mut patient = config();
+    patient.unsubscribe_timeout = seconds(3);
+    let mut script = connected(patient, Version::V1_2, ACTIVEMQ);
+    let id = script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    deliver(&mut script, 1);
+    script.said();
+    let mut message = script.messages().pop().unwrap();
+    script.session.unsubscribe(id).unwrap();
+    assert_eq!(script.due_in(), Some(milliseconds(0)), "the time of the call is wanted at once");
+    script.pass(milliseconds(0));
+    assert_eq!(script.due_in(), Some(seconds(3)));
+    script.pass(milliseconds(2999));
+    assert_eq!(script.said(), "");
+    script.pass(milliseconds(1));
+    assert_eq!(script.said(), "UNSUBSCRIBE\nid:0\n\n\0");
+    assert_eq!(script.session.ack(&mut message), Err(CommandError::Unsubscribed));
+    assert_eq!(script.said(), "");
+}
+
+#[test]
+fn messages_that_come_later_are_dropped_and_counted_and_never_refused() {
+    for server in [RABBITMQ, ACTIVEMQ, ARTEMIS, ""] {
+        let (mut script, id, mut messages) = taken(server, Version::V1_2, AckMode::ClientIndividual, 1);
+        script.session.unsubscribe(id).unwrap();
+        deliver(&mut script, 2);
+        script.session.ack(&mut messages[0]).unwrap();
+        script.said();
+        deliver(&mut script, 3);
+        assert!(script.events().is_empty(), "{server}");
+        assert_eq!((script.session.late_messages(), script.said().as_str()), (2, ""), "{server}");
+    }
+}
+
+#[test]
+fn what_nobody_has_collected_is_not_delivered_any_more() {
+    let (mut script, id, _) = taken(ACTIVEMQ, Version::V1_2, AckMode::ClientIndividual, 0);
+    deliver(&mut script, 1);
+    script.session.unsubscribe(id).unwrap();
+    assert_eq!(script.said(), "UNSUBSCRIBE\nid:0\n\n\0");
+    assert!(script.messages().is_empty());
+}
+
+/// RabbitMQ keeps what was delivered until the connection ends, and would deliver it again at once if it were refused
+/// before.
+#[test]
+fn on_rabbitmq_untaken_messages_are_refused_in_a_transaction_around_it() {
+    let (mut script, id, mut messages) = taken(RABBITMQ, Version::V1_2, AckMode::ClientIndividual, 3);
+    deliver(&mut script, 4);
+    script.session.give_back(&messages[2]);
+    script.session.unsubscribe(id).unwrap();
+    deliver(&mut script, 5);
+    script.session.ack(&mut messages[0]).unwrap();
+    assert_eq!(script.said(), "ACK\nid:a1\n\n\0");
+    script.session.give_back(&messages[1]);
+    let transaction = "transaction:unsubscribe-0\n\n\0";
+    let nacks: String = ["a2", "a3", "a4", "a5"].map(|ack| format!("NACK\nid:{ack}\n{transaction}")).concat();
+    let expected = format!("BEGIN\n{transaction}{nacks}UNSUBSCRIBE\nid:0\n\n\0COMMIT\n{transaction}");
+    assert_eq!(script.said(), expected);
+}
+
+#[test]
+fn where_it_returns_messages_by_itself_nothing_is_refused() {
+    for (server, version) in
+        [(ACTIVEMQ, Version::V1_2), (ARTEMIS, Version::V1_2), ("", Version::V1_2), (RABBITMQ, Version::V1_0)]
+    {
+        let (mut script, id, messages) = taken(server, version, AckMode::ClientIndividual, 3);
+        messages.iter().for_each(|message| script.session.give_back(message));
+        script.session.unsubscribe(id).unwrap();
+        assert_eq!(script.commands(), ["UNSUBSCRIBE"], "{server} {version}");
+    }
+}
+
+#[test]
+fn the_broker_has_all_back_at_once() {
+    let brokers = [BrokerConfig::rabbitmq(), BrokerConfig::activemq(), BrokerConfig::artemis()];
+    for broker in brokers {
+        let shown = format!("{broker:?}");
+        let mut pair = Pair::connected(config(), broker);
+        let id = pair.session.subscribe(Subscribe::new("/queue/a").prefetch(10)).unwrap();
+        (0..10).for_each(|_| pair.broker.publish("/queue/a", "x", &[]));
+        pair.drive();
+        assert_eq!(pair.broker.unacked("/queue/a"), 10);
+        for event in pair.events() {
+            if let Event::Message(message) = event {
+                pair.session.give_back(&message);
+            }
+        }
+        pair.session.unsubscribe(id).unwrap();
+        pair.drive();
+        let left = (pair.broker.depth("/queue/a"), pair.broker.unacked("/queue/a"), pair.broker.discarded());
+        assert_eq!(left, (10, 0, 0), "{shown}");
+    }
+}
+
+#[test]
+fn a_connection_that_ends_first_takes_it_along() {
+    let (mut script, id, mut messages) = taken(RABBITMQ, Version::V1_2, AckMode::ClientIndividual, 1);
+    script.session.unsubscribe(id).unwrap();
+    script.lose(Lost::Eof);
+    script.reconnect(Version::V1_2);
+    assert_eq!(script.said(), "", "neither replayed nor unsubscribed");
+    let came = messages[0].connection();
+    assert_eq!(script.session.ack(&mut messages[0]), Err(CommandError::Stale { came }));
+}
+
+#[test]
+fn disconnecting_does_not_wait_for_it() {
+    let (mut script, id, _messages) = taken(RABBITMQ, Version::V1_2, AckMode::ClientIndividual, 1);
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    script.session.unsubscribe(id).unwrap();
+    script.session.disconnect();
+    assert_eq!(script.commands(), ["UNSUBSCRIBE", "DISCONNECT"]);
+}
+
+/// RabbitMQ answers an UNSUBSCRIBE on a busy queue with up to 200 ERRORs that name nobody but a tag.
+#[test]
+fn stray_errors_of_a_subscription_that_is_over_fail_nothing() {
+    let stray = |id: &str| {
+        format!(
+            "ERROR\nmessage:Subscription not found\nversion:1.0,1.1,1.2\n\nThere is no current subscription with tag 'T_{id}'.\n\0"
+        )
+    };
+    let missing = "ERROR\nmessage:Subscription not found\n\nMessage with id \"T_0@@session-x@@1\" has no subscription\n\0";
+    let named = || Subscribe::new("/queue/b").id("it's mine");
+    let rows = [
+        (RABBITMQ, stray("0"), true),
+        (RABBITMQ, stray("it's mine"), true),
+        (RABBITMQ, stray("2"), false),
+        (RABBITMQ, stray("never"), false),
+        (RABBITMQ, missing.to_owned(), false),
+        (ACTIVEMQ, stray("0"), false),
+        ("", stray("0"), false),
+    ];
+    for (server, error, is_stray) in rows {
+        let mut script = connected(config(), Version::V1_2, server);
+        let over = [Subscribe::new("/queue/a"), named()].map(|it| script.session.subscribe(it).unwrap());
+        script.session.subscribe(Subscribe::new("/queue/c")).unwrap();
+        over.into_iter().for_each(|id| script.session.unsubscribe(id).unwrap());
+        script.session.send_confirmed(crate::script::send_frame("/queue/a", "x")).unwrap();
+        script.said();
+        (0..200).for_each(|_| script.hear_while_connected(&error));
+        assert_eq!(script.session.connection().is_some(), is_stray, "{server} {error}");
+        assert_eq!(script.session.stray_errors(), if is_stray { 200 } else { 0 }, "{server} {error}");
+        assert_eq!(script.events().is_empty(), is_stray, "{server} {error}");
+    }
+}
+
+/// The header that makes it durable, on SUBSCRIBE and on the UNSUBSCRIBE that deletes it.
+#[test]
+fn only_an_explicit_call_deletes_a_durable_subscription() {
+    let rows = [
+        (RABBITMQ, "durable", "true"),
+        (ACTIVEMQ, "activemq.subscriptionName", "mine"),
+        (ARTEMIS, "durable-subscription-name", "mine"),
+        ("", "durable-subscription-name", "mine"),
+    ];
+    for (server, name, value) in rows {
+        let subscribe = || Subscribe::new("/topic/a").id("mine").header(name, value).header("x", "y");
+        let mut script = connected(config(), Version::V1_2, server);
+        let id = script.session.subscribe(subscribe()).unwrap();
+        script.said();
+        script.session.unsubscribe(id).unwrap();
+        assert_eq!(script.said(), "UNSUBSCRIBE\nid:mine\n\n\0", "{server}");
+        let mut script = connected(config(), Version::V1_2, server);
+        let id = script.session.subscribe(subscribe()).unwrap();
+        script.said();
+        script.session.delete_durable(id).unwrap();
+        assert_eq!(script.said(), format!("UNSUBSCRIBE\nid:mine\n{name}:{value}\n\n\0"), "{server}");
+        assert_eq!(script.session.delete_durable(id), Err(CommandError::Unsubscribed));
+    }
+}
+
+#[test]
+fn what_is_not_durable_or_not_reachable_is_not_deleted() {
+    let mut script = connected(config(), Version::V1_2, ACTIVEMQ);
+    let plain = script.session.subscribe(Subscribe::new("/topic/a").header("durable", "true")).unwrap();
+    assert_eq!(script.session.delete_durable(plain), Err(CommandError::NotDurable));
+    script.session.unsubscribe(plain).expect("it still stands");
+    let durable = Subscribe::new("/topic/a").header("activemq.subscriptionName", "mine");
+    let id = script.session.subscribe(durable).unwrap();
+    script.lose(Lost::Eof);
+    assert_eq!(script.session.delete_durable(id), Err(CommandError::NotConnected));
+}
+
+/// On RabbitMQ a cumulative ACK destroys what others have not handled.
+#[test]
+fn where_an_ack_touches_others_cumulative_ones_are_spelled_out() {
+    let each = "ack:client-individual\n";
+    let rows = [
+        (
+            RABBITMQ,
+            Version::V1_2,
+            each,
+            "ACK\nid:a2\n\n\0ACK\nid:a1\n\n\0",
+            "NACK\nid:a4\n\n\0NACK\nid:a3\n\n\0",
+        ),
+        ("", Version::V1_2, each, "ACK\nid:a2\n\n\0ACK\nid:a1\n\n\0", "NACK\nid:a4\n\n\0NACK\nid:a3\n\n\0"),
+        (ACTIVEMQ, Version::V1_2, "ack:client\n", "ACK\nid:a2\n\n\0", "NACK\nid:a4\n\n\0"),
+    ];
+    for (server, version, mode, ack, nack) in rows {
+        let mut script = connected(config(), version, server);
+        let id = script.session.subscribe(Subscribe::new("/queue/a").ack(AckMode::Client)).unwrap();
+        let said = script.said();
+        assert!(said.contains(mode), "{server}: {said}");
+        (1..=5).for_each(|number| deliver(&mut script, number));
+        let mut messages = script.messages();
+        script.session.give_back(&messages[0]);
+        script.session.ack(&mut messages[1]).unwrap();
+        assert_eq!(script.said(), ack, "{server}");
+        script.session.nack(&mut messages[3]).unwrap();
+        assert_eq!(script.said(), nack, "{server}");
+        script.session.unsubscribe(id).unwrap();
+        script.session.ack(&mut messages[4]).unwrap();
+        assert_eq!(script.commands(), ["ACK", "UNSUBSCRIBE"], "{server}: nothing is left");
+    }
+}
+
+/// In 1.0 the broker takes each ACK for all messages before it: those that nobody has handled among them.
+#[test]
+fn in_version_1_0_an_ack_waits_for_those_before_it() {
+    let (mut script, id, mut messages) = taken("", Version::V1_0, AckMode::ClientIndividual, 4);
+    script.session.ack(&mut messages[2]).unwrap();
+    script.session.ack(&mut messages[1]).unwrap();
+    assert_eq!(script.said(), "");
+    script.session.ack(&mut messages[0]).unwrap();
+    assert_eq!(script.said(), "ACK\nmessage-id:m3\n\n\0");
+    script.session.unsubscribe(id).unwrap();
+    script.session.ack(&mut messages[3]).unwrap();
+    assert_eq!(script.said(), "ACK\nmessage-id:m4\n\n\0UNSUBSCRIBE\nid:0\ndestination:/queue/a\n\n\0");
+}
+
+#[test]
+fn rabbitmq_has_individual_acks_in_version_1_0() {
+    let (mut script, _, mut messages) = taken(RABBITMQ, Version::V1_0, AckMode::ClientIndividual, 2);
+    script.session.ack(&mut messages[1]).unwrap();
+    assert_eq!(script.said(), "ACK\nmessage-id:m2\n\n\0");
+    assert_eq!(script.session.connection().unwrap().profile.name, Profile::RABBITMQ.name);
+}
