@@ -14,7 +14,7 @@ use crate::{ConnectEscaping, ConnectionId, Endpoint, Nack, Profile};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// A message that was acknowledged or rejected before.
+    /// A message that was acknowledged or rejected before, by itself or by a cumulative ACK or NACK of a later one.
     #[error("the message was settled before")]
     AlreadySettled,
     /// The session is disconnecting or has ended.

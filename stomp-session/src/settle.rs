@@ -97,6 +97,9 @@ impl Connected {
     ) -> Result<(), CommandError> {
         let ack = acknowledgement(&message.frame, self.connection.version)?;
         let unsettled = self.unsettled.entry(message.subscription).or_default();
+        if unsettled.is_covered(message.delivery) {
+            return Err(CommandError::AlreadySettled);
+        }
         if command == Command::Ack && unsettled.waits() {
             let through = unsettled.settle_prefix(message.delivery, ack);
             return through.map_or(Ok(()), |ack| Ok(self.push(&ack, Kind::Unanswered)?));

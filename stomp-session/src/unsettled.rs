@@ -87,6 +87,11 @@ impl Unsettled {
         self.open = self.open.saturating_sub(1);
     }
 
+    /// Whether a later ACK has covered that message already.
+    pub(crate) fn is_covered(&self, delivery: u64) -> bool {
+        self.form != Form::One && self.held.get(&delivery).is_none_or(|held| held.settled)
+    }
+
     /// Whether the ACK of a message waits for those before it: [`settle_prefix`](Self::settle_prefix).
     pub(crate) const fn waits(&self) -> bool {
         matches!(self.form, Form::Prefix)

@@ -67,6 +67,8 @@ pub(super) struct Held {
     pub(super) message: Message,
     pub(super) mark: Mark,
     pub(super) key: String,
+    /// The mode of its subscription, which may be over.
+    ack_mode: Option<AckMode>,
 }
 
 /// A subscription as the user knows it.
@@ -138,6 +140,7 @@ impl Actor {
             Act::Drop(which) => {
                 if let Some(at) = self.pick(usize::from(which)) {
                     let dropped = self.held.remove(at);
+                    self.session.give_back(&dropped.message);
                     self.dropped.push(dropped);
                 }
                 Ok(())
@@ -191,6 +194,7 @@ impl Actor {
         if settled.is_err() {
             check_refusal(&settled, &held, watch.as_deref())?;
             // 1.0 knows no NACK, and Artemis's destroys: the message is still the user's.
+            self.session.give_back(&held.message);
             self.dropped.extend(Some(held).filter(|_| nack));
             return Ok(());
         }
@@ -203,7 +207,7 @@ impl Actor {
             )
         })?;
         let Some(watch) = watch else { return Ok(()) };
-        watch.asked.insert(ack_id(&held.message));
+        watch.ask(&ack_id(&held.message), self.is_cumulative(&held));
         self.note_settled(&held, watch);
         Ok(())
     }
@@ -211,7 +215,7 @@ impl Actor {
     /// What an ACK covers: the message, or in the cumulative mode all of its subscription up to it.
     fn note_settled(&self, held: &Held, watch: &mut Watch) {
         watch.allowed.insert(held.key.clone());
-        if self.is_cumulative(held.mark) {
+        if self.is_cumulative(held) {
             let upto = self.handed.iter().rposition(|(mark, key)| *mark == held.mark && *key == held.key);
             let covered = self.handed.iter().take(upto.map_or(0, |upto| upto + 1));
             watch.allowed.extend(covered.filter(|(mark, _)| *mark == held.mark).map(|(_, key)| key.clone()));
@@ -219,10 +223,9 @@ impl Actor {
     }
 
     /// Whether an ACK of that subscription covers the messages before it. In 1.0 there is no other.
-    fn is_cumulative(&self, mark: Mark) -> bool {
+    fn is_cumulative(&self, held: &Held) -> bool {
         let version = self.session.connection().map(|connection| connection.version);
-        let mode = self.subscriptions.get(&mark).map(|subscribed| subscribed.ack_mode);
-        mode == Some(AckMode::Client) || version == Some(Version::V1_0)
+        held.ack_mode == Some(AckMode::Client) || version == Some(Version::V1_0)
     }
 
     fn send(&mut self, to: u8, how: u8, accounts: &mut Accounts, now: Timestamp) -> Checked {
@@ -300,7 +303,8 @@ impl Actor {
         let key = super::accounts::key(message.body());
         self.handed.push((mark, key.clone()));
         if message.needs_ack() {
-            self.held.push(Held { message: message.into_owned(), mark, key });
+            let ack_mode = self.subscriptions.get(&mark).map(|subscribed| subscribed.ack_mode);
+            self.held.push(Held { message: message.into_owned(), mark, key, ack_mode });
         }
     }
 

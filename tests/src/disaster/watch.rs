@@ -21,10 +21,12 @@ pub(super) struct Watch {
     version: Option<Version>,
     /// MESSAGEs that came and were not handed out yet.
     pub(super) inbox: VecDeque<Came>,
+    /// All MESSAGEs that came.
+    came: Vec<Came>,
     /// Ids that can be acknowledged here.
     deliveries: BTreeSet<String>,
     /// Ids that the application has asked to be acknowledged, and those that were.
-    pub(super) asked: BTreeSet<String>,
+    asked: BTreeSet<String>,
     settled: BTreeSet<String>,
     /// Messages, by their keys, that what was asked covers.
     pub(super) allowed: BTreeSet<String>,
@@ -47,7 +49,7 @@ pub(super) struct Watch {
 }
 
 /// A MESSAGE that came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Came {
     pub(super) id: String,
     pub(super) subscription: String,
@@ -69,6 +71,7 @@ impl Watch {
             heard: Some(Parser::new(Sender::Server, Limits::default())),
             version: None,
             inbox: VecDeque::new(),
+            came: Vec::new(),
             deliveries: BTreeSet::new(),
             asked: BTreeSet::new(),
             settled: BTreeSet::new(),
@@ -114,7 +117,9 @@ impl Watch {
             Command::Message => {
                 let id = text("ack").or_else(|| text("message-id")).unwrap_or_default();
                 self.deliveries.insert(id.clone());
-                self.inbox.push_back(Came { id, subscription: text("subscription").unwrap_or_default() });
+                let came = Came { id, subscription: text("subscription").unwrap_or_default() };
+                self.came.push(came.clone());
+                self.inbox.push_back(came);
             }
             Command::Receipt => self.receipts.extend(text("receipt-id")),
             Command::Error => self.refusals.extend(text("receipt-id")),
@@ -145,6 +150,9 @@ impl Watch {
             })?;
         }
         match frame.command() {
+            Command::Nack if text("transaction").is_some_and(|name| name.starts_with("unsubscribe-")) => {
+                self.check_returned(&text("id").or_else(|| text("message-id")).unwrap_or_default())
+            }
             Command::Ack | Command::Nack => {
                 self.check_settled(&text("id").or_else(|| text("message-id")).unwrap_or_default())
             }
@@ -175,6 +183,26 @@ impl Watch {
         })?;
         demand(self.asked.contains(id), Law::NoSilentAck, || format!("nobody has settled {id}"))?;
         demand(self.settled.insert(id.to_owned()), Law::NoSilentAck, || format!("{id} is settled twice"))
+    }
+
+    /// What nobody has taken goes back around an UNSUBSCRIBE.
+    fn check_returned(&mut self, id: &str) -> Checked {
+        demand(self.deliveries.contains(id), Law::NoStaleAck, || {
+            format!("{id} was not delivered on this connection")
+        })?;
+        demand(!self.asked.contains(id), Law::NoSilentAck, || format!("{id} was settled, and goes back"))?;
+        demand(self.settled.insert(id.to_owned()), Law::NoSilentAck, || format!("{id} is settled twice"))
+    }
+
+    /// The application asks for a message to be settled, and in the cumulative mode for all of its subscription before it.
+    pub(super) fn ask(&mut self, id: &str, is_cumulative: bool) {
+        self.asked.insert(id.to_owned());
+        let Some(at) = self.came.iter().position(|came| came.id == id).filter(|_| is_cumulative) else {
+            return;
+        };
+        let Some((last, before)) = self.came.get(..=at).and_then(<[_]>::split_last) else { return };
+        let before = before.iter().filter(|came| came.subscription == last.subscription);
+        self.asked.extend(before.map(|came| came.id.clone()));
     }
 
     fn check_transaction(&self, name: Option<String>) -> Checked {

@@ -271,6 +271,7 @@ fn where_an_ack_touches_others_cumulative_ones_are_spelled_out() {
         assert_eq!(script.said(), ack, "{server}");
         script.session.nack(&mut messages[3]).unwrap();
         assert_eq!(script.said(), nack, "{server}");
+        assert_eq!(script.session.ack(&mut messages[2]), Err(CommandError::AlreadySettled), "{server}");
         script.session.unsubscribe(id).unwrap();
         script.session.ack(&mut messages[4]).unwrap();
         assert_eq!(script.commands(), ["ACK", "UNSUBSCRIBE"], "{server}: nothing is left");
