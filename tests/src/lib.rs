@@ -24,6 +24,8 @@ pub mod pki;
 pub mod play;
 #[cfg(feature = "network")]
 mod port;
+#[cfg(feature = "network")]
+pub mod proxy;
 #[cfg(all(unix, feature = "network"))]
 pub mod real;
 pub mod server;

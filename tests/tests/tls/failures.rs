@@ -7,8 +7,17 @@ use std::{
     time::Duration,
 };
 
-use stomp_session::{Lost, client::TlsBackend};
-use stomp_testkit::{broker::BrokerConfig, pki::Authority, server::Server, tls::TlsFrontConfig};
+use stomp_session::{
+    Lost,
+    client::{Listener, Notice, TlsBackend},
+};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    pki::Authority,
+    proxy::{Break, Plan, Proxy},
+    server::Server,
+    tls::TlsFrontConfig,
+};
 
 use crate::{Bench, QUEUE, assert_passing, refusal, support::Adapter, trusting, uri};
 
@@ -97,4 +106,52 @@ pub(crate) async fn the_next_broker_is_tried<A: Adapter>(backend: TlsBackend) {
     client.send(QUEUE, "").confirmed().await.unwrap();
     assert!(!stranger.heard());
     client.disconnect().await.unwrap();
+}
+
+/// Places in what the broker says in a handshake: in the head of a record, in each record, between them.
+const PLACES: [u64; 7] = [0, 1, 5, 60, 130, 250, 600];
+
+/// The broker's side of the handshake stops or ends after so many octets.
+fn breaking(bench: &Bench, octets: u64, how: Break) -> (Proxy, String) {
+    let mut plan = Plan::default();
+    plan.to_client.after = Some((octets, how));
+    let proxy = Proxy::start(bench.front.address(), [plan]).unwrap();
+    let options = "initialReconnectDelay=1&useExponentialBackOff=false&startupMaxReconnectAttempts=-1";
+    let list = format!("failover:({})?{options}", uri("localhost", proxy.address()));
+    (proxy, list)
+}
+
+/// Clients of a broker whose handshake breaks once, each elsewhere: all get in. One after the other: many handshakes at once
+/// would make each other late.
+async fn all_get_in<A: Adapter>(backend: TlsBackend, how: Break) {
+    let bench = Bench::new(TlsFrontConfig::default());
+    let mut settings = bench.settings(backend);
+    settings.tls.handshake_timeout = Duration::from_millis(500);
+    for octets in PLACES {
+        let (_proxy, list) = breaking(&bench, octets, how);
+        let (client, _kill) = A::start(crate::config(&list), settings.clone());
+        let mut notices = client.listen();
+        client.connected().await.unwrap();
+        client.send(QUEUE, "").confirmed().await.unwrap();
+        assert_passing(&first_failure(&mut notices).await);
+    }
+}
+
+async fn first_failure(notices: &mut Listener) -> Lost {
+    loop {
+        match notices.next().await.expect("the session goes on") {
+            Notice::ConnectFailed { reason, .. } => return reason,
+            Notice::Connected(_) => panic!("the first attempt breaks"),
+            _ => {}
+        }
+    }
+}
+
+pub(crate) async fn a_stall_after_any_octet_is_given_up<A: Adapter>(backend: TlsBackend) {
+    all_get_in::<A>(backend, Break::Stall).await;
+}
+
+pub(crate) async fn an_end_after_any_octet_is_tried_again<A: Adapter>(backend: TlsBackend) {
+    all_get_in::<A>(backend, Break::HalfClose).await;
+    all_get_in::<A>(backend, Break::Reset).await;
 }

@@ -59,6 +59,8 @@ suite!(
     failures::what_comes_before_tls_is_not_believed,
     failures::a_handshake_that_stalls_is_given_up,
     failures::a_broken_handshake_is_tried_again,
+    failures::a_stall_after_any_octet_is_given_up,
+    failures::an_end_after_any_octet_is_tried_again,
     failures::the_next_broker_is_tried,
     identity::a_client_certificate_is_shown,
     identity::a_broker_that_wants_one_is_final,
