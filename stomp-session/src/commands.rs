@@ -24,6 +24,7 @@ impl Session {
         if matches!(self.state, State::Disconnecting { .. } | State::Closed) {
             return Err(CommandError::Closed);
         }
+        self.check_exclusive(&subscribe)?;
         let id = self.subscriptions.add(subscribe)?;
         self.subscriptions.share(id, self.config.prefetch_budget);
         if let Err(error) = self.send_subscribe(id) {
@@ -31,6 +32,16 @@ impl Session {
             return Err(error);
         }
         Ok(id)
+    }
+
+    /// Without heart-beats no broker notices that a client is gone, and an exclusive consumer that is gone keeps out all others.
+    fn check_exclusive(&self, subscribe: &Subscribe) -> Result<(), CommandError> {
+        let exclusive =
+            ["exclusive", "activemq.exclusive"].into_iter().find(|name| subscribe.headers.contains(name));
+        match exclusive.filter(|_| self.config.send_beat.is_zero()) {
+            Some(header) => Err(CommandError::NeedsHeartBeats(header)),
+            None => Ok(()),
+        }
     }
 
     /// Sends the table of subscriptions.

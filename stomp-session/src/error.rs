@@ -8,7 +8,7 @@ use core::{
 
 use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind, Version};
 
-use crate::{ConnectEscaping, ConnectionId, Endpoint, Nack, Profile};
+use crate::{ConnectEscaping, ConnectionId, Endpoint, Nack, Profile, frames::FrameError};
 
 /// You called wrongly. Nothing happened and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,12 @@ pub enum CommandError {
     /// The frame cannot be written in the version of the connection.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// A header that is dangerous where [`Config::send_beat`](crate::Config::send_beat) is zero: the broker would never notice
+    /// that this client is gone.
+    #[error(
+        "the header \"{0}\" needs heart-beats: without them the broker never notices that this client is gone"
+    )]
+    NeedsHeartBeats(&'static str),
     /// A SEND or SUBSCRIBE without a destination.
     #[error("the destination is missing")]
     NoDestination,
@@ -409,4 +415,17 @@ pub enum Ended {
     /// It cannot be written in the version of the new connection.
     #[error("the subscription cannot be written: {0}")]
     Unwritable(CommandError),
+}
+
+/// What is wrong with a CONNECTED.
+impl From<FrameError> for Lost {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::InvalidHeartBeat(value) => Self::InvalidHeartBeat(value),
+            FrameError::VersionMismatch(version) => Self::VersionMismatch(version),
+            FrameError::MissingHeader { command, .. }
+            | FrameError::NotInVersion { command, .. }
+            | FrameError::WrongCommand { found: command, .. } => Self::UnexpectedFrame(command),
+        }
+    }
 }

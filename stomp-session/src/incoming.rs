@@ -64,7 +64,7 @@ impl Session {
         let State::Handshake { endpoint, outbox, .. } = &mut self.state else { return };
         let (endpoint, outbox) = (endpoint.clone(), core::mem::take(outbox));
         match handshake::connected(&self.config, &endpoint, frame) {
-            Ok(agreed) => {
+            Ok((agreed, profile)) => {
                 input.set_version(agreed.version);
                 let connection = Connection {
                     id: self.connection_id(),
@@ -73,7 +73,7 @@ impl Session {
                     heart_beat: agreed.heart_beat,
                     server: agreed.server,
                     session: agreed.session,
-                    profile: Box::new(agreed.profile),
+                    profile: Box::new(profile),
                 };
                 self.establish(connection, outbox);
             }

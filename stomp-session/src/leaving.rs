@@ -6,7 +6,8 @@ use stomp_proto::{Command, Frame, Version};
 
 use crate::{
     CommandError, Connection, Event, Message, Session, SubscriptionId, Timestamp, connected::Connected,
-    outbox::Kind, session::State, settle::with_command, subscriptions::Subscription, unsettled::Unsettled,
+    frames, outbox::Kind, session::State, settle::with_command, subscriptions::Subscription,
+    unsettled::Unsettled,
 };
 
 /// A subscription that its owner has ended, and whose UNSUBSCRIBE has not been written.
@@ -136,20 +137,16 @@ impl Connected {
         let Some(leaving) = self.leaving.remove(&id) else { return };
         let returned = self.unsettled.remove(&id).map(|mut unsettled| unsettled.take_returned());
         let transaction = format!("unsubscribe-{}", leaving.subscription.wire_id);
-        let part = |command| Frame::new(command).with_header("transaction", &transaction);
         // 1.0 has no NACK.
         let can_refuse = self.connection.version != Version::V1_0;
         let refused: Vec<_> = returned.filter(|_| can_refuse).unwrap_or_default();
         let nacks =
             refused.iter().map(|ack| with_command(Command::Nack, ack, &[("transaction", &transaction)]));
-        let around = |command| (!refused.is_empty()).then(|| part(command));
-        let frames: Vec<_> = around(Command::Begin)
-            .into_iter()
-            .chain(nacks)
-            .chain([leaving.frame(&self.connection)])
-            .chain(around(Command::Commit))
-            .collect();
-        for frame in frames {
+        let around = |frame: Frame| (!refused.is_empty()).then_some(frame);
+        let begin = around(frames::begin(&transaction)).into_iter();
+        let unsubscribe = [leaving.frame(&self.connection)];
+        let all = begin.chain(nacks).chain(unsubscribe).chain(around(frames::commit(&transaction)));
+        for frame in all.collect::<Vec<_>>() {
             // All that is in it was in a SUBSCRIBE or a MESSAGE of this connection.
             let _ = self.push(&frame, Kind::Unanswered);
         }
@@ -163,11 +160,7 @@ impl Leaving {
 
     fn frame(&self, connection: &Connection) -> Frame {
         let Subscription { wire_id, subscribe, .. } = &self.subscription;
-        let mut frame = Frame::new(Command::Unsubscribe).with_header("id", wire_id);
-        // In 1.0 a subscription may be known by its destination alone.
-        if connection.version == Version::V1_0 {
-            frame = frame.with_header("destination", &subscribe.destination);
-        }
+        let mut frame = frames::unsubscribe(wire_id, &subscribe.destination, connection.version);
         let names = connection.profile.durable.iter().filter(|_| self.deletes);
         for (name, value) in names.filter_map(|name| Some((name, subscribe.headers.get(name)?))) {
             frame.headers_mut().push(name, value.octets());

@@ -27,6 +27,7 @@ mod endpoint;
 mod error;
 mod event;
 mod failover;
+pub mod frames;
 mod handshake;
 mod heart_beats;
 mod incoming;

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, collections::VecDeque};
 use core::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
-use stomp_proto::{EncodeError, Frame, Version};
+use stomp_proto::{Command, EncodeError, Frame, Version};
 
 use crate::{Event, ReceiptId};
 
@@ -91,7 +91,7 @@ impl Outbox {
         let body = large.then(|| Box::new(frame.body_bytes()));
         let length = self.bytes.len().saturating_sub(before);
         Ok(self.append(Entry { kind, length, body, ..Entry::QUIET }, || {
-            Event::FrameSent(without_passcode(frame))
+            Event::FrameSent(without_secrets(frame))
         }))
     }
 
@@ -232,11 +232,17 @@ impl Entry {
     const QUIET: Self = Self { kind: Kind::Quiet, length: 0, body: None, begun: false, withdrawn: false };
 }
 
-/// A copy, since the body may be anybody's.
-fn without_passcode(frame: &Frame) -> Frame {
-    let mut copy = frame.clone().into_owned();
-    copy.headers_mut().remove("passcode");
-    copy
+/// A copy, since the body may be anybody's. Of CONNECT what is known to be harmless: a header of one's own may be a token.
+fn without_secrets(frame: &Frame) -> Frame {
+    const HARMLESS: [&str; 5] = ["accept-version", "client-id", "heart-beat", "host", "login"];
+    if frame.command() != Command::Connect {
+        return frame.clone().into_owned();
+    }
+    let shown =
+        frame.headers().iter().filter(|(name, _)| HARMLESS.iter().any(|harmless| *name == **harmless));
+    shown.fold(Frame::new(Command::Connect), |copy, (name, value)| {
+        copy.with_header(name.octets(), value.octets())
+    })
 }
 
 /// Shows how much, never what: CONNECT holds the passcode.

@@ -1,11 +1,12 @@
 //! What becomes of a message: acknowledged, refused, or given back unsettled.
 
-use alloc::vec::Vec;
-
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use crate::{
-    CommandError, Message, Nack, Session, SubscriptionId, Unsubscribe, connected::Connected, outbox::Kind,
+    CommandError, Message, Nack, Session, SubscriptionId, Unsubscribe,
+    connected::Connected,
+    frames::{self, FrameError},
+    outbox::Kind,
 };
 
 /// Settling.
@@ -131,24 +132,16 @@ impl Connected {
     }
 }
 
-/// The same headers under another command.
+/// The acknowledgement with other headers added, under another command.
 pub(crate) fn with_command(command: Command, ack: &Frame, headers: &[(&str, &str)]) -> Frame {
-    let mut frame = Frame::new(command);
-    let own: Vec<_> = ack.headers().iter().collect();
-    own.iter().for_each(|(name, value)| frame.headers_mut().push(name.octets(), value.octets()));
-    headers.iter().for_each(|(name, value)| frame.headers_mut().push(name, value));
-    frame
+    let frame = frames::with_command(command, ack);
+    headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value))
 }
 
-/// An ACK as the version wants it: 1.0 by message-id, 1.1 by subscription and message-id, 1.2 by the `ack` header.
 fn acknowledgement(message: &Frame, version: Version) -> Result<Frame, CommandError> {
-    let named = |name: &'static str| message.header(name).ok_or(CommandError::NoAckHeader(name));
-    let frame = Frame::new(Command::Ack);
-    Ok(match version {
-        Version::V1_0 => frame.with_header("message-id", named("message-id")?.octets()),
-        Version::V1_1 => frame
-            .with_header("subscription", named("subscription")?.octets())
-            .with_header("message-id", named("message-id")?.octets()),
-        Version::V1_2 => frame.with_header("id", named("ack")?.octets()),
+    frames::ack(message, version).map_err(|error| match error {
+        FrameError::MissingHeader { header, .. } => CommandError::NoAckHeader(header),
+        // It came as a MESSAGE, and every version has ACK.
+        _ => CommandError::WrongCommand(message.command()),
     })
 }

@@ -7,7 +7,7 @@ use alloc::{
 
 use stomp_proto::{AckMode, Command, Frame, Headers, Version};
 
-use crate::{CommandError, Cumulative, Profile, ReceiptId, SubscriptionId};
+use crate::{CommandError, Cumulative, Profile, ReceiptId, SubscriptionId, frames};
 
 /// What to subscribe to.
 ///
@@ -119,11 +119,8 @@ impl Subscription {
     pub(crate) fn frame(&self, version: Version, profile: &Profile, receipt: ReceiptId) -> Frame {
         let Subscribe { destination, headers, .. } = &self.subscribe;
         let ack_mode = self.mode_on_wire(version, profile);
-        let mut frame = Frame::new(Command::Subscribe)
-            .with_header("id", &self.wire_id)
-            .with_header("destination", destination)
-            .with_header("ack", ack_mode.as_str())
-            .with_header("receipt", receipt.wire());
+        let mut frame =
+            frames::subscribe(&self.wire_id, destination, ack_mode).with_header("receipt", receipt.wire());
         let limits = profile.prefetch.iter().map(|limit| limit.header(self.granted));
         for (name, number) in limits.filter(|(name, _)| !headers.contains(name)) {
             frame.headers_mut().push(name, alloc::format!("{number}"));

@@ -7,6 +7,7 @@ mod credentials;
 mod disconnect;
 mod errors;
 mod failover;
+mod frames;
 mod heart_beats;
 mod laws;
 mod profiles;

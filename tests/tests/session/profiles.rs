@@ -221,3 +221,30 @@ fn headers_that_connect_must_not_have_end_the_attempt() {
         assert!(script.session.is_closed(), "{name}");
     }
 }
+
+#[test]
+fn an_exclusive_consumer_needs_heart_beats() {
+    for name in ["exclusive", "activemq.exclusive"] {
+        let exclusive = || Subscribe::new("/queue/a").header(name, "true");
+        let mut script = connected(config(), Version::V1_2, RABBITMQ);
+        assert_eq!(script.session.subscribe(exclusive()), Err(CommandError::NeedsHeartBeats(name)));
+        assert_eq!(script.said(), "");
+        let mut beating = config();
+        beating.send_beat = seconds(10);
+        let mut script = connected(beating, Version::V1_2, RABBITMQ);
+        assert!(script.session.subscribe(exclusive()).is_ok());
+    }
+}
+
+#[test]
+fn a_trace_shows_no_header_of_ones_own_in_connect() {
+    let mut config = config();
+    config.add_connect_header("authorization", "canary");
+    config.login = Some(stomp_session::Login::new("me", "canary"));
+    let mut script = Script::new(config);
+    script.session.trace_frames(true);
+    script.dial();
+    assert!(script.said().contains("canary"));
+    let events = format!("{:?}", script.raw_events());
+    assert!(events.contains("FrameSent") && events.contains("me") && !events.contains("canary"), "{events}");
+}
