@@ -1,41 +1,44 @@
-//! Takes messages from one queue, sends what it makes of them to another, and acknowledges: `transformer [URI] [COUNT]`.
+//! Takes messages from one queue, sends what it makes of them to another, and acknowledges: `transformer [URI]`, until SIGTERM
+//! or Ctrl-C.
 //!
 //! Two connections: RabbitMQ stops reading a connection that publishes when it runs short of memory, and with it the
 //! acknowledgements that would help.
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
+use async_signal::{Signal, Signals};
 use serde_json::{Value, json};
-use stomp_smol::{Client, Message, SendError};
+use smol::stream::StreamExt as _;
+use stomp_smol::{Client, Forward, Message, OnFailure};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    smol::block_on(run())
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
+    smol::block_on(transform_all())
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn transform_all() -> Result<(), Failure> {
     let uri = std::env::args().nth(1).unwrap_or_else(|| "tcp://guest:guest@127.0.0.1:61613".into());
-    let count = std::env::args().nth(2).map_or(Ok(10), |count| count.parse())?;
+    let mut signals = Signals::new([Signal::Term, Signal::Int])?;
     let (receiver, sender) = (stomp_smol::connect(&uri).await?, stomp_smol::connect(&uri).await?);
-    let mut messages = receiver.subscribe("/queue/testIn").await?;
-    for _ in 0..count {
-        let Some(message) = messages.next().await else { break };
-        forward(&sender, &message).await?;
-        // Only now: whatever happens before, the broker still has the message.
-        message.ack()?;
-    }
+    let messages = receiver.subscribe("/queue/testIn").prefetch(20).await?;
+    let tally = messages
+        .handle(async |message: Arc<Message>| transform(&sender, &message).await)
+        .concurrency(10)
+        // One that cannot be read goes to the error queue instead of round in circles.
+        .on_failure(OnFailure::Forward(Forward::to("/queue/testError")))
+        .until(async move { drop(signals.next().await) })
+        .await?;
     receiver.disconnect().await?;
     sender.disconnect().await?;
+    println!("{} transformed, {} failed", tally.handled, tally.failed);
     Ok(())
 }
 
-/// Sends what the message becomes. One that cannot be read goes to the error queue instead of round in circles.
-async fn forward(sender: &Client, message: &Message) -> Result<(), SendError> {
-    let parsed = serde_json::from_slice::<Value>(message.body()).ok();
-    match parsed.and_then(|value| value["count"].as_u64()) {
-        Some(count) => {
-            let body = json!({ "count": count + 1 }).to_string();
-            sender.send("/queue/testOut", body).persistent().confirmed().await
-        }
-        None => sender.send("/queue/testError", message.body_bytes()).persistent().confirmed().await,
-    }
+/// The message is acknowledged when this has succeeded: whatever happens before, the broker still has it.
+async fn transform(sender: &Client, message: &Message) -> Result<(), Failure> {
+    let value: Value = serde_json::from_slice(message.body())?;
+    let count = value["count"].as_u64().ok_or("a message without a count")?;
+    let body = json!({ "count": count + 1 }).to_string();
+    Ok(sender.send("/queue/testOut", body).persistent().confirmed().await?)
 }

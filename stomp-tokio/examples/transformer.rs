@@ -1,38 +1,37 @@
-//! Takes messages from one queue, sends what it makes of them to another, and acknowledges: `transformer [URI] [COUNT]`.
+//! Takes messages from one queue, sends what it makes of them to another, and acknowledges: `transformer [URI]`, until Ctrl-C.
 //!
 //! Two connections: RabbitMQ stops reading a connection that publishes when it runs short of memory, and with it the
 //! acknowledgements that would help.
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use serde_json::{Value, json};
-use stomp_tokio::{Client, Message, SendError};
+use stomp_tokio::{Client, Forward, Message, OnFailure};
+
+type Failure = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Failure> {
     let uri = std::env::args().nth(1).unwrap_or_else(|| "tcp://guest:guest@127.0.0.1:61613".into());
-    let count = std::env::args().nth(2).map_or(Ok(10), |count| count.parse())?;
     let (receiver, sender) = (stomp_tokio::connect(&uri).await?, stomp_tokio::connect(&uri).await?);
-    let mut messages = receiver.subscribe("/queue/testIn").await?;
-    for _ in 0..count {
-        let Some(message) = messages.next().await else { break };
-        forward(&sender, &message).await?;
-        // Only now: whatever happens before, the broker still has the message.
-        message.ack()?;
-    }
+    let messages = receiver.subscribe("/queue/testIn").prefetch(20).await?;
+    let tally = messages
+        .handle(async |message: Arc<Message>| transform(&sender, &message).await)
+        .concurrency(10)
+        // One that cannot be read goes to the error queue instead of round in circles.
+        .on_failure(OnFailure::Forward(Forward::to("/queue/testError")))
+        .until(async { drop(tokio::signal::ctrl_c().await) })
+        .await?;
     receiver.disconnect().await?;
     sender.disconnect().await?;
+    println!("{} transformed, {} failed", tally.handled, tally.failed);
     Ok(())
 }
 
-/// Sends what the message becomes. One that cannot be read goes to the error queue instead of round in circles.
-async fn forward(sender: &Client, message: &Message) -> Result<(), SendError> {
-    let parsed = serde_json::from_slice::<Value>(message.body()).ok();
-    match parsed.and_then(|value| value["count"].as_u64()) {
-        Some(count) => {
-            let body = json!({ "count": count + 1 }).to_string();
-            sender.send("/queue/testOut", body).persistent().confirmed().await
-        }
-        None => sender.send("/queue/testError", message.body_bytes()).persistent().confirmed().await,
-    }
+/// The message is acknowledged when this has succeeded: whatever happens before, the broker still has it.
+async fn transform(sender: &Client, message: &Message) -> Result<(), Failure> {
+    let value: Value = serde_json::from_slice(message.body())?;
+    let count = value["count"].as_u64().ok_or("a message without a count")?;
+    let body = json!({ "count": count + 1 }).to_string();
+    Ok(sender.send("/queue/testOut", body).persistent().confirmed().await?)
 }

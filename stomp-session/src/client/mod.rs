@@ -1,7 +1,7 @@
 //! The asynchronous client over any runtime: handles that command the session, and one driver that runs it.
 //!
 //! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
-//! [`Client`], [`Subscription`] and [`Message`].
+//! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
 mod credentials;
 mod dispatch;
@@ -39,6 +39,12 @@ pub use send::{SendBuilder, Sending};
 pub use state::{State, Watch};
 pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
+
+#[doc = include_str!("guide.md")]
+#[allow(unused_imports, reason = "for its links")]
+pub mod guide {
+    use super::*;
+}
 
 use shared::Shared;
 

@@ -6,6 +6,7 @@ mod credentials;
 mod drops;
 mod kit;
 mod listen;
+mod lives;
 mod network;
 mod overload;
 mod reconnect;
