@@ -303,6 +303,55 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_are_activemqs_but_for_the_start() {
+        let brokers: Brokers = "failover:(tcp://a:1)".parse().unwrap();
+        let expected = Reconnect {
+            initial_delay: Duration::from_millis(10),
+            max_delay: Duration::from_secs(30),
+            exponential: true,
+            multiplier: 2.0,
+            max_attempts: None,
+            startup_max_attempts: Some(0),
+            jitter: Duration::ZERO,
+            full_jitter: false,
+            refusal_delay: Duration::from_secs(1),
+            randomize: true,
+            priority_backup: false,
+        };
+        assert_eq!(brokers.reconnect, expected);
+        assert_eq!(Brokers::one(Endpoint::plain("a", 1)), brokers);
+    }
+
+    #[test]
+    fn a_delay_is_capped_or_does_not_grow_at_all() {
+        let delays = |options: &str| {
+            let uri = alloc::format!(
+                "failover:(tcp://a:1)?startupMaxReconnectAttempts=3&initialReconnectDelay=7&{options}"
+            );
+            tries(&uri, 0, 9).iter().map(|row| row.1).collect::<Vec<_>>()
+        };
+        assert_eq!(delays("backOffMultiplier=3.0&maxReconnectDelay=8"), [0, 7, 8, 8]);
+        assert_eq!(delays("maxReconnectDelay=5"), [0, 5, 5, 5]);
+        assert_eq!(delays("useExponentialBackOff=false"), [0, 7, 7, 7]);
+    }
+
+    #[test]
+    fn after_a_stable_connection_the_other_limit_holds_and_delays_begin_anew() {
+        for (limit, expected) in [("1", &[0, 7][..]), ("0", &[0])] {
+            let uri = alloc::format!(
+                "failover:(tcp://a:1,tcp://b:2,tcp://c:3)?startupMaxReconnectAttempts=3&maxReconnectAttempts={limit}&initialReconnectDelay=7&randomize=false"
+            );
+            let mut schedule = Schedule::new(uri.parse().unwrap(), 0);
+            assert_eq!(schedule.by_ref().take(2).count(), 2);
+            schedule.connected();
+            schedule.restart();
+            let again: Vec<_> = schedule.map(|(broker, delay)| (broker.port(), delay.as_millis())).collect();
+            let ports = [1, 2];
+            assert_eq!(again, ports.into_iter().zip(expected.iter().copied()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn jitter_adds_and_is_capped() {
         let uri = "failover:(tcp://a:1)?startupMaxReconnectAttempts=-1&reconnectDelayJitter=100&maxReconnectDelay=60&useExponentialBackOff=false";
         let first = tries(uri, 1, 50);

@@ -10,6 +10,7 @@ mod failover;
 mod frames;
 mod heart_beats;
 mod laws;
+mod parity;
 mod profiles;
 mod receipts;
 mod script;

@@ -304,3 +304,16 @@ fn an_id_of_ones_own_is_used_once_on_a_connection() {
     script.reconnect(Version::V1_2);
     assert!(script.session.subscribe(mine()).is_ok(), "another connection knows nothing of it");
 }
+
+#[test]
+fn what_comes_together_with_connected_is_of_its_version() {
+    for (version, expected) in [(Version::V1_0, r"a\\cb"), (Version::V1_1, "a:b"), (Version::V1_2, "a:b")] {
+        let mut script = Script::dialled(config());
+        script.session.subscribe(Subscribe::new("/queue/a").ack(AckMode::Auto)).unwrap();
+        script.hear(format!(
+            "CONNECTED\nversion:{version}\n\n\0MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/queue/a\nx:a\\cb\n\n\0"
+        ));
+        let message = script.messages().pop().expect("a message");
+        assert_eq!(message.header("x").unwrap().to_string(), expected, "{version}");
+    }
+}

@@ -1,0 +1,36 @@
+//! The list of scenarios that older clients were tested by names tests that exist.
+
+use std::{fs, path::Path};
+
+const LIST: &str = include_str!("../../PARITY.md");
+
+/// What stands between backquotes and looks like `path/file.rs::name`.
+fn named() -> impl Iterator<Item = (&'static str, &'static str)> {
+    LIST.split('`').skip(1).step_by(2).filter_map(|quoted| quoted.split_once(".rs::"))
+}
+
+#[test]
+fn each_test_that_is_named_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut count = 0;
+    for (file, name) in named() {
+        let path = root.join(file).with_extension("rs");
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let function = format!("fn {name}");
+        let follows = |rest: &str| rest.starts_with(['(', '<']);
+        let exists = text.match_indices(&function).any(|(at, _)| follows(&text[at + function.len()..]));
+        assert!(exists, "{file}.rs has no test {name}");
+        count += 1;
+    }
+    assert!(count > 60, "only {count} tests are named");
+}
+
+/// The scenarios of the session: commands 1 to 24, failover 25 to 37, session 67 to 85.
+#[test]
+fn no_scenario_of_the_session_is_left_out() {
+    let rows: Vec<u32> =
+        LIST.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(' ')?.0.parse().ok()).collect();
+    for number in (1..=37).chain(67..=85) {
+        assert_eq!(rows.iter().filter(|row| **row == number).count(), 1, "scenario {number}");
+    }
+}
