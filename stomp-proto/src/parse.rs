@@ -229,6 +229,21 @@ impl Parser {
         }
     }
 
+    /// Takes all LFs that stand next between two frames, in one pass, and says how many they were: after a first
+    /// [`Item::HeartBeat`] the rest of a run says nothing more. A flood of them costs little more than its copy then.
+    pub fn skip_heart_beats(&mut self) -> usize {
+        const RUN: [u8; 64] = [b'\n'; 64];
+        if !matches!(self.stage, Stage::Between) {
+            return 0;
+        }
+        let (runs, _) = self.buffer.data().as_chunks();
+        let whole = runs.iter().take_while(|octets| **octets == RUN).count().saturating_mul(RUN.len());
+        let rest = self.buffer.data().get(whole..).unwrap_or_default();
+        let count = whole.saturating_add(rest.iter().take_while(|octet| **octet == b'\n').count());
+        self.skip(count);
+        count
+    }
+
     fn heart_beat(&mut self, octets: usize) -> Progress {
         self.skip(octets);
         Progress::HeartBeat

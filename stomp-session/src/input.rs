@@ -44,8 +44,13 @@ impl Input {
         core::mem::replace(&mut self.fresh, false)
     }
 
+    /// The next item; heart-beats that came together are one.
     pub(crate) fn next_item(&mut self) -> Result<Option<Item>, ParseError> {
-        self.parser.next_item()
+        let item = self.parser.next_item()?;
+        if matches!(item, Some(Item::HeartBeat)) {
+            self.parser.skip_heart_beats();
+        }
+        Ok(item)
     }
 
     pub(crate) const fn set_version(&mut self, version: Version) {

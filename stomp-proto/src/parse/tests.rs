@@ -152,3 +152,24 @@ fn the_state_is_shown_and_the_octets_are_not() {
     let shown: String = format!("{parser:?}");
     assert!(shown.contains("buffered: 23") && !shown.contains("canary"), "{shown}");
 }
+
+#[test]
+fn a_run_of_heart_beats_is_taken_at_once() {
+    for count in [0, 1, 63, 64, 65, 200] {
+        let mut parser = Parser::new(Sender::Server, Limits::default());
+        parser.feed(&b"\n".repeat(count));
+        parser.feed(b"\r\n\nRECEIPT\n\n\n\n\0\n");
+        assert_eq!(parser.skip_heart_beats(), count);
+        assert_eq!(parser.next_item(), Ok(Some(Item::HeartBeat)), "CR LF is one, too");
+        assert_eq!(parser.skip_heart_beats(), 1);
+        let Ok(Some(Item::Frame(frame))) = parser.next_item() else { panic!("a frame follows") };
+        assert_eq!(frame.body(), b"\n\n", "ends of line in a frame are none");
+        assert_eq!((parser.skip_heart_beats(), parser.is_idle()), (1, true));
+    }
+    let mut parser = Parser::new(Sender::Server, Limits::default());
+    parser.feed(b"RECEIPT\n\n");
+    assert_eq!((parser.next_item(), parser.skip_heart_beats()), (Ok(None), 0));
+    parser.feed(b"\n\n");
+    assert_eq!(parser.skip_heart_beats(), 0, "they are a body");
+    assert_eq!(parser.buffered(), 11);
+}
