@@ -1,4 +1,4 @@
-//! Laws of the codec over random frames and streams. `PROPTEST_CASES` asks for more cases than the usual 10,000 each.
+//! Laws of the codec over random frames and streams. `PROPTEST_CASES` asks for another number of cases than the usual 100,000 each.
 
 use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*, sample::select, test_runner::FileFailurePersistence};
@@ -9,7 +9,7 @@ fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     ProptestConfig {
-        cases: if asked { default.cases } else { 10_000 },
+        cases: if asked { default.cases } else { 100_000 },
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..default
     }
@@ -204,10 +204,49 @@ proptest! {
             prop_assert_eq!(frame.body().len(), first);
             prop_assert_eq!(frame.headers().len(), 2 * values.len());
             prop_assert_eq!(frame.header("foo").unwrap(), values[0].as_str());
+            let kept = frame.headers().iter().filter(|(name, _)| *name == "foo").map(|(_, value)| value);
+            prop_assert!(kept.eq(values.iter().map(String::as_str)), "repeats are kept in order");
         } else {
             prop_assert!(first > body.len() || body.get(first).is_some_and(|octet| *octet != 0));
         }
     }
+}
+
+/// Whatever the error: a million octets later it is the same, and nothing of them is kept.
+#[test]
+fn an_error_stays_for_ever() {
+    let streams: [&[u8]; 10] = [
+        b"MESSAGE\nfoo:\xff\n\n\0",
+        b"MESSAGE\nfoo:\rbar\n\n\0",
+        b"RECEIPT\n\nx\0",
+        b"MESSAGE\n:x\n\n\0",
+        b"MESSAGE\nfoo\n\n\0",
+        b"MESSAGE\ncontent-length:-1\n\n\0",
+        b"MESSAGE\ncontent-length:1\n\nab\0",
+        b"MESSAGE\nfoo:\\t\n\n\0",
+        b"GARBAGE\n\n\0",
+        b"MESSAGE\ncontent-length:18446744073709551615\n\n\0",
+    ];
+    let more = b"\n\0MESSAGE\ncontent-length:3\n\nabc\0\n\r\n".repeat(100);
+    let mut kinds = std::collections::BTreeSet::new();
+    for stream in streams {
+        let setting = Setting {
+            sender: Sender::Server,
+            version: Some(Version::V1_2),
+            strict: true,
+            limits: Limits::default(),
+        };
+        let mut parser = setting.parser();
+        parser.feed(stream);
+        let error = parser.next_item().unwrap_err();
+        for _ in 0..1_000_000 / more.len() + 1 {
+            parser.feed(&more);
+            assert_eq!(parser.next_item().as_ref(), Err(&error));
+            assert_eq!((parser.finish().as_ref(), parser.buffered()), (Err(&error), 0));
+        }
+        kinds.insert(format!("{:?}", error.kind));
+    }
+    assert_eq!(kinds.len(), streams.len(), "{kinds:?}");
 }
 
 /// The random frames are worth something only if many can be written and many cannot, each for its reason.

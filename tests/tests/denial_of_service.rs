@@ -1,0 +1,215 @@
+//! What a peer can make the parser hold: never much more than it has sent, and never what it only announced.
+//!
+//! Allocations are counted for each thread by the allocator of this program.
+
+use allocation_counter::measure;
+use serde_json::Value;
+use stomp_proto::{Item, Limits, Oversize, ParseErrorKind, Parser, Sender, Version};
+use stomp_testkit::codec::Setting;
+
+const ROWS: &str = include_str!("../data/conformance.jsonl");
+
+/// What a parser may hold besides twice what it received: a read buffer.
+const BUFFER: usize = 64 * 1024;
+
+/// The most memory that was in use at a time while the stream was parsed, each item dropped at once.
+fn peak(setting: &Setting, octets: &[u8], piece: usize) -> usize {
+    let used = measure(|| {
+        let mut parser = setting.parser();
+        for piece in octets.chunks(piece) {
+            parser.feed(piece);
+            while let Ok(Some(_)) = parser.next_item() {}
+        }
+        let _ = parser.finish();
+    });
+    used.bytes_max as usize
+}
+
+/// As [`peak`], the stream being read into the parser's own space.
+fn peak_of_reads(setting: &Setting, mut octets: &[u8]) -> usize {
+    let used = measure(|| {
+        let mut parser = setting.parser();
+        while !octets.is_empty() {
+            let space = parser.space();
+            let (now, later) = octets.split_at(space.len().min(octets.len()));
+            space[..now.len()].copy_from_slice(now);
+            parser.commit(now.len());
+            while let Ok(Some(_)) = parser.next_item() {}
+            octets = later;
+        }
+    });
+    used.bytes_max as usize
+}
+
+fn check_peaks(what: &str, setting: &Setting, octets: &[u8]) {
+    let bound = 2 * octets.len() + BUFFER;
+    for piece in [octets.len().max(1), 1460, 1] {
+        let peak = peak(setting, octets, piece);
+        assert!(peak <= bound, "{what} in pieces of {piece}: {peak} octets for {}", octets.len());
+    }
+    let peak = peak_of_reads(setting, octets);
+    assert!(peak <= bound, "{what} by reads: {peak} octets for {}", octets.len());
+}
+
+fn setting(limits: Limits) -> Setting {
+    Setting { sender: Sender::Server, version: Some(Version::V1_2), strict: false, limits }
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digit = |octet: u8| char::from(octet).to_digit(16).unwrap() as u8;
+    text.as_bytes().chunks(2).map(|pair| digit(pair[0]) * 16 + digit(pair[1])).collect()
+}
+
+#[test]
+fn a_conformance_row_takes_no_more_than_twice_its_length() {
+    let rows = ROWS.lines().map(|row| serde_json::from_str::<Value>(row).unwrap());
+    let mut count = 0;
+    for row in rows.filter(|row| row["layer"] == "decode") {
+        let octets = from_hex(row["input_hex"].as_str().unwrap());
+        let sender = if row["direction"] == "c2s" { Sender::Client } else { Sender::Server };
+        let version = Version::from_name(row["version"].as_str().unwrap());
+        for strict in [true, false] {
+            let setting = Setting { sender, version, strict, limits: Limits::default() };
+            check_peaks(row["id"].as_str().unwrap(), &setting, &octets);
+        }
+        count += 1;
+    }
+    assert!(count > 250, "only {count} rows");
+}
+
+#[test]
+fn what_is_only_announced_takes_nothing() {
+    let lengths = ["100000", "16777216", "4294967295", "9223372036854775807", "18446744073709551615"];
+    let overflowing = ["18446744073709551616", "99999999999999999999999999999999999999"];
+    for (length, oversize, limit) in lengths.iter().chain(&overflowing).flat_map(|length| {
+        [Oversize::Fail, Oversize::Drain].into_iter().flat_map(move |oversize| {
+            [Limits::default().body, u64::MAX].map(|limit| (length, oversize, limit))
+        })
+    }) {
+        let mut limits = Limits::default();
+        (limits.oversize, limits.body) = (oversize, limit);
+        let head = format!("MESSAGE\ncontent-length:{length}\n\n");
+        for sent in [0, 1000, 50_000] {
+            let octets = [head.as_bytes(), &vec![b'x'; sent]].concat();
+            check_peaks(&format!("{length} announced, {oversize:?}"), &setting(limits.clone()), &octets);
+        }
+    }
+}
+
+/// Feeds the same octets again and again; gives the most memory in use, and the items.
+fn flood(parser: &mut Parser, octets: &[u8], times: usize) -> (usize, usize) {
+    let mut items = 0;
+    let used = measure(|| {
+        for _ in 0..times {
+            parser.feed(octets);
+            while let Ok(Some(item)) = parser.next_item() {
+                items += 1;
+                if item == Item::HeartBeat {
+                    items += parser.skip_heart_beats();
+                }
+            }
+        }
+    });
+    (used.bytes_max as usize, items)
+}
+
+#[test]
+fn a_gibibyte_of_heart_beats_is_nothing() {
+    let octets = vec![b'\n'; BUFFER];
+    let mut parser = setting(Limits::default()).parser();
+    let (first, _) = flood(&mut parser, &octets, 2);
+    let times = (1 << 30) / octets.len();
+    let (most, items) = flood(&mut parser, &octets, times);
+    assert_eq!(items, 1 << 30);
+    assert!(most <= first && first <= 4 * BUFFER, "{first} octets, then {most}");
+}
+
+/// Feeds a piece of a frame that does not end until the parser refuses it. Gives the error, how much was fed, and the
+/// most memory in use.
+fn endless(limits: Limits, head: &str, piece: &str) -> (ParseErrorKind, usize, usize) {
+    let mut fed = head.len();
+    let mut error = None;
+    let used = measure(|| {
+        let mut parser = setting(limits).parser();
+        parser.feed(head.as_bytes());
+        while error.is_none() {
+            parser.feed(piece.as_bytes());
+            fed += piece.len();
+            error = parser.next_item().err().map(|error| error.kind);
+        }
+    });
+    (error.unwrap(), fed, used.bytes_max as usize)
+}
+
+/// What a bound is passed by is not stored: a frame that never ends, however slowly it comes, ends at its bound.
+#[test]
+fn an_endless_frame_ends_at_its_bound() {
+    let limits = Limits::default();
+    let (line, count, block) = (limits.header_line, limits.headers, limits.header_block);
+    let line_of_1_kib = format!("a:{}\n", "x".repeat(1021));
+    let rows = [
+        ("", "x", ParseErrorKind::CommandTooLong { limit: limits.command }, limits.command),
+        ("MESSAGE\na:", "x", ParseErrorKind::HeaderLineTooLong { limit: line }, line),
+        ("MESSAGE\n", "a:\n", ParseErrorKind::TooManyHeaders { limit: count }, 3 * count),
+        ("MESSAGE\n", "a:\\n\\n\n", ParseErrorKind::TooManyHeaders { limit: count }, 7 * count),
+        ("MESSAGE\n", &line_of_1_kib, ParseErrorKind::TooManyHeaders { limit: count }, 1024 * count),
+        ("MESSAGE\n", &line_of_1_kib.repeat(2), ParseErrorKind::HeaderBlockTooLarge { limit: block }, block),
+    ];
+    for (head, piece, expected, bound) in rows {
+        let mut limits = limits.clone();
+        if matches!(expected, ParseErrorKind::HeaderBlockTooLarge { .. }) {
+            limits.headers = usize::MAX;
+        }
+        let (error, fed, most) = endless(limits, head, piece);
+        assert_eq!(error, expected);
+        assert!(fed <= bound + head.len() + 2 * piece.len(), "{expected} after {fed} octets");
+        assert!(most <= 3 * bound + BUFFER, "{expected}: {most} octets for {fed}");
+    }
+}
+
+#[test]
+fn an_endless_body_ends_at_its_bound() {
+    let mut limits = Limits::default();
+    limits.body = 1 << 20;
+    let expected = ParseErrorKind::BodyTooLarge { limit: 1 << 20 };
+    let (error, fed, most) = endless(limits, "MESSAGE\n\n", &"x".repeat(100));
+    assert_eq!(error, expected);
+    assert!(fed <= (1 << 20) + 200 && most <= 3 * fed + BUFFER, "{most} octets for {fed}");
+}
+
+/// There is no hash to collide in, and names beyond the bound are refused before they are stored.
+#[test]
+fn a_hundred_thousand_names_are_refused_by_their_count() {
+    let lines: String = (0..100_000).map(|number| format!("header-{number}:x\n")).collect();
+    let stream = format!("MESSAGE\n{lines}\n\0");
+    let setting = setting(Limits::default());
+    let mut parser = setting.parser();
+    let mut error = None;
+    let used = measure(|| {
+        for piece in stream.as_bytes().chunks(1460) {
+            parser.feed(piece);
+            error = parser.next_item().err();
+        }
+    });
+    assert_eq!(error.unwrap().kind, ParseErrorKind::TooManyHeaders { limit: 1000 });
+    assert!(used.bytes_max as usize <= 2 * BUFFER, "{} octets", used.bytes_max);
+}
+
+/// As many headers as are allowed: each is found, and finding allocates nothing.
+#[test]
+fn look_ups_allocate_nothing() {
+    let lines: String = (0..1000).map(|number| format!("header-{number}:{number}\n")).collect();
+    let mut parser = setting(Limits::default()).parser();
+    parser.feed(format!("MESSAGE\n{lines}\n\0").as_bytes());
+    let Ok(Some(Item::Frame(frame))) = parser.next_item() else { panic!("1000 headers are allowed") };
+    let names: Vec<_> = (0..1000).map(|number| format!("header-{number}")).collect();
+    let used = measure(|| {
+        for (number, name) in names.iter().enumerate() {
+            assert_eq!(frame.header(name).and_then(|value| value.number()), Some(number as u64));
+            assert!(frame.header(name).is_some_and(|value| value.text().is_ok()));
+        }
+        assert!(frame.header("header-1000").is_none());
+        assert_eq!(frame.headers().iter().filter(|(name, _)| *name == "header-7").count(), 1);
+    });
+    assert_eq!(used.count_total, 0);
+}
