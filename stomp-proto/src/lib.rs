@@ -18,6 +18,8 @@ extern crate std;
 
 mod ack_mode;
 mod buffer;
+#[cfg(feature = "tokio-codec")]
+mod codec;
 mod command;
 mod encode;
 mod error;
@@ -35,6 +37,8 @@ mod version;
 mod word;
 
 pub use ack_mode::AckMode;
+#[cfg(feature = "tokio-codec")]
+pub use codec::{Codec, CodecError, Eol};
 pub use command::{Command, Sender};
 pub use encode::FrameWriter;
 pub use error::{EncodeError, ParseError, ParseErrorKind};
