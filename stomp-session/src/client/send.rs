@@ -81,6 +81,12 @@ impl SendBuilder {
         self.header("persistent", "true")
     }
 
+    /// To a queue, whatever its name looks like. Artemis takes every destination for a topic otherwise, and what is sent to a
+    /// topic while nobody listens is confirmed and gone. The other brokers hand the header on.
+    pub fn to_queue(self) -> Self {
+        self.header("destination-type", "ANYCAST")
+    }
+
     /// Without `content-length`: ActiveMQ hands such a message to JMS consumers as text. The body must not hold a NUL.
     pub fn text(mut self) -> Self {
         self.frame = self.frame.without_content_length();

@@ -2,8 +2,12 @@
 
 use std::future::IntoFuture as _;
 
+use stomp_proto::Command;
 use stomp_session::{CommandError, Ended, client::SubscribeError};
-use stomp_testkit::sim::{Door, Ending, Sim, Weather};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    sim::{Door, Ending, Sim, Weather},
+};
 
 use crate::kit::{config, seconds, seeds, settings};
 
@@ -166,4 +170,43 @@ fn many_come_back_in_order_after_a_reconnect() {
     let expected: Vec<_> =
         (0..50).filter(|number| *number != 7).map(|number| format!("/queue/{number}")).collect();
     assert_eq!(destinations, expected);
+}
+
+/// What the typed helpers write. Each broker reads its own headers.
+#[test]
+fn a_durable_subscription_is_left_or_deleted() {
+    for (broker, name) in [
+        (BrokerConfig::rabbitmq(), "durable"),
+        (BrokerConfig::activemq(), "activemq.subscriptionName"),
+        (BrokerConfig::artemis(), "durable-subscription-name"),
+    ] {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", broker.recording());
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        sim.block_on(async {
+            let prices =
+                || client.subscribe("/topic/prices").durable("mine").selector("a = 'b'").from_queue();
+            prices().await.unwrap().unsubscribe();
+            world.sleep(seconds(1)).await;
+            world.cut("broker", Ending::Reset);
+            world.sleep(seconds(1)).await;
+            prices().await.unwrap().delete().unwrap();
+            let plain = client.subscribe("/topic/prices").await.unwrap();
+            assert_eq!(plain.delete(), Err(CommandError::NotDurable));
+            client.send("/queue/a", "x").to_queue().confirmed().await.unwrap();
+            client.disconnect().await.unwrap();
+        });
+        let frames: Vec<_> = world
+            .broker("broker", |broker| broker.received().flat_map(|(_, frames)| frames.to_vec()).collect());
+        let of = |command| frames.iter().filter(move |frame| frame.command() == command);
+        let subscribe = of(Command::Subscribe).next().unwrap();
+        for (name, value) in [("id", "mine"), ("selector", "a = 'b'"), ("subscription-type", "ANYCAST")] {
+            assert_eq!(subscribe.header(name).unwrap(), value);
+        }
+        assert!(subscribe.header(name).is_some());
+        let deleted: Vec<_> = of(Command::Unsubscribe).map(|frame| frame.header(name).is_some()).collect();
+        assert_eq!(deleted, [false, true, false], "{name}");
+        assert_eq!(of(Command::Send).next().unwrap().header("destination-type").unwrap(), "ANYCAST");
+    }
 }
