@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod breaker;
+mod brokers;
 mod connect;
 mod credentials;
 mod disconnect;
