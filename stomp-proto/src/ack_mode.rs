@@ -38,3 +38,21 @@ impl fmt::Display for AckMode {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_protocol() {
+        for (mode, name) in [
+            (AckMode::Auto, "auto"),
+            (AckMode::Client, "client"),
+            (AckMode::ClientIndividual, "client-individual"),
+        ] {
+            assert_eq!((mode.as_str(), AckMode::from_name(name)), (name, Some(mode)));
+            assert_eq!(alloc::format!("{mode}"), name);
+        }
+        assert_eq!(AckMode::from_name("AUTO"), None);
+    }
+}

@@ -52,13 +52,19 @@ pub(crate) fn unescape(octets: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(octets);
     }
     let mut plain = Vec::with_capacity(octets.len());
-    let mut rest = octets;
-    while let Some((&octet, tail)) = rest.split_first() {
-        let meant = tail.first().and_then(|&next| meaning(next)).filter(|_| octet == b'\\');
-        plain.push(meant.unwrap_or(octet));
-        rest = tail.get(usize::from(meant.is_some())..).unwrap_or_default();
-    }
+    plain.extend(unescaped(octets));
     Cow::Owned(plain)
+}
+
+/// As [`unescape`], octet by octet and without an allocation.
+pub(crate) fn unescaped(octets: &[u8]) -> impl Iterator<Item = u8> {
+    let mut rest = octets;
+    core::iter::from_fn(move || {
+        let (&octet, tail) = rest.split_first()?;
+        let meant = tail.first().and_then(|&next| meaning(next)).filter(|_| octet == b'\\');
+        rest = tail.get(usize::from(meant.is_some())..).unwrap_or_default();
+        Some(meant.unwrap_or(octet))
+    })
 }
 
 /// Appends `octets`, escaped for 1.1 and 1.2.

@@ -48,3 +48,34 @@ impl fmt::Display for HeartBeat {
         write!(f, "{},{}", self.outgoing, self.incoming)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1.2, "Heart-beating": none unless one can and the other wants, and then the slower.
+    #[test]
+    fn the_slower_counts_and_zero_means_none() {
+        let beat = |outgoing, incoming| HeartBeat { outgoing, incoming };
+        for (ours, theirs, agreed) in [
+            (beat(10, 20), beat(30, 40), beat(40, 30)),
+            (beat(50, 60), beat(30, 40), beat(50, 60)),
+            (beat(0, 20), beat(30, 40), beat(0, 30)),
+            (beat(10, 0), beat(30, 40), beat(40, 0)),
+            (beat(10, 20), beat(0, 40), beat(40, 0)),
+            (beat(10, 20), beat(30, 0), beat(0, 30)),
+        ] {
+            assert_eq!(ours.agree(theirs), agreed, "{ours} and {theirs}");
+        }
+    }
+
+    #[test]
+    fn it_is_read_as_it_is_written() {
+        let beat = HeartBeat { outgoing: 7, incoming: 0 };
+        assert_eq!(alloc::format!("{beat}"), "7,0");
+        assert_eq!(HeartBeat::from_octets(b"7,0"), Some(beat));
+        for wrong in [&b""[..], b",", b"7", b"7,", b",0", b"7,0,", b"7;0", b"-7,0"] {
+            assert_eq!(HeartBeat::from_octets(wrong), None, "{wrong:?}");
+        }
+    }
+}

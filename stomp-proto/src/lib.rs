@@ -33,6 +33,7 @@ mod parse;
 mod prepared;
 mod scan;
 mod text;
+mod typed;
 mod version;
 mod word;
 
@@ -49,6 +50,7 @@ pub use limits::{Limits, Oversize};
 pub use parse::{Item, Parser};
 pub use prepared::PreparedFrame;
 pub use text::{NotUtf8, Text};
+pub use typed::InvalidHeader;
 pub use version::Version;
 
 pub use bytes;

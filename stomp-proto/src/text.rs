@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, string::String};
 use core::fmt;
 
-use crate::escape;
+use crate::escape::{unescape, unescaped};
 
 /// A header name or value.
 ///
@@ -22,7 +22,7 @@ impl<'a> Text<'a> {
     /// The octets it stands for, escapes undone.
     #[must_use]
     pub fn octets(self) -> Cow<'a, [u8]> {
-        if self.escaped { escape::unescape(self.octets) } else { Cow::Borrowed(self.octets) }
+        if self.escaped { unescape(self.octets) } else { Cow::Borrowed(self.octets) }
     }
 
     /// The text it stands for.
@@ -63,7 +63,7 @@ pub struct NotUtf8;
 
 impl PartialEq<str> for Text<'_> {
     fn eq(&self, other: &str) -> bool {
-        *self.octets() == *other.as_bytes()
+        *self == Text::new(other.as_bytes(), false)
     }
 }
 
@@ -73,9 +73,15 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
+/// What they stand for is compared, without an allocation.
 impl PartialEq for Text<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.octets() == other.octets()
+        match (self.escaped, other.escaped) {
+            (false, false) => self.octets == other.octets,
+            (true, false) => unescaped(self.octets).eq(other.octets.iter().copied()),
+            (false, true) => other == self,
+            (true, true) => unescaped(self.octets).eq(unescaped(other.octets)),
+        }
     }
 }
 
@@ -101,6 +107,24 @@ impl fmt::Display for Text<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_they_stand_for_is_equal() {
+        let plain = Text::new(b"a:b", false);
+        for (octets, escaped, equal) in [
+            (&b"a\\cb"[..], true, true),
+            (b"a\\cb", false, false),
+            (b"a:b", true, true),
+            (b"a:b", false, true),
+            (b"a\\cbc", true, false),
+            (b"a\\c", true, false),
+        ] {
+            let other = Text::new(octets, escaped);
+            assert_eq!((other == plain, plain == other, other == "a:b"), (equal, equal, equal), "{other:?}");
+        }
+        assert!(Text::new(b"a\\cb", true) == Text::new(b"a:b", true));
+        assert!(Text::new(b"a\\\\cb", true) != Text::new(b"a\\cb", true));
+    }
 
     #[test]
     fn numbers_are_digits_only() {

@@ -55,3 +55,17 @@ impl fmt::Display for Version {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_protocol() {
+        for (version, name) in Version::ALL.into_iter().zip(["1.0", "1.1", "1.2"]) {
+            assert_eq!((version.as_str(), Version::from_name(name)), (name, Some(version)));
+            assert_eq!((alloc::format!("{version}"), version.escapes()), (name.into(), name != "1.0"));
+        }
+        assert_eq!(Version::from_name("1.3"), None);
+    }
+}

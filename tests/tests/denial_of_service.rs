@@ -4,7 +4,7 @@
 
 use allocation_counter::measure;
 use serde_json::Value;
-use stomp_proto::{Item, Limits, Oversize, ParseErrorKind, Parser, Sender, Version};
+use stomp_proto::{AckMode, HeartBeat, Item, Limits, Oversize, ParseErrorKind, Parser, Sender, Version};
 use stomp_testkit::codec::Setting;
 
 const ROWS: &str = include_str!("../data/conformance.jsonl");
@@ -210,6 +210,26 @@ fn look_ups_allocate_nothing() {
         }
         assert!(frame.header("header-1000").is_none());
         assert_eq!(frame.headers().iter().filter(|(name, _)| *name == "header-7").count(), 1);
+    });
+    assert_eq!(used.count_total, 0);
+}
+
+/// Escaped names and values are compared, and typed headers read, where they stand.
+#[test]
+fn escaped_and_typed_headers_allocate_nothing() {
+    let mut parser = setting(Limits::default()).parser();
+    let lines = r"a\cb:c\nd
+content-length:0
+heart-beat:10,20
+version:1.2
+ack:client";
+    parser.feed(format!("MESSAGE\n{lines}\n\n\0").as_bytes());
+    let Ok(Some(Item::Frame(frame))) = parser.next_item() else { panic!("it is a MESSAGE") };
+    let used = measure(|| {
+        assert!(frame.header("a:b").is_some_and(|value| value == "c\nd"));
+        assert_eq!(frame.content_length(), Ok(Some(0)));
+        assert_eq!(frame.heart_beat(), Ok(HeartBeat { outgoing: 10, incoming: 20 }));
+        assert_eq!((frame.version(), frame.ack_mode()), (Ok(Version::V1_2), Ok(AckMode::Client)));
     });
     assert_eq!(used.count_total, 0);
 }
