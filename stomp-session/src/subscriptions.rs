@@ -47,7 +47,7 @@ impl Subscribe {
     }
 
     /// Who acknowledges. `client-individual` does not exist in 1.0: it is sent as `client`, and an ACK leaves when all before
-    /// it are acknowledged. `client` is sent as `client-individual`, and one ACK for each message, where the broker takes
+    /// it are acknowledged: a message that is dropped holds up those behind it until the connection ends. `client` is sent as `client-individual`, and one ACK for each message, where the broker takes
     /// an ACK for messages of other subscriptions too.
     pub fn ack(mut self, ack_mode: AckMode) -> Self {
         self.ack_mode = ack_mode;
