@@ -175,6 +175,25 @@ mod tests {
         assert!(buffer.bytes.capacity() <= 2 * buffer.len() + LARGE);
     }
 
+    /// An idle connection has little room; one whose reads fill it gets more, up to a bound.
+    #[test]
+    fn room_grows_while_reads_fill_it() {
+        let rooms = |unfilled: usize| {
+            let mut buffer = ReadBuffer::default();
+            let mut read = || {
+                let room = buffer.space(0).len();
+                buffer.commit(room - unfilled);
+                buffer.skip(room - unfilled);
+                room
+            };
+            core::array::from_fn::<_, 8, _>(|_| read())
+        };
+        let (filled, unfilled) = (rooms(0), rooms(1));
+        assert_eq!(filled[0], SMALL);
+        assert!((LARGE..2 * LARGE).contains(&filled[7]), "{filled:?}");
+        assert!(unfilled.iter().all(|room| *room <= SMALL), "{unfilled:?}");
+    }
+
     #[test]
     fn dropped_frames_give_their_room_back() {
         let mut buffer = ReadBuffer::default();

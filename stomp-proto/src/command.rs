@@ -146,6 +146,7 @@ mod tests {
             assert_eq!(Command::from_octets(command.as_str().as_bytes()), Some(command));
             let lower = command.as_str().to_ascii_lowercase();
             assert_eq!(Command::from_octets(lower.as_bytes()), None);
+            assert_eq!(alloc::format!("{command}"), command.as_str());
         }
     }
 }

@@ -263,6 +263,23 @@ mod tests {
         assert!(PROTOCOL_HEADERS.len() <= 32);
     }
 
+    /// Without `content-length`, for which a NUL would be the end.
+    #[test]
+    fn text_is_written_without_its_length() {
+        fn writer(out: &mut BytesMut) -> FrameWriter<'_> {
+            FrameWriter::new(Command::Send, Version::V1_2, out).unwrap()
+        }
+        let mut out = BytesMut::new();
+        assert_eq!(writer(&mut out).finish_text(b"a"), Ok(()));
+        assert_eq!(out, b"SEND\n\na\0"[..]);
+        assert_eq!(writer(&mut out).finish_text(b"a\0b"), Err(EncodeError::NulInBody));
+        out.clear();
+        let mut announced = writer(&mut out);
+        announced.header(b"content-length", b"3").unwrap();
+        assert_eq!(announced.finish_text(b"a\0b"), Ok(()));
+        assert_eq!(out, b"SEND\ncontent-length:3\n\na\0b\0"[..]);
+    }
+
     #[test]
     fn lengths_are_written_in_decimal() {
         for length in [1_usize, 9, 10, 99, 100, 12_345, 999_999, 1_000_000] {
