@@ -7,6 +7,7 @@ use stomp_proto::AckMode;
 
 use crate::{
     CommandError, Connection, Ended, Event, Session, Subscribe, SubscriptionId,
+    careful::Push,
     connected::Connected,
     receipts::Awaited,
     session::State,
@@ -21,13 +22,13 @@ impl Session {
     /// # Errors
     /// [`CommandError`]; nothing was sent.
     pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<SubscriptionId, CommandError> {
-        if matches!(self.state, State::Disconnecting { .. } | State::Closed) {
+        if self.is_ending() {
             return Err(CommandError::Closed);
         }
         self.check_exclusive(&subscribe)?;
         let id = self.subscriptions.add(subscribe)?;
         self.subscriptions.share(id, self.config.prefetch_budget);
-        if let Err(error) = self.send_subscribe(id) {
+        if let Err(error) = self.send_subscribe(id, Connected::push_awaited) {
             self.subscriptions.remove(id);
             return Err(error);
         }
@@ -47,8 +48,14 @@ impl Session {
     /// Sends the table of subscriptions.
     pub(crate) fn replay(&mut self) {
         let ids: Vec<_> = self.subscriptions.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            if let Err(error) = self.send_subscribe(id) {
+        ids.into_iter().for_each(|id| self.resubscribe(id, Connected::push_awaited));
+    }
+
+    /// Sends a subscription of the table, if it is still there.
+    pub(crate) fn resubscribe(&mut self, id: SubscriptionId, push: Push) {
+        match self.send_subscribe(id, push) {
+            Ok(()) | Err(CommandError::Unsubscribed) => {}
+            Err(error) => {
                 // Written before, but not in the version of this connection.
                 self.subscriptions.remove(id);
                 self.events.push_back(Event::SubscriptionEnded { id, reason: Ended::Unwritable(error) });
@@ -66,7 +73,7 @@ impl Session {
         self.subscribe(Subscribe { expected: true, ..subscribe })
     }
 
-    fn send_subscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
+    fn send_subscribe(&mut self, id: SubscriptionId, push: Push) -> Result<(), CommandError> {
         let receipt = self.next_receipt();
         let State::Connected(connected) = &mut self.state else { return Ok(()) };
         let subscription = self.subscriptions.get(id).ok_or(CommandError::Unsubscribed)?;
@@ -78,7 +85,7 @@ impl Session {
         let form = Form::of(asked, subscription.mode_on_wire(*version, profile));
         let frame = subscription.frame(*version, profile, receipt);
         // It lives longer than any wait: only the broker's time for the RECEIPT counts.
-        connected.push_awaited(&frame, receipt, Awaited::Subscribe(id), Duration::MAX)?;
+        push(connected, &frame, receipt, Awaited::Subscribe(id), Duration::MAX)?;
         if asked != AckMode::Auto {
             connected.unsettled.insert(id, Unsettled::new(form));
         }
@@ -88,8 +95,9 @@ impl Session {
     /// The connection, if commands may be given on it.
     pub(crate) fn open(&mut self) -> Result<&mut Connected, CommandError> {
         match &mut self.state {
+            _ if self.ending.is_some() => Err(CommandError::Closed),
             State::Connected(connected) => Ok(connected),
-            State::Disconnecting { .. } | State::Closed => Err(CommandError::Closed),
+            State::Disconnecting(_) | State::Closed => Err(CommandError::Closed),
             _ => Err(CommandError::NotConnected),
         }
     }

@@ -48,6 +48,21 @@ pub struct Config {
     /// the frame was handed over by then it is withdrawn and not sent, else the outcome is unknown: a broker that stops
     /// reading makes no wait endless.
     pub timeout: Duration,
+    /// The time for a SEND that is sent at least once, from the call, unless the call says otherwise. 10 minutes.
+    pub at_least_once_timeout: Duration,
+    /// How many SENDs may be kept until they are confirmed. 10,000.
+    pub at_least_once_messages: usize,
+    /// How many octets the headers and bodies of those may have. 16 MiB.
+    pub at_least_once_octets: usize,
+    /// How many of them may be out on a connection without a RECEIPT. 256: so many may arrive twice when it breaks.
+    pub at_least_once_window: usize,
+    /// The header that carries the de-duplication id of a SEND that is sent at least once, if not that of the
+    /// [`Profile`]. A SEND that has the header already keeps it.
+    pub deduplication_header: Option<String>,
+    /// The client's identity, in each of its de-duplication ids. It must be drawn anew from the operating system for each
+    /// client and each start, as the adapters do; it never comes from the seed: Artemis remembers ids over restarts, and
+    /// receipts and discards what has one that it knows. `None` where nothing is sent at least once.
+    pub identity: Option<u128>,
     /// How long an UNSUBSCRIBE waits for messages that somebody has taken and not settled. 10 s.
     pub unsubscribe_timeout: Duration,
     /// The time for a graceful disconnect, outstanding receipts included. 10 s.
@@ -103,6 +118,12 @@ impl Config {
             connected_timeout: Duration::from_secs(10),
             receipt_timeout: Duration::from_secs(60),
             timeout: Duration::from_secs(120),
+            at_least_once_timeout: Duration::from_secs(600),
+            at_least_once_messages: 10_000,
+            at_least_once_octets: 16 * 1024 * 1024,
+            at_least_once_window: 256,
+            deduplication_header: None,
+            identity: None,
             unsubscribe_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(10),
             stable_after: Duration::from_secs(5),

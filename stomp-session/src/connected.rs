@@ -1,16 +1,18 @@
 //! What exists only while a connection stands.
 
-use alloc::collections::BTreeMap;
+use alloc::{boxed::Box, collections::BTreeMap};
 use core::time::Duration;
 
 use bytes::Bytes;
 use stomp_proto::{EncodeError, Frame};
 
 use crate::{
-    Connection, ReceiptId, SubscriptionId, Timestamp,
+    CommandError, Connection, ReceiptId, SubscriptionId, Timestamp,
+    at_least_once::Deliveries,
+    careful::Careful,
     heart_beats::HeartBeats,
     leaving::Leaving,
-    outbox::{Kind, Outbox},
+    outbox::{Kind, Outbox, Place},
     receipts::{Awaited, Receipts},
     unsettled::Unsettled,
 };
@@ -20,6 +22,8 @@ use crate::{
 pub(crate) struct Connected {
     pub(crate) connection: Connection,
     pub(crate) outbox: Outbox,
+    /// What goes before the outbox.
+    pub(crate) careful: Option<Box<Careful>>,
     pub(crate) receipts: Receipts,
     pub(crate) heart_beats: HeartBeats,
     pub(crate) since: Timestamp,
@@ -36,15 +40,48 @@ pub(crate) struct Connected {
 
 impl Connected {
     /// The next octets for the transport.
-    pub(crate) fn take(&mut self, now: Timestamp, receipt_timeout: Duration) -> Option<Bytes> {
-        let Self { outbox, receipts, unanswered, .. } = self;
-        let bytes = outbox.take(|kind, progress| match kind {
-            Kind::Receipted(id) => receipts.note(id, progress, now, receipt_timeout),
+    pub(crate) fn take(
+        &mut self,
+        now: Timestamp,
+        receipt_timeout: Duration,
+        deliveries: &mut Deliveries,
+    ) -> Option<Bytes> {
+        let Self { outbox, careful, receipts, unanswered, .. } = self;
+        let mut alone = None;
+        let mut note = |kind, progress| match kind {
+            Kind::Receipted(id) => {
+                alone = Some((id, progress));
+                if let Some(Awaited::Delivery(id)) = receipts.note(id, progress, now, receipt_timeout) {
+                    deliveries.note_handed_over(id);
+                }
+            }
             Kind::Send | Kind::Unanswered => *unanswered = true,
             Kind::Quiet => {}
-        })?;
-        self.heart_beats.sent(now);
-        Some(bytes)
+        };
+        let bytes = match careful {
+            Some(careful) => careful.outbox.take(&mut note),
+            None => outbox.take(&mut note),
+        };
+        if let (Some(careful), Some((id, progress))) = (careful, alone) {
+            careful.note(id, progress, now, receipt_timeout);
+        }
+        if bytes.is_some() {
+            self.heart_beats.sent(now);
+        } else if self.careful.take_if(|careful| careful.is_done()).is_some() {
+            return self.take(now, receipt_timeout, deliveries);
+        }
+        bytes
+    }
+
+    /// The outbox from which the next octets come.
+    pub(crate) fn first_outbox(&mut self) -> &mut Outbox {
+        self.careful.as_mut().map_or(&mut self.outbox, |careful| &mut careful.outbox)
+    }
+
+    /// Takes a frame back of which nothing was handed over, and gives the body that it does not need any more.
+    pub(crate) fn withdraw(&mut self, place: Place) -> Option<Bytes> {
+        let outbox = if place.is_alone() { self.first_outbox() } else { &mut self.outbox };
+        outbox.withdraw(place).flatten().map(|body| *body)
     }
 
     /// Appends a frame that asks for no RECEIPT.
@@ -59,9 +96,24 @@ impl Connected {
         id: ReceiptId,
         awaited: Awaited,
         timeout: Duration,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<(), CommandError> {
         let place = self.outbox.push(frame, self.connection.version, Kind::Receipted(id))?;
         self.receipts.add(id, awaited, place, timeout, self.outbox.sends());
+        Ok(())
+    }
+
+    /// The same for a frame that is to be sent alone, before the others.
+    pub(crate) fn push_alone(
+        &mut self,
+        frame: &Frame,
+        id: ReceiptId,
+        awaited: Awaited,
+        timeout: Duration,
+    ) -> Result<(), CommandError> {
+        let Some(careful) = &mut self.careful else { return self.push_awaited(frame, id, awaited, timeout) };
+        let place = careful.outbox.push(frame, self.connection.version, Kind::Receipted(id))?;
+        careful.set_alone(id);
+        self.receipts.add(id, awaited, place, timeout, 0);
         Ok(())
     }
 

@@ -22,12 +22,13 @@ impl Session {
             State::Connecting { endpoint, deadline: self.now.after(self.config.connect_timeout.max(LEAST)) };
     }
 
-    pub(crate) fn establish(&mut self, connection: Connection, outbox: Outbox) {
+    pub(crate) fn establish(&mut self, connection: Connection, mut outbox: Outbox) {
         self.schedule.connected();
         self.refusals.retain(|(broker, _)| *broker != connection.endpoint);
         self.subscriptions.forget_retired();
         self.subscriptions.share_out(self.config.prefetch_budget);
         let connected = Connected {
+            careful: self.careful_replay(&mut outbox),
             outbox,
             receipts: Receipts::default(),
             heart_beats: HeartBeats::new(connection.heart_beat, &self.config, self.now),
@@ -41,7 +42,10 @@ impl Session {
         };
         self.state = State::Connected(Box::new(connected));
         self.events.push_back(Event::Connected(connection));
-        self.replay();
+        if !self.careful && self.ending.is_none() {
+            self.replay();
+        }
+        self.proceed();
         self.stamp();
     }
 
@@ -52,10 +56,11 @@ impl Session {
     /// Ends the connection, or the attempt at one, and plans the next. `open` says whether the transport is still there to
     /// be closed.
     pub(crate) fn fail(&mut self, reason: Lost, open: bool) {
+        let is_over = self.ending.is_some() && self.deliveries.len() == 0;
+        if is_over || matches!(self.state, State::Disconnecting(_)) {
+            return self.end(false, &reason, open);
+        }
         match &self.state {
-            State::Disconnecting { .. } => {
-                return self.close(Closed::Disconnected { confirmed: false }, &reason, open);
-            }
             State::Connected(connected) => {
                 if let Lost::Protocol(error) = &reason
                     && self.breaker.trips(error, self.now)
@@ -65,7 +70,9 @@ impl Session {
                 }
                 // A broker that lives for a moment between long absences is not stable either.
                 let stable = self.config.stable_after.max(self.schedule.last_delay());
-                if self.now.since(connected.since) >= stable {
+                let lasted = self.now.since(connected.since) >= stable;
+                self.note_end(lasted, &reason);
+                if lasted {
                     self.schedule.restart();
                     self.failed_in_a_row = 0;
                 }
@@ -85,10 +92,14 @@ impl Session {
                 self.events
                     .push_back(Event::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() });
             }
-            State::Waiting { .. } | State::Closed => return,
+            State::Waiting { .. } | State::Disconnecting(_) | State::Closed => return,
         }
         let broker = self.broker().cloned().map(Box::new);
+        let killer = self.killer(&reason);
         self.leave(&reason, open);
+        if let Some(killer) = killer {
+            self.blame(killer, &reason);
+        }
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
         self.try_next(broker, reason);
     }
@@ -99,7 +110,7 @@ impl Session {
             State::Connecting { endpoint, .. }
             | State::Handshake { endpoint, .. }
             | State::Waiting { endpoint, .. } => Some(endpoint),
-            State::Connected(connected) | State::Disconnecting { connected, .. } => {
+            State::Connected(connected) | State::Disconnecting(connected) => {
                 Some(&connected.connection.endpoint)
             }
             State::Closed => None,
@@ -107,7 +118,7 @@ impl Session {
     }
 
     /// Leaves the connection: what waits for it is told, what was queued on it is dropped.
-    fn leave(&mut self, reason: &Lost, open: bool) {
+    pub(crate) fn leave(&mut self, reason: &Lost, open: bool) {
         if open {
             self.actions.push_back(Action::Close);
         }
@@ -121,7 +132,10 @@ impl Session {
             self.events.push_back(Event::Disconnected { connection, reason, unsent, unconfirmed, skipped });
         }
         let left = core::mem::replace(&mut self.state, State::Closed);
-        if let State::Connected(mut connected) | State::Disconnecting { mut connected, .. } = left {
+        if let State::Connected(mut connected) | State::Disconnecting(mut connected) = left {
+            self.deliveries.note_lost();
+            let bodies = connected.careful.iter_mut().flat_map(|careful| careful.outbox.take_bodies());
+            self.discard(bodies);
             self.discard(connected.outbox.take_bodies());
         }
     }
@@ -134,16 +148,19 @@ impl Session {
                 }
                 self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
             }
+            None if self.ending.is_some() => self.end(false, &last, false),
             None => {
-                let closed = Closed::GaveUp { attempts: self.failed_in_a_row, broker, last };
-                self.events.push_back(Event::Closed(closed));
+                let closed = Closed::GaveUp { attempts: self.failed_in_a_row, broker, last: last.clone() };
+                self.close(closed, &last, false);
             }
         }
     }
 
-    /// Ends the session.
-    pub(crate) fn close(&mut self, closed: Closed, reason: &Lost, open: bool) {
+    /// Ends the session by itself.
+    fn close(&mut self, closed: Closed, reason: &Lost, open: bool) {
         self.leave(reason, open);
+        self.end_deliveries(reason);
+        self.ending = None;
         self.events.push_back(Event::Closed(closed));
     }
 

@@ -14,6 +14,16 @@ use crate::{ConnectEscaping, ConnectionId, Endpoint, Nack, Profile, frames::Fram
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
+    /// Too many SENDs, or too much, is kept until it is confirmed: see
+    /// [`Config::at_least_once_messages`](crate::Config::at_least_once_messages) and
+    /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets).
+    #[error("{messages} messages with {octets} octets wait for their confirmation already")]
+    AtLeastOnceFull {
+        /// How many are kept.
+        messages: usize,
+        /// How many octets their headers and bodies have.
+        octets: usize,
+    },
     /// A message that was acknowledged or rejected before, by itself or by a cumulative ACK or NACK of a later one.
     #[error("the message was settled before")]
     AlreadySettled,
@@ -35,6 +45,10 @@ pub enum CommandError {
     /// A SEND or SUBSCRIBE without a destination.
     #[error("the destination is missing")]
     NoDestination,
+    /// [`Config::identity`](crate::Config::identity) is not set: two clients would send the same de-duplication ids, and
+    /// Artemis would discard what one of them sends.
+    #[error("a SEND at least once needs an identity in the configuration")]
+    NoIdentity,
     /// A MESSAGE without the header that its acknowledgement needs.
     #[error("the broker sent a MESSAGE without the header \"{0}\" that an acknowledgement names")]
     NoAckHeader(&'static str),
@@ -346,12 +360,20 @@ pub enum NotSent {
     /// The transport took nothing of it in time.
     #[error("nothing was sent: the frame could not leave within {}", seconds(.0))]
     Timeout(Duration),
+    /// It cannot be written in the version of the connection that came about.
+    #[error("nothing was sent: {0}")]
+    Unwritable(CommandError),
 }
 
 /// Why an outcome is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unknown {
+    /// It was alone on three connections, and each of them ended without an answer. It is not sent again.
+    #[error(
+        "the broker has closed three connections without a word when this frame came, and may have processed it: {0}"
+    )]
+    KillsConnection(Lost),
     /// The client's inbox is full to its hard bound, and the RECEIPT comes behind it if it comes.
     #[error(
         "{octets} octets of messages wait to be taken, and the RECEIPT is behind them: take them first, or subscribe with \
@@ -369,6 +391,11 @@ pub enum Unknown {
     /// No RECEIPT in time.
     #[error("no RECEIPT within {}: the broker may or may not have processed the frame", seconds(.0))]
     Timeout(Duration),
+    /// It was sent on an earlier connection, and cannot be written in the version of this one.
+    #[error(
+        "an earlier broker may or may not have processed the frame, and to this one it cannot be sent: {0}"
+    )]
+    Unwritable(CommandError),
 }
 
 /// Why a session ended.
@@ -380,6 +407,11 @@ pub enum Closed {
     Disconnected {
         /// Whether the broker has confirmed the DISCONNECT, and with it everything before.
         confirmed: bool,
+        /// Frames whose sender waited when the end began, and whose RECEIPT came.
+        receipted: usize,
+        /// Frames whose sender waited when the end began, and which were rejected, not sent, or not answered. Each had its
+        /// [`Event::Receipt`](crate::Event::Receipt).
+        unreceipted: usize,
     },
     /// No broker could be reached any more.
     #[error("{}: {last}", gave_up(*.attempts, .broker.as_deref()))]
@@ -409,6 +441,9 @@ pub enum Ended {
     /// The broker refused it, or ended it later.
     #[error("the broker ended the subscription: {0}")]
     Rejected(ServerError),
+    /// Its SUBSCRIBE was alone on three connections, and each of them ended without an answer.
+    #[error("the broker has closed three connections without a word when it was asked to subscribe: {0}")]
+    KillsConnection(Lost),
     /// Its owner unsubscribed.
     #[error("unsubscribed")]
     Unsubscribed,

@@ -92,6 +92,9 @@ impl Session {
 
     /// After the command gate has closed nobody could acknowledge any.
     fn handle_message(&mut self, frame: Frame, event: impl FnOnce(Message) -> Event) {
+        if self.ending.is_some() {
+            return;
+        }
         let State::Connected(connected) = &mut self.state else { return };
         let connection = connected.connection.id;
         let Some(subscription) = self.subscriptions.of(&frame) else {

@@ -62,6 +62,10 @@ impl Session {
         if self.open().is_err() || subscription.subscribe.expected {
             return;
         }
+        let careful = self.connected_mut().and_then(|connected| connected.careful.as_mut());
+        if careful.is_some_and(|careful| careful.forget(id)) {
+            return;
+        }
         self.subscriptions.retire(&subscription);
         self.give_back_uncollected(id);
         if let Some(connected) = self.connected_mut() {

@@ -16,7 +16,9 @@ extern crate alloc;
 #[cfg(all(test, not(feature = "std")))]
 extern crate std;
 
+mod at_least_once;
 mod breaker;
+mod careful;
 mod commands;
 mod config;
 mod connected;
@@ -32,6 +34,7 @@ mod handshake;
 mod heart_beats;
 mod incoming;
 mod input;
+mod keep;
 mod leaving;
 mod message;
 mod outbox;
@@ -50,6 +53,7 @@ mod uri;
 #[cfg(feature = "client")]
 pub mod client;
 
+pub use at_least_once::AtLeastOnce;
 pub use config::Config;
 pub use endpoint::{Endpoint, Login};
 pub use error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown};

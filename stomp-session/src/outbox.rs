@@ -18,6 +18,13 @@ const LARGE: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(u64);
 
+impl Place {
+    /// Whether it is in the outbox of the frames that are sent alone.
+    pub(crate) const fn is_alone(self) -> bool {
+        self.0 >= ALONE
+    }
+}
+
 /// Who wants to know when a frame is handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -76,7 +83,15 @@ struct Trace {
     gone: VecDeque<Event>,
 }
 
+/// Where the places of the frames begin that are sent alone, so that no other has them.
+const ALONE: u64 = 1 << 63;
+
 impl Outbox {
+    /// One for the frames that are sent alone, before those of the usual one.
+    pub(crate) fn alone() -> Self {
+        Self { passed: ALONE, ..Self::default() }
+    }
+
     /// Appends a frame, or nothing. A heart-beat stands between frames by construction: frames are pushed whole.
     pub(crate) fn push(&mut self, frame: &Frame, version: Version, kind: Kind) -> Result<Place, EncodeError> {
         let before = self.bytes.len();

@@ -5,7 +5,7 @@ use core::time::Duration;
 use stomp_proto::Frame;
 
 use crate::{
-    Closed, Event, Lost, NotSent, Outcome, ReceiptId, ServerError, Session, Unknown,
+    Event, Lost, NotSent, Outcome, ReceiptId, ServerError, Session, Unknown,
     receipts::{Awaited, Pending, Stage},
 };
 
@@ -15,11 +15,18 @@ impl Session {
     pub(crate) fn handle_receipt(&mut self, frame: Frame) {
         match self.take_awaited(&frame) {
             Some((_, Awaited::Disconnect)) => {
-                self.close(Closed::Disconnected { confirmed: true }, &Lost::Disconnected, true);
+                self.end(true, &Lost::Disconnected, true);
             }
             Some((id, awaited)) => self.resolve(id, awaited, Outcome::Confirmed),
             None => self.events.push_back(Event::Unroutable(frame)),
         }
+        self.proceed();
+    }
+
+    /// Does what has waited for an answer.
+    pub(crate) fn proceed(&mut self) {
+        self.continue_careful();
+        self.pump();
         self.continue_disconnect();
     }
 
@@ -27,23 +34,28 @@ impl Session {
     pub(crate) fn take_awaited(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
         let id = frame.header("receipt-id")?.number().map(ReceiptId)?;
         let connected = self.connected_mut()?;
-        let Pending { awaited, sends_before, .. } = connected.receipts.take(id)?;
+        let Pending { awaited, sends_before, .. } = connected.receipts.take_answered(id)?;
         // 1.2, "RECEIPT": all frames before it were received, if not processed.
         connected.sends_received = connected.sends_received.max(sends_before);
         Some((id, awaited))
     }
 
     pub(crate) fn reject(&mut self, id: ReceiptId, awaited: Awaited, error: ServerError) {
+        if awaited == Awaited::Disconnect {
+            return self.fail(Lost::ServerError(error), true);
+        }
         self.resolve(id, awaited, Outcome::Rejected(error));
-        self.continue_disconnect();
+        self.proceed();
     }
 
-    /// The SUBSCRIBE that an ERROR which names nobody must mean: all other frames of this connection were answered, and none
-    /// was sent that has no answer. It would be sent again and refused again on each connection.
+    /// The frame that an ERROR which names nobody must mean: all others of this connection were answered, and none was sent
+    /// that has no answer. Only where frames are sent alone, or for a SUBSCRIBE, which would be sent again and refused again
+    /// on each connection: who else has an ERROR for an answer may as well not know.
     pub(crate) fn take_alone(&mut self) -> Option<(ReceiptId, Awaited)> {
         let connected = self.connected_mut()?;
         let id = connected.receipts.only_on_wire().filter(|_| !connected.unanswered)?;
-        let is_meant = matches!(connected.receipts.awaited(id)?, Awaited::Subscribe(_));
+        let is_alone = connected.careful.as_ref().is_some_and(|careful| careful.is_alone(id));
+        let is_meant = is_alone || matches!(connected.receipts.awaited(id)?, Awaited::Subscribe(_));
         let pending = is_meant.then(|| connected.receipts.take(id)).flatten()?;
         Some((id, pending.awaited))
     }
@@ -71,8 +83,8 @@ impl Session {
         let (not_sent, unknown) = why(limit);
         let outcome = match stage {
             Stage::Queued(place) => {
-                let body = connected.outbox.withdraw(place).flatten();
-                self.discard(body.map(|body| *body));
+                let body = connected.withdraw(place);
+                self.discard(body);
                 Outcome::NotSent(not_sent)
             }
             Stage::OnWire => {
@@ -97,15 +109,29 @@ impl Session {
     /// Tells the outcome to whoever waits for it.
     fn resolve(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome) {
         match (awaited, outcome) {
-            (Awaited::Command, outcome) => self.events.push_back(Event::Receipt { id, outcome }),
+            (Awaited::Command, outcome) => self.tell(id, outcome),
+            (Awaited::Delivery(id), outcome @ (Outcome::Confirmed | Outcome::Rejected(_))) => {
+                self.answer_delivery(id, outcome);
+            }
             (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
-                self.events.push_back(Event::Subscribed(subscription));
+                // An ERROR that named it may have come before: a RECEIPT that follows is no success.
+                if self.subscriptions.note_taken(subscription) {
+                    self.events.push_back(Event::Subscribed(subscription));
+                }
             }
             (Awaited::Subscribe(subscription), Outcome::Rejected(error)) => {
                 self.end_subscription(subscription, error)
             }
-            // Without a RECEIPT the subscription may well stand; DISCONNECT has a deadline of its own.
-            (Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
+            // Without an answer a SEND is kept, the subscription may well stand, and DISCONNECT has a deadline of its own.
+            (Awaited::Delivery(_) | Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
         }
+    }
+
+    /// Tells the outcome of a frame to whoever has sent it.
+    pub(crate) fn tell(&mut self, id: ReceiptId, outcome: Outcome) {
+        if let Some(ending) = &mut self.ending {
+            ending.count(&outcome);
+        }
+        self.events.push_back(Event::Receipt { id, outcome });
     }
 }

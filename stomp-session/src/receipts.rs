@@ -14,15 +14,17 @@ use crate::{
 pub(crate) enum Awaited {
     /// A frame whose sender is told the outcome.
     Command,
+    /// A copy of a SEND that is kept until it is answered.
+    Delivery(ReceiptId),
     Disconnect,
     Subscribe(SubscriptionId),
 }
 
 impl Awaited {
-    /// Whether the broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout) for it. DISCONNECT, always the
-    /// last, has a time of its own.
+    /// Whether the broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout) for it. The others have a time of
+    /// their own.
     const fn has_receipt_timeout(self) -> bool {
-        !matches!(self, Self::Disconnect)
+        !matches!(self, Self::Delivery(_) | Self::Disconnect)
     }
 }
 
@@ -65,7 +67,7 @@ pub(crate) struct Receipts {
 }
 
 impl Receipts {
-    /// Adds the newest one. Its whole time, `limit`, runs from the next call that brings the time.
+    /// Adds the newest one, whose number is the highest. Its whole time, `limit`, runs from the next call that brings the time.
     pub(crate) fn add(
         &mut self,
         id: ReceiptId,
@@ -92,24 +94,25 @@ impl Receipts {
     }
 
     /// Says that something of a frame, or all of it, was handed over: from its last octet on the broker has that much time.
+    /// Gives what its RECEIPT is for.
     pub(crate) fn note(
         &mut self,
         id: ReceiptId,
         progress: Progress,
         now: Timestamp,
         receipt_timeout: Duration,
-    ) {
-        let Some(pending) = self.get_mut(id) else { return };
+    ) -> Option<Awaited> {
+        let pending = self.get_mut(id)?;
         pending.stage = Stage::OnWire;
+        let awaited = pending.awaited;
         let due = now.after(receipt_timeout);
-        let earlier = pending.due.filter(|before| *before > due);
-        if let Some(before) =
-            earlier.filter(|_| progress == Progress::Gone && pending.awaited.has_receipt_timeout())
-        {
+        let counts = progress == Progress::Gone && awaited.has_receipt_timeout();
+        if let Some(before) = pending.due.filter(|before| counts && *before > due) {
             (pending.due, pending.limit) = (Some(due), receipt_timeout);
             self.deadlines.remove(before, id);
             self.deadlines.add(due, id);
         }
+        Some(awaited)
     }
 
     /// Takes one out; `None` when nobody waits for it, which is harmless: its waiter may have gone.
@@ -130,6 +133,12 @@ impl Receipts {
         let is_command = |pending: &Pending| pending.awaited == Awaited::Command;
         let slots = self.slots.iter().filter(|slot| slot.pending.as_ref().is_some_and(is_command));
         slots.map(|slot| slot.id).collect()
+    }
+
+    /// Takes one out that was answered. Nothing is an answer to a frame of which nothing has left.
+    pub(crate) fn take_answered(&mut self, id: ReceiptId) -> Option<Pending> {
+        self.get_mut(id).filter(|pending| pending.stage == Stage::OnWire)?;
+        self.take(id)
     }
 
     fn close_holes(&mut self) {

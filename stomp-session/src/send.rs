@@ -4,11 +4,7 @@ use core::time::Duration;
 
 use stomp_proto::{Command, Frame};
 
-use crate::{
-    CommandError, ReceiptId, Session,
-    outbox::Kind,
-    receipts::{Awaited, Pending, Stage},
-};
+use crate::{CommandError, ReceiptId, Session, outbox::Kind, receipts::Awaited};
 
 /// Sending.
 impl Session {
@@ -59,23 +55,9 @@ impl Session {
         self.open()?.push_awaited(frame, id, Awaited::Command, timeout)?;
         Ok(id)
     }
-
-    /// Withdraws a frame that asked for a RECEIPT: nobody waits for it any more, and no event comes. Whether nothing of it
-    /// has left, so that the broker does not have it; else it may have it.
-    pub fn cancel(&mut self, id: ReceiptId) -> bool {
-        let Some(connected) = self.connected_mut() else { return false };
-        let Some(Pending { stage, .. }) = connected.receipts.take(id) else { return false };
-        let Stage::Queued(place) = stage else {
-            connected.unanswered = true;
-            return false;
-        };
-        let body = connected.outbox.withdraw(place).flatten();
-        self.discard(body.map(|body| *body));
-        true
-    }
 }
 
-fn check_send(frame: &Frame) -> Result<(), CommandError> {
+pub(crate) fn check_send(frame: &Frame) -> Result<(), CommandError> {
     if frame.command() != Command::Send {
         return Err(CommandError::WrongCommand(frame.command()));
     }

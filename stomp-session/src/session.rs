@@ -6,10 +6,12 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Action, Closed, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost,
+    Action, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost,
     ReceiptId, Schedule, ServerError, Timestamp,
+    at_least_once::Deliveries,
     breaker::Breaker,
     connected::Connected,
+    disconnect::Ending,
     handshake,
     heart_beats::Silence,
     outbox::{Kind, Outbox},
@@ -34,6 +36,12 @@ pub struct Session {
     pub(crate) config: Config,
     pub(crate) state: State,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) ending: Option<Ending>,
+    /// The next connection begins with a careful replay.
+    pub(crate) careful: bool,
+    /// Connections in a row that did not last.
+    pub(crate) short_lived: u32,
     pub(crate) events: VecDeque<Event>,
     pub(crate) traces_frames: bool,
     pub(crate) actions: VecDeque<Action>,
@@ -60,8 +68,10 @@ pub struct Session {
 ///            ▼                                                                     │
 ///         Waiting ──time──► Connecting ──dialled──► Handshake ──CONNECTED──► Connected
 ///            │                  │                       │                        │ disconnect
-///            └──────────────────┴──disconnect, or given up ───► Closed ◄── Disconnecting
+///            └──────────────────┴──────────────────────────────► Closed ◄── Disconnecting
+///                                                 given up, or disconnected
 /// ```
+/// With an [`Ending`] it goes the same way, but takes no commands, and connects only for what is to be sent at least once.
 #[derive(Debug)]
 pub(crate) enum State {
     Waiting {
@@ -80,21 +90,23 @@ pub(crate) enum State {
         backslash: Option<ConnectEscaping>,
     },
     Connected(Box<Connected>),
-    Disconnecting {
-        connected: Box<Connected>,
-        deadline: Option<Timestamp>,
-        asked: bool,
-    },
+    /// DISCONNECT was said; nothing follows it.
+    Disconnecting(Box<Connected>),
     Closed,
 }
 
 impl State {
-    fn outbox_mut(&mut self) -> Option<&mut Outbox> {
-        match self {
-            Self::Handshake { outbox, .. } => Some(outbox),
-            Self::Connected(connected) | Self::Disconnecting { connected, .. } => Some(&mut connected.outbox),
-            _ => None,
-        }
+    /// In the order in which their frames leave.
+    fn outboxes(&mut self) -> impl Iterator<Item = &mut Outbox> {
+        let (first, second) = match self {
+            Self::Handshake { outbox, .. } => (Some(outbox), None),
+            Self::Connected(connected) | Self::Disconnecting(connected) => {
+                let Connected { outbox, careful, .. } = &mut **connected;
+                (careful.as_mut().map(|careful| &mut careful.outbox), Some(outbox))
+            }
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -110,6 +122,10 @@ impl Session {
             config,
             state: State::Closed,
             subscriptions: Subscriptions::default(),
+            deliveries: Deliveries::default(),
+            ending: None,
+            careful: false,
+            short_lived: 0,
             events: VecDeque::new(),
             traces_frames: false,
             actions: VecDeque::new(),
@@ -153,7 +169,8 @@ impl Session {
             return self.fail(Lost::DialFailed { reason: reason.into(), permanent: true }, true);
         }
         let newest = self.config.versions.iter().max().copied().unwrap_or(stomp_proto::Version::V1_0);
-        let mut outbox = Outbox::default();
+        // CONNECT goes before what is sent alone.
+        let mut outbox = if self.careful { Outbox::alone() } else { Outbox::default() };
         outbox.trace(self.traces_frames);
         match outbox.push(&frame, newest, Kind::Quiet) {
             Ok(_) => {
@@ -190,7 +207,7 @@ impl Session {
 
     fn is_current(&self, input: &Input) -> bool {
         let open =
-            matches!(self.state, State::Handshake { .. } | State::Connected(_) | State::Disconnecting { .. });
+            matches!(self.state, State::Handshake { .. } | State::Connected(_) | State::Disconnecting(_));
         open && input.connection == self.connection
     }
 
@@ -236,6 +253,11 @@ impl Session {
 
     fn expire(&mut self) {
         let now = self.now;
+        while let Some(id) = self.deliveries.overdue(now) {
+            self.expire_delivery(id);
+        }
+        self.proceed();
+        self.expire_disconnect();
         match &mut self.state {
             State::Waiting { endpoint, retry_at } if *retry_at <= now => {
                 let endpoint = endpoint.clone();
@@ -247,9 +269,6 @@ impl Session {
             State::Handshake { deadline, .. } if *deadline <= now => {
                 self.fail(Lost::ConnectedTimeout(self.config.connected_timeout), true);
             }
-            State::Disconnecting { deadline: Some(deadline), .. } if *deadline <= now => {
-                self.close(Closed::Disconnected { confirmed: false }, &Lost::Disconnected, true);
-            }
             _ => self.tick(),
         }
     }
@@ -258,13 +277,13 @@ impl Session {
     fn tick(&mut self) {
         let now = self.now;
         // 1.2, "DISCONNECT": nothing follows it.
-        let said_all = matches!(self.state, State::Disconnecting { asked: true, .. });
+        let said_all = matches!(self.state, State::Disconnecting(_));
         let Some(connected) = self.connected_mut() else { return };
         connected.outbox.shrink();
         connected.leave_overdue(now);
         let silence = connected.heart_beats.silence(now);
-        if connected.heart_beats.take_due(now) && connected.outbox.is_empty() && !said_all {
-            connected.outbox.push_heart_beat();
+        if connected.heart_beats.take_due(now) && connected.first_outbox().is_empty() && !said_all {
+            connected.first_outbox().push_heart_beat();
         }
         match silence {
             Silence::None => {}
@@ -275,7 +294,8 @@ impl Session {
         while let Some(id) = self.connected().and_then(|connected| connected.receipts.overdue(now)) {
             self.give_up(id);
         }
-        self.continue_disconnect();
+        self.expire_careful();
+        self.proceed();
     }
 
     /// What happened, oldest first.
@@ -297,21 +317,21 @@ impl Session {
         self.now = now;
         self.stamp();
         let receipt_timeout = self.config.receipt_timeout;
-        let bytes = match self.connected_mut() {
-            Some(connected) => connected.take(now, receipt_timeout),
-            None => self.state.outbox_mut()?.take(|_, _| ()),
+        let bytes = match &mut self.state {
+            State::Handshake { outbox, .. } => outbox.take(|_, _| ()),
+            State::Connected(connected) | State::Disconnecting(connected) => {
+                connected.take(now, receipt_timeout, &mut self.deliveries)
+            }
+            _ => None,
         };
-        let traced = self.state.outbox_mut().into_iter().flat_map(Outbox::take_traced);
-        self.events.extend(traced);
+        self.events.extend(self.state.outboxes().flat_map(Outbox::take_traced));
         bytes
     }
 
     /// Whether each frame and each heart-beat, both ways, is told as an event, for who looks for a fault.
     pub fn trace_frames(&mut self, traces: bool) {
         self.traces_frames = traces;
-        if let Some(outbox) = self.state.outbox_mut() {
-            outbox.trace(traces);
-        }
+        self.state.outboxes().for_each(|outbox| outbox.trace(traces));
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -320,15 +340,19 @@ impl Session {
         let own = match &self.state {
             State::Waiting { retry_at, .. } => Some(*retry_at),
             State::Connecting { deadline, .. } | State::Handshake { deadline, .. } => Some(*deadline),
-            // Not stamped yet: at once.
-            State::Disconnecting { deadline, .. } => Some(deadline.unwrap_or(Timestamp::ZERO)),
-            State::Connected(_) | State::Closed => None,
+            State::Connected(_) | State::Disconnecting(_) | State::Closed => None,
         };
         let connected = self.connected();
         let receipts = connected.and_then(|connected| connected.receipts.deadline());
+        let careful = connected.and_then(|connected| connected.careful.as_ref()?.deadline());
         let beats = connected.and_then(|connected| connected.heart_beats.deadline());
         let leaving = connected.and_then(Connected::leaving_deadline);
-        [own, receipts, beats, leaving].into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
+        let (ending, deliveries) = (self.ending.as_ref().map(Ending::deadline), self.deliveries.deadline());
+        [own, ending, deliveries, receipts, careful, beats, leaving]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|at| *at < Timestamp::MAX)
     }
 
     /// The connection that stands, if one does.
@@ -340,13 +364,17 @@ impl Session {
     /// Octets that wait for the transport.
     #[must_use]
     pub fn unsent(&self) -> usize {
-        self.connected().map_or(0, |connected| connected.outbox.len())
+        let connected = self.connected();
+        let alone = connected.and_then(|connected| connected.careful.as_ref());
+        let alone = alone.map_or(0, |careful| careful.outbox.len());
+        connected.map_or(0, |connected| connected.outbox.len()).saturating_add(alone)
     }
 
-    /// Frames that wait for a RECEIPT.
+    /// Frames that wait for a RECEIPT, those included that are kept until they can be sent.
     #[must_use]
     pub fn awaited_receipts(&self) -> usize {
-        self.connected().map_or(0, |connected| connected.receipts.len())
+        let awaited = self.connected().map_or(0, |connected| connected.receipts.len());
+        awaited.saturating_add(self.deliveries.waiting())
     }
 
     /// Whether the session has ended.
@@ -364,13 +392,13 @@ impl Session {
     /// Whether the command gate has closed.
     #[cfg(feature = "client")]
     pub(crate) const fn is_disconnecting(&self) -> bool {
-        matches!(self.state, State::Disconnecting { .. })
+        self.ending.is_some()
     }
 
     /// Whether a connection stands on which messages are handed out.
     #[cfg(feature = "client")]
     pub(crate) const fn takes_messages(&self) -> bool {
-        matches!(self.state, State::Connected(_))
+        matches!(self.state, State::Connected(_)) && self.ending.is_none()
     }
 
     /// Drops bodies, or keeps them for the owner: they are not ours, and dropping one may run anything.
@@ -384,14 +412,14 @@ impl Session {
 
     pub(crate) fn connected(&self) -> Option<&Connected> {
         match &self.state {
-            State::Connected(connected) | State::Disconnecting { connected, .. } => Some(connected),
+            State::Connected(connected) | State::Disconnecting(connected) => Some(connected),
             _ => None,
         }
     }
 
     pub(crate) fn connected_mut(&mut self) -> Option<&mut Connected> {
         match &mut self.state {
-            State::Connected(connected) | State::Disconnecting { connected, .. } => Some(connected),
+            State::Connected(connected) | State::Disconnecting(connected) => Some(connected),
             _ => None,
         }
     }
@@ -406,9 +434,9 @@ impl Session {
     pub(crate) fn stamp(&mut self) {
         let now = self.now;
         let leaving_deadline = now.after(self.config.unsubscribe_timeout);
-        let disconnect_deadline = now.after(self.config.disconnect_timeout);
-        if let State::Disconnecting { deadline, .. } = &mut self.state {
-            deadline.get_or_insert(disconnect_deadline);
+        self.deliveries.stamp(now);
+        if let Some(ending) = &mut self.ending {
+            ending.stamp(now);
         }
         if let Some(connected) = self.connected_mut() {
             connected.receipts.stamp(now);

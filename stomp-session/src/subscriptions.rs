@@ -94,6 +94,8 @@ pub(crate) struct Subscription {
     pub(crate) subscribe: Subscribe,
     /// Messages of the budget that it has on this connection.
     granted: u32,
+    /// Connections that have ended while its SUBSCRIBE was alone on them, since the last RECEIPT.
+    kills: u8,
 }
 
 impl Subscription {
@@ -165,7 +167,7 @@ impl Subscriptions {
         }
         self.next = self.next.saturating_add(1);
         let wire_id = subscribe.id.clone().unwrap_or_else(|| alloc::format!("{}", id.0));
-        self.table.insert(id, Subscription { wire_id, subscribe, granted: 0 });
+        self.table.insert(id, Subscription { wire_id, subscribe, granted: 0, kills: 0 });
         Ok(id)
     }
 
@@ -211,6 +213,18 @@ impl Subscriptions {
 
     pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
         self.table.get(&id)
+    }
+
+    /// Counts that its SUBSCRIBE has ended a connection, and gives how often it has since the last RECEIPT.
+    pub(crate) fn count_kill(&mut self, id: SubscriptionId) -> u8 {
+        let Some(held) = self.table.get_mut(&id) else { return 0 };
+        held.kills = held.kills.saturating_add(1);
+        held.kills
+    }
+
+    /// Its SUBSCRIBE was taken. Whether it is still there.
+    pub(crate) fn note_taken(&mut self, id: SubscriptionId) -> bool {
+        self.table.get_mut(&id).map(|held| held.kills = 0).is_some()
     }
 
     pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {

@@ -2,11 +2,17 @@
 //!
 //! The steps are read from octets, so that property tests and a fuzz target share them.
 
-use std::{collections::BTreeSet, fmt, sync::LazyLock, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+    sync::LazyLock,
+    time::Duration,
+};
 
 use stomp_proto::{AckMode, Command, Frame, Version};
 use stomp_session::{
-    Action, Config, Event, Input, Lost, Message, ReceiptId, Session, Subscribe, SubscriptionId, Timestamp,
+    Action, AtLeastOnce, Config, Event, Input, Lost, Message, ReceiptId, Session, Subscribe, SubscriptionId,
+    Timestamp,
 };
 
 use crate::{pair::Transcript, sim::Random};
@@ -23,6 +29,8 @@ pub enum Step {
     Disconnect,
     /// The broker says something.
     Hear(u8, u8),
+    /// Sends at least once, ordered or not, or takes one of these back.
+    Keep(u8),
     /// The connection, or the dial, fails.
     Lose,
     /// Refuses one of the messages.
@@ -48,7 +56,7 @@ impl Step {
     #[must_use]
     pub const fn read(octets: [u8; 3]) -> Self {
         let [kind, a, b] = octets;
-        match kind % 24 {
+        match kind % 26 {
             0 | 1 => Self::Ack(a),
             2 => Self::Nack(a),
             3 | 4 => Self::Dial,
@@ -62,6 +70,7 @@ impl Step {
             21 => Self::Wait,
             // Rarely: nothing much happens afterwards.
             22 if a < 16 => Self::Disconnect,
+            23 | 24 => Self::Keep(a),
             _ => Self::Write,
         }
     }
@@ -103,8 +112,9 @@ fn read(octets: &[u8]) -> (Vec<Step>, u64) {
 ///
 /// - what it wrote is STOMP, begins with CONNECT and ends with DISCONNECT;
 /// - after the time was reported, the next deadline lies ahead;
-/// - a connection begins with the subscriptions that live, in order;
+/// - a connection begins with the subscriptions that live, in order, before anything else;
 /// - no receipt is resolved twice, and none is left unresolved at the end;
+/// - what is sent at least once is written once on a connection, and no more after it was resolved or taken back;
 /// - messages come in order, and what is acknowledged came on the same connection;
 /// - nothing follows the end.
 #[derive(Debug)]
@@ -118,6 +128,10 @@ pub struct Player {
     transcript: Transcript,
     messages: Vec<Message>,
     live: Vec<(SubscriptionId, String)>,
+    /// The subscriptions with which this connection has yet to begin.
+    replay: VecDeque<(SubscriptionId, String)>,
+    /// What is sent at least once and not resolved.
+    kept: Vec<ReceiptId>,
     awaited: BTreeSet<ReceiptId>,
     connection: u64,
     /// Messages that the broker has sent.
@@ -142,6 +156,8 @@ impl Player {
             transcript: Transcript::new(),
             messages: Vec::new(),
             live: Vec::new(),
+            replay: VecDeque::new(),
+            kept: Vec::new(),
             awaited: BTreeSet::new(),
             connection: 0,
             sent: 0,
@@ -178,8 +194,9 @@ impl Player {
         match step {
             Step::Ack(which) => self.settle(which, false),
             Step::Dial => self.dial(),
-            Step::Disconnect => self.session.disconnect(),
+            Step::Disconnect => self.disconnect(),
             Step::Hear(what, which) => self.hear(what, which),
+            Step::Keep(which) => self.keep(which),
             Step::Lose => self.lose(),
             Step::Nack(which) => self.settle(which, true),
             Step::Pass(milliseconds) => self.pass(Duration::from_millis(milliseconds.into())),
@@ -195,7 +212,7 @@ impl Player {
 
     /// Disconnects and lets time pass until the end.
     fn finish(&mut self) {
-        self.session.disconnect();
+        self.disconnect();
         self.collect();
         for _ in 0..1000 {
             if self.session.is_closed() {
@@ -209,6 +226,27 @@ impl Player {
         assert!(self.awaited.is_empty(), "never resolved: {:?}", self.awaited);
         assert_eq!(self.session.poll_timeout(), None);
         assert_eq!(self.session.poll_transmit(self.now), None);
+    }
+
+    /// From here on no subscription is wanted.
+    fn disconnect(&mut self) {
+        self.session.disconnect();
+        self.live.clear();
+    }
+
+    fn keep(&mut self, which: u8) {
+        if let Some(id) = self.kept.get(usize::from(which)).copied() {
+            self.session.cancel(id);
+            self.kept.retain(|kept| *kept != id);
+            self.awaited.remove(&id);
+        }
+        let frame = Frame::new(Command::Send).with_header("destination", format!("/queue/{}", which % 2));
+        let how = AtLeastOnce::new().timeout(Duration::from_secs(u64::from(which)));
+        let how = if which % 4 < 2 { how } else { how.ordered() };
+        if let Ok(id) = self.session.send_at_least_once(frame, how) {
+            assert!(self.awaited.insert(id), "{id:?} was used before");
+            self.kept.push(id);
+        }
     }
 
     fn settle(&mut self, which: u8, nack: bool) {
@@ -279,8 +317,9 @@ impl Player {
 
     fn hear(&mut self, what: u8, which: u8) {
         let octets = self.phrase(what, which);
-        let expected: Vec<_> = self.live.iter().map(|(_, destination)| destination.clone()).collect();
-        let was_connected = self.session.connection().is_some();
+        if self.session.connection().is_none() {
+            self.replay = self.live.iter().cloned().collect();
+        }
         let Some(input) = &mut self.input else { return };
         let mut rest = &octets[..];
         while !rest.is_empty() {
@@ -289,9 +328,6 @@ impl Player {
             input.feed(now);
             self.session.handle_input(input, self.now);
             rest = later;
-        }
-        if !was_connected && self.session.connection().is_some() {
-            self.check_replay(&expected);
         }
     }
 
@@ -332,14 +368,6 @@ impl Player {
             .into()
     }
 
-    fn check_replay(&mut self, expected: &[String]) {
-        self.write();
-        let subscribes = self.transcript.frames().iter().skip(1);
-        let destinations = subscribes.map(|frame| frame.header("destination").map(|text| text.to_string()));
-        let written: Vec<_> = destinations.flatten().collect();
-        assert_eq!(written, expected);
-    }
-
     fn write(&mut self) {
         while let Some(octets) = self.session.poll_transmit(self.now) {
             assert!(self.input.is_some(), "there is no connection to write on");
@@ -347,8 +375,37 @@ impl Player {
             let version = self.session.connection().map(|connection| connection.version);
             let known = self.transcript.frames().len();
             self.transcript.note(&octets, version);
-            self.transcript.frames()[known..].iter().for_each(|frame| self.check_own(frame));
+            for frame in &self.transcript.frames()[known..] {
+                self.check_own(frame);
+                self.check_copy(frame);
+            }
+            self.check_replay(known);
         }
+    }
+
+    /// The subscriptions come first, in order. One that has ended meanwhile may be among them.
+    fn check_replay(&mut self, known: usize) {
+        let frames =
+            self.transcript.frames()[known..].iter().filter(|frame| frame.command() != Command::Connect);
+        for frame in frames {
+            while let Some((id, destination)) = self.replay.pop_front() {
+                let named = frame.header("destination").is_some_and(|text| text == *destination);
+                if named && frame.command() == Command::Subscribe {
+                    break;
+                }
+                assert!(self.live.iter().all(|(live, _)| *live != id), "{frame:?} before {destination}");
+            }
+        }
+    }
+
+    /// A copy is one of what is not resolved, and the only one on this connection.
+    fn check_copy(&self, frame: &Frame) {
+        let Some(identity) = frame.header("_AMQ_DUPL_ID") else { return };
+        let is_it = |id: &&ReceiptId| identity.to_string().ends_with(&format!("-{}", number(**id)));
+        assert!(self.kept.iter().any(|id| is_it(&id)), "{identity} is over");
+        let copies =
+            self.transcript.frames().iter().filter(|other| other.header("_AMQ_DUPL_ID") == Some(identity));
+        assert_eq!(copies.count(), 1, "{identity}");
     }
 
     /// What is acknowledged came on this connection.
@@ -382,8 +439,13 @@ impl Player {
         match event {
             Event::Closed(_) => self.closed = true,
             Event::Message(message) => self.note_message(message),
-            Event::Receipt { id, .. } => assert!(self.awaited.remove(&id), "{id:?} was resolved before"),
-            Event::SubscriptionEnded { id, .. } => self.live.retain(|(live, _)| *live != id),
+            Event::Receipt { id, .. } => {
+                assert!(self.awaited.remove(&id), "{id:?} was resolved before");
+                self.kept.retain(|kept| *kept != id);
+            }
+            Event::SubscriptionEnded { id, .. } => {
+                self.live.retain(|(live, _)| *live != id);
+            }
             _ => {}
         }
     }
@@ -397,10 +459,17 @@ impl Player {
     }
 }
 
+/// The number in the name that a receipt has in a log.
+fn number(id: ReceiptId) -> String {
+    format!("{id:?}").chars().filter(char::is_ascii_digit).collect()
+}
+
 static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     let uri = "failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=-1&reconnectDelayJitter=7";
     let mut config = Config::new(uri.parse().expect("a list of brokers"));
     (config.send_beat, config.receive_beat) = (Duration::from_secs(1), Duration::from_secs(2));
     config.receipt_timeout = Duration::from_secs(5);
+    config.identity = Some(7);
+    config.at_least_once_window = 3;
     config
 });

@@ -78,7 +78,8 @@ async fn sends_and_receives_in_every_version<A: Adapter>() {
         message.ack().unwrap();
         client.disconnect().await.unwrap();
         assert_eq!(messages.next().await.map(|_| ()), None);
-        assert_eq!(messages.ended(), Some(&Ended::Closed(Closed::Disconnected { confirmed: true })));
+        let closed = Closed::Disconnected { confirmed: true, receipted: 0, unreceipted: 0 };
+        assert_eq!(messages.ended(), Some(&Ended::Closed(closed)));
     }
     assert_eq!(server.with(|broker| broker.depth(QUEUE)), 0);
 }

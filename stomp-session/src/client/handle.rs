@@ -160,7 +160,7 @@ impl Future for Disconnecting {
             awaits_end();
         }
         polled.map(|closed| match closed {
-            Closed::Disconnected { confirmed: true } => Ok(()),
+            Closed::Disconnected { confirmed: true, .. } => Ok(()),
             closed => Err(closed),
         })
     }

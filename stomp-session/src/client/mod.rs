@@ -88,8 +88,10 @@ pub fn client<R: Runtime, C: Connector>(
     runtime: Arc<R>,
     connector: Arc<C>,
 ) -> (Client, Driver<R, C>) {
-    let [a, b, c, d, e, f, g, h, ..] = runtime.entropy();
+    let [a, b, c, d, e, f, g, h, identity @ ..] = runtime.entropy();
     config.seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let identity = identity.iter().take(16).fold(0, |identity, octet| identity << 8 | u128::from(*octet));
+    config.identity.get_or_insert(identity);
     let shared = Arc::new(Shared::new(Session::new(config, runtime.now()), settings));
     (Client::new(Arc::clone(&shared)), Driver::new(runtime, connector, shared))
 }

@@ -171,7 +171,8 @@ fn a_broker_that_does_not_confirm_the_end_has_its_time() {
         client.connected().await.unwrap();
         world.set_frozen("broker", true);
         let before = world.now();
-        assert_eq!(client.disconnect().await, Err(Closed::Disconnected { confirmed: false }));
+        let closed = Closed::Disconnected { confirmed: false, receipted: 0, unreceipted: 0 };
+        assert_eq!(client.disconnect().await, Err(closed));
         assert_eq!(world.now().since(before), seconds(10));
     });
 }

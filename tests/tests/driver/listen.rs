@@ -247,7 +247,7 @@ fn a_watch_shows_the_newest_state() {
             assert!(last.id > first.id);
             let disconnect = world.spawn(async move { client.disconnect().await });
             assert_eq!(states.next().await, Some(State::Disconnecting));
-            let closed = Closed::Disconnected { confirmed: true };
+            let closed = Closed::Disconnected { confirmed: true, receipted: 0, unreceipted: 0 };
             assert_eq!(states.next().await, Some(State::Closed(closed)), "seed {seed}");
             assert_eq!(states.next().await, None);
             disconnect.await.unwrap();

@@ -1,7 +1,7 @@
 //! DISCONNECT: it waits for receipts, nothing follows it, and it ends with its RECEIPT, an end, or its time.
 
 use stomp_proto::Version;
-use stomp_session::{CommandError, Lost, Subscribe};
+use stomp_session::{AtLeastOnce, Closed, CommandError, Event, Lost, Subscribe};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
 
 use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
@@ -119,13 +119,92 @@ fn without_a_connection_it_ends_at_once() {
     assert_eq!(pair.attempts().len(), dials);
 }
 
+/// With what is to be sent at least once it connects on, a loss on the way included, until that is confirmed.
+#[test]
+fn it_goes_on_connecting_for_what_is_sent_at_least_once() {
+    let mut pair = Pair::new(config(), BrokerConfig::default());
+    pair.session.subscribe(Subscribe::new("/queue/z")).unwrap();
+    pair.set_door(Door::Refusing);
+    pair.advance(seconds(1));
+    for body in ["a", "b"] {
+        pair.session.send_at_least_once(send_frame("/queue/a", body), AtLeastOnce::new()).unwrap();
+    }
+    pair.session.disconnect_within(seconds(60));
+    pair.advance(seconds(10));
+    assert!(!pair.session.is_closed());
+    pair.set_door(Door::Open);
+    pair.broker.drop_receipts(true);
+    while pair.session.connection().is_none() {
+        pair.advance_to_deadline();
+    }
+    pair.cut(Lost::Eof);
+    pair.broker.drop_receipts(false);
+    pair.advance(seconds(60));
+    let events: Vec<_> = pair.events().into_iter().collect();
+    let closed = Closed::Disconnected { confirmed: true, receipted: 2, unreceipted: 0 };
+    assert!(matches!(&events[events.len() - 1], Event::Closed(told) if *told == closed), "{events:?}");
+    assert_eq!(pair.broker.messages("/queue/a"), ["a", "b", "a", "b"]);
+    let commands: Vec<_> = pair.frames().iter().map(|frame| frame.command().as_str()).collect();
+    assert_eq!(commands, ["CONNECT", "SEND", "SEND", "DISCONNECT"], "nobody is there for messages any more");
+}
+
+#[test]
+fn its_time_ends_that_too() {
+    for connected in [false, true] {
+        let mut pair = Pair::new(config(), BrokerConfig::default());
+        pair.broker.drop_receipts(true);
+        pair.set_door(if connected { Door::Open } else { Door::Refusing });
+        pair.drive();
+        pair.session.send_at_least_once(send_frame("/queue/a", "a"), AtLeastOnce::new()).unwrap();
+        pair.session.disconnect_within(seconds(5));
+        pair.drive();
+        pair.advance(milliseconds(4999));
+        assert!(!pair.session.is_closed());
+        pair.advance(milliseconds(1));
+        let events: Vec<_> = pair.events().iter().map(brief).collect();
+        let outcome = if connected { "Unknown" } else { "NotSent" };
+        let told = format!("ReceiptId(1): {outcome}(Lost(Disconnected))");
+        assert_eq!(
+            events[events.len() - 2..],
+            [&*told, "closed: the session was disconnected (unconfirmed)"]
+        );
+    }
+}
+
+#[test]
+fn its_result_counts_what_was_confirmed_and_what_was_not() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    for _ in 0..4 {
+        script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    }
+    script.said();
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    script.session.disconnect();
+    script.said();
+    script.hear("RECEIPT\nreceipt-id:2\n\n\0ERROR\nmessage:no\nreceipt-id:3\n\n\0");
+    script.pass(seconds(10));
+    let closed = script.raw_events().pop();
+    let expected = Closed::Disconnected { confirmed: false, receipted: 1, unreceipted: 2 };
+    assert!(matches!(&closed, Some(Event::Closed(closed)) if *closed == expected), "{closed:?}");
+}
+
+#[test]
+fn an_error_that_answers_it_ends_the_session_unconfirmed() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.session.disconnect();
+    script.said();
+    script.hear("ERROR\nmessage:no\nreceipt-id:1\n\n\0");
+    assert_eq!(script.events().pop().unwrap(), "closed: the session was disconnected (unconfirmed)");
+}
+
 #[test]
 fn after_it_nothing_is_commanded_and_messages_are_dropped() {
     let mut script = Script::connected(config(), Version::V1_2);
     let id = script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    assert_eq!(script.commands(), ["SUBSCRIBE"]);
     script.hear("RECEIPT\nreceipt-id:1\n\n\0");
     script.session.disconnect();
-    assert_eq!(script.commands(), ["SUBSCRIBE", "DISCONNECT"]);
+    assert_eq!(script.commands(), ["DISCONNECT"]);
     script.events();
     assert_eq!(script.session.send(&send_frame("/queue/a", "x")), Err(CommandError::Closed));
     assert_eq!(script.session.send_confirmed(send_frame("/queue/a", "x")), Err(CommandError::Closed));

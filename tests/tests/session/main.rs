@@ -1,8 +1,10 @@
 //! The session in virtual time: face to face with the embedded broker, or with a script of what a broker might say.
 
 mod acknowledge;
+mod at_least_once;
 mod breaker;
 mod brokers;
+mod careful;
 mod connect;
 mod credentials;
 mod disconnect;

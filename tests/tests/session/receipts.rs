@@ -36,6 +36,18 @@ fn outcome(event: &Event) -> Option<(ReceiptId, Outcome)> {
     }
 }
 
+/// No broker can have processed what it was not sent.
+#[test]
+fn nothing_is_an_answer_to_a_frame_that_has_not_left() {
+    for answer in ["RECEIPT\n", "ERROR\nmessage:no\n"] {
+        let mut script = Script::connected(config(), Version::V1_2);
+        script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+        script.hear(format!("{answer}receipt-id:1\n\n\0"));
+        assert!(script.events().iter().all(|event| !event.starts_with("ReceiptId")));
+        assert_eq!((script.commands(), script.session.awaited_receipts()), (vec!["SEND".to_owned()], 1));
+    }
+}
+
 #[test]
 fn receipts_that_nobody_waits_for_are_harmless() {
     let mut script = Script::connected(config(), Version::V1_2);

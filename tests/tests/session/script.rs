@@ -10,6 +10,7 @@ use stomp_testkit::pair::Transcript;
 pub(crate) fn config() -> Config {
     let mut config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     (config.send_beat, config.receive_beat) = (Duration::ZERO, Duration::ZERO);
+    config.identity = Some(7);
     config
 }
 
@@ -144,6 +145,22 @@ impl Script {
         let said = self.said();
         let frames = said.split('\0').map(|frame| frame.trim_start_matches('\n'));
         frames.filter_map(|frame| frame.lines().next()).map(str::to_owned).collect()
+    }
+
+    /// Answers the newest frame with that body, or with that destination and none.
+    pub(crate) fn answer(&mut self, answer: &str, what: &str) {
+        let is_meant = |frame: &&Frame| {
+            let names =
+                frame.body().is_empty() && frame.header("destination").is_some_and(|name| name == *what);
+            frame.body() == what.as_bytes() || names
+        };
+        let frame = self.transcript.frames().iter().rev().find(is_meant).expect("a frame that was written");
+        let receipt = frame.header("receipt").expect("a frame that asks for a RECEIPT").to_string();
+        self.hear(format!("{answer}\nreceipt-id:{receipt}\n\n\0"));
+    }
+
+    pub(crate) fn confirm(&mut self, what: &str) {
+        self.answer("RECEIPT", what);
     }
 
     fn collect(&mut self) {

@@ -4,7 +4,7 @@ use stomp_proto::{AckMode, Version};
 use stomp_session::{CommandError, Lost, Profile, Subscribe};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair};
 
-use crate::script::{Script, brief, config, milliseconds, send_frame};
+use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
 
 const MESSAGE: &str = "MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\n\nhello\0";
 
@@ -53,6 +53,7 @@ fn each_connection_begins_with_all_of_them_in_order_and_unchanged() {
         let first = script.said();
         assert_eq!(first.matches("SUBSCRIBE\n").count(), 3);
         for _ in 0..3 {
+            script.pass(seconds(6));
             script.lose(Lost::Eof);
             script.dial();
             script.said();
@@ -184,8 +185,8 @@ fn an_error_that_may_mean_another_does_not_mean_the_only_subscribe_that_waits() 
     for (header, told) in rows {
         let mut script = Script::connected(config(), Version::V1_2);
         script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
-        script.hear("RECEIPT\nreceipt-id:1\n\n\0");
         script.said();
+        script.hear("RECEIPT\nreceipt-id:1\n\n\0");
         script.events();
         script.session.subscribe(Subscribe::new("/queue/b")).unwrap();
         script.hear(format!("ERROR\nmessage:no\n{header}\n\0"));

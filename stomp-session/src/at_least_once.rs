@@ -1,0 +1,208 @@
+//! SENDs that are kept until a broker has them: in order, within bounds, over any number of connections.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::{mem, time::Duration};
+
+use stomp_proto::Frame;
+
+use crate::{ReceiptId, Timestamp, deadlines::Deadlines};
+
+/// How a SEND is to be delivered at least once. See [`Session::send_at_least_once`](crate::Session::send_at_least_once).
+///
+/// ```
+/// use std::time::Duration;
+/// let how = stomp_session::AtLeastOnce::new().ordered().timeout(Duration::from_secs(3600));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "it is handed to `Session::send_at_least_once`"]
+pub struct AtLeastOnce {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) ordered: bool,
+}
+
+impl AtLeastOnce {
+    /// For [`Config::at_least_once_timeout`](crate::Config::at_least_once_timeout), and not ordered.
+    pub const fn new() -> Self {
+        Self { timeout: None, ordered: false }
+    }
+
+    /// How long to try, from the call on.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Waits for the RECEIPT of the one before it to the same destination that is ordered too. Without it SENDs are written
+    /// in order, and written again in order: with copies a queue may hold A B A.
+    pub const fn ordered(mut self) -> Self {
+        self.ordered = true;
+        self
+    }
+}
+
+/// A SEND that nobody has confirmed.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) frame: Frame,
+    pub(crate) limit: Duration,
+    /// None until the first call that brings the time.
+    due: Option<Timestamp>,
+    /// Something of a copy was handed over, on this connection or an earlier one.
+    pub(crate) handed_over: bool,
+    /// The receipt that the copy on this connection asks for.
+    pub(crate) copy: Option<ReceiptId>,
+    /// Connections that have ended while it was alone on them.
+    kills: u8,
+    /// The destination, if it is ordered.
+    lane: Option<Vec<u8>>,
+}
+
+/// The SENDs that are kept.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    kept: BTreeMap<ReceiptId, Kept>,
+    /// Those that may be written, the oldest first.
+    ready: BTreeSet<ReceiptId>,
+    /// Those that were written on this connection.
+    written: BTreeSet<ReceiptId>,
+    /// The ordered ones of each destination: only the first of each is ready or written.
+    lanes: BTreeMap<Vec<u8>, BTreeSet<ReceiptId>>,
+    deadlines: Deadlines,
+    unstamped: Vec<ReceiptId>,
+    octets: usize,
+}
+
+impl Deliveries {
+    pub(crate) fn add(&mut self, id: ReceiptId, frame: Frame, how: AtLeastOnce, default_timeout: Duration) {
+        let destination = frame.header("destination").filter(|_| how.ordered);
+        let lane = destination.map(|destination| destination.octets().into_owned());
+        let is_first = lane.as_ref().is_none_or(|lane| {
+            let lane = self.lanes.entry(lane.clone()).or_default();
+            lane.insert(id) && lane.len() == 1
+        });
+        if is_first {
+            self.ready.insert(id);
+        }
+        self.octets = self.octets.saturating_add(frame.size());
+        let limit = how.timeout.unwrap_or(default_timeout);
+        self.kept
+            .insert(id, Kept { frame, limit, due: None, handed_over: false, copy: None, kills: 0, lane });
+        self.unstamped.push(id);
+    }
+
+    /// Commands bring no time: what was added since the last call gets its deadline now.
+    pub(crate) fn stamp(&mut self, now: Timestamp) {
+        for id in mem::take(&mut self.unstamped) {
+            if let Some(kept) = self.kept.get_mut(&id) {
+                let due = now.after(kept.limit);
+                kept.due = Some(due);
+                self.deadlines.add(due, id);
+            }
+        }
+    }
+
+    /// The next one to be written, if that many may be out.
+    pub(crate) fn next(&self, window: usize) -> Option<ReceiptId> {
+        self.ready.first().filter(|_| self.written.len() < window).copied()
+    }
+
+    pub(crate) fn get(&self, id: ReceiptId) -> Option<&Kept> {
+        self.kept.get(&id)
+    }
+
+    pub(crate) fn note_written(&mut self, id: ReceiptId, receipt: ReceiptId) {
+        self.ready.remove(&id);
+        self.written.insert(id);
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.copy = Some(receipt);
+        }
+    }
+
+    pub(crate) fn note_handed_over(&mut self, id: ReceiptId) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.handed_over = true;
+        }
+    }
+
+    /// Takes one out: it is not written again.
+    pub(crate) fn take(&mut self, id: ReceiptId) -> Option<Kept> {
+        let kept = self.kept.remove(&id)?;
+        self.ready.remove(&id);
+        self.written.remove(&id);
+        self.octets = self.octets.saturating_sub(kept.frame.size());
+        if let Some(due) = kept.due {
+            self.deadlines.remove(due, id);
+        }
+        if let Some(lane) = &kept.lane {
+            self.leave_lane(lane, id);
+        }
+        Some(kept)
+    }
+
+    /// Lets the next one of the same destination in.
+    fn leave_lane(&mut self, lane: &[u8], id: ReceiptId) {
+        let Some(others) = self.lanes.get_mut(lane) else { return };
+        let was_first = others.first() == Some(&id);
+        others.remove(&id);
+        match others.first().filter(|_| was_first) {
+            Some(next) => _ = self.ready.insert(*next),
+            None if others.is_empty() => _ = self.lanes.remove(lane),
+            None => {}
+        }
+    }
+
+    /// Those that were on the wire of an earlier connection.
+    pub(crate) fn suspects(&self) -> impl Iterator<Item = ReceiptId> {
+        let was_out = |id: &ReceiptId| self.get(*id).is_some_and(|kept| kept.handed_over);
+        self.ready.iter().copied().filter(was_out)
+    }
+
+    /// Counts that it has ended a connection, and gives how often.
+    pub(crate) fn count_kill(&mut self, id: ReceiptId) -> u8 {
+        let Some(kept) = self.kept.get_mut(&id) else { return 0 };
+        kept.kills = kept.kills.saturating_add(1);
+        kept.kills
+    }
+
+    /// The connection has ended: what was written on it is to be written again.
+    pub(crate) fn note_lost(&mut self) {
+        for id in &self.written {
+            if let Some(kept) = self.kept.get_mut(id) {
+                kept.copy = None;
+            }
+        }
+        self.ready.append(&mut self.written);
+    }
+
+    /// The oldest.
+    pub(crate) fn first(&self) -> Option<ReceiptId> {
+        self.kept.first_key_value().map(|(id, _)| *id)
+    }
+
+    /// One whose time is over.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Option<ReceiptId> {
+        self.deadlines.due(now)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Octets that their frames take.
+    pub(crate) const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Those that are not out on this connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.kept.len().saturating_sub(self.written.len())
+    }
+
+    /// One without a time wants one at once.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        if self.unstamped.is_empty() { self.deadlines.first() } else { Some(Timestamp::ZERO) }
+    }
+}
