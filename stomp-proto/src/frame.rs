@@ -248,4 +248,19 @@ mod tests {
         assert_eq!(frame.size(), "a:2body".len());
         assert_eq!(frame.with_body("other").body(), b"other");
     }
+
+    #[test]
+    fn frames_are_equal_in_all_or_not_at_all() {
+        let frame = Frame::new(Command::Send).with_header("a", "1").with_body("x");
+        assert_eq!(frame, frame.clone().without_content_length(), "how it is written is no part of it");
+        for other in [
+            Frame::new(Command::Message).with_header("a", "1").with_body("x"),
+            Frame::new(Command::Send).with_header("a", "2").with_body("x"),
+            Frame::new(Command::Send).with_header("b", "1").with_body("x"),
+            Frame::new(Command::Send).with_header("a", "1").with_header("a", "1").with_body("x"),
+            Frame::new(Command::Send).with_header("a", "1").with_body("y"),
+        ] {
+            assert_ne!(frame, other);
+        }
+    }
 }
