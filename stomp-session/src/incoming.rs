@@ -5,8 +5,8 @@ use alloc::boxed::Box;
 use stomp_proto::{AckMode, Command, Frame, Item};
 
 use crate::{
-    Connection, Ended, Event, Input, Lost, Message, ServerError, Session, SubscriptionId, handshake,
-    session::State,
+    Connection, Ended, Event, Input, Lost, Message, Nack, Oversized, ServerError, Session, SubscriptionId,
+    handshake, session::State,
 };
 
 impl Session {
@@ -18,7 +18,7 @@ impl Session {
             }
             Item::Frame(frame) => self.handle_frame(frame),
             Item::TooLarge { frame, length } if frame.command() == Command::Message => {
-                self.handle_message(frame, |message| Event::TooLarge { message, length });
+                self.handle_oversized(frame, length);
             }
             Item::TooLarge { frame, .. } => self.handle_frame(frame),
             // That something came was noted before.
@@ -83,28 +83,45 @@ impl Session {
 
     fn handle_frame(&mut self, frame: Frame) {
         match frame.command() {
-            Command::Message => self.handle_message(frame, Event::Message),
+            Command::Message => {
+                let message = self.accept(frame).map(Event::Message);
+                self.events.extend(message);
+            }
             Command::Receipt => self.handle_receipt(frame),
             Command::Error => self.handle_error(ServerError::new(frame)),
             other => self.fail(Lost::UnexpectedFrame(other), true),
         }
     }
 
-    /// After the command gate has closed nobody could acknowledge any.
-    fn handle_message(&mut self, frame: Frame, event: impl FnOnce(Message) -> Event) {
+    /// A message that somebody is there for. After the command gate has closed nobody could acknowledge any.
+    fn accept(&mut self, frame: Frame) -> Option<Message> {
         if self.ending.is_some() {
-            return;
+            return None;
         }
-        let State::Connected(connected) = &mut self.state else { return };
+        let State::Connected(connected) = &mut self.state else { return None };
         let connection = connected.connection.id;
         let Some(subscription) = self.subscriptions.of(&frame) else {
-            return self.handle_unowned(frame);
+            self.handle_unowned(frame);
+            return None;
         };
         let ack_mode =
             self.subscriptions.get(subscription).map(|held| held.subscribe.ack_mode).unwrap_or_default();
         let delivery = if ack_mode == AckMode::Auto { 0 } else { connected.deliver(subscription, &frame) };
-        let message = Message { frame, connection, subscription, ack_mode, delivery, settled: false };
-        self.events.push_back(event(message));
+        Some(Message { frame, connection, subscription, ack_mode, delivery, settled: false })
+    }
+
+    /// A message whose body was read past: settled as its subscription wants, if the broker does that.
+    fn handle_oversized(&mut self, frame: Frame, length: u64) {
+        let Some(mut message) = self.accept(frame) else { return };
+        let policy = self.subscriptions.get(message.subscription).map(|held| held.subscribe.oversized);
+        let settled = match policy.unwrap_or_default() {
+            Oversized::Leave => Ok(()),
+            Oversized::Acknowledge => self.ack(&mut message),
+            Oversized::DeadLetter => self.nack_as(&mut message, Nack::DeadLetter),
+        };
+        // What could not be settled is left: the message says so.
+        drop(settled);
+        self.events.push_back(Event::TooLarge { message, length });
     }
 
     /// An ERROR that names a frame of ours rejects that frame; one that names a subscription ends it. The connection goes

@@ -63,7 +63,7 @@ pub use input::Input;
 pub use message::Message;
 pub use profile::{ConnectEscaping, Cumulative, Nack, Prefetch, Profile, ReplyQueue, Stray, Unsubscribe};
 pub use session::Session;
-pub use subscriptions::Subscribe;
+pub use subscriptions::{Oversized, Subscribe};
 pub use timestamp::Timestamp;
 pub use uri::BrokersError;
 

@@ -70,6 +70,12 @@ impl Message {
         !matches!(self.ack_mode, AckMode::Auto)
     }
 
+    /// Whether it was acknowledged or rejected.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
     /// The message without its hold on a read buffer: headers and body are copied.
     #[must_use]
     pub fn into_owned(self) -> Self {

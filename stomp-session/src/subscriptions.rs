@@ -24,8 +24,23 @@ pub struct Subscribe {
     pub(crate) id: Option<String>,
     pub(crate) headers: Headers,
     pub(crate) keep_stale: bool,
+    pub(crate) oversized: Oversized,
     /// The broker subscribes by itself: neither SUBSCRIBE nor UNSUBSCRIBE is sent.
     pub(crate) expected: bool,
+}
+
+/// What becomes of a message whose body was over the limit and was read past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Oversized {
+    /// It stays with the broker, unsettled, and keeps its place in the prefetch; it comes again on the next connection.
+    /// Whoever sees the event may settle it.
+    #[default]
+    Leave,
+    /// It is acknowledged, and so lost.
+    Acknowledge,
+    /// It is NACKed where that dead-letters, and left where it does not.
+    DeadLetter,
 }
 
 /// Messages that may be out unacknowledged. Few enough that a slow consumer does not hold up what others could do, enough
@@ -42,6 +57,7 @@ impl Subscribe {
             id: None,
             headers: Headers::new(),
             keep_stale: false,
+            oversized: Oversized::Leave,
             expected: false,
         }
     }
@@ -73,6 +89,13 @@ impl Subscribe {
     /// unless the subscription is durable.
     pub const fn keep_stale(mut self) -> Self {
         self.keep_stale = true;
+        self
+    }
+
+    /// What becomes of a message whose body is over [`Limits::body`](crate::proto::Limits::body), which is told as
+    /// [`Event::TooLarge`](crate::Event::TooLarge).
+    pub const fn oversized(mut self, oversized: Oversized) -> Self {
+        self.oversized = oversized;
         self
     }
 

@@ -54,8 +54,11 @@ impl Shared {
                 inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
             }
             Event::Unroutable(frame) if frame.command() == Command::Message => inner.count_unroutable(),
-            // It stays with the broker, unacknowledged: a message without its body is nobody's to handle.
-            Event::TooLarge { .. } => inner.count_unroutable(),
+            // A message without its body is nobody's to handle.
+            Event::TooLarge { message, .. } => {
+                inner.session.give_back(&message);
+                inner.count_unroutable();
+            }
             Event::Closed(closed) => inner.close(closed),
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }

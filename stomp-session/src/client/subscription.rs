@@ -19,7 +19,7 @@ use super::{
     shared::{Inbox, Inner, Shared},
     waits::{For, Ticket},
 };
-use crate::{CommandError, Ended, Subscribe, SubscriptionId};
+use crate::{CommandError, Ended, Oversized, Subscribe, SubscriptionId};
 
 /// A subscription to be made. Add to it, then `.await` it.
 #[must_use = "nothing is subscribed until it is awaited"]
@@ -67,6 +67,11 @@ impl SubscribeBuilder {
     /// are configured there. The other brokers ignore it.
     pub fn from_queue(self) -> Self {
         self.header("subscription-type", "ANYCAST")
+    }
+
+    /// What becomes of a message that is over the limit; see [`Subscribe::oversized`].
+    pub fn oversized(self, oversized: Oversized) -> Self {
+        self.change(|subscribe| subscribe.oversized(oversized))
     }
 
     /// Delivers also messages that had come and were not taken when their connection ended; see [`Subscribe::keep_stale`].

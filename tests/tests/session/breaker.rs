@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use stomp_proto::{AckMode, Version};
-use stomp_session::{Closed, Config, Event, Subscribe};
+use stomp_session::{Closed, Config, Event, Oversized, Subscribe};
 
-use crate::script::{Script, config, seconds};
+use crate::{
+    profiles::{ACTIVEMQ, ARTEMIS, RABBITMQ, connected},
+    script::{Script, config, seconds},
+};
 
 const BAD_A: &str = "MESSAGE\ndestination:/queue/a\nmessage-id:1\nx\\ty:1\n\n\0";
 const BAD_B: &str = "MESSAGE\ndestination:/queue/b\nmessage-id:1\nx\\ty:1\n\n\0";
@@ -109,4 +112,33 @@ fn a_body_over_the_limit_is_no_error_and_can_be_settled() {
     assert_eq!((message.body(), message.header("message-id").unwrap().to_string()), (&b""[..], "7".into()));
     script.session.ack(&mut message).unwrap();
     assert_eq!(script.said(), "ACK\nid:7\n\n\0");
+}
+
+/// What its subscription wants, what is said for it, and whether it is settled then.
+#[test]
+fn a_body_over_the_limit_is_settled_as_its_subscription_wants() {
+    let rows = [
+        (Oversized::Leave, RABBITMQ, "", false),
+        (Oversized::Acknowledge, RABBITMQ, "ACK\nid:7\n\n\0", true),
+        (Oversized::DeadLetter, RABBITMQ, "NACK\nid:7\nrequeue:false\n\n\0", true),
+        (Oversized::DeadLetter, ACTIVEMQ, "NACK\nid:7\n\n\0", true),
+        (Oversized::DeadLetter, ARTEMIS, "", false),
+    ];
+    for (oversized, server, said, is_settled) in rows {
+        let mut config = config();
+        config.limits.body = 4;
+        let mut script = connected(config, Version::V1_2, server);
+        script.session.subscribe(Subscribe::new("/queue/a").oversized(oversized)).unwrap();
+        script.said();
+        script.hear(
+            "MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\ncontent-length:5\n\nhello\0",
+        );
+        let event = script.raw_events().pop();
+        let Some(Event::TooLarge { message, .. }) = event else { panic!("{event:?}") };
+        assert_eq!(
+            (script.said().as_str(), message.is_settled()),
+            (said, is_settled),
+            "{oversized:?} {server}"
+        );
+    }
 }

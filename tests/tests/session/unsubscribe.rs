@@ -102,6 +102,19 @@ fn what_nobody_has_collected_is_not_delivered_any_more() {
     assert!(script.messages().is_empty());
 }
 
+/// With `auto` the broker has forgotten it: here is its only copy.
+#[test]
+fn what_others_have_not_collected_stays_and_what_came_with_auto() {
+    for (ack_mode, left) in [(AckMode::ClientIndividual, 1), (AckMode::Auto, 2)] {
+        let (mut script, id, _) = taken(ACTIVEMQ, Version::V1_2, ack_mode, 0);
+        script.session.subscribe(Subscribe::new("/queue/b")).unwrap();
+        deliver(&mut script, 1);
+        script.hear("MESSAGE\nsubscription:1\nmessage-id:m2\ndestination:/queue/b\nack:a2\n\nhello\0");
+        script.session.unsubscribe(id).unwrap();
+        assert_eq!(script.messages().len(), left, "{ack_mode:?}");
+    }
+}
+
 /// RabbitMQ keeps what was delivered until the connection ends, and would deliver it again at once if it were refused
 /// before.
 #[test]
