@@ -13,7 +13,8 @@ use crate::{
     heart_beats::HeartBeats,
     leaving::Leaving,
     outbox::{Kind, Outbox, Place},
-    receipts::{Awaited, Receipts},
+    receipts::{Awaited, Receipts, Stage},
+    transaction::Transaction,
     unsettled::Unsettled,
 };
 
@@ -27,6 +28,7 @@ pub(crate) struct Connected {
     pub(crate) receipts: Receipts,
     pub(crate) heart_beats: HeartBeats,
     pub(crate) since: Timestamp,
+    pub(crate) transactions: BTreeMap<u64, Transaction>,
     /// What was delivered and not settled, where anything is settled at all.
     pub(crate) unsettled: BTreeMap<SubscriptionId, Unsettled>,
     pub(crate) leaving: BTreeMap<SubscriptionId, Leaving>,
@@ -98,7 +100,7 @@ impl Connected {
         timeout: Duration,
     ) -> Result<(), CommandError> {
         let place = self.outbox.push(frame, self.connection.version, Kind::Receipted(id))?;
-        self.receipts.add(id, awaited, place, timeout, self.outbox.sends());
+        self.receipts.add(id, awaited, Stage::Queued(place), timeout, self.outbox.sends());
         Ok(())
     }
 
@@ -113,7 +115,7 @@ impl Connected {
         let Some(careful) = &mut self.careful else { return self.push_awaited(frame, id, awaited, timeout) };
         let place = careful.outbox.push(frame, self.connection.version, Kind::Receipted(id))?;
         careful.set_alone(id);
-        self.receipts.add(id, awaited, place, timeout, 0);
+        self.receipts.add(id, awaited, Stage::Queued(place), timeout, 0);
         Ok(())
     }
 

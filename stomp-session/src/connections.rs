@@ -33,6 +33,7 @@ impl Session {
             receipts: Receipts::default(),
             heart_beats: HeartBeats::new(connection.heart_beat, &self.config, self.now),
             since: self.now,
+            transactions: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             leaving: BTreeMap::new(),
             deliveries: 0,

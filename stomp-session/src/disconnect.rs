@@ -52,6 +52,7 @@ impl Session {
         if !self.is_ending() {
             if let Some(connected) = self.connected_mut() {
                 connected.leave_overdue(Timestamp::MAX);
+                connected.end_transactions();
             }
             self.ending = Some(Ending { timeout, deadline: None, receipted: 0, unreceipted: 0 });
             self.continue_disconnect();

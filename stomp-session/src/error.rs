@@ -58,6 +58,10 @@ pub enum CommandError {
     /// A subscription that is not durable.
     #[error("the subscription has none of the headers that make it durable on this broker")]
     NotDurable,
+    /// In 1.0 such a subscription is acknowledged up to a message, and those before this one are not settled: a
+    /// transaction cannot wait for them.
+    #[error("messages of this subscription cannot be acknowledged in a transaction in STOMP 1.0")]
+    NotInTransaction,
     /// There is no connection at the moment.
     #[error("there is no connection to a broker")]
     NotConnected,
@@ -88,6 +92,15 @@ pub enum CommandError {
     /// A subscription id that is taken.
     #[error("the subscription id \"{0}\" is in use")]
     SubscriptionIdInUse(String),
+    /// The transaction began on a connection that has ended, and has ended with it.
+    #[error("the transaction began on {began}, which has ended: it was not committed")]
+    TransactionLost {
+        /// The connection on which it began.
+        began: ConnectionId,
+    },
+    /// The transaction was committed or aborted before.
+    #[error("the transaction was committed or aborted before")]
+    TransactionOver,
     /// The subscription has ended.
     #[error("the subscription has ended")]
     Unsubscribed,
@@ -391,6 +404,11 @@ pub enum Unknown {
     /// No RECEIPT in time.
     #[error("no RECEIPT within {}: the broker may or may not have processed the frame", seconds(.0))]
     Timeout(Duration),
+    /// The COMMIT was answered, and a frame of its transaction was refused: the others may or may not count.
+    #[error(
+        "a frame of the transaction was refused, after which the broker may or may not have processed the others: {0}"
+    )]
+    PartRejected(ServerError),
     /// It was sent on an earlier connection, and cannot be written in the version of this one.
     #[error(
         "an earlier broker may or may not have processed the frame, and to this one it cannot be sent: {0}"

@@ -146,6 +146,10 @@ impl Session {
     /// Waits no more for an answer to a frame, and takes it back if nothing of it has left. Whether that was so.
     fn forget_copy(&mut self, id: ReceiptId) -> bool {
         let Some(connected) = self.connected_mut() else { return false };
+        // A COMMIT is not cancelled.
+        if !matches!(connected.receipts.awaited(id), Some(Awaited::Command | Awaited::Delivery(_))) {
+            return false;
+        }
         let Some(Pending { stage, .. }) = connected.receipts.take(id) else { return false };
         let Stage::Queued(place) = stage else {
             connected.unanswered = true;

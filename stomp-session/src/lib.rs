@@ -47,6 +47,7 @@ mod session;
 mod settle;
 mod subscriptions;
 mod timestamp;
+mod transaction;
 mod unsettled;
 mod uri;
 
@@ -65,6 +66,7 @@ pub use profile::{ConnectEscaping, Cumulative, Nack, Prefetch, Profile, ReplyQue
 pub use session::Session;
 pub use subscriptions::{Oversized, Subscribe};
 pub use timestamp::Timestamp;
+pub use transaction::TransactionId;
 pub use uri::BrokersError;
 
 pub use stomp_proto as proto;

@@ -110,6 +110,8 @@ impl Session {
     fn resolve(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome) {
         match (awaited, outcome) {
             (Awaited::Command, outcome) => self.tell(id, outcome),
+            (Awaited::Commit(number), outcome) => self.answer_commit(number, outcome),
+            (Awaited::Part(number), outcome) => self.answer_part(number, id, outcome),
             (Awaited::Delivery(id), outcome @ (Outcome::Confirmed | Outcome::Rejected(_))) => {
                 self.answer_delivery(id, outcome);
             }
@@ -123,7 +125,7 @@ impl Session {
                 self.end_subscription(subscription, error)
             }
             // Without an answer a SEND is kept, the subscription may well stand, and DISCONNECT has a deadline of its own.
-            (Awaited::Delivery(_) | Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
+            (Awaited::Abort | Awaited::Delivery(_) | Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
         }
     }
 

@@ -12,11 +12,17 @@ use crate::{
 /// What a RECEIPT is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
+    /// An ABORT: nobody is told.
+    Abort,
     /// A frame whose sender is told the outcome.
     Command,
+    /// The COMMIT of that transaction, whose outcome is told when all its frames were answered.
+    Commit(u64),
     /// A copy of a SEND that is kept until it is answered.
     Delivery(ReceiptId),
     Disconnect,
+    /// A frame of that transaction. RabbitMQ answers it only after the COMMIT.
+    Part(u64),
     Subscribe(SubscriptionId),
 }
 
@@ -24,7 +30,7 @@ impl Awaited {
     /// Whether the broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout) for it. The others have a time of
     /// their own.
     const fn has_receipt_timeout(self) -> bool {
-        !matches!(self, Self::Delivery(_) | Self::Disconnect)
+        !matches!(self, Self::Delivery(_) | Self::Disconnect | Self::Part(_))
     }
 }
 
@@ -72,11 +78,11 @@ impl Receipts {
         &mut self,
         id: ReceiptId,
         awaited: Awaited,
-        place: Place,
+        stage: Stage,
         limit: Duration,
         sends_before: u64,
     ) {
-        let pending = Pending { awaited, stage: Stage::Queued(place), limit, due: None, sends_before };
+        let pending = Pending { awaited, stage, limit, due: None, sends_before };
         self.slots.push_back(Slot { id, pending: Some(pending) });
         self.live = self.live.saturating_add(1);
         self.unstamped = self.unstamped.saturating_add(1);

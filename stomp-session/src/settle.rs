@@ -1,5 +1,7 @@
 //! What becomes of a message: acknowledged, refused, or given back unsettled.
 
+use alloc::{vec, vec::Vec};
+
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use crate::{
@@ -67,6 +69,14 @@ impl Session {
         message: &mut Message,
         headers: &[(&str, &str)],
     ) -> Result<(), CommandError> {
+        self.may_settle(message)?.settle(command, message, headers)?;
+        message.settled = true;
+        self.continue_leaving(message.subscription);
+        Ok(())
+    }
+
+    /// The connection, if the message can be settled on it.
+    fn may_settle(&mut self, message: &Message) -> Result<&mut Connected, CommandError> {
         if message.settled {
             return Err(CommandError::AlreadySettled);
         }
@@ -82,10 +92,23 @@ impl Session {
         if !stands && !connected.leaving.contains_key(&message.subscription) {
             return Err(CommandError::Unsubscribed);
         }
-        connected.settle(command, message, headers)?;
-        message.settled = true;
-        self.continue_leaving(message.subscription);
-        Ok(())
+        Ok(connected)
+    }
+
+    /// The ACKs that settle a message in a transaction, after which it counts as settled.
+    pub(crate) fn take_settlement(&mut self, message: &Message) -> Result<Vec<Frame>, CommandError> {
+        let connected = self.may_settle(message)?;
+        let ack = acknowledgement(&message.frame, connected.connection.version)?;
+        let unsettled = connected.unsettled.entry(message.subscription).or_default();
+        if unsettled.is_covered(message.delivery) {
+            return Err(CommandError::AlreadySettled);
+        }
+        if unsettled.waits() {
+            return Err(CommandError::NotInTransaction);
+        }
+        let mut acks = vec![ack];
+        acks.extend(unsettled.settle(message.delivery));
+        Ok(acks)
     }
 }
 

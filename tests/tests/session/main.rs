@@ -21,4 +21,5 @@ mod secrets;
 mod send;
 mod storm;
 mod subscriptions;
+mod transactions;
 mod unsubscribe;
