@@ -141,7 +141,21 @@ impl Client {
     }
 }
 
-/// The future of [`Client::disconnect`]: an error is why the broker did not confirm it, so that what was sent without
+/// How a session took its leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Farewell {
+    /// Frames whose sender waited when the end began, and which the broker has confirmed.
+    pub confirmed: usize,
+    /// Frames whose sender waited when the end began, and which were refused, not sent, or not answered in time. Each sender
+    /// was told.
+    pub unconfirmed: usize,
+    /// Messages whose handlers had not ended when their time was over, or awaited the end themselves. They stay
+    /// unacknowledged.
+    pub unhandled: usize,
+}
+
+/// The future of [`Client::disconnect`]. An error is why the broker did not confirm the end, so that what was sent without
 /// confirmation may not have arrived.
 ///
 /// Cancel safe: the session goes on disconnecting.
@@ -152,15 +166,18 @@ pub struct Disconnecting {
 }
 
 impl Future for Disconnecting {
-    type Output = Result<(), Closed>;
+    type Output = Result<Farewell, Closed>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        let polled = self.waiting.poll(cx, |inner| inner.closed.clone());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Farewell, Closed>> {
+        let polled =
+            self.waiting.poll(cx, |inner| inner.closed.clone().map(|closed| (closed, inner.unhandled)));
         if polled.is_pending() {
             awaits_end();
         }
-        polled.map(|closed| match closed {
-            Closed::Disconnected { confirmed: true, .. } => Ok(()),
+        polled.map(|(closed, unhandled)| match closed {
+            Closed::Disconnected { confirmed: true, receipted, unreceipted } => {
+                Ok(Farewell { confirmed: receipted, unconfirmed: unreceipted, unhandled })
+            }
             closed => Err(closed),
         })
     }

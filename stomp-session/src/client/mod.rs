@@ -28,7 +28,7 @@ use std::{sync::Arc, time::Duration};
 pub use credentials::Credentials;
 pub use driver::Driver;
 pub use error::{ConnectError, SendError, SubscribeError};
-pub use handle::{Client, Disconnecting};
+pub use handle::{Client, Disconnecting, Farewell};
 pub use listener::{Listener, Notice};
 pub use message::Message;
 pub use race::race;

@@ -122,8 +122,7 @@ impl Inner {
         stopping.over = true;
         self.unhandled = self.runners.table.values().map(|entry| entry.report.running).sum();
         self.wake_runners();
-        self.session.config.disconnect_timeout = all.since(now);
-        self.session.disconnect();
+        self.session.disconnect_within(all.since(now));
     }
 }
 

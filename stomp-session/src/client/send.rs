@@ -16,7 +16,7 @@ use super::{
     shared::{Inner, Receipt, Shared},
     waits::{For, Ticket},
 };
-use crate::{Outcome, ReceiptId};
+use crate::{AtLeastOnce, Outcome, ReceiptId};
 
 /// A message to be sent. Add to it, then `.await` it.
 /// It can be cloned, so that what many messages have in common is said once:
@@ -49,6 +49,9 @@ enum Mode {
     #[default]
     Plain,
     Confirmed,
+    AtLeastOnce {
+        ordered: bool,
+    },
 }
 
 impl SendBuilder {
@@ -100,6 +103,25 @@ impl SendBuilder {
         self
     }
 
+    /// Sent until a broker has confirmed it, over any number of connections: kept, in memory, within the bounds of
+    /// [`Config::at_least_once_messages`](crate::Config::at_least_once_messages) and
+    /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets), beyond which it fails at once. It does not wait
+    /// for a connection, is persistent, may arrive more than once, and carries an id by which Artemis tells copies. It is
+    /// given up after [`timeout`](Self::timeout), or
+    /// [`Config::at_least_once_timeout`](crate::Config::at_least_once_timeout); a crash of this process loses it. See
+    /// [`Session::send_at_least_once`](crate::Session::send_at_least_once).
+    pub const fn at_least_once(mut self) -> Self {
+        self.how.mode = Mode::AtLeastOnce { ordered: false };
+        self
+    }
+
+    /// [At least once](Self::at_least_once), and after the one before it to the same destination that was sent so, one at a
+    /// time: copies of several may stand in a queue as A B A otherwise.
+    pub const fn ordered(mut self) -> Self {
+        self.how.mode = Mode::AtLeastOnce { ordered: true };
+        self
+    }
+
     /// Fails at once with [`CommandError::NotConnected`](crate::CommandError::NotConnected) or [`SendError::Full`], where it
     /// would have to wait for a connection or for room.
     pub const fn immediate(mut self) -> Self {
@@ -130,7 +152,8 @@ impl IntoFuture for SendBuilder {
 /// The future of a [`SendBuilder`].
 ///
 /// It waits for a connection with room, in the order of the calls; then, if confirmation was asked for, for the RECEIPT.
-/// Cancel safe: dropped before anything of the message has left, nothing is sent; dropped later, the message may be stored.
+/// Cancel safe: dropped before anything of the message has left, nothing is sent; dropped later, the message may be stored,
+/// and is not sent again.
 #[must_use = "nothing is sent until it is awaited"]
 #[derive(Debug)]
 pub struct Sending {
@@ -212,7 +235,8 @@ impl Inner {
     ) -> Poll<Result<Option<ReceiptId>, SendError>> {
         let patience = how.timeout.unwrap_or(shared.settings.send_timeout);
         let refusal = self.refusal(*ticket, patience);
-        let admitted = self.waits.of(For::Room).is_first(*ticket) && self.has_room(&shared.settings);
+        let admitted = matches!(how.mode, Mode::AtLeastOnce { .. })
+            || self.waits.of(For::Room).is_first(*ticket) && self.has_room(&shared.settings);
         if refusal.is_none() && !admitted && !how.immediate {
             self.wait(For::Room, ticket, waker, patience);
             return Poll::Pending;
@@ -252,11 +276,13 @@ impl Inner {
             }
             Mode::Confirmed => {
                 let rest = how.timeout.map(|timeout| self.rest(timeout, ticket));
-                let id = self.session.confirm(frame, rest.unwrap_or(self.session.config.timeout))?;
-                self.receipts.insert(id, Receipt::default());
-                Some(id)
+                Some(self.session.confirm(frame, rest.unwrap_or(self.session.config.timeout))?)
+            }
+            Mode::AtLeastOnce { ordered } => {
+                Some(self.session.keep(frame, AtLeastOnce { timeout: how.timeout, ordered })?)
             }
         };
+        self.receipts.extend(receipt.map(|id| (id, Receipt::default())));
         self.wake_driver();
         Ok(receipt)
     }

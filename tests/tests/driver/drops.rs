@@ -155,9 +155,9 @@ fn disconnects_at_once_share_one_outcome() {
             .collect();
         sim.block_on(async {
             for task in tasks {
-                assert_eq!(task.await, Ok(()));
+                assert!(task.await.is_ok());
             }
-            assert_eq!(client.disconnect().await, Ok(()), "and later ones too");
+            assert!(client.disconnect().await.is_ok(), "and later ones too");
         });
     }
 }

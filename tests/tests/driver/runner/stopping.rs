@@ -123,7 +123,7 @@ fn a_handler_that_hangs_does_not_cost_the_confirmation() {
         let runner = world.spawn(subscribe(&client).await.handle(handler_of(handler)).concurrency(3));
         world.sleep(seconds(1)).await;
         let before = world.now();
-        client.disconnect().await.unwrap();
+        assert_eq!(client.disconnect().await.unwrap().unhandled, 1);
         let took = world.now().since(before);
         assert!(milliseconds(7_500) <= took && took < milliseconds(7_600), "{took:?}");
         let tally = runner.await.unwrap();
