@@ -173,3 +173,34 @@ fn a_run_of_heart_beats_is_taken_at_once() {
     assert_eq!(parser.skip_heart_beats(), 0, "they are a body");
     assert_eq!(parser.buffered(), 11);
 }
+
+/// 1.0 and 1.1 by the letter: a line ends with LF, and a CR is an octet like others.
+#[test]
+fn a_cr_between_frames_is_an_end_of_line_only_where_the_version_says_so() {
+    for version in [Version::V1_0, Version::V1_1] {
+        for octets in [&b"\r\nRECEIPT\n\n\0"[..], b"\rRECEIPT\n\n\0", b"\r\r\n"] {
+            let strict = last(server(version, Limits::default()).strict(), octets).unwrap_err();
+            assert_eq!(strict.kind, ParseErrorKind::UnknownCommand, "{octets:?} in {version}");
+        }
+        assert!(last(server(version, Limits::default()), b"\r\nRECEIPT\n\n\0").is_ok(), "interop takes it");
+    }
+    assert_eq!(error(Version::V1_2, b"\rRECEIPT\n\n\0").kind, ParseErrorKind::BadEol);
+}
+
+#[test]
+fn an_error_names_the_destination_that_counts() {
+    let found = error(Version::V1_2, b"MESSAGE\ndestination:/first\ndestination:/second\nfoo\n\n\0");
+    assert_eq!(found.destination.as_deref(), Some("/first"));
+}
+
+#[test]
+fn what_a_frame_is_known_to_need_is_all_that_is_reserved() {
+    const LENGTH: usize = 1 << 20;
+    let mut parser = server(Version::V1_2, Limits::default());
+    parser.feed(format!("MESSAGE\ncontent-length:{LENGTH}\n\n").as_bytes());
+    assert_eq!(parser.next_item(), Ok(None));
+    parser.feed(&alloc::vec![b'x'; LENGTH - 100]);
+    assert_eq!(parser.next_item(), Ok(None));
+    let room = parser.space().len();
+    assert!((101..LENGTH / 2).contains(&room), "{room}");
+}
