@@ -19,6 +19,7 @@ use super::{
 use crate::{AtLeastOnce, Outcome, ReceiptId};
 
 /// A message to be sent. Add to it, then `.await` it.
+///
 /// It can be cloned, so that what many messages have in common is said once:
 ///
 /// ```
