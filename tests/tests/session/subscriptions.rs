@@ -244,6 +244,9 @@ fn a_wrong_subscribe_is_refused_and_leaves_nothing_behind() {
     }
     assert!(matches!(script.session.subscribe(Subscribe::new("/queue/\n")), Err(CommandError::Encode(_))));
     assert_eq!((script.said().as_str(), script.session.awaited_receipts()), ("", 1));
+    script.lose(Lost::Eof);
+    script.reconnect(Version::V1_2);
+    assert_eq!(script.said().matches("SUBSCRIBE").count(), 1, "1.2 could say what 1.0 could not");
 }
 
 #[test]
