@@ -100,7 +100,9 @@ async fn stalls(
 #[test]
 fn acknowledgements_that_nobody_reads_are_bounded() {
     let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(KIB));
-    let client = sim.client(config(), small(KIB));
+    let mut config = config();
+    config.prefetch_budget = 1_000_000;
+    let client = sim.client(config, small(KIB));
     let world = sim.world();
     sim.block_on(async {
         let mut messages = subscribed(&client, AckMode::ClientIndividual, 100_000).await;
