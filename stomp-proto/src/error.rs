@@ -140,3 +140,22 @@ pub enum EncodeError {
         version: Version,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_where_and_what_and_nothing_unprintable() {
+        let mut error = ParseError {
+            kind: ParseErrorKind::UnknownCommand,
+            position: 7,
+            excerpt: b"GET\x1b".to_vec(),
+            destination: None,
+        };
+        let shown = alloc::format!("{error}");
+        assert_eq!(shown, r#"octet 7 of the stream: not a STOMP command ("GET\x1b")"#);
+        error.excerpt.clear();
+        assert_eq!(alloc::format!("{error}"), "octet 7 of the stream: not a STOMP command");
+    }
+}
