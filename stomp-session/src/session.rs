@@ -25,8 +25,10 @@ use crate::{
 ///   [`pause_input`](Self::pause_input), [`resume_input`](Self::resume_input)
 /// - the clock's owner reports: [`handle_timeout`](Self::handle_timeout)
 /// - the application commands: [`send`](Self::send), [`send_confirmed`](Self::send_confirmed),
-///   [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack),
-///   [`give_back`](Self::give_back), [`disconnect`](Self::disconnect)
+///   [`send_at_least_once`](Self::send_at_least_once), [`cancel`](Self::cancel), [`subscribe`](Self::subscribe),
+///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack), [`give_back`](Self::give_back),
+///   [`begin`](Self::begin), [`send_in`](Self::send_in), [`ack_in`](Self::ack_in), [`commit`](Self::commit), [`abort`](Self::abort),
+///   [`disconnect`](Self::disconnect)
 /// - everybody collects, every turn and in this order: [`poll_event`](Self::poll_event),
 ///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout)
 ///

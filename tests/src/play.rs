@@ -2,6 +2,8 @@
 //!
 //! The steps are read from octets, so that property tests and a fuzz target share them.
 
+mod step;
+
 use std::{
     collections::{BTreeSet, VecDeque},
     fmt,
@@ -12,69 +14,12 @@ use std::{
 use stomp_proto::{AckMode, Command, Frame, Version};
 use stomp_session::{
     Action, AtLeastOnce, Config, Event, Input, Lost, Message, ReceiptId, Session, Subscribe, SubscriptionId,
-    Timestamp,
+    Timestamp, TransactionId,
 };
 
 use crate::{pair::Transcript, sim::Random};
 
-/// What is done to a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step {
-    /// Acknowledges one of the messages.
-    Ack(u8),
-    /// Lets the dial succeed, once there is one.
-    Dial,
-    /// Disconnects.
-    Disconnect,
-    /// The broker says something.
-    Hear(u8, u8),
-    /// Sends at least once, ordered or not, or takes one of these back.
-    Keep(u8),
-    /// The connection, or the dial, fails.
-    Lose,
-    /// Refuses one of the messages.
-    Nack(u8),
-    /// Lets so many milliseconds pass, without stopping on the way.
-    Pass(u16),
-    /// Stops reading, or reads again.
-    Pause(bool),
-    /// Sends, with or without a receipt.
-    Send(bool),
-    /// Subscribes.
-    Subscribe(u8),
-    /// Ends one of the subscriptions.
-    Unsubscribe(u8),
-    /// Lets time pass to the next deadline.
-    Wait,
-    /// Takes what the session has to write.
-    Write,
-}
-
-impl Step {
-    /// The step that three octets mean.
-    #[must_use]
-    pub const fn read(octets: [u8; 3]) -> Self {
-        let [kind, a, b] = octets;
-        match kind % 26 {
-            0 | 1 => Self::Ack(a),
-            2 => Self::Nack(a),
-            3 | 4 => Self::Dial,
-            5..=12 => Self::Hear(a, b),
-            13 if a < 64 => Self::Lose,
-            14 => Self::Pass(a as u16 * 8),
-            15 => Self::Pause(a % 2 == 0),
-            16 | 17 => Self::Send(a % 2 == 0),
-            18 | 19 => Self::Subscribe(a),
-            20 if a < 128 => Self::Unsubscribe(a),
-            21 => Self::Wait,
-            // Rarely: nothing much happens afterwards.
-            22 if a < 16 => Self::Disconnect,
-            23 | 24 => Self::Keep(a),
-            _ => Self::Write,
-        }
-    }
-}
+pub use step::Step;
 
 /// Runs the steps that `octets` mean, then disconnects, and checks the laws on the way: see [`Player`]. Twice, the second
 /// time with the broker's octets cut anywhere, and compares.
@@ -115,6 +60,7 @@ fn read(octets: &[u8]) -> (Vec<Step>, u64) {
 /// - a connection begins with the subscriptions that live, in order, before anything else;
 /// - no receipt is resolved twice, and none is left unresolved at the end;
 /// - what is sent at least once is written once on a connection, and no more after it was resolved or taken back;
+/// - a transaction stays on its connection;
 /// - messages come in order, and what is acknowledged came on the same connection;
 /// - nothing follows the end.
 #[derive(Debug)]
@@ -130,6 +76,7 @@ pub struct Player {
     live: Vec<(SubscriptionId, String)>,
     /// The subscriptions with which this connection has yet to begin.
     replay: VecDeque<(SubscriptionId, String)>,
+    transactions: Vec<TransactionId>,
     /// What is sent at least once and not resolved.
     kept: Vec<ReceiptId>,
     awaited: BTreeSet<ReceiptId>,
@@ -157,6 +104,7 @@ impl Player {
             messages: Vec::new(),
             live: Vec::new(),
             replay: VecDeque::new(),
+            transactions: Vec::new(),
             kept: Vec::new(),
             awaited: BTreeSet::new(),
             connection: 0,
@@ -204,6 +152,7 @@ impl Player {
             Step::Pause(false) => self.session.resume_input(self.now),
             Step::Send(confirmed) => self.send(confirmed),
             Step::Subscribe(which) => self.subscribe(which),
+            Step::Transact(what) => self.transact(what),
             Step::Unsubscribe(which) => self.unsubscribe(which),
             Step::Wait => self.wait(),
             Step::Write => self.write(),
@@ -232,6 +181,26 @@ impl Player {
     fn disconnect(&mut self) {
         self.session.disconnect();
         self.live.clear();
+    }
+
+    /// In the newest transaction, whose connection may have ended.
+    fn transact(&mut self, what: u8) {
+        let frame = Frame::new(Command::Send).with_header("destination", "/queue/t");
+        let newest = self.transactions.last().copied().filter(|_| what % 8 > 1);
+        let done = match (newest, what % 8) {
+            (None, _) => self.session.begin().map(|transaction| self.transactions.push(transaction)),
+            (Some(transaction), 2) => self.session.abort(transaction),
+            (Some(transaction), 3 | 4) => {
+                let committed = self.session.commit(transaction, Duration::from_secs(3));
+                committed.map(|id| assert!(self.awaited.insert(id), "{id:?} was used before"))
+            }
+            (Some(transaction), 5) => match self.messages.last_mut() {
+                Some(message) => self.session.ack_in(transaction, message),
+                None => Ok(()),
+            },
+            (Some(transaction), _) => self.session.send_in(transaction, &frame),
+        };
+        self.tell(format_args!("{done:?}"));
     }
 
     fn keep(&mut self, which: u8) {
@@ -378,6 +347,7 @@ impl Player {
             for frame in &self.transcript.frames()[known..] {
                 self.check_own(frame);
                 self.check_copy(frame);
+                self.check_begun(frame);
             }
             self.check_replay(known);
         }
@@ -396,6 +366,16 @@ impl Player {
                 assert!(self.live.iter().all(|(live, _)| *live != id), "{frame:?} before {destination}");
             }
         }
+    }
+
+    /// What is done in a transaction is done on the connection on which it began, and asks for a RECEIPT.
+    fn check_begun(&self, frame: &Frame) {
+        let Some(name) = frame.header("transaction").filter(|name| name.to_string().starts_with('t')) else {
+            return;
+        };
+        let mut begins = self.transcript.frames().iter().filter(|other| other.command() == Command::Begin);
+        assert!(begins.any(|begin| begin.header("transaction") == Some(name)), "{frame:?} without BEGIN");
+        assert!(frame.headers().contains("receipt"), "{frame:?}");
     }
 
     /// A copy is one of what is not resolved, and the only one on this connection.
