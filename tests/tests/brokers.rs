@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use real_cases::Bench;
+use real_cases::{Bench, Case};
 use stomp_session::proto::Version;
 use stomp_testkit::real::{self, Description, RealBroker};
 use support::{Adapter, Smol, Tokio};
@@ -73,8 +73,18 @@ fn adapter_cases<A: Adapter>(broker: &mut RealBroker, description: &Description,
         let cases = real_cases::cases::<A>();
         cases.map(|(name, case)| (version, name, case))
     });
-    let once = real_cases::tls::cases::<A>().map(|(name, case)| (Version::V1_2, name, case));
-    for (version, name, case) in versions.chain(once) {
+    let once = real_cases::tls::cases::<A>().into_iter().chain(real_cases::traps::cases::<A>());
+    let once = once.map(|(name, case)| (Version::V1_2, name, case));
+    run_cases::<A>(versions.chain(once), broker, description, report);
+}
+
+fn run_cases<A: Adapter>(
+    cases: impl Iterator<Item = (Version, &'static str, Case)>,
+    broker: &mut RealBroker,
+    description: &Description,
+    report: &mut Report,
+) {
+    for (version, name, case) in cases {
         let title = format!("{} {} {version}: {name}", description.name, A::NAME);
         let queue = format!("{}-{version}-{}", A::NAME, name.replace(' ', "-"));
         let mut bench = Bench { broker, description, version, queue };

@@ -1,6 +1,7 @@
 //! What every real broker must do with us, and we with it.
 
 pub(crate) mod tls;
+pub(crate) mod traps;
 
 use std::time::Duration;
 
