@@ -21,6 +21,7 @@ pub mod fuzzing;
 pub mod pair;
 #[cfg(feature = "network")]
 pub mod pki;
+pub mod planted;
 pub mod play;
 #[cfg(feature = "network")]
 mod port;

@@ -204,3 +204,17 @@ fn what_a_frame_is_known_to_need_is_all_that_is_reserved() {
     let room = parser.space().len();
     assert!((101..LENGTH / 2).contains(&room), "{room}");
 }
+
+#[test]
+fn what_is_read_into_the_space_is_parsed() {
+    let stream = b"MESSAGE\na:1\n\nbody\0";
+    let mut parser = server(Version::V1_2, Limits::default());
+    let space = parser.space();
+    space[..stream.len()].copy_from_slice(stream);
+    assert_eq!((parser.next_item(), parser.buffered()), (Ok(None), 0), "nothing was committed");
+    parser.space()[..stream.len()].copy_from_slice(stream);
+    parser.commit(stream.len());
+    let Ok(Some(Item::Frame(frame))) = parser.next_item() else { panic!("a frame was read") };
+    assert_eq!((frame.body(), frame.headers().is_empty()), (&b"body"[..], false));
+    assert!(Frame::new(Command::Send).headers().is_empty());
+}

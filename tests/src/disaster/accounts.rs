@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) written: usize,
     /// Whether a client may write it again.
     pub(super) repeats: bool,
+    /// The de-duplication id of its copies.
+    pub(super) copies: Option<String>,
     pub(super) persistent: bool,
     pub(super) rejected: bool,
     /// Whether its sender was told that nothing of it is written.

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use stomp_proto::{AckMode, Command, Frame, Version};
 use stomp_session::{
-    Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Session, Subscribe, SubscriptionId,
-    Timestamp,
+    AtLeastOnce, Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Session, Subscribe,
+    SubscriptionId, Timestamp, TransactionId,
 };
 
 use super::{
@@ -48,6 +48,9 @@ pub(super) struct Actor {
     pub(super) paused: bool,
     pub(super) disconnected_at: Option<Timestamp>,
     pub(super) closed: Option<Closed>,
+    /// The one that is open, with what is sent in it.
+    transaction: Option<(TransactionId, Vec<String>)>,
+    timeout: Duration,
     prefetch: u32,
     next_mark: Mark,
     next_send: u32,
@@ -83,11 +86,16 @@ pub(super) struct Subscribed {
 #[derive(Debug)]
 pub(super) struct Operation {
     pub(super) key: String,
+    /// What is sent in the transaction, if it is the COMMIT of one.
+    pub(super) commits: Vec<String>,
     pub(super) since: Timestamp,
 }
 
-/// Whether sessions replay carefully after an ERROR that names nobody.
-const CAREFUL: bool = false;
+impl Operation {
+    pub(super) fn is_commit(&self) -> bool {
+        self.key.starts_with("commit")
+    }
+}
 
 /// The destination that no broker has.
 pub(super) const IMPOSSIBLE: &str = "/impossible/x";
@@ -110,6 +118,8 @@ impl Actor {
             paused: false,
             disconnected_at: None,
             closed: None,
+            transaction: None,
+            timeout: setting.timeout,
             prefetch: setting.prefetch,
             next_mark: 0,
             next_send: 0,
@@ -157,6 +167,7 @@ impl Actor {
             }
             Act::Send { to, how } => self.send(to, how, accounts, now),
             Act::Subscribe(how) => self.subscribe(how),
+            Act::Transact(how) => self.transact(how, accounts, now),
             Act::Unsubscribe(which) => self.unsubscribe(which),
         }
     }
@@ -231,8 +242,8 @@ impl Actor {
     fn send(&mut self, to: u8, how: u8, accounts: &mut Accounts, now: Timestamp) -> Checked {
         let key = format!("c{}.{}", self.number, self.next_send);
         self.next_send += 1;
-        let (is_confirmed, persistent) = (how >= 6, how >= 4 && how != 13);
-        let destination = if how == 14 && CAREFUL { IMPOSSIBLE.to_owned() } else { queue(to) };
+        let persistent = how >= 4 && how != 13;
+        let destination = if how == 14 { IMPOSSIBLE.to_owned() } else { queue(to) };
         let padding = if how == 15 { 5000 } else { 0 };
         let mut frame = Frame::new(Command::Send)
             .with_header("destination", destination)
@@ -241,29 +252,85 @@ impl Actor {
         if persistent {
             frame.headers_mut().push("persistent", "true");
         }
-        accounts.entry(&key).persistent = persistent;
-        let sent = if is_confirmed {
-            self.session.send_confirmed(frame).map(Some)
-        } else {
-            self.session.send(&frame).map(|()| None)
+        let entry = accounts.entry(&key);
+        (entry.persistent, entry.repeats) = (persistent, matches!(how, 8..=10));
+        let sent = match how {
+            8 | 9 => self.session.send_at_least_once(frame, AtLeastOnce::new()).map(Some),
+            10 => self.session.send_at_least_once(frame, AtLeastOnce::new().ordered()).map(Some),
+            6.. => self.session.send_confirmed(frame).map(Some),
+            _ => self.session.send(&frame).map(|()| None),
         };
         match sent {
+            Ok(Some(id)) => self.await_result(id, key, Vec::new(), now),
             Ok(None) => Ok(()),
-            Ok(Some(id)) => {
-                let before = self.operations.insert(id, Operation { key, since: now });
-                demand(before.is_none(), Law::RightResult, || format!("{id:?} was given out twice"))
+            Err(error) => check_closed(&error),
+        }
+    }
+
+    fn await_result(&mut self, id: ReceiptId, key: String, commits: Vec<String>, now: Timestamp) -> Checked {
+        let before = self.operations.insert(id, Operation { key, commits, since: now });
+        demand(before.is_none(), Law::RightResult, || format!("{id:?} was given out twice"))
+    }
+
+    /// Begins a transaction, sends in it, and commits or aborts it, one step at a time.
+    fn transact(&mut self, how: u8, accounts: &mut Accounts, now: Timestamp) -> Checked {
+        let Some((transaction, keys)) = self.transaction.take() else {
+            self.transaction = self.session.begin().ok().map(|transaction| (transaction, Vec::new()));
+            return Ok(());
+        };
+        match how % 8 {
+            0 => self.session.abort(transaction).map_or_else(|error| check_closed(&error), Ok),
+            1..=4 => self.send_in(transaction, keys, how, accounts),
+            _ => match self.session.commit(transaction, self.timeout) {
+                Ok(id) => {
+                    keys.iter().for_each(|key| accounts.entry(key).rejected = false);
+                    self.await_result(id, format!("commit of {transaction:?}"), keys, now)
+                }
+                Err(error) => check_closed(&error),
+            },
+        }
+    }
+
+    /// Aborts what is open. If it is lost, it is over anyway.
+    pub(super) fn give_up_transaction(&mut self) {
+        if let Some((transaction, _)) = self.transaction.take() {
+            _ = self.session.abort(transaction);
+        }
+    }
+
+    fn send_in(
+        &mut self,
+        transaction: TransactionId,
+        mut keys: Vec<String>,
+        to: u8,
+        accounts: &mut Accounts,
+    ) -> Checked {
+        let key = format!("c{}.{}", self.number, self.next_send);
+        self.next_send += 1;
+        let frame = Frame::new(Command::Send)
+            .with_header("destination", queue(to))
+            .with_header(NOTE.0, NOTE.1)
+            .with_header("persistent", "true")
+            .with_body(key.clone());
+        let entry = accounts.entry(&key);
+        // Nowhere, unless it is committed.
+        (entry.persistent, entry.rejected) = (true, true);
+        match self.session.send_in(transaction, &frame) {
+            Ok(()) => {
+                keys.push(key);
+                self.transaction = Some((transaction, keys));
+                Ok(())
             }
-            Err(error) => {
-                let expected = matches!(error, CommandError::NotConnected | CommandError::Closed);
-                demand(expected, Law::Wire, || format!("a SEND was refused: {error}"))
-            }
+            Err(error) => check_closed(&error),
         }
     }
 
     /// Whoever waited is gone; nothing may come for it any more.
     fn cancel(&mut self, which: usize, accounts: &mut Accounts) {
-        let at = which.checked_rem(self.operations.len());
-        let Some(id) = at.and_then(|at| self.operations.keys().nth(at)).copied() else { return };
+        // A COMMIT is not cancelled.
+        let sends = self.operations.iter().filter(|(_, operation)| !operation.is_commit());
+        let ids: Vec<_> = sends.map(|(id, _)| *id).collect();
+        let Some(id) = which.checked_rem(ids.len()).and_then(|at| ids.get(at)).copied() else { return };
         let withdrawn = self.session.cancel(id);
         if let Some(operation) = self.operations.remove(&id) {
             accounts.entry(&operation.key).withdrawn |= withdrawn;
@@ -273,7 +340,7 @@ impl Actor {
     fn subscribe(&mut self, how: u8) -> Checked {
         let mark = self.next_mark;
         self.next_mark += 1;
-        let destination = if how >= 248 && CAREFUL { IMPOSSIBLE.to_owned() } else { queue(how) };
+        let destination = if how >= 248 { IMPOSSIBLE.to_owned() } else { queue(how) };
         let ack_mode = [AckMode::ClientIndividual, AckMode::ClientIndividual, AckMode::Client, AckMode::Auto];
         let ack_mode = ack_mode[usize::from(how / 4) % 4];
         let subscribe = Subscribe::new(&destination).ack(ack_mode).prefetch(self.prefetch);
@@ -314,8 +381,12 @@ impl Actor {
     }
 
     /// Whether any result is overdue.
-    pub(super) fn check_operations(&self, now: Timestamp, patience: Duration) -> Checked {
-        let overdue = self.operations.values().find(|operation| now.since(operation.since) > patience);
+    pub(super) fn check_operations(&self, now: Timestamp, setting: &Setting) -> Checked {
+        let overdue = self.operations.values().find(|operation| {
+            // The RECEIPTs of a transaction's other frames have a time of their own.
+            let more = if operation.is_commit() { setting.receipt_timeout } else { Duration::ZERO };
+            now.since(operation.since) > setting.timeout.saturating_add(more)
+        });
         demand(overdue.is_none(), Law::Ends, || format!("{overdue:?} has not ended at {now}"))
     }
 }
@@ -330,6 +401,15 @@ pub(super) fn ack_id(message: &Message) -> String {
 
 fn queue(which: u8) -> String {
     format!("/queue/{}", which % 4)
+}
+
+/// What is refused without a connection, or at the end.
+fn check_closed(error: &CommandError) -> Checked {
+    let expected = matches!(
+        error,
+        CommandError::NotConnected | CommandError::Closed | CommandError::TransactionLost { .. }
+    );
+    demand(expected, Law::Wire, || format!("a command was refused: {error}"))
 }
 
 /// A message of the connection that stands and of a subscription that lives can be settled.

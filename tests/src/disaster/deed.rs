@@ -45,6 +45,8 @@ pub(super) enum Act {
         how: u8,
     },
     Subscribe(u8),
+    /// Takes a step of a transaction.
+    Transact(u8),
     Unsubscribe(u8),
 }
 
@@ -126,7 +128,8 @@ impl Deed {
             170..176 => user(Act::Resume),
             176..184 => user(Act::Cancel(b)),
             184 if b < 128 => user(Act::Disconnect),
-            184..216 => user(Act::Send { to: b, how: 8 + b / 32 }),
+            184..200 => user(Act::Transact(b)),
+            200..216 => user(Act::Send { to: b, how: 8 + b / 32 }),
             _ => match usize::from(what).checked_rem(setting.faults.len()) {
                 Some(which) => Self::Fault { fault: setting.faults[which], whom: a, how: b },
                 None => Self::Nothing,

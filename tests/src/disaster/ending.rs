@@ -69,6 +69,7 @@ impl World {
             let actor = &mut actors[number];
             let mut watch = actor.link.and_then(|link| links.get_mut(&link)).map(|link| &mut link.watch);
             actor.resume(watch.as_deref_mut(), *now);
+            actor.give_up_transaction();
             actor.settle_all(watch)?;
         }
         self.settle()?;

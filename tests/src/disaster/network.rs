@@ -7,7 +7,7 @@ use stomp_proto::{Command, Frame};
 use stomp_session::{Action, Attempt, Endpoint, Lost, Timestamp};
 
 use super::{
-    accounts::key,
+    accounts::{Entry, key},
     actor::{Actor, Dial, MARK, Mark, NOTE},
     kind::Kind,
     law::{Checked, Law, demand},
@@ -240,6 +240,9 @@ impl World {
                     demand(!entry.withdrawn, Law::NoRepeat, || {
                         format!("{key} was withdrawn and is written")
                     })?;
+                    if entry.repeats {
+                        check_copy(entry, &frame)?;
+                    }
                     let note = frame.header(NOTE.0);
                     demand(note.as_ref().is_some_and(|note| *note == *NOTE.1), Law::Wire, || {
                         format!("{frame:?}")
@@ -265,7 +268,7 @@ impl World {
 
     fn check_turn(&mut self, number: usize) -> Checked {
         let (now, actor) = (self.now, &mut self.actors[number]);
-        actor.check_operations(now, self.setting.timeout)?;
+        actor.check_operations(now, &self.setting)?;
         let limit =
             actor.disconnected_at.map(|at| at.after(Duration::from_secs(10)).max(actor.stalled_until));
         demand(actor.closed.is_some() || limit.is_none_or(|limit| now <= limit), Law::Close, || {
@@ -418,6 +421,14 @@ fn check_beat(link: &Link, now: Timestamp) -> Checked {
     demand(agreed == 0 || silence.as_millis() <= u128::from(agreed), Law::Beats, || {
         format!("nothing was written for {silence:?}, and {agreed} ms are promised")
     })
+}
+
+/// Each copy of a message carries the same de-duplication id.
+fn check_copy(entry: &mut Entry, frame: &Frame) -> Checked {
+    let id = frame.header("_AMQ_DUPL_ID").map(|value| value.to_string());
+    let before = entry.copies.replace(id.clone().unwrap_or_default());
+    let is_same = id.is_some() && before.is_none_or(|before| Some(before) == id);
+    demand(is_same, Law::NoRepeat, || format!("a copy has another id: {frame:?}"))
 }
 
 fn check_login(broker: usize, connect: &Frame) -> Checked {

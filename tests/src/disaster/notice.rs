@@ -40,7 +40,10 @@ impl Actor {
                 (watch.id, watch.agreed) = (Some(connection.id), connection.heart_beat);
                 // Heart-beats are promised from here on (1.2, "Heart-beating").
                 watch.last_written = scene.now;
-                watch.replay = self.subscriptions.keys().copied().collect();
+                // Who is leaving wants no messages any more.
+                if !self.is_leaving() {
+                    watch.replay = self.subscriptions.keys().copied().collect();
+                }
                 Ok(())
             }
             Event::Message(message) => self.note_message(message, scene),
@@ -120,7 +123,11 @@ impl Actor {
     fn note_receipt(&mut self, id: ReceiptId, outcome: &Outcome, scene: &mut Scene<'_>) -> Checked {
         let operation = self.operations.remove(&id);
         demand(operation.is_some(), Law::RightResult, || format!("{id:?} is not awaited: {outcome:?}"))?;
-        let key = operation.map(|operation| operation.key).unwrap_or_default();
+        let Some(operation) = operation else { return Ok(()) };
+        if operation.is_commit() {
+            return note_commit(&operation.commits, outcome, scene);
+        }
+        let key = operation.key;
         let receipt = scene.watch.as_ref().and_then(|watch| watch.receipt_of(&key));
         let broker = scene.broker;
         let entry = scene.accounts.entry(&key);
@@ -139,7 +146,9 @@ impl Actor {
             }
             Outcome::Rejected(_) => {
                 entry.rejected = true;
-                demand(entry.stored.is_empty(), Law::ConfirmedIsStored, || {
+                // An earlier copy may be stored.
+                entry.rejected &= !entry.repeats;
+                demand(entry.stored.is_empty() || entry.repeats, Law::ConfirmedIsStored, || {
                     format!("{key} is rejected and with brokers {:?}", entry.stored)
                 })
             }
@@ -171,6 +180,21 @@ impl Actor {
         self.closed = Some(closed);
         Ok(())
     }
+}
+
+/// A transaction is confirmed when the broker has all of it.
+fn note_commit(keys: &[String], outcome: &Outcome, scene: &mut Scene<'_>) -> Checked {
+    if *outcome != Outcome::Confirmed {
+        return Ok(());
+    }
+    for key in keys {
+        let entry = scene.accounts.entry(key);
+        entry.confirmed.insert(scene.broker);
+        demand(entry.stored.contains(&scene.broker), Law::ConfirmedIsStored, || {
+            format!("{key} was committed and is not with broker {}", scene.broker)
+        })?;
+    }
+    Ok(())
 }
 
 /// A peer is not called dead too early.

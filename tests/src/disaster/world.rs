@@ -205,6 +205,8 @@ fn config(setting: &Setting, number: usize) -> Config {
     config.versions.clone_from(&setting.versions);
     (config.send_beat, config.receive_beat) = setting.beats;
     (config.receipt_timeout, config.timeout) = (setting.receipt_timeout, setting.timeout);
+    config.at_least_once_timeout = setting.timeout;
+    config.identity = Some(number as u128 + 1);
     config.seed = setting.luck ^ number as u64;
     config
 }

@@ -1,0 +1,135 @@
+//! Planted bugs: small edits that each break one law, to see that the tests find what they are for.
+//!
+//! They live in `tests/planted`, a file each:
+//!
+//! ```text
+//! law: INV-3
+//! why: an ACK of an earlier connection is let through
+//! file: stomp-session/src/commands.rs
+//! <<<<
+//! the lines that are taken out, which occur exactly once
+//! ====
+//! the lines that are put in
+//! >>>>
+//! ```
+//!
+//! They are never applied to the tree: the program `planted` applies each to a copy.
+
+use std::{fs, io, path::Path};
+
+/// An edit of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    file: String,
+    from: String,
+    to: String,
+}
+
+/// A bug.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bug {
+    /// The name of its file, without the ending.
+    pub name: String,
+    /// The law that it breaks.
+    pub law: String,
+    /// What it does.
+    pub why: String,
+    edits: Vec<Edit>,
+}
+
+/// All bugs below a workspace, by name.
+///
+/// # Errors
+/// What reading fails with; [`io::ErrorKind::InvalidData`] for a file that is none.
+pub fn bugs(workspace: &Path) -> io::Result<Vec<Bug>> {
+    let mut bugs = Vec::new();
+    for file in fs::read_dir(workspace.join("tests/planted"))? {
+        let path = file?.path();
+        if path.extension().is_some_and(|ending| ending == "bug") {
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let bug = parse(&name, &fs::read_to_string(&path)?);
+            bugs.push(bug.ok_or_else(|| invalid(format!("{} is no planted bug", path.display())))?);
+        }
+    }
+    bugs.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(bugs)
+}
+
+fn parse(name: &str, text: &str) -> Option<Bug> {
+    let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
+    let mut edits = Vec::new();
+    for part in text.split("file: ").skip(1) {
+        let (file, rest) = part.split_once("\n<<<<\n")?;
+        let (from, rest) = rest.split_once("\n====\n")?;
+        // Lines may be taken out without others that are put in.
+        let (to, _) =
+            rest.strip_prefix(">>>>").map(|rest| ("", rest)).or_else(|| rest.split_once("\n>>>>"))?;
+        edits.push(Edit { file: file.to_owned(), from: from.to_owned(), to: to.to_owned() });
+    }
+    let bug = Bug { name: name.to_owned(), law: field("law: ")?, why: field("why: ")?, edits };
+    (!bug.edits.is_empty()).then_some(bug)
+}
+
+impl Bug {
+    /// The files that it changes.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.edits.iter().map(|edit| &*edit.file)
+    }
+
+    /// Plants it below that workspace.
+    ///
+    /// # Errors
+    /// What reading and writing fail with; [`io::ErrorKind::InvalidData`] when an edit does not fit exactly once, or changes
+    /// nothing.
+    pub fn plant(&self, workspace: &Path) -> io::Result<()> {
+        for edit in &self.edits {
+            let path = workspace.join(&edit.file);
+            fs::write(&path, edit.apply(&fs::read_to_string(&path)?)?)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it could be planted below that workspace.
+    ///
+    /// # Errors
+    /// As [`plant`](Self::plant).
+    pub fn check(&self, workspace: &Path) -> io::Result<()> {
+        self.edits
+            .iter()
+            .try_for_each(|edit| edit.apply(&fs::read_to_string(workspace.join(&edit.file))?).map(drop))
+    }
+}
+
+impl Edit {
+    fn apply(&self, text: &str) -> io::Result<String> {
+        let count = text.matches(&self.from).count();
+        if count == 1 && self.from != self.to {
+            return Ok(text.replacen(&self.from, &self.to, 1));
+        }
+        Err(invalid(format!("{}: found {count} times: {}", self.file, self.from)))
+    }
+}
+
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_is_read_and_its_edits_fit_once_or_not_at_all() {
+        let text = "law: INV-1\nwhy: x\nfile: a.rs\n<<<<\none\n====\ntwo\n>>>>\nfile: b.rs\n<<<<\nthree\n====\n>>>>\n";
+        let bug = parse("name", text).unwrap();
+        assert_eq!(
+            (&*bug.law, &*bug.why, bug.files().collect::<Vec<_>>()),
+            ("INV-1", "x", vec!["a.rs", "b.rs"])
+        );
+        assert_eq!(bug.edits[0].apply("zero one three").unwrap(), "zero two three");
+        assert_eq!(bug.edits[1].apply("one three").unwrap(), "one ");
+        assert!(bug.edits[0].apply("one one").is_err() && bug.edits[0].apply("none of it? on").is_err());
+        assert_eq!(parse("name", "law: INV-1\nwhy: nothing is edited\n"), None);
+    }
+}
