@@ -29,6 +29,14 @@ const fn escape_of(octet: u8) -> Option<u8> {
     }
 }
 
+/// Whether the version defines the escape of a backslash and that octet.
+pub(crate) const fn is_defined(escape: u8, version: Version) -> bool {
+    match escape {
+        b'r' => matches!(version, Version::V1_2),
+        _ => meaning(escape).is_some(),
+    }
+}
+
 /// Whether each backslash in `octets` begins an escape that the version defines. Undefined ones are fatal (1.1 and
 /// 1.2: "Undefined escape sequences such as \t MUST be treated as a fatal protocol error").
 pub(crate) fn is_well_escaped(octets: &[u8], version: Version) -> bool {
@@ -37,8 +45,7 @@ pub(crate) fn is_well_escaped(octets: &[u8], version: Version) -> bool {
         memchr(b'\\', rest).and_then(|at| rest.split_at_checked(at.saturating_add(1)))
     {
         match after.split_first() {
-            Some((b'r', _)) if version < Version::V1_2 => return false,
-            Some((&escape, tail)) if meaning(escape).is_some() => rest = tail,
+            Some((&escape, tail)) if is_defined(escape, version) => rest = tail,
             _ => return false,
         }
     }

@@ -211,7 +211,7 @@ impl Slot {
         Self { start: narrow(start), colon: narrow(colon), end: narrow(end) }
     }
 
-    const fn name(self) -> Range<usize> {
+    pub(crate) const fn name(self) -> Range<usize> {
         self.start as usize..self.colon as usize
     }
 
@@ -239,11 +239,16 @@ impl Slots {
         self.len = self.len.saturating_add(1);
     }
 
+    /// The slots, of which none is left. What the inline ones were stays there and means nothing.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { inline: self.inline, len: mem::take(&mut self.len), more: mem::take(&mut self.more) }
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    fn iter(&self) -> impl Iterator<Item = Slot> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Slot> {
         self.inline.iter().take(self.len).chain(&self.more).copied()
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     Command, Frame, Limits, ParseError, ParseErrorKind, Sender, Version,
     buffer::ReadBuffer,
     line::{self, Eol, Fault, Room},
-    scan::{Line, Lines, find_colon},
+    scan::{Line, Lines},
 };
 
 mod body;
@@ -103,7 +103,7 @@ impl Parser {
             strict: false,
             version: None,
             position: 0,
-            lines: Lines::default(),
+            lines: Lines::from(0),
             scanned: 0,
             stage: Stage::Between,
             head: Head::default(),
@@ -284,8 +284,10 @@ impl Parser {
         let room = Room { line: self.limits.command, block: usize::MAX };
         let (data, before) = (self.buffer.data(), self.lines.looked());
         let found = self.lines.for_each(data, ControlFlow::Break).break_value();
-        let line = found.unwrap_or_else(|| self.lines.unfinished(data, before));
-        let end = self.check_line(line, found.is_some(), room).map_err(|fault| self.command_error(fault))?;
+        let line = found.unwrap_or_else(|| self.lines.unfinished(data));
+        let end = self
+            .check_line(line, before, found.is_some(), room)
+            .map_err(|fault| self.command_error(fault))?;
         let content = self.buffer.data().get(..end).unwrap_or_default();
         match found {
             Some(_) => self.known_command(content).map(Some).ok_or_else(|| self.unknown_command(content)),
@@ -299,7 +301,8 @@ impl Parser {
         let before = self.lines.looked();
         while let ControlFlow::Break(line) = self.plain_headers() {
             self.head.line = line.start;
-            let end = if line.end == line.start { line.end } else { self.check_header_line(line, true)? };
+            let is_blank = line.end == line.start;
+            let end = if is_blank { line.end } else { self.check_header_line(line, before, true)? };
             if end > line.start {
                 self.header(Line { end, ..line })?;
             }
@@ -309,35 +312,45 @@ impl Parser {
             }
         }
         self.head.line = self.lines.start;
-        let unfinished = self.lines.unfinished(self.buffer.data(), before);
-        self.check_header_line(unfinished, false)?;
+        let unfinished = self.lines.unfinished(self.buffer.data());
+        self.check_header_line(unfinished, before, false)?;
         Ok(Progress::Starved)
     }
 
-    /// Takes headers as long as there is nothing about them: breaks off at the first line that wants a closer look, the
-    /// blank one among them.
+    /// Takes headers as long as there is nothing about them but escapes that the version defines: breaks off at the first
+    /// line that wants a closer look, the blank one among them.
     fn plain_headers(&mut self) -> ControlFlow<Line> {
-        let (strict, limit) = (self.strict, self.limits.headers);
-        let (line_limit, block_end) =
-            (self.limits.header_line, self.head.block.saturating_add(self.header_block_limit()));
+        let (limit, safe_end, escapes) = (self.limits.headers, self.safe_end(), self.escapes());
         let (head, data) = (&mut self.head, self.buffer.data());
         self.lines.for_each(data, |line| {
-            let octets = data.get(line.start..line.end).unwrap_or_default();
-            let within = octets.len() <= line_limit && line.end < block_end && head.slots.len() < limit;
-            match find_colon(data, line).and_then(|colon| octets.get(..colon)) {
-                Some(name) if within && !line.special && !strict => {
-                    head.push(name, line.start, line.end, false);
-                    ControlFlow::Continue(())
-                }
-                _ => ControlFlow::Break(line),
+            let fits = line.end < safe_end && head.slots.len() < limit;
+            let is_plain =
+                !line.is_special() || escapes.is_some_and(|version| line.is_well_escaped(data, version));
+            if line.has_colon() && fits && is_plain {
+                head.push(data, line, line.is_special());
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(line)
             }
         })
     }
 
-    fn check_header_line(&self, line: Line, complete: bool) -> Result<usize, ParseError> {
+    /// A line that ends before is neither too long itself nor makes the header block too long. Strict looks at each more
+    /// closely.
+    fn safe_end(&self) -> usize {
+        let room = self.limits.header_line.saturating_add(1).min(self.header_block_limit());
+        if self.strict { 0 } else { self.head.block.saturating_add(room) }
+    }
+
+    /// The version whose escapes the headers may have, if one was agreed on and has any.
+    fn escapes(&self) -> Option<Version> {
+        self.version.filter(|version| self.head.command.escapes_in(*version))
+    }
+
+    fn check_header_line(&self, line: Line, before: usize, complete: bool) -> Result<usize, ParseError> {
         let left = self.header_block_limit().saturating_sub(self.head.block_length());
         let room = Room { line: self.limits.header_line, block: left };
-        self.check_line(line, complete, room).map_err(|fault| self.line_error(fault))
+        self.check_line(line, before, complete, room).map_err(|fault| self.line_error(fault))
     }
 
     /// A slot counts octets in 32 bits.
@@ -346,15 +359,16 @@ impl Parser {
     }
 
     /// Where the content of a line ends, or of what has come of it so far. A line that has become impossible is told
-    /// before it is complete.
-    fn check_line(&self, line: Line, complete: bool, room: Room) -> Result<usize, Fault> {
+    /// before it is complete. The first `before` octets of the buffer had been looked at before.
+    fn check_line(&self, line: Line, before: usize, complete: bool, room: Room) -> Result<usize, Fault> {
         let octets = self.buffer.data().get(line.start..line.end).unwrap_or_default();
-        if !line.special && octets.len() <= room.line && octets.len() < room.block {
+        if !line.is_special() && octets.len() <= room.line && octets.len() < room.block {
             return Ok(line.end);
         }
         // The blank line that ends the headers is not part of their block.
         let room = if matches!(octets, b"" | b"\r") { Room { block: usize::MAX, ..room } } else { room };
-        let length = line::content_length(octets, line.looked, complete, self.eol(), room)?;
+        let looked = before.saturating_sub(line.start);
+        let length = line::content_length(octets, looked, complete, self.eol(), room)?;
         Ok(line.start.saturating_add(length))
     }
 
@@ -365,11 +379,11 @@ impl Parser {
         }
         let data = self.buffer.data();
         let octets = data.get(line.start..line.end).unwrap_or_default();
-        let Some(name) = find_colon(data, line).and_then(|colon| octets.get(..colon)) else {
+        if !line.has_colon() {
             return Err(self.error(ParseErrorKind::HeaderWithoutColon, self.unless_secret(octets)));
-        };
-        let escaped = self.check_content(line, name)?;
-        self.head.push(name, line.start, line.end, escaped);
+        }
+        let escaped = self.check_content(line, data.get(line.start..line.colon).unwrap_or_default())?;
+        self.head.push(self.buffer.data(), line, escaped);
         Ok(())
     }
 
@@ -395,13 +409,13 @@ impl Parser {
 
     fn take(&mut self, count: usize) -> Bytes {
         self.position = self.position.saturating_add(count as u64);
-        self.lines = Lines::default();
+        self.lines = Lines::from(0);
         self.buffer.take(count)
     }
 
     fn skip(&mut self, count: usize) {
         self.position = self.position.saturating_add(count as u64);
-        self.lines = Lines::default();
+        self.lines = Lines::from(0);
         self.buffer.skip(count);
     }
 

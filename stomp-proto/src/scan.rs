@@ -1,34 +1,81 @@
-//! Finding lines: several octets at a time, each looked at once, whatever the stream's cut.
+//! Finding lines: many octets at a time, each looked at once, whatever the stream's cut.
 
 use core::ops::ControlFlow;
 
-use crate::word::{LANES, Word, index, padded};
+use crate::{
+    Version, escape,
+    word::{BLOCK, index, marks},
+};
 
 /// A line in the buffer, without its LF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) start: usize,
     pub(crate) end: usize,
+    /// Where its first ':' is, or somewhere from `end` on.
+    pub(crate) colon: usize,
+    /// Where its first backslash or CR is, or somewhere from `end` on.
+    pub(crate) special: usize,
+}
+
+impl Line {
+    pub(crate) const fn has_colon(&self) -> bool {
+        self.colon < self.end
+    }
+
     /// Whether it holds a backslash or a CR, so that it must be looked at more closely.
-    pub(crate) special: bool,
-    /// How much of it had come before, in octets.
-    pub(crate) looked: usize,
+    pub(crate) const fn is_special(&self) -> bool {
+        self.special < self.end
+    }
+
+    /// Whether each of its backslashes begins an escape that the version defines, and there is no CR.
+    pub(crate) fn is_well_escaped(&self, data: &[u8], version: Version) -> bool {
+        let mut at = self.special;
+        while at < self.end {
+            match data.get(at..self.end) {
+                Some([b'\\', escape, ..]) if escape::is_defined(*escape, version) => {
+                    at = next_special(data, at.wrapping_add(2), self.end);
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Where the first backslash or CR from `at` on is, or somewhere from `end` on.
+fn next_special(data: &[u8], mut at: usize, end: usize) -> usize {
+    while at < end {
+        let fresh = data.get(at..).unwrap_or_default();
+        let (specials, count) = match fresh.first_chunk::<BLOCK>() {
+            Some(block) => (marks(block, SPECIAL), BLOCK),
+            None => (few_marks(fresh).specials, fresh.len()),
+        };
+        if specials != 0 {
+            return at.wrapping_add(index(specials));
+        }
+        at = at.wrapping_add(count);
+    }
+    end
 }
 
 /// Looks for the end of the line that is coming in, and remembers how far it looked.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines {
     /// Where the unfinished line begins.
     pub(crate) start: usize,
     looked: usize,
-    /// Not zero when the line holds a backslash or a CR.
-    specials: u64,
+    colon: usize,
+    special: usize,
 }
+
+/// Beyond every line.
+const NOWHERE: usize = usize::MAX;
 
 impl Lines {
     /// With the line that begins at `start`.
     pub(crate) const fn from(start: usize) -> Self {
-        Self { start, looked: start, specials: 0 }
+        Self { start, looked: start, colon: NOWHERE, special: NOWHERE }
     }
 
     /// Hands each line whose end has come to `each`, until that breaks off.
@@ -41,56 +88,61 @@ impl Lines {
         mut each: impl FnMut(Line) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let mut state = *self;
-        let flow = state.look(data, self.looked, &mut each);
-        *self = match flow {
-            ControlFlow::Continue(()) => Self { looked: self.looked.max(data.len()), ..state },
-            ControlFlow::Break(_) => Self::from(state.start),
-        };
+        let flow = state.look(data, &mut each);
+        *self = if flow.is_break() { Self::from(state.start) } else { state };
         flow
     }
 
     #[inline(always)]
-    fn look<B>(
-        &mut self,
-        data: &[u8],
-        before: usize,
-        each: &mut impl FnMut(Line) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        let (words, rest) = data.get(before..).unwrap_or_default().as_chunks::<LANES>();
-        for word in words {
-            self.look_at(*word, before, each)?;
+    fn look<B>(&mut self, data: &[u8], each: &mut impl FnMut(Line) -> ControlFlow<B>) -> ControlFlow<B> {
+        while let Some(fresh) = data.get(self.looked..).filter(|fresh| !fresh.is_empty()) {
+            let (marks, count) = match fresh.first_chunk::<BLOCK>() {
+                Some(block) => (Marks::of(block), BLOCK),
+                None => (few_marks(fresh), fresh.len()),
+            };
+            self.look_at(marks, each)?;
+            self.looked = self.looked.wrapping_add(count);
         }
-        if rest.is_empty() { ControlFlow::Continue(()) } else { self.look_at(padded(rest), before, each) }
+        ControlFlow::Continue(())
     }
 
     #[inline(always)]
     fn look_at<B>(
         &mut self,
-        word: [u8; LANES],
-        before: usize,
+        mut marks: Marks,
         each: &mut impl FnMut(Line) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let word = Word::of(word);
-        let mut specials = word.any_of([b'\\', b'\r']);
-        let mut ends = word.any_of([b'\n']);
-        while ends != 0 {
-            let end = ends & ends.wrapping_neg();
-            self.specials |= specials & end.wrapping_sub(1);
-            let line = self.line(self.looked.wrapping_add(index(end)), before);
-            ends ^= end;
-            specials &= !end.wrapping_sub(1);
-            self.start = line.end.wrapping_add(1);
-            self.specials = 0;
+        while marks.ends != 0 {
+            let end = self.looked.wrapping_add(index(marks.ends));
+            self.note(marks);
+            let line = self.line(end);
+            let beyond = !(marks.ends ^ marks.ends.wrapping_sub(1));
+            marks = Marks {
+                ends: marks.ends & beyond,
+                colons: marks.colons & beyond,
+                specials: marks.specials & beyond,
+            };
+            *self = Self { start: end.wrapping_add(1), colon: NOWHERE, special: NOWHERE, ..*self };
             each(line)?;
         }
-        self.specials |= specials;
-        self.looked = self.looked.wrapping_add(LANES);
+        self.note(marks);
         ControlFlow::Continue(())
     }
 
-    /// What has come of the line so far. The first `before` octets of the buffer had been looked at before.
-    pub(crate) fn unfinished(&self, data: &[u8], before: usize) -> Line {
-        self.line(data.len(), before)
+    /// Takes note of the first marks, should they be the first of the line; they may be those of a later one.
+    #[inline(always)]
+    fn note(&mut self, marks: Marks) {
+        if marks.colons != 0 {
+            self.colon = self.colon.min(self.looked.wrapping_add(index(marks.colons)));
+        }
+        if marks.specials != 0 {
+            self.special = self.special.min(self.looked.wrapping_add(index(marks.specials)));
+        }
+    }
+
+    /// What has come of the line so far.
+    pub(crate) const fn unfinished(&self, data: &[u8]) -> Line {
+        self.line(data.len())
     }
 
     /// How far it has looked.
@@ -99,28 +151,37 @@ impl Lines {
     }
 
     #[inline(always)]
-    const fn line(&self, end: usize, before: usize) -> Line {
-        let looked = before.saturating_sub(self.start);
-        Line { start: self.start, end, special: self.specials != 0, looked }
+    const fn line(&self, end: usize) -> Line {
+        Line { start: self.start, end, colon: self.colon, special: self.special }
     }
 }
 
-/// Where in a line its first ':' stands. Words are taken beyond the line's end where there is something: to fill one up
-/// octet by octet costs more than to look at what is not asked for.
-#[inline]
-pub(crate) fn find_colon(data: &[u8], line: Line) -> Option<usize> {
-    let mut at = line.start;
-    while at < line.end {
-        let fresh = data.get(at..)?;
-        let word = fresh.first_chunk::<LANES>().copied().unwrap_or_else(|| padded(fresh));
-        let colons = Word::of(word).any_of([b':']);
-        if colons != 0 {
-            let colon = at.wrapping_add(index(colons));
-            return (colon < line.end).then(|| colon.wrapping_sub(line.start));
-        }
-        at = at.wrapping_add(LANES);
+const END: [u8; 1] = [b'\n'];
+const COLON: [u8; 1] = [b':'];
+const SPECIAL: [u8; 2] = [b'\\', b'\r'];
+
+/// What of a block means something.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    ends: u64,
+    colons: u64,
+    specials: u64,
+}
+
+impl Marks {
+    #[inline(always)]
+    fn of(block: &[u8; BLOCK]) -> Self {
+        Self { ends: marks(block, END), colons: marks(block, COLON), specials: marks(block, SPECIAL) }
     }
-    None
+}
+
+/// The marks of less than a block.
+fn few_marks(octets: &[u8]) -> Marks {
+    let mut block = [0; BLOCK];
+    for (octet, there) in block.iter_mut().zip(octets) {
+        *octet = *there;
+    }
+    Marks::of(&block)
 }
 
 #[cfg(test)]
@@ -135,23 +196,23 @@ mod tests {
         let mut lines = vec![];
         for (end, _) in data.iter().enumerate().filter(|(_, octet)| **octet == b'\n') {
             let line = &data[start..end];
-            let colon = line.iter().position(|octet| *octet == b':');
-            let special = line.iter().any(|octet| matches!(octet, b'\\' | b'\r'));
-            let line = Line { start, end, special, looked: 0 };
-            assert_eq!(find_colon(data, line), colon, "{data:?} {line:?}");
-            lines.push(line);
+            let place = |wanted: &[u8]| {
+                line.iter().position(|octet| wanted.contains(octet)).map_or(NOWHERE, |at| start + at)
+            };
+            lines.push(Line { start, end, colon: place(&COLON), special: place(&SPECIAL) });
             start = end + 1;
         }
         lines
     }
 
     fn scanned(data: &[u8], step: usize) -> Vec<Line> {
-        let mut lines = Lines::default();
+        let mut lines = Lines::from(0);
         let mut found = vec![];
         for end in (0..data.len()).step_by(step).chain([data.len()]) {
             // Every other line breaks off.
             while let ControlFlow::Break(()) = lines.for_each(&data[..end], |line| {
-                found.push(Line { looked: 0, ..line });
+                let place = |at| if at < line.end { at } else { NOWHERE };
+                found.push(Line { colon: place(line.colon), special: place(line.special), ..line });
                 if found.len() % 2 == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             }) {}
         }

@@ -1,25 +1,15 @@
-//! Several octets looked at together, in safe Rust: sixteen with the feature `simd`, else eight.
+//! Several octets looked at together, in safe Rust: sixty-four with the feature `simd`, else eight.
 
 mod swar;
 #[cfg(feature = "simd")]
 mod wide;
 
-use swar::{LANES as EIGHT, Word as Eight};
+use swar::{BLOCK as EIGHT, Word};
 
 #[cfg(not(feature = "simd"))]
-pub(crate) use swar::{LANES, Word, index};
+pub(crate) use swar::{BLOCK, index, marks};
 #[cfg(feature = "simd")]
-pub(crate) use wide::{LANES, Word, index};
-
-/// The octets that are left at the end, as a word; NULs fill it up.
-#[inline(always)]
-pub(crate) fn padded(octets: &[u8]) -> [u8; LANES] {
-    let mut word = [0; LANES];
-    for (octet, there) in word.iter_mut().zip(octets) {
-        *octet = *there;
-    }
-    word
-}
+pub(crate) use wide::{BLOCK, index, marks};
 
 /// Octets that some version writes otherwise than they stand, or not at all.
 const SPECIAL: [u8; 5] = [0, b'\r', b'\n', b':', b'\\'];
@@ -33,7 +23,7 @@ pub(crate) fn is_plain(octets: &[u8]) -> bool {
         return octets.iter().all(|octet| octet.is_ascii() && !SPECIAL.contains(octet));
     };
     let special = |octets: [u8; EIGHT]| {
-        let word = Eight::of(octets);
+        let word = Word::of(octets);
         word.any_of(SPECIAL) | word.not_ascii()
     };
     let (words, _) = octets.as_chunks::<EIGHT>();

@@ -1,7 +1,6 @@
 //! The frame in progress: what of its header block has been read, and where it stands in the buffer.
 
 use alloc::string::String;
-use core::mem;
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -9,7 +8,10 @@ use memchr::memchr;
 use crate::{
     Command, Frame, Headers, Text, Version, escape,
     headers::{Slot, Slots},
+    scan::Line,
 };
+
+const CONTENT_LENGTH: &[u8] = b"content-length";
 
 /// What is known of the frame in progress.
 pub(super) struct Head {
@@ -20,7 +22,6 @@ pub(super) struct Head {
     /// Where the unfinished line begins; once the headers are read, where the body does.
     pub(super) line: usize,
     content_length: Option<Slot>,
-    destination: Option<Slot>,
     escaped: bool,
     /// The octets up to the body, taken out of the buffer already: the body is being read past.
     pub(super) drained: Bytes,
@@ -34,7 +35,6 @@ impl Default for Head {
             block: 0,
             line: 0,
             content_length: None,
-            destination: None,
             escaped: false,
             drained: Bytes::new(),
         }
@@ -54,14 +54,13 @@ impl Head {
         self.line.saturating_sub(self.block)
     }
 
-    /// Takes note of the header that stands from `start` to `end` in the buffer. First wins.
+    /// Takes note of a header. First wins.
     #[inline]
-    pub(super) fn push(&mut self, name: &[u8], start: usize, end: usize, escaped: bool) {
-        let slot = Slot::new(start, start.wrapping_add(name.len()), end);
-        match name {
-            b"content-length" if self.content_length.is_none() => self.content_length = Some(slot),
-            b"destination" if self.destination.is_none() => self.destination = Some(slot),
-            _ => {}
+    pub(super) fn push(&mut self, data: &[u8], line: Line, escaped: bool) {
+        let slot = Slot::new(line.start, line.colon, line.end);
+        let is_as_long = line.colon.wrapping_sub(line.start) == CONTENT_LENGTH.len();
+        if is_as_long && self.content_length.is_none() && data.get(slot.name()) == Some(CONTENT_LENGTH) {
+            self.content_length = Some(slot);
         }
         self.slots.push(slot);
         self.escaped |= escaped;
@@ -79,30 +78,31 @@ impl Head {
     /// The text of the `content-length` that counts, if there is one.
     ///
     /// 1.0 pads in its own examples ("content-length: 5"); later versions forbid it.
-    pub(super) fn content_length<'a>(&'a self, data: &'a [u8], version: Option<Version>) -> Option<&'a [u8]> {
-        let value = self.value(self.content_length?, data);
+    pub(super) fn content_length<'a>(&self, data: &'a [u8], version: Option<Version>) -> Option<&'a [u8]> {
+        let value = data.get(self.content_length?.value()).unwrap_or_default();
         Some(if version == Some(Version::V1_0) { value.trim_ascii() } else { value })
     }
 
     /// The `destination`, if the header block was read that far.
     pub(super) fn destination(&self, data: &[u8]) -> Option<String> {
-        let text = Text::new(self.value(self.destination?, data), self.escaped);
+        let octets = self.octets(data);
+        let slot = self.slots.iter().find(|slot| octets.get(slot.name()) == Some(b"destination"))?;
+        let text = Text::new(octets.get(slot.value()).unwrap_or_default(), self.escaped);
         Some(String::from_utf8_lossy(&text.octets()).into_owned())
     }
 
-    fn value<'a>(&'a self, slot: Slot, data: &'a [u8]) -> &'a [u8] {
-        let octets = if self.drained.is_empty() { data } else { &self.drained };
-        octets.get(slot.value()).unwrap_or_default()
+    /// The octets that the slots point into.
+    fn octets<'a>(&'a self, data: &'a [u8]) -> &'a [u8] {
+        if self.drained.is_empty() { data } else { &self.drained }
     }
 
     /// The frame made of these octets, which end where its body does. The next frame starts from nothing.
     pub(super) fn finish(&mut self, octets: Bytes) -> Frame {
-        let headers = Headers::parsed(octets, mem::take(&mut self.slots), self.escaped);
+        let headers = Headers::parsed(octets, self.slots.take(), self.escaped);
         let frame = Frame::parsed(self.command, headers, self.line);
         self.block = 0;
         self.line = 0;
         self.content_length = None;
-        self.destination = None;
         self.escaped = false;
         frame
     }

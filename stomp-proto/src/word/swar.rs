@@ -1,7 +1,7 @@
 //! Eight octets in a register that knows nothing of octets.
 
 /// How many octets a word holds.
-pub(crate) const LANES: usize = 8;
+pub(crate) const BLOCK: usize = 8;
 
 /// Eight octets, looked at together. Marks have the high bit of each octet that is meant.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 
 impl Word {
     #[inline(always)]
-    pub(crate) const fn of(octets: [u8; LANES]) -> Self {
+    pub(crate) const fn of(octets: [u8; BLOCK]) -> Self {
         let word = u64::from_le_bytes(octets);
         Self { low: word & !HIGH, is_ascii: !word & HIGH }
     }
@@ -25,7 +25,7 @@ impl Word {
     /// when nothing is taken away.
     #[inline(always)]
     pub(crate) fn any_of<const N: usize>(self, octets: [u8; N]) -> u64 {
-        let equal = |octet| HIGH.wrapping_sub(self.low ^ u64::from_le_bytes([octet; LANES]));
+        let equal = |octet| HIGH.wrapping_sub(self.low ^ u64::from_le_bytes([octet; BLOCK]));
         octets.into_iter().fold(0, |marks, octet| marks | equal(octet)) & self.is_ascii
     }
 
@@ -36,7 +36,14 @@ impl Word {
     }
 }
 
-/// The place of the lowest mark.
+/// Marks each octet of the block that is one of those.
+#[cfg(not(feature = "simd"))]
+#[inline(always)]
+pub(crate) fn marks<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> u64 {
+    Word::of(*block).any_of(wanted)
+}
+
+/// The place of the lowest mark; beyond the block when there is none.
 #[cfg(not(feature = "simd"))]
 #[inline(always)]
 pub(crate) const fn index(marks: u64) -> usize {

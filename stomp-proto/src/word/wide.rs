@@ -1,35 +1,29 @@
-//! Sixteen octets in a vector register.
+//! Sixty-four octets in four vector registers.
 
 use wide::u8x16;
 
-/// How many octets a word holds.
-pub(crate) const LANES: usize = 16;
+/// How many octets a block holds.
+pub(crate) const BLOCK: usize = 64;
 
-/// Sixteen octets, looked at together. Marks have one bit for each octet that is meant.
-#[derive(Clone, Copy)]
-pub(crate) struct Word(u8x16);
+const LANES: usize = 16;
 
-impl Word {
-    #[inline(always)]
-    pub(crate) fn of(octets: [u8; LANES]) -> Self {
-        Self(u8x16::new(octets))
-    }
-
-    /// Marks each octet that is one of those.
-    #[inline(always)]
-    pub(crate) fn any_of<const N: usize>(self, octets: [u8; N]) -> u64 {
-        let equal = |octet| self.0.cmp_eq(u8x16::splat(octet));
-        marks(octets.into_iter().fold(u8x16::splat(0), |found, octet| found | equal(octet)))
-    }
-}
-
-/// The high bits, of which there are sixteen.
+/// Marks each octet of the block that is one of those: one bit for each octet, the first in the lowest.
 #[inline(always)]
-fn marks(vector: u8x16) -> u64 {
-    u64::from(vector.move_mask() as u16)
+pub(crate) fn marks<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> u64 {
+    let (quarters, _) = block.as_chunks::<LANES>();
+    quarters.iter().rev().fold(0, |found, quarter| found << LANES | few_marks(quarter, wanted))
 }
 
-/// The place of the lowest mark.
+#[inline(always)]
+fn few_marks<const N: usize>(octets: &[u8; LANES], wanted: [u8; N]) -> u64 {
+    let octets = u8x16::new(*octets);
+    let equal = wanted.map(|octet| octets.cmp_eq(u8x16::splat(octet)));
+    let found = equal.into_iter().fold(u8x16::splat(0), |found, equal| found | equal);
+    // The high bits, of which there are sixteen.
+    u64::from(found.move_mask() as u16)
+}
+
+/// The place of the lowest mark; beyond the block when there is none.
 #[inline(always)]
 pub(crate) const fn index(marks: u64) -> usize {
     marks.trailing_zeros() as usize
