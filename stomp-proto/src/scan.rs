@@ -173,13 +173,31 @@ impl Marks {
     fn of(block: &[u8; BLOCK]) -> Self {
         Self { ends: marks(block, END), colons: marks(block, COLON), specials: marks(block, SPECIAL) }
     }
+
+    /// The marks of what follows an octet, with that octet.
+    const fn after(self, octet: u8) -> Self {
+        Self {
+            ends: self.ends << BITS | (octet == b'\n') as u64,
+            colons: self.colons << BITS | (octet == b':') as u64,
+            specials: self.specials << BITS | matches!(octet, b'\\' | b'\r') as u64,
+        }
+    }
 }
+
+/// How many bits of the marks are an octet's.
+const BITS: usize = u64::BITS as usize / BLOCK;
+
+/// So few octets are looked at one by one sooner than in a block.
+const FEW: usize = 4;
 
 /// The marks of less than a block.
 fn few_marks(octets: &[u8]) -> Marks {
+    if octets.len() <= FEW {
+        return octets.iter().rev().fold(Marks::default(), |marks, octet| marks.after(*octet));
+    }
     let mut block = [0; BLOCK];
-    for (octet, there) in block.iter_mut().zip(octets) {
-        *octet = *there;
+    if let Some(there) = block.get_mut(..octets.len()) {
+        there.copy_from_slice(octets);
     }
     Marks::of(&block)
 }
