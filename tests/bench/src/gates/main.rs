@@ -4,6 +4,7 @@
 
 mod allocations;
 mod callgrind;
+mod session;
 mod workload;
 
 use std::{env, process::ExitCode};
@@ -28,10 +29,12 @@ enum Count {
     InstructionsRelative(&'static str, &'static str),
     AllocationsPerFrame(&'static str),
     AllocationsPerKeptBuffer,
+    /// Octets of an idle session, its parser apart.
+    IdleSession,
 }
 
 use Count::{
-    AllocationsPerFrame, AllocationsPerKeptBuffer, InstructionsPerFrame, InstructionsPerOctet,
+    AllocationsPerFrame, AllocationsPerKeptBuffer, IdleSession, InstructionsPerFrame, InstructionsPerOctet,
     InstructionsRelative,
 };
 
@@ -39,9 +42,12 @@ const fn gate(what: &'static str, count: Count, bound: f64) -> Gate {
     Gate { what, count, bound }
 }
 
-/// What the codec must reach. Copies and cleared memory count here as on a processor that does them by `rep movsb` and
+/// What codec and session must reach. Copies and cleared memory count here as on a processor that does them by `rep movsb` and
 /// `rep stosb`, an instruction an octet; on others there are fewer.
-const WANTED: [Gate; 12] = [
+const WANTED: [Gate; 15] = [
+    gate("a receipt, 1,000,000 waiting / 1", InstructionsRelative("receipts-1000000", "receipts-1"), 2.0),
+    gate("a message, 10,000 subscriptions / 1", InstructionsRelative("messages-10000", "messages-1"), 1.5),
+    gate("octets of heap, an idle session", IdleSession, 2048.0),
     gate("instructions, a small frame", InstructionsPerFrame("decode-small"), 1800.0),
     gate("an octet read alone, medium / small", InstructionsRelative("octets-medium", "octets-small"), 1.0),
     gate("an octet read alone, large / small", InstructionsRelative("octets-large", "octets-small"), 1.0),
@@ -127,6 +133,7 @@ impl Count {
             }
             AllocationsPerFrame(name) => allocations::count(name)?,
             AllocationsPerKeptBuffer => allocations::count_kept(),
+            IdleSession => allocations::count_idle_session(),
         })
     }
 }

@@ -9,13 +9,15 @@ use stomp_bench::{
     encoders,
 };
 
+use crate::session;
+
 /// Frames of one kind, read or written.
 pub(crate) struct Workload {
     /// Frames in a pass.
     pub(crate) frames: u64,
     /// Octets in a pass.
     pub(crate) octets: u64,
-    pass: Box<dyn FnMut()>,
+    pub(crate) pass: Box<dyn FnMut()>,
 }
 
 impl Workload {
@@ -46,6 +48,10 @@ pub(crate) fn find(name: &str) -> Option<Workload> {
             writing(send, move |send, out| encoders::with_prepared(&prepared, send, out))
         }
         "encode-owned" => writing(corpus::sends().swap_remove(0), encoders::with_frame),
+        "receipts-1" => session::receipts(1),
+        "receipts-1000000" => session::receipts(1_000_000),
+        "messages-1" => session::messages(1),
+        "messages-10000" => session::messages(10_000),
         _ => return None,
     })
 }
