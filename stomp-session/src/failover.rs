@@ -235,7 +235,10 @@ impl Schedule {
             }
             self.round.reverse();
         }
-        self.round.pop()
+        let next = self.round.pop();
+        // A connection may stand for days: nothing is kept for its end.
+        self.round.shrink_to_fit();
+        next
     }
 }
 

@@ -73,6 +73,13 @@ pub(crate) struct Receipts {
 }
 
 impl Receipts {
+    /// Gives memory back that a quiet connection does not need.
+    pub(crate) fn shrink(&mut self) {
+        if self.live == 0 {
+            self.slots = VecDeque::new();
+        }
+    }
+
     /// Adds the newest one, whose number is the highest. Its whole time, `limit`, runs from the next call that brings the time.
     pub(crate) fn add(
         &mut self,

@@ -1,12 +1,12 @@
 //! The session: what it is told, what it tells, and the state between.
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
-use core::time::Duration;
+use core::{mem, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
-    Action, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost,
+    Action, Brokers, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost,
     ReceiptId, Schedule, ServerError, Timestamp,
     at_least_once::Deliveries,
     breaker::Breaker,
@@ -118,8 +118,11 @@ pub(crate) const LEAST: Duration = Duration::from_millis(1);
 impl Session {
     /// A session that wants to connect at once.
     #[must_use]
-    pub fn new(config: Config, now: Timestamp) -> Self {
-        let schedule = Schedule::new(config.brokers.clone(), config.seed);
+    pub fn new(mut config: Config, now: Timestamp) -> Self {
+        // From here on the schedule has the list.
+        let endpoints = mem::take(&mut config.brokers.endpoints);
+        let brokers = Brokers { endpoints, ..config.brokers.clone() };
+        let schedule = Schedule::new(brokers, config.seed);
         let mut session = Self {
             config,
             state: State::Closed,
@@ -280,8 +283,12 @@ impl Session {
         let now = self.now;
         // 1.2, "DISCONNECT": nothing follows it.
         let said_all = matches!(self.state, State::Disconnecting(_));
+        // A quiet session keeps no room for much.
+        self.events.shrink_to_fit();
+        self.actions.shrink_to_fit();
         let Some(connected) = self.connected_mut() else { return };
         connected.outbox.shrink();
+        connected.receipts.shrink();
         connected.leave_overdue(now);
         let silence = connected.heart_beats.silence(now);
         if connected.heart_beats.take_due(now) && connected.first_outbox().is_empty() && !said_all {

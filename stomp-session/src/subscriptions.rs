@@ -1,6 +1,7 @@
 //! The table of subscriptions. Each connection begins by sending it: the first time is no special case.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     string::String,
 };
@@ -160,7 +161,8 @@ impl Subscription {
 /// All subscriptions, in the order in which they were made.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
-    table: BTreeMap<SubscriptionId, Subscription>,
+    /// Boxed: a node of the tree has room for eleven, and most have one.
+    table: BTreeMap<SubscriptionId, Box<Subscription>>,
     /// Ids that the user chose.
     named: BTreeMap<String, SubscriptionId>,
     /// Those that were unsubscribed on this connection: their messages may still be on their way, so another subscription
@@ -190,7 +192,7 @@ impl Subscriptions {
         }
         self.next = self.next.saturating_add(1);
         let wire_id = subscribe.id.clone().unwrap_or_else(|| alloc::format!("{}", id.0));
-        self.table.insert(id, Subscription { wire_id, subscribe, granted: 0, kills: 0 });
+        self.table.insert(id, Box::new(Subscription { wire_id, subscribe, granted: 0, kills: 0 }));
         Ok(id)
     }
 
@@ -219,7 +221,7 @@ impl Subscriptions {
         let removed = self.table.remove(&id)?;
         self.granted = self.granted.saturating_sub(removed.granted.into());
         self.named.remove(&removed.wire_id);
-        Some(removed)
+        Some(*removed)
     }
 
     /// Remembers an id that was unsubscribed, as long as the connection lasts.
@@ -235,7 +237,7 @@ impl Subscriptions {
     }
 
     pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
-        self.table.get(&id)
+        self.table.get(&id).map(|held| &**held)
     }
 
     /// Counts that its SUBSCRIBE has ended a connection, and gives how often it has since the last RECEIPT.
@@ -255,7 +257,7 @@ impl Subscriptions {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &Subscription)> {
-        self.table.iter().map(|(id, subscription)| (*id, subscription))
+        self.table.iter().map(|(id, subscription)| (*id, &**subscription))
     }
 
     /// The subscription that a MESSAGE, or an ERROR, is for. In 1.0 it may go by destination alone.
