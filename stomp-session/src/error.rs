@@ -79,6 +79,9 @@ pub enum CommandError {
         /// The broker's name.
         broker: &'static str,
     },
+    /// A message that came to another client than the one of the transaction.
+    #[error("the message came to another client: it cannot be acknowledged in a transaction of this one")]
+    OtherClient,
     /// A header that the session sets by itself.
     #[error("the header \"{0}\" is set by the session")]
     ReservedHeader(&'static str),

@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId {
     number: u64,
-    connection: ConnectionId,
+    pub(crate) connection: ConnectionId,
 }
 
 impl TransactionId {

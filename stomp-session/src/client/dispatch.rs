@@ -47,6 +47,8 @@ impl Shared {
                 self.forget_stale(inner, connection);
                 inner.stall = None;
                 inner.wake_all(For::Loss);
+                // Those in a transaction have failed.
+                inner.wake_all(For::Room);
                 inner.changed();
             }
             Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),

@@ -32,6 +32,10 @@ pub enum SendError {
     /// The outbox is over its budget, and the send was not to wait; nothing was sent.
     #[error("nothing was sent: what waits for the transport is over its budget")]
     Full,
+    /// In a transaction, with a mode of sending of its own. What becomes of the message is what becomes of the transaction:
+    /// its COMMIT is what to await. Nothing was sent.
+    #[error("nothing was sent: what is sent in a transaction is confirmed by its commit, and not by itself")]
+    InTransaction,
     /// The message was taken back before anything of it had left: the broker does not have it.
     #[error(transparent)]
     NotSent(#[from] NotSent),
@@ -44,6 +48,36 @@ pub enum SendError {
 }
 
 impl SendError {
+    pub(super) fn from_outcome(outcome: Outcome) -> Result<(), Self> {
+        match outcome {
+            Outcome::Confirmed => Ok(()),
+            Outcome::Rejected(error) => Err(Self::Rejected(error)),
+            Outcome::NotSent(reason) => Err(Self::NotSent(reason)),
+            Outcome::Unknown(unknown) => Err(Self::Unknown(unknown)),
+        }
+    }
+}
+
+/// Why a transaction was not committed, or may not have been.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// Nothing was committed, above all since the connection has ended on which it began:
+    /// [`TransactionLost`](CommandError::TransactionLost).
+    #[error("nothing was committed: {0}")]
+    Command(#[from] CommandError),
+    /// The COMMIT was taken back before anything of it had left: nothing was committed.
+    #[error("nothing was committed: {0}")]
+    NotSent(#[from] NotSent),
+    /// The broker refused the COMMIT, or a frame before it, after which the transaction was aborted.
+    #[error("the broker refused the transaction: {0}")]
+    Rejected(ServerError),
+    /// The COMMIT was sent, and not all answers came: it may or may not have been committed.
+    #[error("it may or may not have been committed: {0}")]
+    Unknown(#[from] Unknown),
+}
+
+impl CommitError {
     pub(super) fn from_outcome(outcome: Outcome) -> Result<(), Self> {
         match outcome {
             Outcome::Confirmed => Ok(()),

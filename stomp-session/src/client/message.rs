@@ -3,7 +3,7 @@
 use std::{fmt, future::poll_fn, ops::Deref, sync::Arc};
 
 use super::{shared::Shared, state::Waiting, waits::For};
-use crate::{CommandError, Nack};
+use crate::{CommandError, Nack, Session};
 
 /// A received message. It derefs to [`stomp_session::Message`](crate::Message) for body and headers.
 ///
@@ -57,6 +57,19 @@ impl Message {
             None => inner.session.ack(&mut message),
             Some(nack) => inner.session.nack_as(&mut message, nack),
         })
+    }
+
+    /// Settles it by a command of the session that it came from.
+    pub(super) fn settle_by(
+        mut self,
+        shared: &Arc<Shared>,
+        settle: impl FnOnce(&mut Session, &mut crate::Message) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        if !Arc::ptr_eq(shared, &self.shared) {
+            return Err(CommandError::OtherClient);
+        }
+        let message = &mut self.message;
+        shared.command(|inner| settle(&mut inner.session, message))
     }
 
     /// The message without its hold on a read buffer, for who keeps it for long.

@@ -21,13 +21,14 @@ mod shared;
 mod state;
 mod subscription;
 mod tls;
+mod transaction;
 mod waits;
 
 use std::{sync::Arc, time::Duration};
 
 pub use credentials::Credentials;
 pub use driver::Driver;
-pub use error::{ConnectError, SendError, SubscribeError};
+pub use error::{CommitError, ConnectError, SendError, SubscribeError};
 pub use handle::{Client, Disconnecting, Farewell};
 pub use listener::{Listener, Notice};
 pub use message::Message;
@@ -39,6 +40,7 @@ pub use send::{SendBuilder, Sending};
 pub use state::{State, Watch};
 pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
+pub use transaction::{Beginning, Committing, Transaction};
 
 #[doc = include_str!("guide.md")]
 #[allow(unused_imports, reason = "for its links")]

@@ -16,7 +16,7 @@ use super::{
     shared::{Inner, Receipt, Shared},
     waits::{For, Ticket},
 };
-use crate::{AtLeastOnce, Outcome, ReceiptId};
+use crate::{AtLeastOnce, Outcome, ReceiptId, TransactionId};
 
 /// A message to be sent. Add to it, then `.await` it.
 ///
@@ -43,9 +43,20 @@ struct How {
     mode: Mode,
     immediate: bool,
     timeout: Option<Duration>,
+    transaction: Option<TransactionId>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// On what terms somebody waits to send.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) patience: Duration,
+    /// Fails where it would have to wait.
+    pub(super) immediate: bool,
+    /// Needs neither a connection nor room.
+    pub(super) at_once: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Mode {
     #[default]
     Plain,
@@ -59,6 +70,11 @@ impl SendBuilder {
     pub(super) fn new(shared: Arc<Shared>, destination: &str, body: Bytes) -> Self {
         let frame = Frame::new(Command::Send).with_header("destination", destination).with_body(body);
         Self { shared, frame, how: How::default() }
+    }
+
+    pub(super) const fn in_transaction(mut self, transaction: TransactionId) -> Self {
+        self.how.transaction = Some(transaction);
+        self
     }
 
     /// Another body.
@@ -183,7 +199,7 @@ impl Future for Sending {
         if let Stage::Waiting { frame, ticket, how } = &mut this.stage {
             let waker = cx.waker().clone();
             let shared = &this.shared;
-            let step = shared.with(|inner| inner.poll_room(shared, frame, ticket, *how, waker));
+            let step = shared.with(|inner| inner.poll_send(shared, frame, ticket, *how, waker));
             match step {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(Some(id))) => this.stage = Stage::Receipt(id),
@@ -211,22 +227,14 @@ impl Drop for Sending {
             Stage::Waiting { ticket: Some(ticket), .. } => self.shared.with(|inner| {
                 inner.leave_senders(&self.shared, ticket);
             }),
-            Stage::Receipt(id) => self.shared.with(|inner| {
-                let receipt = inner.receipts.remove(&id);
-                if receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_none()) {
-                    inner.session.cancel(id);
-                    inner.wake_driver();
-                }
-                inner.discard(receipt.and_then(|receipt| receipt.waker));
-            }),
+            Stage::Receipt(id) => self.shared.with(|inner| inner.forget_receipt(id)),
             _ => {}
         }
     }
 }
 
 impl Inner {
-    /// Sends when it is this sender's turn and there is room; gives the receipt to wait for, if one was asked for.
-    fn poll_room(
+    fn poll_send(
         &mut self,
         shared: &Shared,
         frame: &mut Frame,
@@ -234,19 +242,43 @@ impl Inner {
         how: How,
         waker: Waker,
     ) -> Poll<Result<Option<ReceiptId>, SendError>> {
-        let patience = how.timeout.unwrap_or(shared.settings.send_timeout);
-        let refusal = self.refusal(*ticket, patience);
-        let admitted = matches!(how.mode, Mode::AtLeastOnce { .. })
-            || self.waits.of(For::Room).is_first(*ticket) && self.has_room(&shared.settings);
-        if refusal.is_none() && !admitted && !how.immediate {
-            self.wait(For::Room, ticket, waker, patience);
+        let terms = Terms {
+            patience: how.timeout.unwrap_or(shared.settings.send_timeout),
+            immediate: how.immediate,
+            at_once: match how.transaction {
+                // It has failed.
+                Some(transaction) => how.mode != Mode::Plain || !self.stands(transaction),
+                None => matches!(how.mode, Mode::AtLeastOnce { .. }),
+            },
+        };
+        self.poll_room(shared, ticket, terms, waker, |inner, ticket| inner.send_now(frame, how, ticket))
+    }
+
+    fn stands(&self, transaction: TransactionId) -> bool {
+        self.session.connection().is_some_and(|connection| connection.id == transaction.connection)
+    }
+
+    /// Sends when it is this sender's turn and there is room.
+    pub(super) fn poll_room<T>(
+        &mut self,
+        shared: &Shared,
+        ticket: &mut Option<Ticket>,
+        terms: Terms,
+        waker: Waker,
+        send: impl FnOnce(&mut Self, Option<Ticket>) -> Result<T, SendError>,
+    ) -> Poll<Result<T, SendError>> {
+        let refusal = self.refusal(*ticket, terms.patience);
+        let admitted =
+            terms.at_once || self.waits.of(For::Room).is_first(*ticket) && self.has_room(&shared.settings);
+        if refusal.is_none() && !admitted && !terms.immediate {
+            self.wait(For::Room, ticket, waker, terms.patience);
             return Poll::Pending;
         }
         self.discard(Some(waker));
         let sent = match refusal {
             Some(refusal) => Err(refusal),
             None if !admitted && self.session.connection().is_some() => Err(SendError::Full),
-            None => self.send_now(frame, how, *ticket),
+            None => send(self, *ticket),
         };
         if let Some(ticket) = ticket.take() {
             self.leave_senders(shared, ticket);
@@ -264,22 +296,28 @@ impl Inner {
         }
     }
 
+    /// Gives the receipt to wait for, if one was asked for.
     fn send_now(
         &mut self,
         frame: &mut Frame,
         how: How,
         ticket: Option<Ticket>,
     ) -> Result<Option<ReceiptId>, SendError> {
-        let receipt = match how.mode {
-            Mode::Plain => {
+        let receipt = match (how.mode, how.transaction) {
+            (Mode::Plain, None) => {
                 self.session.send(frame)?;
                 None
             }
-            Mode::Confirmed => {
+            (Mode::Plain, Some(transaction)) => {
+                self.session.send_in(transaction, frame)?;
+                None
+            }
+            (_, Some(_)) => return Err(SendError::InTransaction),
+            (Mode::Confirmed, None) => {
                 let rest = how.timeout.map(|timeout| self.rest(timeout, ticket));
                 Some(self.session.confirm(frame, rest.unwrap_or(self.session.config.timeout))?)
             }
-            Mode::AtLeastOnce { ordered } => {
+            (Mode::AtLeastOnce { ordered }, None) => {
                 Some(self.session.keep(frame, AtLeastOnce { timeout: how.timeout, ordered })?)
             }
         };
@@ -295,12 +333,12 @@ impl Inner {
     }
 
     /// Leaves the queue and lets the next one in: a waiter that was woken and goes away strands nobody.
-    fn leave_senders(&mut self, shared: &Shared, ticket: Ticket) {
+    pub(super) fn leave_senders(&mut self, shared: &Shared, ticket: Ticket) {
         self.leave(For::Room, ticket);
         self.admit_sender(&shared.settings);
     }
 
-    fn poll_receipt(&mut self, id: ReceiptId, waker: Waker) -> Option<Outcome> {
+    pub(super) fn poll_receipt(&mut self, id: ReceiptId, waker: Waker) -> Option<Outcome> {
         let receipt = self.receipts.get_mut(&id)?;
         if let Some(outcome) = receipt.outcome.take() {
             self.receipts.remove(&id);
@@ -310,5 +348,15 @@ impl Inner {
         let replaced = receipt.waker.replace(waker);
         self.discard(replaced);
         None
+    }
+
+    /// Waits no more for a receipt, and takes its frame back if it may and nothing of it has left.
+    pub(super) fn forget_receipt(&mut self, id: ReceiptId) {
+        let receipt = self.receipts.remove(&id);
+        if receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_none()) {
+            self.session.cancel(id);
+            self.wake_driver();
+        }
+        self.discard(receipt.and_then(|receipt| receipt.waker));
     }
 }

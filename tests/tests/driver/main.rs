@@ -17,4 +17,5 @@ mod send;
 mod simulation;
 mod stale;
 mod subscribe;
+mod transactions;
 mod wakers;
