@@ -211,6 +211,11 @@ impl Slot {
         Self { start: narrow(start), colon: narrow(colon), end: narrow(end) }
     }
 
+    /// Of a header that ends before octet 2^32.
+    pub(crate) const fn near(start: usize, colon: usize, end: usize) -> Self {
+        Self { start: start as u32, colon: colon as u32, end: end as u32 }
+    }
+
     pub(crate) const fn name(self) -> Range<usize> {
         self.start as usize..self.colon as usize
     }
@@ -231,12 +236,18 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
+    #[inline]
     pub(crate) fn push(&mut self, slot: Slot) {
         match self.inline.get_mut(self.len) {
             Some(free) => *free = slot,
-            None => self.more.push(slot),
+            None => self.push_more(slot),
         }
-        self.len = self.len.saturating_add(1);
+        self.len = self.len.wrapping_add(1);
+    }
+
+    #[cold]
+    fn push_more(&mut self, slot: Slot) {
+        self.more.push(slot);
     }
 
     /// The slots, of which none is left. What the inline ones were stays there and means nothing.

@@ -29,6 +29,8 @@ impl Line {
     }
 
     /// Whether each of its backslashes begins an escape that the version defines, and there is no CR.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn is_well_escaped(&self, data: &[u8], version: Version) -> bool {
         let mut at = self.special;
         while at < self.end {
@@ -107,52 +109,42 @@ impl Lines {
     }
 
     #[inline(always)]
-    fn look_at<B>(
-        &mut self,
-        mut marks: Marks,
-        each: &mut impl FnMut(Line) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        while marks.ends != 0 {
-            let end = self.looked.wrapping_add(index(marks.ends));
-            self.note(marks);
-            let line = self.line(end);
-            let beyond = !(marks.ends ^ marks.ends.wrapping_sub(1));
-            marks = Marks {
-                ends: marks.ends & beyond,
-                colons: marks.colons & beyond,
-                specials: marks.specials & beyond,
-            };
-            *self = Self { start: end.wrapping_add(1), colon: NOWHERE, special: NOWHERE, ..*self };
+    fn look_at<B>(&mut self, marks: Marks, each: &mut impl FnMut(Line) -> ControlFlow<B>) -> ControlFlow<B> {
+        let Marks { mut ends, mut colons, specials } = marks;
+        self.special = self.special.min(self.place(specials));
+        while ends != 0 {
+            let end = self.looked.wrapping_add(index(ends));
+            // Of no colon the place is behind the block, and so behind the line.
+            let colon = self.colon.min(self.looked.wrapping_add(index(colons)));
+            let line = Line { start: self.start, end, colon, special: self.special };
+            let beyond = !(ends ^ ends.wrapping_sub(1));
+            ends &= beyond;
+            colons &= beyond;
+            if self.special < end {
+                self.special = self.place(specials & beyond);
+            }
+            self.start = end.wrapping_add(1);
+            self.colon = NOWHERE;
             each(line)?;
         }
-        self.note(marks);
+        self.colon = self.colon.min(self.place(colons));
         ControlFlow::Continue(())
     }
 
-    /// Takes note of the first marks, should they be the first of the line; they may be those of a later one.
+    /// Where the first mark is.
     #[inline(always)]
-    fn note(&mut self, marks: Marks) {
-        if marks.colons != 0 {
-            self.colon = self.colon.min(self.looked.wrapping_add(index(marks.colons)));
-        }
-        if marks.specials != 0 {
-            self.special = self.special.min(self.looked.wrapping_add(index(marks.specials)));
-        }
+    const fn place(&self, marks: u64) -> usize {
+        if marks == 0 { NOWHERE } else { self.looked.wrapping_add(index(marks)) }
     }
 
     /// What has come of the line so far.
     pub(crate) const fn unfinished(&self, data: &[u8]) -> Line {
-        self.line(data.len())
+        Line { start: self.start, end: data.len(), colon: self.colon, special: self.special }
     }
 
     /// How far it has looked.
     pub(crate) const fn looked(&self) -> usize {
         self.looked
-    }
-
-    #[inline(always)]
-    const fn line(&self, end: usize) -> Line {
-        Line { start: self.start, end, colon: self.colon, special: self.special }
     }
 }
 

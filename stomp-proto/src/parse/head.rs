@@ -22,7 +22,7 @@ pub(super) struct Head {
     /// Where the unfinished line begins; once the headers are read, where the body does.
     pub(super) line: usize,
     content_length: Option<Slot>,
-    escaped: bool,
+    pub(super) escaped: bool,
     /// The octets up to the body, taken out of the buffer already: the body is being read past.
     pub(super) drained: Bytes,
 }
@@ -56,14 +56,13 @@ impl Head {
 
     /// Takes note of a header. First wins.
     #[inline]
-    pub(super) fn push(&mut self, data: &[u8], line: Line, escaped: bool) {
-        let slot = Slot::new(line.start, line.colon, line.end);
+    pub(super) fn push(&mut self, data: &[u8], line: Line) {
+        let slot = Slot::near(line.start, line.colon, line.end);
         let is_as_long = line.colon.wrapping_sub(line.start) == CONTENT_LENGTH.len();
         if is_as_long && self.content_length.is_none() && data.get(slot.name()) == Some(CONTENT_LENGTH) {
             self.content_length = Some(slot);
         }
         self.slots.push(slot);
-        self.escaped |= escaped;
     }
 
     /// Whether a line of this frame has escapes in it, or `None` when it has one that the version does not define.
