@@ -142,7 +142,7 @@ fn nothing_is_kept_after_an_error() {
         parser.commit(count);
         assert_eq!((parser.next_item(), parser.buffered()), (Err(error.clone()), 0));
     }
-    assert!(parser.space().len() <= 64 * 1024);
+    assert!(parser.space().len() <= 128 * 1024);
 }
 
 #[test]
