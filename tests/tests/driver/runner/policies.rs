@@ -200,6 +200,26 @@ fn panics_are_failures() {
     assert_eq!(left(&world), (0, 0));
 }
 
+/// What a message may carry: some is its own, the rest its delivery's.
+const RELAYED: [(&str, &str); 16] = [
+    ("color", "grün"),
+    ("content-type", "text/plain"),
+    ("correlation-id", "7"),
+    ("reply-to", "/queue/r"),
+    ("type", "order"),
+    ("transaction", "tx"),
+    ("receipt", "r"),
+    ("expires", "1"),
+    ("priority", "9"),
+    ("_AMQ_DUPL_ID", "d"),
+    ("x-first-death-queue", "q"),
+    ("CC", "z"),
+    ("redelivered", "true"),
+    ("JMSXGroupID", "g"),
+    ("AMQ_SCHEDULED_DELAY", "5"),
+    ("timestamp", "1"),
+];
+
 /// The copy has what belongs to the message and nothing that belongs to its delivery, and comes before the ACK.
 #[test]
 fn the_copy_that_is_forwarded() {
@@ -211,25 +231,7 @@ fn the_copy_that_is_forwarded() {
     for (broker, destination_type) in brokers {
         let (mut sim, client, world) = with_messages(broker, 0);
         sim.block_on(async {
-            let relayed = [
-                ("color", "grün"),
-                ("content-type", "text/plain"),
-                ("correlation-id", "7"),
-                ("reply-to", "/queue/r"),
-                ("type", "order"),
-                ("transaction", "tx"),
-                ("receipt", "r"),
-                ("expires", "1"),
-                ("priority", "9"),
-                ("_AMQ_DUPL_ID", "d"),
-                ("x-first-death-queue", "q"),
-                ("CC", "z"),
-                ("redelivered", "true"),
-                ("JMSXGroupID", "g"),
-                ("AMQ_SCHEDULED_DELAY", "5"),
-                ("timestamp", "1"),
-            ];
-            world.broker("broker", |broker| broker.publish(QUEUE, "body", &relayed));
+            world.broker("broker", |broker| broker.publish(QUEUE, "body", &RELAYED));
             let poison = async |_| Err::<(), _>("two\nlines");
             let forward = Forward::to("/queue/errors").header("color", "red");
             let runner = subscribe(&client).await.handle(poison).on_failure(OnFailure::Forward(forward));
