@@ -51,22 +51,29 @@ impl ReadBuffer {
     }
 
     /// Copies octets in. What they are copied to need not be zeroed first.
+    #[inline]
     pub(crate) fn append(&mut self, octets: &[u8], expected: usize) {
-        let tail = self.bytes.get_mut(self.filled..).unwrap_or_default();
-        let (now, later) = octets.split_at_checked(tail.len()).unwrap_or((octets, &[]));
-        if let Some(room) = tail.get_mut(..now.len()) {
+        let rest = if self.filled < self.bytes.len() { self.fill(octets) } else { octets };
+        if rest.is_empty() {
+            return;
+        }
+        if self.bytes.capacity().saturating_sub(self.filled) < rest.len() {
+            self.grow();
+            self.reserve(rest.len().max(self.wanted(expected)));
+        }
+        self.bytes.extend_from_slice(rest);
+        self.filled = self.bytes.len();
+    }
+
+    /// Copies into the room that is initialised already; what is left did not fit.
+    fn fill<'a>(&mut self, octets: &'a [u8]) -> &'a [u8] {
+        let room = self.bytes.get_mut(self.filled..).unwrap_or_default();
+        let (now, later) = octets.split_at_checked(room.len()).unwrap_or((octets, &[]));
+        if let Some(room) = room.get_mut(..now.len()) {
             room.copy_from_slice(now);
         }
         self.filled = self.filled.saturating_add(now.len());
-        if later.is_empty() {
-            return;
-        }
-        if self.bytes.capacity().saturating_sub(self.filled) < later.len() {
-            self.grow();
-            self.reserve(later.len().max(self.wanted(expected)));
-        }
-        self.bytes.extend_from_slice(later);
-        self.filled = self.bytes.len();
+        later
     }
 
     /// Takes the first `count` octets out, without a copy.

@@ -330,7 +330,9 @@ impl Parser {
         }
         self.head.line = self.lines.start;
         let unfinished = self.lines.unfinished(self.buffer.data());
-        self.check_header_line(unfinished, before, false)?;
+        if unfinished.is_special() || unfinished.end >= self.safe_end() {
+            self.check_header_line(unfinished, before, false)?;
+        }
         Ok(Progress::Starved)
     }
 
