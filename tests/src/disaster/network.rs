@@ -441,6 +441,10 @@ fn check_login(broker: usize, connect: &Frame) -> Checked {
 impl Actor {
     /// A connection begins with the subscriptions that live, in order, each as it was made.
     fn check_replay(&self, watch: &mut super::watch::Watch, frame: &Frame) -> Checked {
+        // Who is leaving sends what waits, and wants no messages any more.
+        if self.is_leaving() {
+            watch.replay.clear();
+        }
         let lives = |mark: &Mark| self.subscriptions.contains_key(mark);
         if frame.command() != Command::Subscribe {
             let may_precede =
