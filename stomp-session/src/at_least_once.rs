@@ -71,7 +71,7 @@ pub(crate) struct Deliveries {
     /// The ordered ones of each destination: only the first of each is ready or written.
     lanes: BTreeMap<Vec<u8>, BTreeSet<ReceiptId>>,
     deadlines: Deadlines,
-    unstamped: Vec<ReceiptId>,
+    unstamped: BTreeSet<ReceiptId>,
     octets: usize,
 }
 
@@ -90,7 +90,7 @@ impl Deliveries {
         let limit = how.timeout.unwrap_or(default_timeout);
         self.kept
             .insert(id, Kept { frame, limit, due: None, handed_over: false, copy: None, kills: 0, lane });
-        self.unstamped.push(id);
+        self.unstamped.insert(id);
     }
 
     /// Commands bring no time: what was added since the last call gets its deadline now.
@@ -133,8 +133,9 @@ impl Deliveries {
         self.ready.remove(&id);
         self.written.remove(&id);
         self.octets = self.octets.saturating_sub(kept.frame.size());
-        if let Some(due) = kept.due {
-            self.deadlines.remove(due, id);
+        match kept.due {
+            Some(due) => self.deadlines.remove(due, id),
+            None => _ = self.unstamped.remove(&id),
         }
         if let Some(lane) = &kept.lane {
             self.leave_lane(lane, id);

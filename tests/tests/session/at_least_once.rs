@@ -260,3 +260,13 @@ fn the_end_of_the_session_tells_what_became_of_each() {
     assert_eq!(events[events.len() - 3..events.len() - 1], expected, "{events:?}");
     assert!(events[events.len() - 1].starts_with("closed: no connection"), "{events:?}");
 }
+
+#[test]
+fn one_that_is_taken_back_at_once_leaves_no_timer() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.lose(Lost::Eof);
+    let before = script.session.poll_timeout();
+    let id = keep(&mut script, "a", HOW);
+    script.session.cancel(id);
+    assert_eq!(script.session.poll_timeout(), before);
+}
