@@ -8,7 +8,7 @@ mod support;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    process::{Command, ExitCode},
+    process::{Child, Command, ExitCode, Stdio},
     time::Instant,
 };
 
@@ -99,21 +99,35 @@ fn pipeline(package: &str, uri: &str) {
     assert_eq!(printed.lines().last(), Some(expected));
 }
 
-/// The small examples, one after the other.
+/// The small examples: the transformer works until it is interrupted.
 fn small_examples(package: &str, uri: &str) {
     assert_eq!(example(package, "producer", uri), "10 sent\n");
-    assert_eq!(example(package, "transformer", uri), "");
-    let consumed = example(package, "consumer", uri);
-    let expected: Vec<_> = (1..=10).map(|count| format!("{{\\\"count\\\":{count}}}")).collect();
-    assert_eq!(consumed.lines().collect::<Vec<_>>(), expected);
+    let transformer =
+        command(package, "transformer", uri).stdout(Stdio::piped()).spawn().expect("cargo runs");
+    let consumed = command(package, "consumer", uri).output().expect("cargo runs");
+    interrupt(&transformer);
+    let transformed = transformer.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&transformed.stdout), "10 transformed, 0 failed\n");
+    let expected: String = (1..=10).map(|count| format!("{{\\\"count\\\":{count}}}\n")).collect();
+    assert_eq!(String::from_utf8_lossy(&consumed.stdout), expected);
+}
+
+/// As Ctrl-C does.
+fn interrupt(process: &Child) {
+    let killed = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+    assert!(killed.expect("kill runs").success(), "the process has ended by itself");
 }
 
 /// What an example prints.
 fn example(package: &str, name: &str, uri: &str) -> String {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["run", "-q", "--release", "-p", package, "--example", name, "--", uri]);
-    let output = command.output().expect("cargo runs");
+    let output = command(package, name, uri).output().expect("cargo runs");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Cargo becomes the example, so that its process is that of the example.
+fn command(package: &str, name: &str, uri: &str) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["run", "-q", "--release", "-p", package, "--example", name, "--", uri]);
+    command
 }
