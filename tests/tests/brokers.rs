@@ -107,6 +107,8 @@ fn small_examples(package: &str, uri: &str) {
     let consumed = command(package, "consumer", uri).output().expect("cargo runs");
     interrupt(&transformer);
     let transformed = transformer.wait_with_output().expect("it ends");
+    assert!(consumed.status.success(), "consumer: {}", String::from_utf8_lossy(&consumed.stderr));
+    assert!(transformed.status.success(), "the transformer ends well when it is interrupted");
     assert_eq!(String::from_utf8_lossy(&transformed.stdout), "10 transformed, 0 failed\n");
     let expected: String = (1..=10).map(|count| format!("{{\\\"count\\\":{count}}}\n")).collect();
     assert_eq!(String::from_utf8_lossy(&consumed.stdout), expected);
