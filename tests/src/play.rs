@@ -73,9 +73,9 @@ pub struct Player {
     cuts: Option<Random>,
     transcript: Transcript,
     messages: Vec<Message>,
-    live: Vec<(SubscriptionId, String)>,
+    live: Vec<SubscriptionId>,
     /// The subscriptions with which this connection has yet to begin.
-    replay: VecDeque<(SubscriptionId, String)>,
+    replay: VecDeque<SubscriptionId>,
     transactions: Vec<TransactionId>,
     /// What is sent at least once and not resolved.
     kept: Vec<ReceiptId>,
@@ -270,24 +270,22 @@ impl Player {
 
     fn subscribe(&mut self, which: u8) {
         let mode = [AckMode::Auto, AckMode::Client, AckMode::ClientIndividual][usize::from(which % 3)];
-        let destination = format!("/queue/{which}");
-        if let Ok(id) = self.session.subscribe(Subscribe::new(&destination).ack(mode)) {
-            self.live.push((id, destination));
-        }
+        let subscribe = Subscribe::new(format!("/queue/{which}")).ack(mode);
+        self.live.extend(self.session.subscribe(subscribe));
     }
 
     fn unsubscribe(&mut self, which: u8) {
         let count = self.live.len().max(1);
-        if let Some((id, _)) = self.live.get(usize::from(which) % count).cloned() {
+        if let Some(id) = self.live.get(usize::from(which) % count).copied() {
             self.session.unsubscribe(id).expect("a subscription that lives");
-            self.live.retain(|(live, _)| *live != id);
+            self.live.retain(|live| *live != id);
         }
     }
 
     fn hear(&mut self, what: u8, which: u8) {
         let octets = self.phrase(what, which);
         if self.session.connection().is_none() {
-            self.replay = self.live.iter().cloned().collect();
+            self.replay = self.live.iter().copied().collect();
         }
         let Some(input) = &mut self.input else { return };
         let mut rest = &octets[..];
@@ -358,12 +356,12 @@ impl Player {
         let frames =
             self.transcript.frames()[known..].iter().filter(|frame| frame.command() != Command::Connect);
         for frame in frames {
-            while let Some((id, destination)) = self.replay.pop_front() {
-                let named = frame.header("destination").is_some_and(|text| text == *destination);
+            while let Some(id) = self.replay.pop_front() {
+                let named = frame.header("id").is_some_and(|text| text == *number(id));
                 if named && frame.command() == Command::Subscribe {
                     break;
                 }
-                assert!(self.live.iter().all(|(live, _)| *live != id), "{frame:?} before {destination}");
+                assert!(!self.live.contains(&id), "{frame:?} before {id:?}");
             }
         }
     }
@@ -424,7 +422,7 @@ impl Player {
                 self.kept.retain(|kept| *kept != id);
             }
             Event::SubscriptionEnded { id, .. } => {
-                self.live.retain(|(live, _)| *live != id);
+                self.live.retain(|live| *live != id);
             }
             _ => {}
         }
@@ -439,8 +437,8 @@ impl Player {
     }
 }
 
-/// The number in the name that a receipt has in a log.
-fn number(id: ReceiptId) -> String {
+/// The number in the name that a receipt or a subscription has in a log.
+fn number(id: impl fmt::Debug) -> String {
     format!("{id:?}").chars().filter(char::is_ascii_digit).collect()
 }
 
