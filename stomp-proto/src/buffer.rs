@@ -8,30 +8,35 @@ const SMALL: usize = 1024;
 const LARGE: usize = 128 * 1024;
 /// The least room worth a read.
 const LEAST: usize = 512;
+/// So few octets are moved to the front rather than read on behind them.
+const FEW: usize = 1024;
 
-/// Received octets. Everything in `bytes` is initialised; the first `filled` octets are data.
+/// Received octets. Everything in `bytes` is initialised; the octets from `start` to `filled` are data.
 ///
 /// What is taken out stays in the same allocation, which is used again once all of it was dropped: then no frame costs
-/// an allocation. It is zeroed once for each time round, never once for each read.
+/// an allocation. It is zeroed once for each time round, never once for each read. What is only skipped stays ours, and is
+/// read over again.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuffer {
     bytes: BytesMut,
+    start: usize,
     filled: usize,
     room: usize,
 }
 
 impl ReadBuffer {
     pub(crate) fn data(&self) -> &[u8] {
-        self.bytes.get(..self.filled).unwrap_or_default()
+        self.bytes.get(self.start..self.filled).unwrap_or_default()
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.filled
+        self.filled.saturating_sub(self.start)
     }
 
     /// Free room to read into. `expected` is how many octets the frame in progress is known to have.
     pub(crate) fn space(&mut self, expected: usize) -> &mut [u8] {
-        let wanted = match expected.saturating_sub(self.filled) {
+        self.rewind();
+        let wanted = match expected.saturating_sub(self.len()) {
             0 => LEAST,
             // A large frame is not copied once more for the sake of its last octets.
             missing => missing.min(LEAST),
@@ -53,6 +58,7 @@ impl ReadBuffer {
     /// Copies octets in. What they are copied to need not be zeroed first.
     #[inline]
     pub(crate) fn append(&mut self, octets: &[u8], expected: usize) {
+        self.rewind();
         let rest = if self.filled < self.bytes.len() { self.fill(octets) } else { octets };
         if rest.is_empty() {
             return;
@@ -78,6 +84,7 @@ impl ReadBuffer {
 
     /// Takes the first `count` octets out, without a copy.
     pub(crate) fn take(&mut self, count: usize) -> Bytes {
+        self.let_go();
         let count = count.min(self.filled);
         self.filled = self.filled.saturating_sub(count);
         self.bytes.split_to(count).freeze()
@@ -85,16 +92,40 @@ impl ReadBuffer {
 
     /// Drops the first `count` octets.
     pub(crate) fn skip(&mut self, count: usize) {
-        let count = count.min(self.filled);
-        self.filled = self.filled.saturating_sub(count);
-        self.bytes.advance(count);
+        self.start = self.start.saturating_add(count).min(self.filled);
+    }
+
+    /// The last `count` octets that were skipped, until there is room made for others.
+    pub(crate) fn skipped(&self, count: usize) -> &[u8] {
+        self.bytes.get(self.start.saturating_sub(count)..self.start).unwrap_or_default()
+    }
+
+    /// Moves what is left to the front, if that is little and nothing larger is wanted.
+    #[inline]
+    fn rewind(&mut self) {
+        if self.start > 0 && self.len() <= FEW && self.bytes.capacity() >= self.room {
+            self.bytes.copy_within(self.start..self.filled, 0);
+            self.filled = self.len();
+            self.start = 0;
+        }
+    }
+
+    /// Has the data begin where the allocation does.
+    #[inline]
+    fn let_go(&mut self) {
+        if self.start > 0 {
+            self.bytes.advance(self.start);
+            self.filled = self.len();
+            self.start = 0;
+        }
     }
 
     /// A frame in progress grows by doubling, so that each octet is copied a bounded number of times, and only up to what
     /// it is known to need: never by what it announced alone.
     fn wanted(&self, expected: usize) -> usize {
-        let missing = if expected > self.filled { expected.saturating_sub(self.filled) } else { self.filled };
-        missing.min(self.filled).max(self.room).max(SMALL)
+        let held = self.len();
+        let missing = if expected > held { expected.saturating_sub(held) } else { held };
+        missing.min(held).max(self.room).max(SMALL)
     }
 
     fn make_room(&mut self, expected: usize) {
@@ -109,6 +140,7 @@ impl ReadBuffer {
 
     /// Makes room behind the data, which nothing follows then.
     fn reserve(&mut self, room: usize) {
+        self.let_go();
         self.bytes.truncate(self.filled);
         if !self.bytes.try_reclaim(room) {
             let mut fresh = BytesMut::with_capacity(self.filled.saturating_add(room));

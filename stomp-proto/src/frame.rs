@@ -4,12 +4,15 @@ use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Command, EncodeError, FrameWriter, Headers, PreparedFrame, Text, Version};
+use crate::{Command, EncodeError, FrameRef, Headers, PreparedFrame, Text, Version};
 
 /// A STOMP frame.
 ///
-/// A received frame is a slice of the read buffer: cheap, but whoever keeps it keeps all of that buffer alive. Keep
-/// [`Frame::into_owned`] instead.
+/// A frame that [`Parser::next_item`](crate::Parser::next_item) gave is a slice of the read buffer: cheap, but whoever keeps
+/// it keeps all of that buffer alive, up to 128 KiB for a few octets. So do its clones and its
+/// [`body_bytes`](Self::body_bytes). A frame that was built, that was made by [`into_owned`](Self::into_owned) or
+/// [`FrameRef::to_frame`], or whose own length is over 128 KiB holds its own octets and nothing else: keep those. Who only
+/// looks at frames need not own them: [`FrameRef`].
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -50,6 +53,22 @@ impl Frame {
         Self { command, headers, body: Body::Behind(body), announce_length: true }
     }
 
+    /// A frame of its own octets, in which the body begins at `body`.
+    pub(crate) const fn of(frame: FrameRef<'_>, headers: Headers, body: usize) -> Self {
+        Self {
+            command: frame.command(),
+            headers,
+            body: Body::Behind(body),
+            announce_length: frame.announces_length(),
+        }
+    }
+
+    /// The frame, borrowed.
+    #[must_use]
+    pub fn as_ref(&self) -> FrameRef<'_> {
+        FrameRef::new(self.command, self.headers.as_ref(), self.body(), self.announce_length)
+    }
+
     /// The frame with a header more, at the end.
     #[must_use]
     pub fn with_header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
@@ -70,11 +89,6 @@ impl Frame {
     pub const fn without_content_length(mut self) -> Self {
         self.announce_length = false;
         self
-    }
-
-    /// Whether a `content-length` is added where there is a body and none.
-    pub(crate) const fn announces_length(&self) -> bool {
-        self.announce_length
     }
 
     /// The command.
@@ -132,11 +146,7 @@ impl Frame {
     /// A frame that shares nothing with a read buffer: headers and body are copied.
     #[must_use]
     pub fn into_owned(self) -> Self {
-        let body = match self.body {
-            Body::Behind(start) => Body::Behind(start),
-            Body::Apart(body) => Body::Apart(Bytes::copy_from_slice(&body)),
-        };
-        Self { headers: self.headers.into_unshared(), body, ..self }
+        self.as_ref().to_frame()
     }
 
     /// Appends the frame to `out` as `version` writes it, or leaves `out` as it was.
@@ -145,10 +155,7 @@ impl Frame {
     /// [`EncodeError`] when the frame cannot be written so that it would be read back as itself: nothing is ever
     /// stripped, shortened or replaced.
     pub fn encode(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
-        self.encode_head(version, out)?;
-        out.extend_from_slice(self.body());
-        out.extend_from_slice(b"\0");
-        Ok(())
+        self.as_ref().encode(version, out)
     }
 
     /// Appends what stands before the body, or leaves `out` as it was. The body and a NUL have to follow: for a body that
@@ -157,32 +164,7 @@ impl Frame {
     /// # Errors
     /// As [`encode`](Self::encode).
     pub fn encode_head(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
-        let before = out.len();
-        let written = self.write_head(version, out);
-        if written.is_err() {
-            out.truncate(before);
-        }
-        written
-    }
-
-    fn write_head(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
-        self.write_headers(version, out)?.head(self.body(), self.announce_length)
-    }
-
-    /// Begins to write the frame: all but what depends on its body.
-    pub(crate) fn write_headers<'a>(
-        &self,
-        version: Version,
-        out: &'a mut BytesMut,
-    ) -> Result<FrameWriter<'a>, EncodeError> {
-        if !self.headers.is_indexed() {
-            return Err(EncodeError::HeadersTooLarge);
-        }
-        let mut writer = FrameWriter::new(self.command, version, out)?;
-        for (name, value) in self.headers.iter() {
-            writer.header(&name.octets(), &value.octets())?;
-        }
-        Ok(writer)
+        self.as_ref().encode_head(version, out)
     }
 
     /// Writes what all frames like this one have in common, for [`PreparedFrame`] to repeat. The body is not part of it.
@@ -197,7 +179,7 @@ impl Frame {
 impl PartialEq for Frame {
     /// The same command, headers (in order, unescaped) and body.
     fn eq(&self, other: &Self) -> bool {
-        (self.command, self.body()) == (other.command, other.body()) && self.headers == other.headers
+        self.as_ref() == other.as_ref()
     }
 }
 
@@ -206,11 +188,7 @@ impl Eq for Frame {}
 /// Shows headers (a passcode as `***`) and the length of the body.
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Frame")
-            .field("command", &self.command)
-            .field("headers", &self.headers)
-            .field("body", &format_args!("{} octets", self.body().len()))
-            .finish()
+        self.as_ref().show("Frame", f)
     }
 }
 

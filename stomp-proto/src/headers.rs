@@ -5,7 +5,10 @@ use core::{fmt, mem, ops::Range};
 
 use bytes::Bytes;
 
-use crate::Text;
+use crate::{
+    Text,
+    slots::{Slot, Slots},
+};
 
 /// The headers of a frame, in order.
 ///
@@ -52,6 +55,12 @@ impl Headers {
         Self { block: Block::Parsed(block), slots, escaped }
     }
 
+    /// The headers, borrowed.
+    #[must_use]
+    pub fn as_ref(&self) -> HeadersRef<'_> {
+        HeadersRef { octets: self.block.octets(), slots: self.slots.as_slices(), escaped: self.escaped }
+    }
+
     /// The value of the first header of that name.
     ///
     /// ```
@@ -62,30 +71,30 @@ impl Headers {
     /// ```
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Text<'_>> {
-        self.iter().find(|(found, _)| *found == *name).map(|(_, value)| value)
+        self.as_ref().get(name)
     }
 
     /// Whether there is a header of that name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.get(name).is_some()
+        self.as_ref().contains(name)
     }
 
     /// All headers in order, repeats included.
     pub fn iter(&self) -> impl Iterator<Item = (Text<'_>, Text<'_>)> {
-        self.slots.iter().map(|slot| (self.text(slot.name()), self.text(slot.value())))
+        self.as_ref().iter()
     }
 
     /// How many headers there are, repeats included.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.slots.len
+        self.slots.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.slots.len == 0
+        self.slots.len() == 0
     }
 
     /// Appends a header. Whether it can be written is decided when the frame is encoded, since that depends on the
@@ -130,19 +139,6 @@ impl Headers {
         }
     }
 
-    /// The same headers, sharing nothing with a read buffer.
-    pub(crate) fn into_unshared(mut self) -> Self {
-        if let Block::Parsed(block) = &mut self.block {
-            *block = Bytes::copy_from_slice(block);
-        }
-        self
-    }
-
-    /// Whether every slot still fits its index; a built block beyond 4 GiB does not.
-    pub(crate) fn is_indexed(&self) -> bool {
-        self.slots.iter().all(|slot| slot.end != u32::MAX)
-    }
-
     /// The octets to append to, unescaped: a parsed block is copied out first.
     fn take_built(&mut self) -> Vec<u8> {
         if let Block::Parsed(_) = self.block {
@@ -152,10 +148,6 @@ impl Headers {
             Block::Built(octets) => octets,
             Block::Parsed(octets) => octets.to_vec(),
         }
-    }
-
-    fn text(&self, range: Range<usize>) -> Text<'_> {
-        Text::new(self.block.octets().get(range).unwrap_or_default(), self.escaped)
     }
 }
 
@@ -171,19 +163,100 @@ impl<'a> FromIterator<(Text<'a>, Text<'a>)> for Headers {
 
 impl PartialEq for Headers {
     fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
+        self.as_ref() == other.as_ref()
     }
 }
 
 impl Eq for Headers {}
 
-/// Octets that a built block begins with: the headers of a usual SEND, in one allocation.
-const BUILT: usize = 128;
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+/// The headers of a frame, borrowed: see [`Headers`], which they are once they are collected from
+/// [`iter`](Self::iter).
+#[derive(Clone, Copy)]
+pub struct HeadersRef<'a> {
+    octets: &'a [u8],
+    slots: [&'a [Slot]; 2],
+    escaped: bool,
+}
+
+impl<'a> HeadersRef<'a> {
+    pub(crate) const fn new(octets: &'a [u8], slots: [&'a [Slot]; 2], escaped: bool) -> Self {
+        Self { octets, slots, escaped }
+    }
+
+    /// The value of the first header of that name.
+    #[must_use]
+    pub fn get(self, name: &str) -> Option<Text<'a>> {
+        self.iter().find(|(found, _)| *found == *name).map(|(_, value)| value)
+    }
+
+    /// Whether there is a header of that name.
+    #[must_use]
+    pub fn contains(self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All headers in order, repeats included.
+    pub fn iter(self) -> impl Iterator<Item = (Text<'a>, Text<'a>)> {
+        self.slots().map(move |slot| (self.text(slot.name()), self.text(slot.value())))
+    }
+
+    /// How many headers there are, repeats included.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.slots().count()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.slots().next().is_none()
+    }
+
+    /// The octets that the slots point into, up to the end of the last.
+    pub(crate) fn octets(self) -> &'a [u8] {
+        let [inline, more] = self.slots;
+        let end = more.last().or_else(|| inline.last()).map_or(0, |slot| slot.end());
+        self.octets.get(..end).unwrap_or(self.octets)
+    }
+
+    /// Whether every slot still fits its index; a built block beyond 4 GiB does not.
+    pub(crate) fn is_indexed(self) -> bool {
+        self.slots().all(Slot::is_exact)
+    }
+
+    /// The same headers, in octets that begin like these.
+    pub(crate) fn moved_to(self, block: Bytes) -> Headers {
+        Headers::parsed(block, self.slots().collect(), self.escaped)
+    }
+
+    fn slots(self) -> impl Iterator<Item = Slot> {
+        let [inline, more] = self.slots;
+        inline.iter().chain(more).copied()
+    }
+
+    fn text(self, range: Range<usize>) -> Text<'a> {
+        Text::new(self.octets.get(range).unwrap_or_default(), self.escaped)
+    }
+}
+
+impl PartialEq for HeadersRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for HeadersRef<'_> {}
 
 /// Header names whose values are never shown.
 const SECRET: [&str; 2] = ["passcode", "authorization"];
 
-impl fmt::Debug for Headers {
+impl fmt::Debug for HeadersRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_map();
         for (name, value) in self.iter() {
@@ -197,76 +270,13 @@ impl fmt::Debug for Headers {
     }
 }
 
-/// Where one header stands in the block.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Slot {
-    start: u32,
-    colon: u32,
-    end: u32,
-}
-
-impl Slot {
-    pub(crate) fn new(start: usize, colon: usize, end: usize) -> Self {
-        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: narrow(start), colon: narrow(colon), end: narrow(end) }
-    }
-
-    /// Of a header that ends before octet 2^32.
-    pub(crate) const fn near(start: usize, colon: usize, end: usize) -> Self {
-        Self { start: start as u32, colon: colon as u32, end: end as u32 }
-    }
-
-    pub(crate) const fn name(self) -> Range<usize> {
-        self.start as usize..self.colon as usize
-    }
-
-    pub(crate) const fn value(self) -> Range<usize> {
-        self.colon.saturating_add(1) as usize..self.end as usize
-    }
-}
-
-/// Slots without an allocation for the usual number of headers: a MESSAGE of RabbitMQ or ActiveMQ has 7 to 11.
-const INLINE: usize = 12;
-
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Slots {
-    inline: [Slot; INLINE],
-    len: usize,
-    more: Vec<Slot>,
-}
-
-impl Slots {
-    #[inline]
-    pub(crate) fn push(&mut self, slot: Slot) {
-        match self.inline.get_mut(self.len) {
-            Some(free) => *free = slot,
-            None => self.push_more(slot),
-        }
-        self.len = self.len.wrapping_add(1);
-    }
-
-    #[cold]
-    fn push_more(&mut self, slot: Slot) {
-        self.more.push(slot);
-    }
-
-    /// The slots, of which none is left. What the inline ones were stays there and means nothing.
-    pub(crate) fn take(&mut self) -> Self {
-        Self { inline: self.inline, len: mem::take(&mut self.len), more: mem::take(&mut self.more) }
-    }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Slot> {
-        self.inline.iter().take(self.len).chain(&self.more).copied()
-    }
-}
+/// Octets that a built block begins with: the headers of a usual SEND, in one allocation.
+const BUILT: usize = 128;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slots::INLINE;
 
     fn numbered(count: usize) -> Headers {
         let mut headers = Headers::new();

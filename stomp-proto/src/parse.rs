@@ -1,5 +1,6 @@
 //! The incremental parser: octets in any cut become frames, and each octet is looked at once.
 
+use alloc::vec::Vec;
 use core::{fmt, ops::ControlFlow};
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use memchr::memchr;
 
 use self::head::Head;
 use crate::{
-    Command, Frame, Limits, ParseError, ParseErrorKind, Sender, Version,
+    Command, Item, ItemRef, Limits, ParseError, ParseErrorKind, Sender, Version,
     buffer::ReadBuffer,
     line::{self, Eol, Fault, Room},
     scan::{Line, Lines},
@@ -19,29 +20,14 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-/// What a stream consists of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Item {
-    /// A whole frame.
-    Frame(Frame),
-    /// An end of line between frames: a heart-beat from 1.1 on, padding in 1.0.
-    HeartBeat,
-    /// A frame whose body was over [`Limits::body`] and has been read past ([`Oversize::Drain`](crate::Oversize::Drain)).
-    TooLarge {
-        /// The frame without its body.
-        frame: Frame,
-        /// The length that it announced.
-        length: u64,
-    },
-}
-
 /// Turns a stream of octets into frames.
 ///
 /// - the socket's owner gives it octets: [`space`](Self::space) and [`commit`](Self::commit), or [`feed`](Self::feed);
 /// - and takes [`next_item`](Self::next_item) until there is none, before it reads again;
 /// - the conversation's owner says which version was agreed on: [`set_version`](Self::set_version). Until then the
 ///   parser reads what every version allows, as CONNECT, CONNECTED and an early ERROR need.
+///
+/// [`next_borrowed`](Self::next_borrowed) lends the frame instead, where it stands in the read buffer.
 ///
 /// After an error it gives the same error for ever: a stream that lost its framing has no next frame.
 pub struct Parser {
@@ -57,6 +43,8 @@ pub struct Parser {
     scanned: usize,
     stage: Stage,
     head: Head,
+    /// What a lent frame stands in that does not stand in the buffer.
+    lent: Vec<u8>,
     failed: Option<ParseError>,
 }
 
@@ -107,6 +95,7 @@ impl Parser {
             scanned: 0,
             stage: Stage::Between,
             head: Head::default(),
+            lent: Vec::new(),
             failed: None,
         }
     }
@@ -169,7 +158,28 @@ impl Parser {
             Ok(Progress::Frame(length)) => Ok(Some(Item::Frame(self.complete(length)))),
             Ok(Progress::HeartBeat) => Ok(Some(Item::HeartBeat)),
             Ok(Progress::Starved) => Ok(None),
-            Ok(Progress::TooLarge(length)) => Ok(Some(self.drained(length))),
+            Ok(Progress::TooLarge(length)) => Ok(Some(Item::TooLarge { frame: self.drained(), length })),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// As [`next_item`](Self::next_item), with a frame that stays where it is: for those who look at it, answer it or write
+    /// it somewhere else, and keep [a copy](crate::FrameRef::to_frame) of what they want to keep. The read buffer is nobody else's
+    /// then and begins anew after each read.
+    ///
+    /// # Errors
+    /// As [`next_item`](Self::next_item). Both can be called in turn.
+    pub fn next_borrowed(&mut self) -> Result<Option<ItemRef<'_>>, ParseError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        match self.step() {
+            Ok(Progress::Frame(length)) => Ok(Some(ItemRef::Frame(self.lend(length)))),
+            Ok(Progress::HeartBeat) => Ok(Some(ItemRef::HeartBeat)),
+            Ok(Progress::Starved) => Ok(None),
+            Ok(Progress::TooLarge(length)) => {
+                Ok(Some(ItemRef::TooLarge { frame: self.lend_drained(), length }))
+            }
             Err(error) => Err(self.fail(error)),
         }
     }

@@ -42,7 +42,7 @@ impl PreparedFrame {
     pub(crate) fn new(frame: Frame, version: Version) -> Result<Self, EncodeError> {
         let frame = frame.with_body(Bytes::new());
         let mut octets = BytesMut::new();
-        let head = frame.write_headers(version, &mut octets)?.pause();
+        let head = frame.as_ref().write_headers(version, &mut octets)?.pause();
         Ok(Self { frame, version, octets: octets.freeze(), head })
     }
 
@@ -88,7 +88,7 @@ impl PreparedFrame {
     /// As [`encode`](Self::encode).
     pub fn encode_head(&self, body: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
         let before = out.len();
-        let written = self.writer(out).head(body, self.frame.announces_length());
+        let written = self.writer(out).head(body, self.frame.as_ref().announces_length());
         if written.is_err() {
             out.truncate(before);
         }

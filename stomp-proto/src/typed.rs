@@ -2,7 +2,7 @@
 
 use alloc::string::ToString as _;
 
-use crate::{AckMode, Command, Frame, HeartBeat, Text, Version};
+use crate::{AckMode, Command, Frame, FrameRef, HeartBeat, Text, Version};
 
 /// A header of the protocol whose value is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -21,7 +21,7 @@ impl Frame {
     /// # Errors
     /// [`InvalidHeader`] when it is no mode.
     pub fn ack_mode(&self) -> Result<AckMode, InvalidHeader> {
-        self.typed("ack", AckMode::Auto, |text| AckMode::from_name(&text.text().ok()?))
+        self.as_ref().ack_mode()
     }
 
     /// The `content-length`, if there is one.
@@ -29,7 +29,7 @@ impl Frame {
     /// # Errors
     /// [`InvalidHeader`] when it is no number: in a frame of one's own, since the parser lets none through.
     pub fn content_length(&self) -> Result<Option<u64>, InvalidHeader> {
-        self.typed("content-length", None, |text| text.number().map(Some))
+        self.as_ref().content_length()
     }
 
     /// The `heart-beat` of CONNECT or CONNECTED: `0,0` when it is missing (1.1 and 1.2, "Heart-beating").
@@ -37,7 +37,7 @@ impl Frame {
     /// # Errors
     /// [`InvalidHeader`] when it is not two numbers with a comma between them.
     pub fn heart_beat(&self) -> Result<HeartBeat, InvalidHeader> {
-        self.typed("heart-beat", HeartBeat::default(), |text| HeartBeat::from_octets(&text.octets()))
+        self.as_ref().heart_beat()
     }
 
     /// The `version` of a CONNECTED: 1.0 when it is missing, since 1.0 has no such header (1.1 and 1.2, "Protocol
@@ -46,11 +46,46 @@ impl Frame {
     /// # Errors
     /// [`InvalidHeader`] when it is none that is known.
     pub fn version(&self) -> Result<Version, InvalidHeader> {
+        self.as_ref().version()
+    }
+}
+
+/// What a frame says in the protocol's own terms, as a [`Frame`] says it.
+impl FrameRef<'_> {
+    /// As [`Frame::ack_mode`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ack_mode(self) -> Result<AckMode, InvalidHeader> {
+        self.typed("ack", AckMode::Auto, |text| AckMode::from_name(&text.text().ok()?))
+    }
+
+    /// As [`Frame::content_length`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn content_length(self) -> Result<Option<u64>, InvalidHeader> {
+        self.typed("content-length", None, |text| text.number().map(Some))
+    }
+
+    /// As [`Frame::heart_beat`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn heart_beat(self) -> Result<HeartBeat, InvalidHeader> {
+        self.typed("heart-beat", HeartBeat::default(), |text| HeartBeat::from_octets(&text.octets()))
+    }
+
+    /// As [`Frame::version`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn version(self) -> Result<Version, InvalidHeader> {
         self.typed("version", Version::V1_0, |text| Version::from_name(&text.text().ok()?))
     }
 
     fn typed<T>(
-        &self,
+        self,
         name: &'static str,
         missing: T,
         read: impl FnOnce(Text<'_>) -> Option<T>,

@@ -1,7 +1,7 @@
 //! What must hold of the codec for any octets and any frame, for property tests and fuzz targets alike.
 
 use bytes::BytesMut;
-use stomp_proto::{Frame, Item, Limits, ParseError, Parser, Sender, Version};
+use stomp_proto::{Frame, Item, ItemRef, Limits, ParseError, Parser, Sender, Version};
 
 /// How a parser is set up.
 #[derive(Clone, Debug)]
@@ -40,20 +40,55 @@ pub struct Parsed {
     pub error: Option<ParseError>,
 }
 
+/// What a parser has next, or why it has nothing.
+pub type Next = Result<Option<Item>, ParseError>;
+
+/// The next item, borrowed and copied.
+///
+/// # Errors
+/// As [`Parser::next_borrowed`].
+///
+/// # Panics
+/// When the copy is another.
+pub fn next_copied(parser: &mut Parser) -> Next {
+    let Some(item) = parser.next_borrowed()? else { return Ok(None) };
+    let copy = item.to_item();
+    assert_eq!(copy.as_ref(), item);
+    if let (Item::Frame(frame) | Item::TooLarge { frame, .. }, ItemRef::Frame(lent)) = (&copy, item) {
+        assert_eq!(
+            (frame.size(), frame.headers().len()),
+            (frame.clone().into_owned().size(), lent.headers().len())
+        );
+    }
+    Ok(Some(copy))
+}
+
 /// Parses a stream that comes in these pieces and then ends.
+///
+/// # Panics
+/// As [`parse_by`].
+pub fn parse<'a>(setting: &Setting, pieces: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+    parse_by(Parser::next_item, setting, pieces)
+}
+
+/// Parses a stream that comes in these pieces and then ends. The items are taken by `next`.
 ///
 /// # Panics
 /// When a law of the parser does not hold: an error stays the same and swallows what follows, and nothing is kept that did
 /// not come.
-pub fn parse<'a>(setting: &Setting, pieces: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
+pub fn parse_by<'a>(
+    mut next: impl FnMut(&mut Parser) -> Next,
+    setting: &Setting,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Parsed {
     let mut parser = setting.parser();
     let mut parsed = Parsed { items: Vec::new(), error: None };
     let mut fed = 0;
     for piece in pieces {
-        parser.feed(piece);
+        put(&mut parser, piece);
         fed += piece.len();
         assert!(parser.buffered() <= fed, "more is kept than came");
-        drain(&mut parser, &mut parsed);
+        drain(&mut parser, &mut next, &mut parsed);
     }
     if let Err(error) = parser.finish() {
         assert!(parsed.error.as_ref().is_none_or(|known| *known == error), "{error:?} after {parsed:?}");
@@ -63,9 +98,23 @@ pub fn parse<'a>(setting: &Setting, pieces: impl IntoIterator<Item = &'a [u8]>) 
     parsed
 }
 
-fn drain(parser: &mut Parser, parsed: &mut Parsed) {
+/// Gives octets to the parser, in either of the two ways.
+fn put(parser: &mut Parser, mut octets: &[u8]) {
+    if octets.len().is_multiple_of(2) {
+        return parser.feed(octets);
+    }
+    while !octets.is_empty() {
+        let space = parser.space();
+        let (now, later) = octets.split_at(space.len().min(octets.len()));
+        space[..now.len()].copy_from_slice(now);
+        parser.commit(now.len());
+        octets = later;
+    }
+}
+
+fn drain(parser: &mut Parser, next: &mut impl FnMut(&mut Parser) -> Next, parsed: &mut Parsed) {
     loop {
-        match (parser.next_item(), &parsed.error) {
+        match (next(parser), &parsed.error) {
             (Ok(Some(item)), None) => parsed.items.push(item),
             (Ok(None), None) => return,
             (Err(error), None) => parsed.error = Some(error),

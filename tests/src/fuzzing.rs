@@ -25,13 +25,20 @@ pub fn decode(data: &[u8]) {
     }
 }
 
-/// Parses a stream twice, whole and in pieces: the first octet chooses the settings and whether the pieces are single
-/// octets, the next four else choose their sizes.
+/// Parses a stream twice, whole and in pieces, once with items that are given and once with items that are lent: the first
+/// octet chooses the settings, which is which, and whether the pieces are single octets, the next four else choose their sizes.
 pub fn decode_chunked(data: &[u8]) {
     let Some((&[choice, sizes @ ..], stream)) = data.split_first_chunk::<5>() else { return };
     let setting = setting(choice);
     let sizes: [usize; 4] = if choice & 0x40 == 0 { sizes.map(usize::from) } else { [1; 4] };
-    assert_eq!(codec::parse(&setting, codec::cut(stream, &sizes)), codec::parse(&setting, [stream]));
+    let pieces = codec::cut(stream, &sizes);
+    if choice & 0x80 == 0 {
+        let lent = codec::parse_by(codec::next_copied, &setting, pieces);
+        assert_eq!(lent, codec::parse(&setting, [stream]));
+    } else {
+        let lent = codec::parse_by(codec::next_copied, &setting, [stream]);
+        assert_eq!(codec::parse(&setting, pieces), lent);
+    }
 }
 
 /// Builds a frame and writes it. The first octet chooses the command, the version and the profile that reads it back, the

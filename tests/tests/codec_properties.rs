@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*, sample::select, test_runner::FileFailurePersistence};
-use stomp_proto::{Command, EncodeError, Frame, Item, Limits, Oversize, Sender, Version};
+use stomp_proto::{Command, EncodeError, Frame, Item, Limits, Oversize, Parser, Sender, Version};
 use stomp_testkit::codec::{self, Setting};
 
 fn config() -> ProptestConfig {
@@ -172,6 +172,21 @@ proptest! {
         let whole = codec::parse(&setting, [&stream[..]]);
         prop_assert_eq!(&codec::parse(&setting, codec::cut(&stream, &sizes)), &whole);
         prop_assert_eq!(&codec::parse(&setting, stream.chunks(1)), &whole);
+    }
+
+    /// A frame that is lent is the one that would be given, whichever way the others were taken.
+    #[test]
+    fn what_is_lent_is_what_is_given(
+        (setting, stream) in case(), sizes in vec(0..20_usize, 1..6), lends in vec(any::<bool>(), 1..5),
+    ) {
+        let mut lends = lends.iter().cycle();
+        let next = |parser: &mut Parser| match lends.next() {
+            Some(true) => codec::next_copied(parser),
+            _ => parser.next_item(),
+        };
+        let given = codec::parse(&setting, [&stream[..]]);
+        prop_assert_eq!(&codec::parse_by(next, &setting, codec::cut(&stream, &sizes)), &given);
+        prop_assert_eq!(&codec::parse_by(codec::next_copied, &setting, [&stream[..]]), &given);
     }
 
     /// What came before an error is delivered, and what comes after it changes nothing.

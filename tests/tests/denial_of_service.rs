@@ -4,7 +4,9 @@
 
 use allocation_counter::measure;
 use serde_json::Value;
-use stomp_proto::{AckMode, HeartBeat, Item, Limits, Oversize, ParseErrorKind, Parser, Sender, Version};
+use stomp_proto::{
+    AckMode, Frame, HeartBeat, Item, ItemRef, Limits, Oversize, ParseErrorKind, Parser, Sender, Version,
+};
 use stomp_testkit::codec::Setting;
 
 const ROWS: &str = include_str!("../data/conformance.jsonl");
@@ -213,6 +215,34 @@ fn look_ups_allocate_nothing() {
         assert_eq!(frame.headers().iter().filter(|(name, _)| *name == "header-7").count(), 1);
     });
     assert_eq!(used.count_total, 0);
+}
+
+/// Frames that are lent cost nothing, however many headers they have, and what is kept of them does not keep the read buffer.
+#[test]
+fn lent_frames_allocate_nothing() {
+    let lines: String = (0..30).map(|number| format!("header-{number}:{number}\n")).collect();
+    let stream = format!("MESSAGE\n{lines}\nbody\0\nRECEIPT\nreceipt-id:1\n\n\0").repeat(100);
+    let mut parser = setting(Limits::default()).parser();
+    let mut lend = |piece: usize, kept: &mut Vec<Frame>| {
+        let mut frames = 0;
+        for octets in stream.as_bytes().chunks(piece) {
+            parser.feed(octets);
+            while let Ok(Some(item)) = parser.next_borrowed() {
+                let ItemRef::Frame(frame) = item else { continue };
+                frames += 1;
+                if kept.len() < kept.capacity() {
+                    kept.push(frame.to_frame());
+                }
+            }
+        }
+        frames
+    };
+    let mut kept = Vec::with_capacity(3);
+    assert_eq!(lend(16 * 1024, &mut kept), 200);
+    for piece in [16 * 1024, 1460, 1] {
+        let used = measure(|| assert_eq!(lend(piece, &mut kept), 200));
+        assert_eq!(used.count_total, 0, "reads of {piece}, while {} frames are kept", kept.len());
+    }
 }
 
 /// Escaped names and values are compared, and typed headers read, where they stand.

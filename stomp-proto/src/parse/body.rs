@@ -1,11 +1,12 @@
 //! Where a body ends: after the octets that were announced, or at the first NUL.
 
+use alloc::vec::Vec;
 use core::mem;
 
 use memchr::memchr;
 
-use super::{Item, Parser, Progress, Stage};
-use crate::{Frame, Oversize, ParseError, ParseErrorKind, Version, text::parse_number};
+use super::{Parser, Progress, Stage};
+use crate::{Frame, FrameRef, Oversize, ParseError, ParseErrorKind, Version, text::parse_number};
 
 impl Parser {
     /// The blank line was read: how the body will end.
@@ -33,8 +34,9 @@ impl Parser {
         if self.limits.oversize == Oversize::Fail || !self.body_allowed() {
             return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
         }
-        self.head.drained = self.take(self.head.line);
-        self.head.line = 0;
+        let head = mem::take(&mut self.head.line);
+        self.head.drained = self.buffer.data().get(..head).unwrap_or_default().to_vec();
+        self.skip(head);
         self.draining(length, length)
     }
 
@@ -52,11 +54,21 @@ impl Parser {
         Ok(Progress::TooLarge(length))
     }
 
-    pub(super) fn drained(&mut self, length: u64) -> Item {
-        let head = mem::take(&mut self.head.drained);
-        self.head.line = head.len();
+    pub(super) fn drained(&mut self) -> Frame {
+        let octets = self.end_of_draining();
+        self.head.finish(octets.into())
+    }
+
+    pub(super) fn lend_drained(&mut self) -> FrameRef<'_> {
+        self.lent = self.end_of_draining();
+        self.head.lend(&self.lent)
+    }
+
+    fn end_of_draining(&mut self) -> Vec<u8> {
+        let octets = mem::take(&mut self.head.drained);
+        self.head.line = octets.len();
         self.stage = Stage::Between;
-        Item::TooLarge { frame: self.head.finish(head), length }
+        octets
     }
 
     pub(super) fn counted(&mut self, length: usize) -> Result<Progress, ParseError> {
@@ -103,5 +115,13 @@ impl Parser {
         octets.truncate(end);
         self.stage = Stage::Between;
         self.head.finish(octets)
+    }
+
+    pub(super) fn lend(&mut self, length: usize) -> FrameRef<'_> {
+        let end = self.head.line.saturating_add(length);
+        self.skip(end.saturating_add(1));
+        self.stage = Stage::Between;
+        let skipped = self.buffer.skipped(end.saturating_add(1));
+        self.head.lend(skipped.get(..end).unwrap_or_default())
     }
 }

@@ -1,14 +1,15 @@
 //! The frame in progress: what of its header block has been read, and where it stands in the buffer.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
+use core::mem;
 
 use bytes::Bytes;
 use memchr::memchr;
 
 use crate::{
-    Command, Frame, Headers, Text, Version, escape,
-    headers::{Slot, Slots},
+    Command, Frame, FrameRef, Headers, HeadersRef, Text, Version, escape,
     scan::Line,
+    slots::{Slot, Slots},
 };
 
 const CONTENT_LENGTH: &[u8] = b"content-length";
@@ -21,10 +22,11 @@ pub(super) struct Head {
     pub(super) block: usize,
     /// Where the unfinished line begins; once the headers are read, where the body does.
     pub(super) line: usize,
-    content_length: Option<Slot>,
+    /// Which header is the `content-length` that counts.
+    content_length: Option<usize>,
     pub(super) escaped: bool,
-    /// The octets up to the body, taken out of the buffer already: the body is being read past.
-    pub(super) drained: Bytes,
+    /// The octets up to the body, copied out of the buffer: the body is being read past.
+    pub(super) drained: Vec<u8>,
 }
 
 impl Default for Head {
@@ -36,7 +38,7 @@ impl Default for Head {
             line: 0,
             content_length: None,
             escaped: false,
-            drained: Bytes::new(),
+            drained: Vec::new(),
         }
     }
 }
@@ -57,12 +59,14 @@ impl Head {
     /// Takes note of a header. First wins.
     #[inline]
     pub(super) fn push(&mut self, data: &[u8], line: Line) {
-        let slot = Slot::near(line.start, line.colon, line.end);
         let is_as_long = line.colon.wrapping_sub(line.start) == CONTENT_LENGTH.len();
-        if is_as_long && self.content_length.is_none() && data.get(slot.name()) == Some(CONTENT_LENGTH) {
-            self.content_length = Some(slot);
+        if is_as_long
+            && self.content_length.is_none()
+            && data.get(line.start..line.colon) == Some(CONTENT_LENGTH)
+        {
+            self.content_length = Some(self.slots.len());
         }
-        self.slots.push(slot);
+        self.slots.push(Slot::near(line.start, line.colon, line.end));
     }
 
     /// Whether a line of this frame has escapes in it, or `None` when it has one that the version does not define.
@@ -78,7 +82,8 @@ impl Head {
     ///
     /// 1.0 pads in its own examples ("content-length: 5"); later versions forbid it.
     pub(super) fn content_length<'a>(&self, data: &'a [u8], version: Option<Version>) -> Option<&'a [u8]> {
-        let value = data.get(self.content_length?.value()).unwrap_or_default();
+        let slot = self.slots.get(self.content_length?)?;
+        let value = data.get(slot.value()).unwrap_or_default();
         Some(if version == Some(Version::V1_0) { value.trim_ascii() } else { value })
     }
 
@@ -96,13 +101,24 @@ impl Head {
     }
 
     /// The frame made of these octets, which end where its body does. The next frame starts from nothing.
+    #[inline]
     pub(super) fn finish(&mut self, octets: Bytes) -> Frame {
-        let headers = Headers::parsed(octets, self.slots.take(), self.escaped);
-        let frame = Frame::parsed(self.command, headers, self.line);
+        let (body, escaped) = self.end();
+        Frame::parsed(self.command, Headers::parsed(octets, self.slots.take(), escaped), body)
+    }
+
+    /// As [`finish`](Self::finish), with octets that stay where they are.
+    pub(super) fn lend<'a>(&'a mut self, octets: &'a [u8]) -> FrameRef<'a> {
+        let (body, escaped) = self.end();
+        let headers = HeadersRef::new(octets, self.slots.lend(), escaped);
+        FrameRef::new(self.command, headers, octets.get(body..).unwrap_or_default(), true)
+    }
+
+    /// Where the body begins, and whether there are escapes. Nothing but the slots is left of the frame then.
+    #[inline]
+    fn end(&mut self) -> (usize, bool) {
         self.block = 0;
-        self.line = 0;
         self.content_length = None;
-        self.escaped = false;
-        frame
+        (mem::take(&mut self.line), mem::take(&mut self.escaped))
     }
 }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use async_stomp::client::ClientCodec as AsyncStompCodec;
 use bytes::BytesMut;
 use iridium_stomp::{StompCodec as IridiumCodec, StompItem};
-use stomp_proto::{Item, Limits, Parser, Sender, Version};
+use stomp_proto::{FrameRef, Item, ItemRef, Limits, Parser, Sender, Version};
 use tokio_stomp_2::client::ClientCodec as TokioStompCodec;
 use tokio_util::codec;
 
@@ -43,8 +43,10 @@ pub trait Decode {
 
 /// What all times are relative to.
 pub const BASE: &str = "lower bound, 16 octets at a time";
-/// Our own row.
+/// Our own row: frames that are given.
 pub const OURS: &str = "stomp-proto";
+/// Our own row of frames that are lent.
+pub const LENT: &str = "stomp-proto, next_borrowed";
 
 /// A fresh instance of each contestant, the base first.
 #[must_use]
@@ -53,6 +55,7 @@ pub fn decoders() -> Vec<(&'static str, Box<dyn Decode>)> {
         (BASE, Box::new(lower_bound::Decoder::<Vector>::default())),
         ("lower bound, 8 octets at a time", Box::new(lower_bound::Decoder::<Register>::default())),
         (OURS, Box::new(ours())),
+        (LENT, Box::new(Lent(ours()))),
         ("iridium-stomp", Box::new(Framed::new(IridiumCodec::new()))),
         ("async-stomp", Box::new(Framed::new(AsyncStompCodec::new()))),
         ("tokio-stomp-2", Box::new(Framed::new(TokioStompCodec))),
@@ -79,19 +82,44 @@ impl Decode for Parser {
 fn take_items(parser: &mut Parser, tally: &mut Tally) {
     loop {
         match parser.next_item() {
-            Ok(Some(item)) => count(&item, tally),
+            Ok(Some(item)) => {
+                if let Item::Frame(frame) = &item {
+                    count(frame.as_ref(), tally);
+                }
+                black_box(&item);
+            }
             Ok(None) => return,
             Err(error) => panic!("the corpora are valid: {error}"),
         }
     }
 }
 
-fn count(item: &Item, tally: &mut Tally) {
-    if let Item::Frame(frame) = item {
-        tally.frames += 1;
-        tally.body += frame.body().len() as u64;
+fn count(frame: FrameRef<'_>, tally: &mut Tally) {
+    tally.frames += 1;
+    tally.body += frame.body().len() as u64;
+}
+
+/// Our parser, of which frames are borrowed.
+#[derive(Debug)]
+pub struct Lent(pub Parser);
+
+impl Decode for Lent {
+    fn read(&mut self, octets: &[u8]) -> Tally {
+        let mut tally = Tally::default();
+        self.0.feed(octets);
+        loop {
+            match self.0.next_borrowed() {
+                Ok(Some(item)) => {
+                    if let ItemRef::Frame(frame) = item {
+                        count(frame, &mut tally);
+                    }
+                    black_box(&item);
+                }
+                Ok(None) => return tally,
+                Err(error) => panic!("the corpora are valid: {error}"),
+            }
+        }
     }
-    black_box(item);
 }
 
 /// A peer's codec with the buffer that `tokio_util::codec::Framed` would keep for it.

@@ -4,8 +4,13 @@ use serde_json::Value;
 use stomp_proto::{Frame, Item, Limits, Oversize, ParseError, ParseErrorKind, Parser, Sender, Version};
 
 use super::row::{Fields, Header, shown};
+use crate::codec::{Next, next_copied};
 
 pub(super) const KEYS: [&str; 6] = ["input_hex", "chunks", "eof", "limits", "expect", "expect_interop"];
+
+type Take = fn(&mut Parser) -> Next;
+/// The ways to take items out of a parser.
+const TAKEN: [(&str, Take); 2] = [("given", Parser::next_item), ("lent", next_copied)];
 
 /// Inputs up to this length are also cut in two at every place.
 const SPLIT_UP_TO: usize = 2000;
@@ -53,8 +58,10 @@ impl Case {
 
     fn check(&self, profile: &str, expected: &Outcome, parser: impl Fn() -> Parser) -> Result<(), String> {
         for (how, sizes) in self.cuts() {
-            let found = self.feed(parser(), &sizes).and_then(|found| expected.compare(&found));
-            found.map_err(|what| format!("{profile}, fed {how}: {what}"))?;
+            for (taken, next) in TAKEN {
+                let found = self.feed(parser(), next, &sizes).and_then(|found| expected.compare(&found));
+                found.map_err(|what| format!("{profile}, fed {how}, items {taken}: {what}"))?;
+            }
         }
         Ok(())
     }
@@ -71,13 +78,13 @@ impl Case {
         given.into_iter().chain(splits.map(move |at| (format!("cut at {at}"), vec![at, length - at])))
     }
 
-    fn feed(&self, mut parser: Parser, sizes: &[usize]) -> Result<Outcome, String> {
+    fn feed(&self, mut parser: Parser, next: Take, sizes: &[usize]) -> Result<Outcome, String> {
         let mut outcome = Outcome::default();
         let mut rest = self.octets.as_slice();
         for &size in sizes {
             let (now, later) = rest.split_at(size);
             parser.feed(now);
-            outcome.drain(&mut parser)?;
+            outcome.drain(&mut parser, next)?;
             rest = later;
         }
         if self.eof && outcome.error.is_none() {
@@ -172,9 +179,9 @@ impl Outcome {
     }
 
     /// Takes everything out of the parser that is complete.
-    fn drain(&mut self, parser: &mut Parser) -> Result<(), String> {
+    fn drain(&mut self, parser: &mut Parser, next: Take) -> Result<(), String> {
         loop {
-            match (parser.next_item(), &self.error) {
+            match (next(parser), &self.error) {
                 (Err(error), None) => self.error = Some(token(&error).to_owned()),
                 (Err(error), Some(known)) if token(&error) == known => return Ok(()),
                 (Ok(None), None) => return Ok(()),
