@@ -100,10 +100,6 @@ impl Slots {
         self.len
     }
 
-    pub(crate) fn get(&self, at: usize) -> Option<Slot> {
-        self.inline.get(at).or_else(|| self.more.get(at.wrapping_sub(INLINE))).copied()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = Slot> {
         let [inline, more] = self.as_slices();
         inline.iter().chain(more).copied()

@@ -1,7 +1,7 @@
 //! The frame in progress: what of its header block has been read, and where it stands in the buffer.
 
 use alloc::{string::String, vec::Vec};
-use core::mem;
+use core::{mem, ops::Range};
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -22,8 +22,8 @@ pub(super) struct Head {
     pub(super) block: usize,
     /// Where the unfinished line begins; once the headers are read, where the body does.
     pub(super) line: usize,
-    /// Which header is the `content-length` that counts.
-    content_length: Option<usize>,
+    /// Where the value of the `content-length` that counts stands.
+    content_length: Option<Range<usize>>,
     pub(super) escaped: bool,
     /// The octets up to the body, copied out of the buffer: the body is being read past.
     pub(super) drained: Vec<u8>,
@@ -64,7 +64,7 @@ impl Head {
             && self.content_length.is_none()
             && data.get(line.start..line.colon) == Some(CONTENT_LENGTH)
         {
-            self.content_length = Some(self.slots.len());
+            self.content_length = Some(line.colon.wrapping_add(1)..line.end);
         }
         self.slots.push(Slot::near(line.start, line.colon, line.end));
     }
@@ -82,8 +82,7 @@ impl Head {
     ///
     /// 1.0 pads in its own examples ("content-length: 5"); later versions forbid it.
     pub(super) fn content_length<'a>(&self, data: &'a [u8], version: Option<Version>) -> Option<&'a [u8]> {
-        let slot = self.slots.get(self.content_length?)?;
-        let value = data.get(slot.value()).unwrap_or_default();
+        let value = data.get(self.content_length.clone()?).unwrap_or_default();
         Some(if version == Some(Version::V1_0) { value.trim_ascii() } else { value })
     }
 

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use async_stomp::client::ClientCodec as AsyncStompCodec;
 use bytes::BytesMut;
 use iridium_stomp::{StompCodec as IridiumCodec, StompItem};
-use stomp_proto::{FrameRef, Item, ItemRef, Limits, Parser, Sender, Version};
+use stomp_proto::{Item, ItemRef, Limits, Parser, Sender, Version};
 use tokio_stomp_2::client::ClientCodec as TokioStompCodec;
 use tokio_util::codec;
 
@@ -55,11 +55,17 @@ pub fn decoders() -> Vec<(&'static str, Box<dyn Decode>)> {
         (BASE, Box::new(lower_bound::Decoder::<Vector>::default())),
         ("lower bound, 8 octets at a time", Box::new(lower_bound::Decoder::<Register>::default())),
         (OURS, Box::new(ours())),
-        (LENT, Box::new(Lent(ours()))),
         ("iridium-stomp", Box::new(Framed::new(IridiumCodec::new()))),
         ("async-stomp", Box::new(Framed::new(AsyncStompCodec::new()))),
         ("tokio-stomp-2", Box::new(Framed::new(TokioStompCodec))),
     ]
+}
+
+/// The base and our parser when it lends. Not among the others: in a program that takes frames in both ways the compiler no
+/// longer puts the parser where it is used, which costs either a tenth.
+#[must_use]
+pub fn lending() -> Vec<(&'static str, Box<dyn Decode>)> {
+    vec![(BASE, Box::new(lower_bound::Decoder::<Vector>::default())), (LENT, Box::new(Lent(ours())))]
 }
 
 /// Our parser as a client has it after CONNECTED: 1.2, the interop profile, the default limits.
@@ -84,7 +90,7 @@ fn take_items(parser: &mut Parser, tally: &mut Tally) {
         match parser.next_item() {
             Ok(Some(item)) => {
                 if let Item::Frame(frame) = &item {
-                    count(frame.as_ref(), tally);
+                    count(frame.body(), tally);
                 }
                 black_box(&item);
             }
@@ -94,9 +100,9 @@ fn take_items(parser: &mut Parser, tally: &mut Tally) {
     }
 }
 
-fn count(frame: FrameRef<'_>, tally: &mut Tally) {
+fn count(body: &[u8], tally: &mut Tally) {
     tally.frames += 1;
-    tally.body += frame.body().len() as u64;
+    tally.body += body.len() as u64;
 }
 
 /// Our parser, of which frames are borrowed.
@@ -111,7 +117,7 @@ impl Decode for Lent {
             match self.0.next_borrowed() {
                 Ok(Some(item)) => {
                     if let ItemRef::Frame(frame) = item {
-                        count(frame, &mut tally);
+                        count(frame.body(), &mut tally);
                     }
                     black_box(&item);
                 }
@@ -191,7 +197,7 @@ mod tests {
     fn all_read_the_same() {
         for corpus in corpus::whole().into_iter().chain(corpus::chunked()) {
             let expected = Tally { frames: corpus.frames, body: corpus.frames * corpus.body as u64 };
-            for (name, mut decoder) in decoders() {
+            for (name, mut decoder) in decoders().into_iter().chain(lending()) {
                 assert_eq!(decoder.pass(&corpus), expected, "{name}: {}", corpus.name);
             }
         }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod decode;
 mod goals;
 mod pairs;
 mod results;
@@ -16,13 +17,14 @@ use std::{
 };
 
 use stomp_bench::{
-    corpus::{self, Corpus, Send},
-    decoders::{self, Decode},
+    corpus::{self, Send},
+    decoders,
     encoders::{self, Encode},
 };
 
 use crate::{
-    pairs::{Contestant, Outcome, PAIRS, Work},
+    decode::decode,
+    pairs::{PAIRS, Work, measure_all},
     results::Results,
 };
 
@@ -59,8 +61,8 @@ fn run() -> [Results; 3] {
     println!(
         "Thread CPU time a frame: 10th percentile of {PAIRS} slices (median relative to the lower bound).\n"
     );
-    let whole = decode(corpus::whole());
-    let chunked = decode(corpus::chunked());
+    let whole = decode(corpus::whole(), decoders::decoders);
+    let chunked = decode(corpus::chunked(), decoders::decoders);
     let encode = encode(corpus::sends());
     for results in [&whole, &chunked, &encode] {
         results.print_times();
@@ -74,23 +76,6 @@ fn run() -> [Results; 3] {
     [whole, chunked, encode]
 }
 
-fn decode(corpora: Vec<Corpus>) -> Results {
-    let names = decoders::decoders().into_iter().map(|(name, _)| name).collect();
-    let mut results = Results::new("decode", names);
-    for corpus in corpora {
-        let corpus: &'static Corpus = Box::leak(Box::new(corpus));
-        eprintln!("decode: {}", corpus.name);
-        let works = decoders::decoders().into_iter().map(|(_, decoder)| reading(decoder, corpus));
-        let base = decoders::decoders().swap_remove(0).1;
-        results.push(corpus.name, measure(reading(base, corpus), works));
-    }
-    results
-}
-
-fn reading(mut decoder: Box<dyn Decode>, corpus: &'static Corpus) -> Work {
-    Box::new(move || decoder.pass(corpus).frames)
-}
-
 fn encode(sends: Vec<Send>) -> Results {
     let names = encoders::encoders(&sends[0]).into_iter().map(|(name, _)| name).collect();
     let mut results = Results::new("encode", names);
@@ -99,7 +84,7 @@ fn encode(sends: Vec<Send>) -> Results {
         eprintln!("encode: {}", send.name);
         let works = encoders::encoders(send).into_iter().map(|(_, encoder)| writing(encoder, send));
         let base = encoders::encoders(send).swap_remove(0).1;
-        results.push(send.name, measure(writing(base, send), works));
+        results.push(send.name, measure_all(writing(base, send), works));
     }
     results
 }
@@ -114,11 +99,6 @@ fn writing(mut encoder: Box<dyn Encode>, send: &'static Send) -> Work {
         encoder.clear();
         frames
     })
-}
-
-fn measure(base: Work, contestants: impl Iterator<Item = Work>) -> Vec<Outcome> {
-    let mut contestants: Vec<_> = contestants.map(Contestant::new).collect();
-    pairs::measure(&mut Contestant::new(base), &mut contestants)
 }
 
 fn write_json(path: &Path, results: &[Results]) -> io::Result<()> {

@@ -13,7 +13,7 @@ pub(crate) const PAIRS: usize = 31;
 pub(crate) type Work = Box<dyn FnMut() -> u64>;
 
 /// A contestant, with the number of times that its work fits into a slice.
-pub(crate) struct Contestant {
+struct Contestant {
     work: Work,
     times: u32,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Outcome {
 
 impl Contestant {
     /// Warms it up and finds out how long it takes.
-    pub(crate) fn new(mut work: Work) -> Self {
+    fn new(mut work: Work) -> Self {
         work();
         let mut contestant = Self { work, times: 1 };
         while contestant.run().0 < SLICE / 2 {
@@ -51,8 +51,14 @@ impl Contestant {
     }
 }
 
+/// What came out for each, in turn with the base.
+pub(crate) fn measure_all(base: Work, contestants: impl Iterator<Item = Work>) -> Vec<Outcome> {
+    let mut contestants: Vec<_> = contestants.map(Contestant::new).collect();
+    measure(&mut Contestant::new(base), &mut contestants)
+}
+
 /// All contestants in turn, as often as there are pairs, so that a busy moment hits all alike.
-pub(crate) fn measure(base: &mut Contestant, contestants: &mut [Contestant]) -> Vec<Outcome> {
+fn measure(base: &mut Contestant, contestants: &mut [Contestant]) -> Vec<Outcome> {
     let empty = Outcome { ratios: Vec::new(), nanoseconds: Vec::new() };
     let mut outcomes = vec![empty; contestants.len()];
     for _ in 0..PAIRS {
