@@ -9,7 +9,7 @@ use crate::codec::{Next, next_copied};
 pub(super) const KEYS: [&str; 6] = ["input_hex", "chunks", "eof", "limits", "expect", "expect_interop"];
 
 type Take = fn(&mut Parser) -> Next;
-/// The ways to take items out of a parser.
+/// The ways to take items out of a parser, in turn.
 const TAKEN: [(&str, Take); 2] = [("given", Parser::next_item), ("lent", next_copied)];
 
 /// Inputs up to this length are also cut in two at every place.
@@ -57,11 +57,9 @@ impl Case {
     }
 
     fn check(&self, profile: &str, expected: &Outcome, parser: impl Fn() -> Parser) -> Result<(), String> {
-        for (how, sizes) in self.cuts() {
-            for (taken, next) in TAKEN {
-                let found = self.feed(parser(), next, &sizes).and_then(|found| expected.compare(&found));
-                found.map_err(|what| format!("{profile}, fed {how}, items {taken}: {what}"))?;
-            }
+        for ((how, sizes), (taken, next)) in self.cuts().zip(TAKEN.into_iter().cycle()) {
+            let found = self.feed(parser(), next, &sizes).and_then(|found| expected.compare(&found));
+            found.map_err(|what| format!("{profile}, fed {how}, items {taken}: {what}"))?;
         }
         Ok(())
     }
