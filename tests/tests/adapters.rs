@@ -274,7 +274,7 @@ async fn refusal<A: Adapter>(config: Config) -> (Lost, String) {
 
 async fn a_refused_login_is_told<A: Adapter>() {
     let server = server();
-    let uri = server.uri().replace("guest:guest", "guest:canary");
+    let uri = server.uri().replace("guest:guest", "guest:canary-7f3a");
     let (lost, text) = refusal::<A>(config(&uri)).await;
     assert!(matches!(lost, Lost::Refused(_)), "{lost:?}");
     assert!(

@@ -1,0 +1,272 @@
+//! No secret leaves but in CONNECT and in the handshake of TLS: not in `Debug`, not in an error, not in a log.
+//!
+//! What is shown here is printed as well: `tests/run` searches the output of the whole run for the canary, and for the line
+//! that proves that it saw what was printed here.
+
+mod support;
+
+use std::{
+    fmt,
+    future::IntoFuture as _,
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use stomp_proto::{
+    Command, Frame, FrameWriter, Item, Limits, Parser, Sender, Version,
+    bytes::{Bytes, BytesMut},
+};
+use stomp_session::{
+    Action, Attempt, Brokers, Config, Endpoint, Login, Lost, Profile, Schedule, Session, Timestamp,
+    client::{ClientCertificate, Credentials, Notice, Settings, TlsBackend, TlsConfig},
+};
+use stomp_testkit::{
+    broker::{Broker, BrokerConfig},
+    pki::{Authority, Leaf},
+    server::Server,
+    sim::Sim,
+    tls::{TlsFront, TlsFrontConfig},
+};
+use support::{Adapter, PATIENCE, Smol, Tokio, connect_with};
+
+/// `tests/run` knows it, too.
+const CANARY: &str = "canary-7f3a";
+/// What `tests/run` must find, or it has not searched what is printed here.
+const SHOWN: &str = "shown without its secret:";
+
+/// Shows a value in every way there is.
+#[track_caller]
+fn show(value: &dyn fmt::Debug) {
+    show_text(&format!("{value:?}"));
+    assert!(!format!("{value:#?}").contains(CANARY));
+}
+
+#[track_caller]
+fn show_error(error: &dyn std::error::Error) {
+    show_text(&format!("{error} {error:?} {:?}", error.source()));
+}
+
+#[track_caller]
+fn show_text(text: &str) {
+    println!("{SHOWN} {text}");
+    assert!(!text.contains(CANARY), "{text}");
+}
+
+fn uri() -> String {
+    format!("tcp://me:{CANARY}@a:61613")
+}
+
+fn config() -> Config {
+    let mut config = Config::new(uri().parse().unwrap());
+    config.login = Some(Login::new("me", CANARY));
+    config.add_connect_header("x-token", CANARY);
+    config
+}
+
+#[test]
+fn in_no_frame() {
+    let frame =
+        Frame::new(Command::Connect).with_header("passcode", CANARY).with_header("authorization", CANARY);
+    let mut octets = BytesMut::new();
+    frame.encode(Version::V1_2, &mut octets).unwrap();
+    assert!(octets.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "it is there");
+    let mut parser = Parser::new(Sender::Client, Limits::default());
+    parser.feed(&octets[..octets.len() - 1]);
+    assert!(parser.next_item().unwrap().is_none());
+    show(&parser);
+    parser.feed(&octets[octets.len() - 1..]);
+    show(&parser.next_borrowed().unwrap());
+    parser.feed(&octets);
+    let item = parser.next_item().unwrap();
+    show(&item);
+    let Some(Item::Frame(received)) = item else { panic!("a frame") };
+    show(&(&received, received.headers(), &frame, frame.headers()));
+    show(&frame.clone().prepare(Version::V1_2));
+    show(&FrameWriter::new(Command::Connect, Version::V1_2, &mut BytesMut::new()));
+}
+
+#[test]
+fn in_no_error_of_the_codec() {
+    for wrong in
+        ["CONNECT\npasscode SECRET\n\n\0", "CONNECT\npasscode:SECRET\\q\n\n\0", "CONNECT\npasscode:SECRET\n"]
+    {
+        let mut parser = Parser::new(Sender::Client, Limits::default()).strict();
+        parser.feed(wrong.replace("SECRET", CANARY).as_bytes());
+        let error = parser.next_item().and_then(|_| parser.finish()).map(|()| parser.is_idle());
+        show(&(&error, &parser));
+        error.err().into_iter().for_each(|error| show_error(&error));
+    }
+    let unwritable = Frame::new(Command::Connect).with_header("passcode", format!("{CANARY}\n"));
+    show_error(&unwritable.encode(Version::V1_0, &mut BytesMut::new()).unwrap_err());
+}
+
+#[test]
+fn in_nothing_that_is_configured() {
+    let brokers: Brokers = format!("failover:({},ssl://me:{CANARY}@b)", uri()).parse().unwrap();
+    show(&(&brokers, Schedule::new(brokers.clone(), 1)));
+    show(&(Login::new("me", CANARY), config(), uri().parse::<Endpoint>().unwrap()));
+    let mut settings = Settings::default();
+    settings.credentials = Some(Credentials::new(async |_| Ok::<_, String>(Login::new("me", CANARY))));
+    settings.tls = tls(Vec::new());
+    show(&(&settings, &settings.tls, &settings.tls.client_certificate, Profile::UNKNOWN));
+    for wrong in [
+        "tcp://me:SECRET@",
+        "tcp://me:SECRET@a:99999",
+        "failover:(tcp://me:SECRET@a",
+        "foo://me:SECRET@a",
+        "tcp://me:SECRET%zz@a",
+        "tcp://me:SECRET@a?x=SECRET",
+    ] {
+        let wrong = wrong.replace("SECRET", CANARY);
+        show_error(&wrong.parse::<Brokers>().unwrap_err());
+        show_error(&Smol::block_on(Smol::connect(&wrong)).unwrap_err());
+    }
+}
+
+/// A key that is the canary, and no key.
+fn tls(chain: Vec<u8>) -> TlsConfig {
+    let mut tls = TlsConfig::default();
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----\n");
+    tls.client_certificate = Some(ClientCertificate::pem(chain, key));
+    tls
+}
+
+#[test]
+fn in_no_state_of_a_session() {
+    let mut session = Session::new(config(), Timestamp::ZERO);
+    session.handle_timeout(Timestamp::ZERO);
+    let attempt = session.poll_action();
+    let Some(Action::Connect(Attempt { .. })) = &attempt else { panic!("{attempt:?}") };
+    show(&attempt);
+    let input = session.handle_connected(None, Timestamp::ZERO);
+    show(&(&session, &input));
+    assert!(session.poll_transmit(Timestamp::ZERO).is_some_and(|octets: Bytes| !octets.is_empty()));
+    session.handle_disconnected(Lost::Eof, Timestamp::ZERO);
+    show(&session);
+    while let Some(event) = session.poll_event() {
+        show(&event);
+    }
+}
+
+#[test]
+fn in_nothing_of_the_kit() {
+    let config = BrokerConfig::default().user("me", CANARY).recording();
+    show(&(&config, Broker::new(config.clone()), Server::start(config.clone()).unwrap()));
+    let mut sim = Sim::new(1);
+    sim.add_broker("broker", config);
+    let client =
+        sim.client(Config::new(format!("tcp://me:{CANARY}@broker").parse().unwrap()), Settings::default());
+    sim.block_on(client.connected()).unwrap();
+    show(&(&sim, sim.world(), sim.broker("broker", |broker| format!("{broker:?}"))));
+    sim.broker("broker", |broker| broker.received().for_each(|received| show(&received)));
+    let identity = Authority::new("an authority").issue(&Leaf::server(&["a"]));
+    let secret = identity.key.lines().nth(1).unwrap();
+    assert!(!format!("{identity:?}").contains(secret));
+}
+
+/// Everything that a library logs is printed.
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        show_text(&format!("{} {}: {}", record.level(), record.target(), record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+static LOG: Log = Log;
+
+fn log_everything() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&LOG).expect("nobody else logs");
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+}
+
+fn live<A: Adapter>() {
+    log_everything();
+    for backend in [TlsBackend::NativeTls, TlsBackend::Rustls] {
+        let ended = A::block_on(A::within(PATIENCE, a_life::<A>(backend)));
+        assert!(ended.is_some(), "{}: it did not end within {PATIENCE:?}", A::NAME);
+    }
+}
+
+/// Let in and refused, over plain TCP and over TLS with a key, by URI and by provider: all that there is to see of it.
+async fn a_life<A: Adapter>(backend: TlsBackend) {
+    let server = Server::start(BrokerConfig::default().user("me", CANARY).without_anonymous()).unwrap();
+    let authority = Authority::new("an authority");
+    let mut front = TlsFrontConfig::default();
+    front.client_authority = Some(authority.certificate().to_owned());
+    let broker = authority.issue(&Leaf::server(&["localhost"]));
+    let front = TlsFront::start(server.address(), &broker, front).unwrap();
+    let identity = authority.issue(&Leaf::client("me"));
+    let mut settings = Settings::default();
+    settings.tls.backend = backend;
+    settings.tls.system_roots = false;
+    settings.tls.roots.push(authority.certificate().into());
+    settings.tls.client_certificate =
+        Some(ClientCertificate::pem(identity.certificate, identity.key.clone()));
+    let key = identity.key.lines().nth(1).unwrap();
+    let secured = format!("ssl://me:{CANARY}@localhost:{}", front.address().port());
+    let plain = format!("tcp://me:{CANARY}@{}", server.address());
+    let refused = format!("tcp://somebody:{CANARY}@{}", server.address());
+    show(&connect_with::<A>(Config::new(plain.parse().unwrap())).await.map(|(client, _)| client));
+    for uri in [plain, secured.clone(), refused, format!("tcp://me:{CANARY}@127.0.0.1:1")] {
+        let shown = watched::<A>(&uri, settings.clone()).await;
+        assert!(!shown.contains(key), "the key is shown");
+    }
+    settings.tls.client_certificate = tls(authority.certificate().into()).client_certificate;
+    watched::<A>(&secured, settings.clone()).await;
+    settings.credentials = Some(Credentials::new(async |_| Ok::<_, String>(Login::new("me", CANARY))));
+    watched::<A>(&format!("tcp://{}", server.address()), settings).await;
+}
+
+/// Connects, sends, disconnects, and shows everything public on the way.
+async fn watched<A: Adapter>(uri: &str, settings: Settings) -> String {
+    let mut config = Config::new(uri.parse().unwrap());
+    config.connect_timeout = Duration::from_secs(5);
+    config.add_connect_header("x-token", CANARY);
+    let (client, _kill) = A::start(config, settings);
+    let mut notices = client.trace();
+    let connected = client.connected().await;
+    show(&(&client, &notices, &connected, client.state(), client.watch(), client.begin()));
+    show(&(
+        client.send("/queue/a", CANARY),
+        client.subscribe("/queue/a"),
+        client.request("/queue/a", CANARY),
+    ));
+    if connected.is_ok() {
+        let mut subscription = client.subscribe("/queue/a").await.unwrap();
+        client.send("/queue/a", CANARY).confirmed().await.unwrap();
+        let message = subscription.next().await.unwrap();
+        show(&(&message, &subscription, client.send("/queue/a", CANARY).into_future()));
+        message.ack().unwrap();
+    }
+    let ended = client.disconnect().await;
+    show(&(&ended, client.closed().await, Arc::new(client)));
+    let mut shown = Vec::new();
+    while let Some(notice) = notices.next().await {
+        show(&notice);
+        shown.push(notice);
+    }
+    let says_connect =
+        |notice: &_| matches!(notice, Notice::Sent(frame) if frame.command() == Command::Connect);
+    assert!(connected.is_err() || shown.iter().any(says_connect), "the trace shows CONNECT");
+    format!("{shown:?}")
+}
+
+#[test]
+fn in_no_life_on_tokio() {
+    live::<Tokio>();
+}
+
+#[test]
+fn in_no_life_on_smol() {
+    live::<Smol>();
+}
