@@ -1,0 +1,243 @@
+//! Who lives: each draws what it does from a seed of its own.
+
+use std::{future::IntoFuture as _, sync::Arc, time::Duration};
+
+use stomp_session::client::{Client, Forward, Message, OnFailure, RequestError, SendBuilder};
+use stomp_testkit::sim::{Door, Ending, Random, World};
+
+use super::ledger::Ledger;
+use crate::kit::{poll_times, seconds};
+
+pub(super) const QUEUE: &str = "/queue/a";
+pub(super) const ERRORS: &str = "/queue/errors";
+const ANSWERED: &str = "/queue/answered";
+
+/// What everybody has.
+#[derive(Clone)]
+pub(super) struct Life {
+    pub(super) client: Client,
+    pub(super) world: World,
+    pub(super) ledger: Ledger,
+    /// Whether the broker undoes what was acknowledged in a transaction that was aborted.
+    pub(super) undoes_acks: bool,
+}
+
+impl Life {
+    fn send(&self, body: &str, random: &mut Random) -> SendBuilder {
+        let timeout = seconds(random.within(&(1..=30)) as u64);
+        self.client.send(QUEUE, body.to_owned()).persistent().timeout(timeout)
+    }
+
+    async fn pause(&self, random: &mut Random, most: usize) {
+        self.world.sleep(Duration::from_millis(random.below(most) as u64)).await;
+    }
+}
+
+pub(super) async fn sender(life: Life, name: usize, mut random: Random) {
+    for number in 0..random.within(&(1..=12)) {
+        let body = format!("{name}-{number}{}", "x".repeat(random.below(300)));
+        let send = life.send(&body, &mut random);
+        let polls = random.below(5);
+        let outcome = match random.below(10) {
+            0 => {
+                drop(send.await);
+                None
+            }
+            1 => poll_times(polls, send.immediate().confirmed().into_future()).await,
+            2 => poll_times(polls, send.confirmed().into_future()).await,
+            3 => poll_times(polls, send.at_least_once().into_future()).await,
+            4 | 5 => Some(send.at_least_once().await),
+            6 => Some(send.ordered().await),
+            _ => Some(send.confirmed().await),
+        };
+        if let Some(outcome) = outcome {
+            life.ledger.sent(body, &outcome);
+        }
+        life.pause(&mut random, 500).await;
+    }
+}
+
+pub(super) async fn trader(life: Life, mut random: Random) {
+    for round in 0..random.below(6) {
+        let polls = random.below(4);
+        let begun = match random.once_in(6) {
+            true => poll_times(polls, life.client.begin()).await,
+            false => Some(life.client.begin().await),
+        };
+        let Some(Ok(transaction)) = begun else { continue };
+        let mut bodies = Vec::new();
+        for number in 0..random.below(5) {
+            let body = format!("transaction-{round}-{number}");
+            let send = transaction.send(QUEUE, body.clone()).persistent();
+            if send.await.is_ok() {
+                bodies.push(body);
+            }
+            life.pause(&mut random, 50).await;
+        }
+        match random.below(6) {
+            0 => {
+                drop(transaction);
+                life.ledger.aborted(bodies);
+            }
+            1 => {
+                transaction.abort();
+                life.ledger.aborted(bodies);
+            }
+            2 => {
+                if let Some(outcome) = poll_times(polls, transaction.commit()).await {
+                    life.ledger.committed(bodies, &outcome);
+                }
+            }
+            _ => life.ledger.committed(bodies, &transaction.commit().await),
+        }
+        life.pause(&mut random, 2000).await;
+    }
+}
+
+/// Takes messages as a stream, and acknowledges them, some in a transaction.
+pub(super) async fn stream(life: Life, mut random: Random) {
+    loop {
+        let subscribing = life.client.subscribe(QUEUE).prefetch(5).into_future();
+        let polls = random.below(4);
+        let subscribed = match random.once_in(4) {
+            true => poll_times(polls, subscribing).await,
+            false => Some(subscribing.await),
+        };
+        let Some(subscribed) = subscribed else { continue };
+        let Ok(mut messages) = subscribed else { return };
+        let mut left = random.within(&(1..=40));
+        while left > 0 {
+            left -= 1;
+            if random.once_in(8) {
+                let Some(taken) = poll_times(1 + polls, messages.next()).await else { continue };
+                let Some(message) = taken else { break };
+                life.ledger.saw(&message);
+                continue;
+            }
+            let Some(message) = messages.next().await else { break };
+            life.ledger.saw(&message);
+            match random.once_in(4) {
+                true => relay(&life, message, &mut random).await,
+                false => {
+                    life.ledger.handled(&message);
+                    let _ = message.ack();
+                }
+            }
+        }
+    }
+}
+
+/// Acknowledges in a transaction, that ends in one way or another.
+async fn relay(life: &Life, message: Message, random: &mut Random) {
+    let Ok(transaction) = life.client.begin().timeout(seconds(5)).await else { return };
+    let commits = random.below(3) > 0;
+    // What becomes of it is not known before the end, and may never be.
+    if commits || !life.undoes_acks {
+        life.ledger.handled(&message);
+    }
+    if transaction.ack(message).is_ok() && commits {
+        let _ = transaction.commit().await;
+    }
+}
+
+pub(super) async fn runner(life: Life, mut random: Random) {
+    let limit = random.within(&(1..=4));
+    let policies = [
+        OnFailure::Stop,
+        OnFailure::Requeue,
+        OnFailure::DeadLetter,
+        OnFailure::Discard,
+        OnFailure::Acknowledge,
+        OnFailure::Forward(Forward::to(ERRORS)),
+    ];
+    while let Ok(messages) = life.client.subscribe(QUEUE).prefetch(8).await {
+        let handler = |message: Arc<Message>| {
+            let pause = life.world.sleep(Duration::from_millis(random.below(200) as u64));
+            let (fails, ledger) = (random.once_in(5), life.ledger.clone());
+            async move {
+                ledger.saw(&message);
+                pause.await;
+                assert!(!fails || message.body().len().is_multiple_of(2), "one in ten panics");
+                if fails {
+                    return Err("one in ten fails");
+                }
+                ledger.handled(&message);
+                Ok(())
+            }
+        };
+        let policy =
+            policies.get(life.world.trace_hash() as usize % policies.len()).cloned().unwrap_or_default();
+        let ledger = life.ledger.clone();
+        let decide = move |message: &Message, _: &_| {
+            if matches!(policy, OnFailure::Discard | OnFailure::Acknowledge | OnFailure::DeadLetter) {
+                ledger.handled(message);
+            }
+            policy.clone()
+        };
+        let stop = life.world.sleep(seconds(20));
+        let _ = messages.handle(handler).concurrency(limit).decide_failure(decide).until(stop).await;
+    }
+}
+
+pub(super) async fn watcher(client: Client, mut random: Random) {
+    let mut listener = if random.once_in(2) { client.trace() } else { client.listen() };
+    let mut left = random.below(400);
+    while left > 0 && listener.next().await.is_some() {
+        left -= 1;
+    }
+    let mut states = client.watch();
+    drop(client);
+    while states.next().await.is_some() {}
+}
+
+/// Answers with what it was asked, until its own client disconnects.
+pub(super) async fn answerer(client: Client) {
+    while let Ok(requests) = client.subscribe(ANSWERED).await {
+        let answer = async |request: Arc<Message>| {
+            let _ = client.reply(&request, Vec::from(request.body())).timeout(seconds(5)).await;
+            Ok::<_, String>(())
+        };
+        let _ = requests.handle(answer).concurrency(3).await;
+    }
+}
+
+pub(super) async fn requester(life: Life, mut random: Random) {
+    for number in 0..random.below(6) {
+        let question = format!("question-{number}");
+        let request = life.client.request(ANSWERED, question.clone()).timeout(seconds(8)).into_future();
+        let polls = random.below(12) + 1;
+        let reply = match random.once_in(3) {
+            true => poll_times(polls, request).await,
+            false => Some(request.await),
+        };
+        match reply {
+            Some(Ok(reply)) => assert_eq!(reply.body(), question.as_bytes(), "each has its own reply"),
+            Some(Err(RequestError::Closed(_))) => return,
+            _ => {}
+        }
+        life.pause(&mut random, 1500).await;
+    }
+}
+
+pub(super) async fn mishaps(world: World, mut random: Random) {
+    for _ in 0..random.below(8) {
+        world.sleep(Duration::from_millis(random.below(3000) as u64)).await;
+        match random.below(8) {
+            0 => world.cut("broker", Ending::Reset),
+            1 => world.cut("broker", Ending::Eof),
+            2 => world.half_close("broker"),
+            3 => world.set_reading("broker", false),
+            4 => world.set_door("broker", Door::Refusing),
+            5 => world.cut_upward("broker", random.below(900) as u64, Ending::Reset),
+            6 => {
+                world.broker("broker", |broker| broker.crash());
+                world.cut("broker", Ending::Reset);
+            }
+            _ => world.set_frozen("broker", true),
+        }
+        world.sleep(Duration::from_millis(random.below(9000) as u64)).await;
+        world.set_reading("broker", true);
+        world.set_door("broker", Door::Open);
+        world.set_frozen("broker", false);
+    }
+}

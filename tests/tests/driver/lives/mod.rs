@@ -1,0 +1,94 @@
+//! Lives of whole clients, drawn from a seed: senders of every kind, transactions, consumers, runners, requests and listeners,
+//! in any weather and through any mishap, some of it dropped half-way. Whatever was confirmed is there, what was not sent is
+//! nowhere, everything ends, nothing spins, and no wake-up is lost.
+//!
+//! `SIM_SEEDS=100000 cargo test --release -p stomp-testkit --test driver lives` goes through 100,000 of them.
+
+mod actors;
+mod ledger;
+
+use std::panic;
+
+use stomp_session::client::Settings;
+use stomp_testkit::{
+    broker::BrokerConfig,
+    sim::{Random, Sim},
+};
+
+use crate::kit::{config, seconds, seeds, settings};
+use actors::Life;
+use ledger::Ledger;
+
+fn drawn_settings(random: &mut Random) -> Settings {
+    let mut settings = settings();
+    settings.inbound_budget = random.within(&(1..=20_000));
+    settings.outbound_budget = random.within(&(1..=20_000));
+    settings
+}
+
+fn drawn_broker(random: &mut Random) -> (BrokerConfig, bool) {
+    match random.below(4) {
+        0 => (BrokerConfig::rabbitmq(), true),
+        1 => (BrokerConfig::activemq(), true),
+        2 => (BrokerConfig::artemis(), false),
+        _ => (BrokerConfig::default(), true),
+    }
+}
+
+/// How many bodies were confirmed, never sent, and handled.
+fn live(seed: u64) -> [u64; 3] {
+    let mut random = Random::new(!seed);
+    let mut sim = Sim::new(seed);
+    let (broker, undoes_acks) = drawn_broker(&mut random);
+    sim.add_broker("broker", broker.durable_only());
+    let mut config = config();
+    (config.send_beat, config.receive_beat) = (seconds(4), seconds(4));
+    config.at_least_once_messages = random.within(&(1..=8));
+    let client = sim.client(config.clone(), drawn_settings(&mut random));
+    let other = sim.client(config, drawn_settings(&mut random));
+    let (world, ledger) = (sim.world(), Ledger::default());
+    let life = Life { client: client.clone(), world: world.clone(), ledger: ledger.clone(), undoes_acks };
+    let mut fork = || Random::new(random.draw());
+    let mut busy: Vec<_> =
+        (0..3).map(|name| world.spawn(actors::sender(life.clone(), name, fork()))).collect();
+    busy.push(world.spawn(actors::trader(life.clone(), fork())));
+    busy.push(world.spawn(actors::requester(life.clone(), fork())));
+    let others = [
+        world.spawn(actors::stream(life.clone(), fork())),
+        world.spawn(actors::runner(life, fork())),
+        world.spawn(actors::watcher(client.clone(), fork())),
+        world.spawn(actors::answerer(other.clone())),
+        world.spawn(actors::mishaps(world.clone(), fork())),
+    ];
+    sim.block_on(async {
+        for task in busy {
+            task.await;
+        }
+        let _ = client.disconnect().await;
+        let _ = other.disconnect().await;
+        for other in others {
+            other.await;
+        }
+    });
+    sim.broker("broker", |broker| ledger.balance(broker, seed));
+    ledger.totals()
+}
+
+#[test]
+fn lives() {
+    // The handlers that panic are meant to.
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if panic.payload().downcast_ref::<&str>() != Some(&"one in ten panics") {
+            usual(panic);
+        }
+    }));
+    let mut totals = [0; 3];
+    for seed in seeds(300) {
+        println!("seed {seed}");
+        let counts = live(seed);
+        totals.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+    }
+    println!("confirmed, never sent, handled: {totals:?}");
+    assert!(totals.iter().all(|total| *total > 0), "{totals:?}");
+}
