@@ -25,10 +25,13 @@ pub(crate) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// So many seeds, or as many as `SIM_SEEDS` says.
+/// So many seeds, or as many as `SIM_SEEDS` says, or the one that `SIM_SEED` names.
 pub(crate) fn seeds(usual: u64) -> impl Iterator<Item = u64> {
-    let asked = std::env::var("SIM_SEEDS").ok().and_then(|count| count.parse().ok());
-    0..asked.unwrap_or(usual)
+    let asked = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    match asked("SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..asked("SIM_SEEDS").unwrap_or(usual),
+    }
 }
 
 /// Polls the future so often, each time when it was woken, then drops it. Whether it had ended before, and with what.

@@ -87,8 +87,17 @@ impl Adapter for Smol {
 }
 
 /// A client of that configuration, connected.
+#[allow(dead_code, reason = "a suite may have settings for all of its clients")]
 pub(crate) async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, Kill), ConnectError> {
-    let (client, kill) = A::start(config, Settings::default());
+    connect_as::<A>(config, Settings::default()).await
+}
+
+/// A client of that configuration and these settings, connected.
+pub(crate) async fn connect_as<A: Adapter>(
+    config: Config,
+    settings: Settings,
+) -> Result<(Client, Kill), ConnectError> {
+    let (client, kill) = A::start(config, settings);
     // A smol task that is dropped is cancelled: the handle to kill is kept whatever comes.
     client.connected().await?;
     Ok((client, kill))

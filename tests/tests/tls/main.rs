@@ -1,4 +1,5 @@
-//! TLS over real sockets: every adapter with every library, against certificates of the test's own making.
+//! TLS over real sockets: every adapter with every library, against certificates of the test's own making. What is said once
+//! a connection stands is the business of the suite of the adapters.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -51,8 +52,6 @@ suite!(
     certificates::dangerous_switches_do_what_they_say,
     certificates::the_default_trusts_whom_the_system_trusts,
     certificates::settings_that_cannot_be_used_are_named,
-    conversation::messages_go_both_ways,
-    conversation::a_lost_connection_is_made_again,
     conversation::an_end_is_an_end_with_and_without_a_farewell,
     failures::a_plain_port_is_never_spoken_to_in_the_clear,
     failures::tls_is_recognised_by_who_expects_none,

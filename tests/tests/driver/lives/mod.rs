@@ -85,7 +85,6 @@ fn lives() {
     }));
     let mut totals = [0; 3];
     for seed in seeds(300) {
-        println!("seed {seed}");
         let counts = live(seed);
         totals.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
     }

@@ -1,12 +1,10 @@
-//! Every adapter through a proxy that fails on purpose.
+//! Through a proxy that fails on purpose.
 
-mod support;
-
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use stomp_session::{
     Config, Lost, Unknown,
-    client::{Client, Notice, SendError, Settings},
+    client::{Client, Listener, Notice, SendError},
     proto::Command,
 };
 use stomp_testkit::{
@@ -14,61 +12,55 @@ use stomp_testkit::{
     proxy::{Break, Faults, Plan, Proxy, Tampering},
     server::Server,
 };
-use support::{Adapter, Kill, Smol, Tokio, connect_with};
 
-const QUEUE: &str = "/queue/a";
-
-/// Each case for each adapter.
-macro_rules! suite {
-    ($($case:ident),* $(,)?) => {
-        mod tokio_suite { $(#[test] fn $case() { super::run::<super::Tokio>(super::$case::<super::Tokio>()); })* }
-        mod smol_suite { $(#[test] fn $case() { super::run::<super::Smol>(super::$case::<super::Smol>()); })* }
-    };
-}
-
-suite!(
-    one_octet_at_a_time_and_late,
-    a_slow_line_is_no_dead_one,
-    a_silent_line_is_a_dead_one,
-    an_end_after_any_octet_of_the_broker,
-    an_end_after_any_octet_of_ours,
-    a_receipt_that_never_comes,
-    receipts_out_of_order,
-    a_connected_that_never_comes,
-    a_message_that_never_comes_is_sent_again,
-);
-
-fn run<A: Adapter>(case: impl Future<Output = ()>) {
-    let limit = 2 * support::PATIENCE;
-    assert!(A::block_on(A::within(limit, case)).is_some(), "{}: it did not end within {limit:?}", A::NAME);
-}
+use crate::{
+    Line, QUEUE, Way,
+    support::{Adapter, Kill},
+};
 
 /// A broker behind a proxy.
 struct Bench {
     server: Server,
-    proxy: Proxy,
+    way: Way,
+    _proxy: Proxy,
 }
 
 impl Bench {
-    fn new(plans: impl IntoIterator<Item = Plan>) -> Self {
+    /// What happens to octets happens to those of TLS: between the client and who speaks it.
+    fn of_octets(line: Line, plans: impl IntoIterator<Item = Plan>) -> Self {
+        let server = Server::start(BrokerConfig::default()).expect("a loopback port");
+        let (way, proxy) = tampered(line, server.address(), plans);
+        Self { server, way, _proxy: proxy }
+    }
+
+    /// What happens to frames happens to what was said in TLS.
+    fn of_frames(line: Line, plans: impl IntoIterator<Item = Plan>) -> Self {
         let server = Server::start(BrokerConfig::default()).expect("a loopback port");
         let proxy = Proxy::start(server.address(), plans).expect("a loopback port");
-        Self { server, proxy }
+        Self { way: line.to(proxy.address()), server, _proxy: proxy }
     }
 
     fn config(&self) -> Config {
-        patient(&self.proxy)
+        patient(&self.way)
     }
 
     async fn client<A: Adapter>(&self) -> (Client, Kill) {
-        connect_with::<A>(self.config()).await.expect("the broker lets us in")
+        self.way.connect_with::<A>(self.config()).await.expect("the broker lets us in")
     }
 }
 
+/// A way to that address over a proxy.
+fn tampered(line: Line, address: SocketAddr, plans: impl IntoIterator<Item = Plan>) -> (Way, Proxy) {
+    let mut way = line.to(address);
+    let proxy = Proxy::start(way.address, plans).expect("a loopback port");
+    way.address = proxy.address();
+    (way, proxy)
+}
+
 /// Comes back soon, and for as long as it takes.
-fn patient(proxy: &Proxy) -> Config {
+fn patient(way: &Way) -> Config {
     let options = "useExponentialBackOff=false&initialReconnectDelay=1&startupMaxReconnectAttempts=-1";
-    Config::new(format!("failover:({})?{options}", proxy.uri()).parse().expect("a URI"))
+    crate::config(&format!("failover:({})?{options}", way.uri()))
 }
 
 fn to_client(faults: Faults) -> Plan {
@@ -94,7 +86,7 @@ fn tamper(command: Command, tampering: Tampering) -> Faults {
 }
 
 /// Why the next connection is lost.
-async fn loss(notices: &mut stomp_session::client::Listener) -> Lost {
+async fn loss(notices: &mut Listener) -> Lost {
     loop {
         match notices.next().await.expect("the session goes on") {
             Notice::Disconnected { reason, .. } | Notice::ConnectFailed { reason, .. } => return reason,
@@ -103,14 +95,14 @@ async fn loss(notices: &mut stomp_session::client::Listener) -> Lost {
     }
 }
 
-async fn one_octet_at_a_time_and_late<A: Adapter>() {
+pub(crate) async fn one_octet_at_a_time_and_late<A: Adapter>(line: Line) {
     let slow = faults(|faults| {
         faults.slice = Some(1);
         faults.latency = Duration::from_millis(20);
     });
     let mut plan = to_client(slow.clone());
     plan.to_broker = slow;
-    let bench = Bench::new([plan]);
+    let bench = Bench::of_octets(line, [plan]);
     let (client, _kill) = bench.client::<A>().await;
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     for number in 0..10 {
@@ -124,12 +116,12 @@ async fn one_octet_at_a_time_and_late<A: Adapter>() {
 }
 
 /// A message that takes many heart-beats to arrive is itself the proof that its sender lives.
-async fn a_slow_line_is_no_dead_one<A: Adapter>() {
-    let bench = Bench::new([to_client(faults(|faults| faults.bandwidth = Some(64 * 1024)))]);
+pub(crate) async fn a_slow_line_is_no_dead_one<A: Adapter>(line: Line) {
+    let bench = Bench::of_octets(line, [to_client(faults(|faults| faults.bandwidth = Some(64 * 1024)))]);
     let mut config = bench.config();
     config.receive_beat = Duration::from_millis(250);
     config.silence_margin = Duration::from_millis(250);
-    let (client, _kill) = connect_with::<A>(config).await.unwrap();
+    let (client, _kill) = bench.way.connect_with::<A>(config).await.unwrap();
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     bench.server.with(|broker| broker.publish(QUEUE, vec![b'x'; 128 * 1024], &[]));
     let message = messages.next().await.unwrap();
@@ -138,45 +130,49 @@ async fn a_slow_line_is_no_dead_one<A: Adapter>() {
     client.disconnect().await.expect("it is the first connection still");
 }
 
-async fn a_silent_line_is_a_dead_one<A: Adapter>() {
-    let stalled = faults(|faults| faults.after = Some((300, Break::Stall)));
-    let bench = Bench::new([to_client(stalled)]);
+pub(crate) async fn a_silent_line_is_a_dead_one<A: Adapter>(line: Line) {
+    let stalled = faults(|faults| faults.after = Some((20_000, Break::Stall)));
+    let bench = Bench::of_octets(line, [to_client(stalled)]);
     let mut config = bench.config();
     config.receive_beat = Duration::from_millis(100);
     config.silence_margin = Duration::from_millis(100);
-    let (client, _kill) = connect_with::<A>(config).await.unwrap();
+    let (client, _kill) = bench.way.connect_with::<A>(config).await.unwrap();
     let mut notices = client.listen();
     let mut messages = client.subscribe(QUEUE).await.unwrap();
-    bench.server.with(|broker| broker.publish(QUEUE, vec![b'x'; 1000], &[]));
+    bench.server.with(|broker| broker.publish(QUEUE, vec![b'x'; 100_000], &[]));
     assert!(matches!(loss(&mut notices).await, Lost::HeartBeat(_)));
     messages.next().await.unwrap().ack().unwrap();
     client.disconnect().await.unwrap();
 }
 
 /// Cut after each octet, in both ways, up to and into the first message: it arrives whole, or not, and in the end once.
-async fn an_end_after_any_octet_of_the_broker<A: Adapter>() {
-    ends_anywhere::<A>(to_client).await;
+pub(crate) async fn an_end_after_any_octet_of_the_broker<A: Adapter>(line: Line) {
+    ends_anywhere::<A>(line, to_client).await;
 }
 
-async fn an_end_after_any_octet_of_ours<A: Adapter>() {
-    ends_anywhere::<A>(to_broker).await;
+pub(crate) async fn an_end_after_any_octet_of_ours<A: Adapter>(line: Line) {
+    ends_anywhere::<A>(line, to_broker).await;
 }
 
 /// Each octet has a client of its own, all at once: they come back only after a while.
-async fn ends_anywhere<A: Adapter>(direction: fn(Faults) -> Plan) {
-    const OCTETS: u64 = 300;
+async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
     let server = Server::start(BrokerConfig::default()).unwrap();
     let mut clients = Vec::new();
-    for octets in 0..OCTETS {
-        let how = if octets % 2 == 0 { Break::Reset } else { Break::HalfClose };
+    let (octets, step) = match line {
+        Line::Plain => (300, 1),
+        // A handshake, and what follows; each takes its time.
+        Line::Tls(_) => (6000, 400),
+    };
+    for octets in (0..octets).step_by(step) {
+        let how = if octets / step as u64 % 2 == 0 { Break::Reset } else { Break::HalfClose };
         let plan = direction(faults(|faults| faults.after = Some((octets, how))));
-        let proxy = Proxy::start(server.address(), [plan]).unwrap();
+        let (way, proxy) = tampered(line, server.address(), [plan]);
         let queue = format!("/queue/{octets}");
         server.with(|broker| broker.publish(&queue, "whole", &[("persistent", "true")]));
-        let client = A::start(patient(&proxy), Settings::default());
-        clients.push((client, queue, proxy));
+        let client = A::start(patient(&way), way.settings.clone());
+        clients.push((client, queue, (way, proxy)));
     }
-    for ((client, _kill), queue, _proxy) in clients {
+    for ((client, _kill), queue, _way) in clients {
         let mut messages = client.subscribe(&queue).await.unwrap();
         let mut came = 0;
         // Its connection may be lost before the broker has the ACK: then it comes again.
@@ -193,12 +189,12 @@ async fn ends_anywhere<A: Adapter>(direction: fn(Faults) -> Plan) {
     }
 }
 
-async fn a_receipt_that_never_comes<A: Adapter>() {
-    let bench = Bench::new([to_client(tamper(Command::Receipt, Tampering::Swallow))]);
+pub(crate) async fn a_receipt_that_never_comes<A: Adapter>(line: Line) {
+    let bench = Bench::of_frames(line, [to_client(tamper(Command::Receipt, Tampering::Swallow))]);
     let mut config = bench.config();
     config.receipt_timeout = Duration::from_millis(100);
     config.disconnect_timeout = Duration::from_millis(100);
-    let (client, _kill) = connect_with::<A>(config).await.unwrap();
+    let (client, _kill) = bench.way.connect_with::<A>(config).await.unwrap();
     let sent = client.send(QUEUE, "").confirmed().await;
     assert_eq!(sent, Err(SendError::Unknown(Unknown::Timeout(Duration::from_millis(100)))));
     assert_eq!(bench.server.with(|broker| broker.depth(QUEUE)), 1, "it is there");
@@ -206,8 +202,8 @@ async fn a_receipt_that_never_comes<A: Adapter>() {
     assert!(client.disconnect().await.is_err(), "it was not confirmed");
 }
 
-async fn receipts_out_of_order<A: Adapter>() {
-    let bench = Bench::new([to_client(tamper(Command::Receipt, Tampering::Swap))]);
+pub(crate) async fn receipts_out_of_order<A: Adapter>(line: Line) {
+    let bench = Bench::of_frames(line, [to_client(tamper(Command::Receipt, Tampering::Swap))]);
     let (client, _kill) = bench.client::<A>().await;
     let sends = ["1", "2", "3", "4"].map(|body| client.send(QUEUE, body).confirmed().into_future());
     let [a, b, c, d] = sends;
@@ -219,20 +215,20 @@ async fn receipts_out_of_order<A: Adapter>() {
     }
 }
 
-async fn a_connected_that_never_comes<A: Adapter>() {
-    let bench = Bench::new([to_client(tamper(Command::Connected, Tampering::Swallow))]);
+pub(crate) async fn a_connected_that_never_comes<A: Adapter>(line: Line) {
+    let bench = Bench::of_frames(line, [to_client(tamper(Command::Connected, Tampering::Swallow))]);
     let mut config = bench.config();
     config.connected_timeout = Duration::from_millis(100);
-    let (client, _kill) = A::start(config, Settings::default());
+    let (client, _kill) = A::start(config, bench.way.settings.clone());
     let mut notices = client.listen();
     assert_eq!(loss(&mut notices).await, Lost::ConnectedTimeout(Duration::from_millis(100)));
     client.connected().await.unwrap();
     client.send(QUEUE, "").confirmed().await.unwrap();
 }
 
-async fn a_message_that_never_comes_is_sent_again<A: Adapter>() {
-    let bench = Bench::new([to_client(tamper(Command::Message, Tampering::Swallow))]);
-    let client = A::connect(&bench.proxy.uri()).await.unwrap();
+pub(crate) async fn a_message_that_never_comes_is_sent_again<A: Adapter>(line: Line) {
+    let bench = Bench::of_frames(line, [to_client(tamper(Command::Message, Tampering::Swallow))]);
+    let client = bench.way.client::<A>().await;
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     client.send(QUEUE, "lost").confirmed().await.unwrap();
     bench.server.close_connections();

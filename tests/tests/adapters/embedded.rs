@@ -1,6 +1,4 @@
-//! One suite for every adapter, over real sockets, against the embedded broker.
-
-mod support;
+//! Against the embedded broker.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,65 +8,24 @@ use std::{
 
 use stomp_session::{
     Closed, CommandError, Config, Ended, Lost, Unknown,
-    client::{ConnectError, SendError, Settings},
-    proto::{AckMode, Command, Version},
+    client::{ConnectError, SendError},
+    proto::{AckMode, Command, Frame, Version},
 };
-use stomp_testkit::{
-    broker::{Broker, BrokerConfig},
-    server::Server,
-};
-use support::{Adapter, PATIENCE, Smol, Tokio, connect_with};
+use stomp_testkit::broker::{Broker, BrokerConfig};
+use stomp_testkit::server::Server;
 
-const QUEUE: &str = "/queue/a";
+use crate::{Bench, Line, QUEUE, Way, config, support::Adapter};
 
-fn run<A: Adapter>(case: impl Future<Output = ()>) {
-    let ended = A::block_on(A::within(PATIENCE, case));
-    assert!(ended.is_some(), "{}: it did not end within {PATIENCE:?}", A::NAME);
+fn bench(line: Line) -> Bench {
+    Bench::new(line, BrokerConfig::default())
 }
 
-/// Each case for each adapter.
-macro_rules! suite {
-    ($($case:ident),* $(,)?) => {
-        mod tokio_suite { $(#[test] fn $case() { super::run::<super::Tokio>(super::$case::<super::Tokio>()); })* }
-        mod smol_suite { $(#[test] fn $case() { super::run::<super::Smol>(super::$case::<super::Smol>()); })* }
-    };
-}
-
-suite!(
-    sends_and_receives_in_every_version,
-    a_large_body_goes_both_ways,
-    a_burst_is_neither_lost_nor_reordered,
-    a_lost_connection_is_made_again,
-    a_broker_that_restarts_is_found_again,
-    a_dead_broker_of_a_list_is_passed_over,
-    a_broker_that_refuses_us_is_passed_over,
-    unacknowledged_messages_come_again,
-    a_stale_message_cannot_be_acknowledged,
-    the_last_handle_disconnects,
-    a_dropped_driver_ends_every_wait,
-    disconnect_waits_for_receipts,
-    a_refused_login_is_told,
-    nobody_listens,
-    a_mute_broker_is_given_up,
-    http_is_recognised,
-    a_wrong_uri_is_told,
-    a_subscription_id_is_used_once,
-);
-
-fn server() -> Server {
-    Server::start(BrokerConfig::default()).expect("a loopback port")
-}
-
-fn config(uri: &str) -> Config {
-    Config::new(uri.parse().expect("a URI"))
-}
-
-async fn sends_and_receives_in_every_version<A: Adapter>() {
-    let server = server();
+pub(crate) async fn sends_and_receives_in_every_version<A: Adapter>(line: Line) {
+    let Bench { server, way } = bench(line);
     for version in Version::ALL {
-        let mut config = config(&server.uri());
+        let mut config = way.config();
         config.versions = vec![version];
-        let (client, _kill) = connect_with::<A>(config).await.unwrap();
+        let (client, _kill) = way.connect_with::<A>(config).await.unwrap();
         assert_eq!(client.connection().unwrap().version, version);
         let mut messages = client.subscribe(QUEUE).await.unwrap();
         let body: Vec<u8> = (0..=255).collect();
@@ -84,20 +41,19 @@ async fn sends_and_receives_in_every_version<A: Adapter>() {
     assert_eq!(server.with(|broker| broker.depth(QUEUE)), 0);
 }
 
-async fn a_large_body_goes_both_ways<A: Adapter>() {
-    let server = server();
-    let client = A::connect(&server.uri()).await.unwrap();
+pub(crate) async fn a_large_body_goes_both_ways<A: Adapter>(line: Line) {
+    let Bench { server: _server, way } = bench(line);
+    let client = way.client::<A>().await;
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     let body: Vec<u8> = (0..8 * 1024 * 1024_u32).map(|number| (number >> 3) as u8).collect();
     client.send(QUEUE, body.clone()).confirmed().await.unwrap();
     assert!(messages.next().await.unwrap().body() == body, "the body came as it went");
 }
 
-async fn a_burst_is_neither_lost_nor_reordered<A: Adapter>() {
+pub(crate) async fn a_burst_is_neither_lost_nor_reordered<A: Adapter>(line: Line) {
     const COUNT: u64 = 20_000;
-    let server = server();
-    let (sender, receiver) =
-        (A::connect(&server.uri()).await.unwrap(), A::connect(&server.uri()).await.unwrap());
+    let Bench { server, way } = bench(line);
+    let (sender, receiver) = (way.client::<A>().await, way.client::<A>().await);
     let mut messages = receiver.subscribe(QUEUE).prefetch(500).await.unwrap();
     let send = async {
         for number in 0..COUNT {
@@ -116,11 +72,11 @@ async fn a_burst_is_neither_lost_nor_reordered<A: Adapter>() {
     assert_eq!(server.with(|broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
 }
 
-async fn a_lost_connection_is_made_again<A: Adapter>() {
-    let server = server();
+pub(crate) async fn a_lost_connection_is_made_again<A: Adapter>(line: Line) {
+    let Bench { server, way } = bench(line);
     // Connections that do not last would be made again ever more slowly.
-    let uri = format!("failover:({})?useExponentialBackOff=false", server.uri());
-    let client = A::connect(&uri).await.unwrap();
+    let uri = format!("failover:({})?useExponentialBackOff=false", way.uri());
+    let client = way.client_of::<A>(config(&uri)).await;
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     for round in 0..20 {
         server.close_connections();
@@ -134,10 +90,10 @@ async fn a_lost_connection_is_made_again<A: Adapter>() {
     }
 }
 
-async fn a_broker_that_restarts_is_found_again<A: Adapter>() {
-    let server = server();
+pub(crate) async fn a_broker_that_restarts_is_found_again<A: Adapter>(line: Line) {
+    let Bench { server, way } = bench(line);
     let address = server.address();
-    let client = A::connect(&server.uri()).await.unwrap();
+    let client = way.client::<A>().await;
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     client.send(QUEUE, "kept").header("persistent", "true").confirmed().await.unwrap();
     assert_eq!(messages.next().await.unwrap().body(), b"kept", "it is not acknowledged");
@@ -150,24 +106,27 @@ async fn a_broker_that_restarts_is_found_again<A: Adapter>() {
     assert_eq!(again.with(|broker| broker.unacked(QUEUE)), 0);
 }
 
-async fn a_dead_broker_of_a_list_is_passed_over<A: Adapter>() {
-    let server = server();
+pub(crate) async fn a_dead_broker_of_a_list_is_passed_over<A: Adapter>(line: Line) {
+    let Bench { server, way } = bench(line);
     let dead = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
-    let uri = format!("failover:(tcp://{dead},{})?initialReconnectDelay=1", server.uri());
-    let client = A::connect(&uri).await.unwrap();
-    assert_eq!(client.connection().unwrap().endpoint.port(), server.address().port());
+    let uri = format!("failover:(tcp://{dead},{})?initialReconnectDelay=1&randomize=false", way.uri());
+    let client = way.client_of::<A>(config(&uri)).await;
+    assert_eq!(client.connection().unwrap().endpoint.port(), way.address.port());
+    client.send(QUEUE, "").confirmed().await.unwrap();
+    assert_eq!(server.with(|broker| broker.depth(QUEUE)), 1);
 }
 
-async fn a_broker_that_refuses_us_is_passed_over<A: Adapter>() {
-    let (strict, server) = (server(), server());
-    let refusing = strict.uri().replace("guest:guest", "guest:wrong");
-    let client = A::connect(&format!("failover:({refusing},{})", server.uri())).await.unwrap();
-    assert_eq!(client.connection().unwrap().endpoint.port(), server.address().port());
+pub(crate) async fn a_broker_that_refuses_us_is_passed_over<A: Adapter>(line: Line) {
+    let Bench { server: _server, way } = bench(line);
+    let refusing = way.uri().replace("guest:guest", "guest:wrong");
+    let client =
+        way.client_of::<A>(config(&format!("failover:({refusing},{})?randomize=false", way.uri()))).await;
+    client.send(QUEUE, "").confirmed().await.unwrap();
 }
 
-async fn unacknowledged_messages_come_again<A: Adapter>() {
-    let server = server();
-    let (client, kill) = connect_with::<A>(config(&server.uri())).await.unwrap();
+pub(crate) async fn unacknowledged_messages_come_again<A: Adapter>(line: Line) {
+    let Bench { server: _server, way } = bench(line);
+    let (client, kill) = way.connect_with::<A>(way.config()).await.unwrap();
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     for body in ["1", "2", "3"] {
         client.send(QUEUE, body).confirmed().await.unwrap();
@@ -178,7 +137,7 @@ async fn unacknowledged_messages_come_again<A: Adapter>() {
     client.send("/queue/other", "").confirmed().await.unwrap();
     kill();
     drop(second);
-    let client = A::connect(&server.uri()).await.unwrap();
+    let client = way.client::<A>().await;
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     for body in ["2", "3"] {
         let message = messages.next().await.unwrap();
@@ -187,9 +146,9 @@ async fn unacknowledged_messages_come_again<A: Adapter>() {
     }
 }
 
-async fn a_stale_message_cannot_be_acknowledged<A: Adapter>() {
-    let server = server();
-    let client = A::connect(&server.uri()).await.unwrap();
+pub(crate) async fn a_stale_message_cannot_be_acknowledged<A: Adapter>(line: Line) {
+    let Bench { server, way } = bench(line);
+    let client = way.client::<A>().await;
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     client.send(QUEUE, "1").confirmed().await.unwrap();
     let stale = messages.next().await.unwrap();
@@ -201,15 +160,15 @@ async fn a_stale_message_cannot_be_acknowledged<A: Adapter>() {
     assert_eq!(server.with(|broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
 }
 
-async fn the_last_handle_disconnects<A: Adapter>() {
-    let server = Server::start(BrokerConfig::default().recording()).unwrap();
-    let client = A::connect(&server.uri()).await.unwrap();
+pub(crate) async fn the_last_handle_disconnects<A: Adapter>(line: Line) {
+    let Bench { server, way } = Bench::new(line, BrokerConfig::default().recording());
+    let client = way.client::<A>().await;
     let messages = client.subscribe(QUEUE).await.unwrap();
     let watcher = client.clone();
     drop((client, messages));
     watcher.send(QUEUE, "still there").confirmed().await.unwrap();
     drop(watcher);
-    let observer = A::connect(&server.uri()).await.unwrap();
+    let observer = way.client::<A>().await;
     // The observer's own traffic gives the others time: the broker handles connections in turn, each whole.
     let disconnected =
         || server.with(|broker| broker.received().any(|(_, frames)| ends_with_disconnect(frames)));
@@ -218,13 +177,13 @@ async fn the_last_handle_disconnects<A: Adapter>() {
     }
 }
 
-fn ends_with_disconnect(frames: &[stomp_session::proto::Frame]) -> bool {
+fn ends_with_disconnect(frames: &[Frame]) -> bool {
     frames.last().is_some_and(|frame| frame.command() == Command::Disconnect)
 }
 
-async fn a_dropped_driver_ends_every_wait<A: Adapter>() {
-    let server = server();
-    let (client, kill) = connect_with::<A>(config(&server.uri())).await.unwrap();
+pub(crate) async fn a_dropped_driver_ends_every_wait<A: Adapter>(line: Line) {
+    let Bench { server, way } = bench(line);
+    let (client, kill) = way.connect_with::<A>(way.config()).await.unwrap();
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     server.with(|broker| broker.drop_receipts(true));
     let waiting = client.send(QUEUE, "").confirmed();
@@ -237,9 +196,9 @@ async fn a_dropped_driver_ends_every_wait<A: Adapter>() {
     assert_eq!(client.closed().await, Closed::DriverDropped);
 }
 
-async fn disconnect_waits_for_receipts<A: Adapter>() {
-    let server = server();
-    let client = A::connect(&server.uri()).await.unwrap();
+pub(crate) async fn disconnect_waits_for_receipts<A: Adapter>(line: Line) {
+    let Bench { server, way } = bench(line);
+    let client = way.client::<A>().await;
     let mut waiting = Vec::new();
     for _ in 0..200 {
         let mut send = Box::pin(client.send(QUEUE, "x").confirmed().into_future());
@@ -260,8 +219,8 @@ async fn disconnect_waits_for_receipts<A: Adapter>() {
 }
 
 /// What a refusal says, within bounded time.
-async fn refusal<A: Adapter>(config: Config) -> (Lost, String) {
-    let (client, _kill) = A::start(config, Settings::default());
+async fn refusal<A: Adapter>(way: &Way, config: Config) -> (Lost, String) {
+    let (client, _kill) = A::start(config, way.settings.clone());
     match client.connected().await {
         Err(closed @ Closed::GaveUp { .. }) => {
             let text = closed.to_string();
@@ -272,10 +231,10 @@ async fn refusal<A: Adapter>(config: Config) -> (Lost, String) {
     }
 }
 
-async fn a_refused_login_is_told<A: Adapter>() {
-    let server = server();
-    let uri = server.uri().replace("guest:guest", "guest:canary-7f3a");
-    let (lost, text) = refusal::<A>(config(&uri)).await;
+pub(crate) async fn a_refused_login_is_told<A: Adapter>(line: Line) {
+    let Bench { server: _server, way } = bench(line);
+    let uri = way.uri().replace("guest:guest", "guest:canary-7f3a");
+    let (lost, text) = refusal::<A>(&way, config(&uri)).await;
     assert!(matches!(lost, Lost::Refused(_)), "{lost:?}");
     assert!(
         text.contains("refused the connection") && !format!("{lost:?} {text}").contains("canary"),
@@ -283,23 +242,27 @@ async fn a_refused_login_is_told<A: Adapter>() {
     );
 }
 
-async fn nobody_listens<A: Adapter>() {
+pub(crate) async fn nobody_listens<A: Adapter>(line: Line) {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
-    let (lost, text) = refusal::<A>(config(&format!("tcp://{address}"))).await;
+    let mut way = line.to(address);
+    way.address = address;
+    let uri = way.uri();
+    let (lost, text) = refusal::<A>(&way, config(&uri)).await;
     assert!(matches!(lost, Lost::DialFailed { permanent: false, .. }), "{lost:?}");
     assert!(text.contains("refused"), "{text}");
 }
 
-async fn a_mute_broker_is_given_up<A: Adapter>() {
+pub(crate) async fn a_mute_broker_is_given_up<A: Adapter>(line: Line) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut config = config(&format!("tcp://{}", listener.local_addr().unwrap()));
+    let way = line.to(listener.local_addr().unwrap());
+    let mut config = way.config();
     config.connected_timeout = Duration::from_millis(50);
-    let (lost, text) = refusal::<A>(config).await;
+    let (lost, text) = refusal::<A>(&way, config).await;
     assert_eq!(lost, Lost::ConnectedTimeout(Duration::from_millis(50)));
     assert!(text.contains("did not answer CONNECT"), "{text}");
 }
 
-async fn http_is_recognised<A: Adapter>() {
+pub(crate) async fn http_is_recognised<A: Adapter>(line: Line) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let answer = std::thread::spawn(move || {
@@ -307,13 +270,14 @@ async fn http_is_recognised<A: Adapter>() {
         let _ = stream.read(&mut [0; 1024]).unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").unwrap();
     });
-    let (lost, text) = refusal::<A>(config(&format!("tcp://{address}"))).await;
+    let way = line.to(address);
+    let (lost, text) = refusal::<A>(&way, way.config()).await;
     assert!(matches!(lost, Lost::Protocol(_)), "{lost:?}");
     assert!(text.contains("HTTP: STOMP has a port of its own"), "{text}");
     answer.join().unwrap();
 }
 
-async fn a_wrong_uri_is_told<A: Adapter>() {
+pub(crate) async fn a_wrong_uri_is_told<A: Adapter>(_: Line) {
     for (uri, expected) in
         [("localhost", "looks like tcp://"), ("amqp://localhost", "the scheme \"amqp\" is unknown")]
     {
@@ -324,9 +288,9 @@ async fn a_wrong_uri_is_told<A: Adapter>() {
     }
 }
 
-async fn a_subscription_id_is_used_once<A: Adapter>() {
-    let server = server();
-    let client = A::connect(&server.uri()).await.unwrap();
+pub(crate) async fn a_subscription_id_is_used_once<A: Adapter>(line: Line) {
+    let Bench { server: _server, way } = bench(line);
+    let client = way.client::<A>().await;
     let kept = client.subscribe(QUEUE).id("mine").ack(AckMode::Auto).await.unwrap();
     let refused = client.subscribe(QUEUE).id("mine").await.map(|_| ());
     assert_eq!(refused, Err(CommandError::SubscriptionIdInUse("mine".into()).into()));

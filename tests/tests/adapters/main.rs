@@ -1,0 +1,155 @@
+//! One suite for every adapter, over real sockets, plain and by each library of TLS: against the embedded broker, and through a
+//! proxy that fails on purpose.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod embedded;
+mod faulty;
+
+use std::net::SocketAddr;
+
+use stomp_session::{
+    Config,
+    client::{Client, ConnectError, Settings, TlsBackend},
+};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    pki::{Authority, Leaf},
+    server::Server,
+    tls::{TlsFront, TlsFrontConfig},
+};
+use support::{Adapter, Kill, PATIENCE, Smol, Tokio};
+
+const QUEUE: &str = "/queue/a";
+
+fn run<A: Adapter, F: Future<Output = ()>>(line: Line, case: fn(Line) -> F) {
+    let limit = 2 * PATIENCE;
+    let ended = A::block_on(A::within(limit, case(line)));
+    assert!(ended.is_some(), "{} {line:?}: it did not end within {limit:?}", A::NAME);
+}
+
+macro_rules! instance {
+    ($name:ident, $adapter:ident, $line:expr, $($part:ident::$case:ident),* $(,)?) => {
+        mod $name {
+            $(#[test] fn $case() { crate::run::<crate::$adapter, _>($line, crate::$part::$case::<crate::$adapter>); })*
+        }
+    };
+}
+
+/// Each case for each adapter and each line.
+macro_rules! suite {
+    ($($cases:tt)*) => {
+        instance!(tokio_plain, Tokio, crate::Line::Plain, $($cases)*);
+        instance!(tokio_native_tls, Tokio, crate::Line::Tls(crate::TlsBackend::NativeTls), $($cases)*);
+        instance!(tokio_rustls, Tokio, crate::Line::Tls(crate::TlsBackend::Rustls), $($cases)*);
+        instance!(smol_plain, Smol, crate::Line::Plain, $($cases)*);
+        instance!(smol_native_tls, Smol, crate::Line::Tls(crate::TlsBackend::NativeTls), $($cases)*);
+        instance!(smol_rustls, Smol, crate::Line::Tls(crate::TlsBackend::Rustls), $($cases)*);
+    };
+}
+
+suite!(
+    embedded::sends_and_receives_in_every_version,
+    embedded::a_large_body_goes_both_ways,
+    embedded::a_burst_is_neither_lost_nor_reordered,
+    embedded::a_lost_connection_is_made_again,
+    embedded::a_broker_that_restarts_is_found_again,
+    embedded::a_dead_broker_of_a_list_is_passed_over,
+    embedded::a_broker_that_refuses_us_is_passed_over,
+    embedded::unacknowledged_messages_come_again,
+    embedded::a_stale_message_cannot_be_acknowledged,
+    embedded::the_last_handle_disconnects,
+    embedded::a_dropped_driver_ends_every_wait,
+    embedded::disconnect_waits_for_receipts,
+    embedded::a_refused_login_is_told,
+    embedded::nobody_listens,
+    embedded::a_mute_broker_is_given_up,
+    embedded::http_is_recognised,
+    embedded::a_wrong_uri_is_told,
+    embedded::a_subscription_id_is_used_once,
+    faulty::one_octet_at_a_time_and_late,
+    faulty::a_slow_line_is_no_dead_one,
+    faulty::a_silent_line_is_a_dead_one,
+    faulty::an_end_after_any_octet_of_the_broker,
+    faulty::an_end_after_any_octet_of_ours,
+    faulty::a_receipt_that_never_comes,
+    faulty::receipts_out_of_order,
+    faulty::a_connected_that_never_comes,
+    faulty::a_message_that_never_comes_is_sent_again,
+);
+
+/// What is spoken between a client and its broker.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    Plain,
+    Tls(TlsBackend),
+}
+
+impl Line {
+    /// The way to what listens there.
+    fn to(self, address: SocketAddr) -> Way {
+        let Self::Tls(backend) = self else {
+            return Way { address, front: None, settings: Settings::default() };
+        };
+        let authority = Authority::new("the authority");
+        let broker = authority.issue(&Leaf::server(&["localhost"]));
+        let front = TlsFront::start(address, &broker, TlsFrontConfig::default()).expect("a loopback port");
+        let mut settings = Settings::default();
+        settings.tls.backend = backend;
+        settings.tls.system_roots = false;
+        settings.tls.roots.push(authority.certificate().into());
+        Way { address: front.address(), front: Some(front), settings }
+    }
+}
+
+/// How a client gets to a broker.
+struct Way {
+    address: SocketAddr,
+    front: Option<TlsFront>,
+    settings: Settings,
+}
+
+impl Way {
+    fn uri(&self) -> String {
+        let scheme = if self.front.is_some() { "ssl" } else { "tcp" };
+        format!("{scheme}://guest:guest@localhost:{}", self.address.port())
+    }
+
+    fn config(&self) -> Config {
+        config(&self.uri())
+    }
+
+    async fn client<A: Adapter>(&self) -> Client {
+        self.client_of::<A>(self.config()).await
+    }
+
+    /// A client that nobody kills.
+    async fn client_of<A: Adapter>(&self, config: Config) -> Client {
+        let (client, kill) = self.connect_with::<A>(config).await.expect("the broker lets us in");
+        std::mem::forget(kill);
+        client
+    }
+
+    async fn connect_with<A: Adapter>(&self, config: Config) -> Result<(Client, Kill), ConnectError> {
+        support::connect_as::<A>(config, self.settings.clone()).await
+    }
+}
+
+/// The embedded broker, and the way to it.
+struct Bench {
+    server: Server,
+    way: Way,
+}
+
+impl Bench {
+    fn new(line: Line, config: BrokerConfig) -> Self {
+        let server = Server::start(config).expect("a loopback port");
+        let way = line.to(server.address());
+        Self { server, way }
+    }
+}
+
+fn config(uri: &str) -> Config {
+    Config::new(uri.parse().expect("a URI"))
+}
