@@ -164,7 +164,7 @@ async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
         Line::Tls(_) => (6000, 400),
     };
     for octets in (0..octets).step_by(step) {
-        let how = if octets / step as u64 % 2 == 0 { Break::Reset } else { Break::HalfClose };
+        let how = if (octets / step as u64).is_multiple_of(2) { Break::Reset } else { Break::HalfClose };
         let plan = direction(faults(|faults| faults.after = Some((octets, how))));
         let (way, proxy) = tampered(line, server.address(), [plan]);
         let queue = format!("/queue/{octets}");
