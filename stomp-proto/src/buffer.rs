@@ -1,5 +1,7 @@
 //! The read buffer: the owner of a socket reads straight into it, and frames are slices of it.
 
+use core::mem;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Room that a new buffer begins with: an idle connection costs no more.
@@ -8,35 +10,30 @@ const SMALL: usize = 1024;
 const LARGE: usize = 128 * 1024;
 /// The least room worth a read.
 const LEAST: usize = 512;
-/// So few octets are moved to the front rather than read on behind them.
-const FEW: usize = 1024;
 
-/// Received octets. Everything in `bytes` is initialised; the octets from `start` to `filled` are data.
+/// Received octets. Everything in `bytes` is initialised; the first `filled` octets are data.
 ///
 /// What is taken out stays in the same allocation, which is used again once all of it was dropped: then no frame costs
-/// an allocation. It is zeroed once for each time round, never once for each read. What is only skipped stays ours, and is
-/// read over again.
+/// an allocation. It is zeroed once for each time round, never once for each read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuffer {
     bytes: BytesMut,
-    start: usize,
     filled: usize,
     room: usize,
 }
 
 impl ReadBuffer {
     pub(crate) fn data(&self) -> &[u8] {
-        self.bytes.get(self.start..self.filled).unwrap_or_default()
+        self.bytes.get(..self.filled).unwrap_or_default()
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.filled.saturating_sub(self.start)
+        self.filled
     }
 
     /// Free room to read into. `expected` is how many octets the frame in progress is known to have.
     pub(crate) fn space(&mut self, expected: usize) -> &mut [u8] {
-        self.rewind();
-        let wanted = match expected.saturating_sub(self.len()) {
+        let wanted = match expected.saturating_sub(self.filled) {
             0 => LEAST,
             // A large frame is not copied once more for the sake of its last octets.
             missing => missing.min(LEAST),
@@ -44,7 +41,24 @@ impl ReadBuffer {
         if self.bytes.len().saturating_sub(self.filled) < wanted {
             self.make_room(expected);
         }
+        self.space_left()
+    }
+
+    /// The room that there is for a read.
+    pub(crate) fn space_left(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// How many octets can be appended without more room.
+    pub(crate) fn room_left(&self) -> usize {
+        self.bytes.capacity().saturating_sub(self.filled)
+    }
+
+    /// Takes everything out, and the allocation with it; there is room for so many octets then, and for no more.
+    pub(crate) fn replace(&mut self, room: usize) -> BytesMut {
+        self.bytes.truncate(self.filled);
+        self.filled = 0;
+        mem::replace(&mut self.bytes, BytesMut::zeroed(room))
     }
 
     /// Says that the first `count` octets of the space are data now.
@@ -56,9 +70,8 @@ impl ReadBuffer {
     }
 
     /// Copies octets in. What they are copied to need not be zeroed first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&mut self, octets: &[u8], expected: usize) {
-        self.rewind();
         let rest = if self.filled < self.bytes.len() { self.fill(octets) } else { octets };
         if rest.is_empty() {
             return;
@@ -84,7 +97,6 @@ impl ReadBuffer {
 
     /// Takes the first `count` octets out, without a copy.
     pub(crate) fn take(&mut self, count: usize) -> Bytes {
-        self.let_go();
         let count = count.min(self.filled);
         self.filled = self.filled.saturating_sub(count);
         self.bytes.split_to(count).freeze()
@@ -92,40 +104,16 @@ impl ReadBuffer {
 
     /// Drops the first `count` octets.
     pub(crate) fn skip(&mut self, count: usize) {
-        self.start = self.start.saturating_add(count).min(self.filled);
-    }
-
-    /// The last `count` octets that were skipped, until there is room made for others.
-    pub(crate) fn skipped(&self, count: usize) -> &[u8] {
-        self.bytes.get(self.start.saturating_sub(count)..self.start).unwrap_or_default()
-    }
-
-    /// Moves what is left to the front, if that is little and nothing larger is wanted.
-    #[inline]
-    fn rewind(&mut self) {
-        if self.start > 0 && self.len() <= FEW && self.bytes.capacity() >= self.room {
-            self.bytes.copy_within(self.start..self.filled, 0);
-            self.filled = self.len();
-            self.start = 0;
-        }
-    }
-
-    /// Has the data begin where the allocation does.
-    #[inline]
-    fn let_go(&mut self) {
-        if self.start > 0 {
-            self.bytes.advance(self.start);
-            self.filled = self.len();
-            self.start = 0;
-        }
+        let count = count.min(self.filled);
+        self.filled = self.filled.saturating_sub(count);
+        self.bytes.advance(count);
     }
 
     /// A frame in progress grows by doubling, so that each octet is copied a bounded number of times, and only up to what
     /// it is known to need: never by what it announced alone.
     fn wanted(&self, expected: usize) -> usize {
-        let held = self.len();
-        let missing = if expected > held { expected.saturating_sub(held) } else { held };
-        missing.min(held).max(self.room).max(SMALL)
+        let missing = if expected > self.filled { expected.saturating_sub(self.filled) } else { self.filled };
+        missing.min(self.filled).max(self.room).max(SMALL)
     }
 
     fn make_room(&mut self, expected: usize) {
@@ -140,7 +128,6 @@ impl ReadBuffer {
 
     /// Makes room behind the data, which nothing follows then.
     fn reserve(&mut self, room: usize) {
-        self.let_go();
         self.bytes.truncate(self.filled);
         if !self.bytes.try_reclaim(room) {
             let mut fresh = BytesMut::with_capacity(self.filled.saturating_add(room));

@@ -6,7 +6,7 @@ use core::{fmt, ops::ControlFlow};
 use bytes::Bytes;
 use memchr::memchr;
 
-use self::head::Head;
+use self::{head::Head, pieces::Pieces};
 use crate::{
     Command, Item, ItemRef, Limits, ParseError, ParseErrorKind, Sender, Version,
     buffer::ReadBuffer,
@@ -16,6 +16,7 @@ use crate::{
 
 mod body;
 mod head;
+mod pieces;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -32,23 +33,28 @@ mod tests;
 /// After an error it gives the same error for ever: a stream that lost its framing has no next frame.
 pub struct Parser {
     buffer: ReadBuffer,
+    /// What of the frame in progress stands before the buffer, if it is a large one.
+    pieces: Pieces,
     limits: Limits,
     sender: Sender,
     strict: bool,
     version: Option<Version>,
-    /// Octets of the stream that lie before the buffer.
+    /// Octets of the stream that lie before the pieces and the buffer.
     position: u64,
     lines: Lines,
-    /// Octets of the buffer in which the end of a body was looked for.
+    /// Octets of the frame in which the end of a body was looked for.
     scanned: usize,
     stage: Stage,
     head: Head,
+    /// Octets of the buffer that the last item was lent from: they are dropped when somebody asks for more.
+    on_loan: usize,
     /// What a lent frame stands in that does not stand in the buffer.
     lent: Vec<u8>,
     failed: Option<ParseError>,
 }
 
-/// Where in a frame the parser stands. The frame always begins where the buffer does.
+/// Where in a frame the parser stands. The frame always begins where the buffer does, but for large ones, which begin with
+/// their pieces.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Between,
@@ -86,6 +92,7 @@ impl Parser {
     pub fn new(sender: Sender, limits: Limits) -> Self {
         Self {
             buffer: ReadBuffer::default(),
+            pieces: Pieces::default(),
             limits,
             sender,
             strict: false,
@@ -95,6 +102,7 @@ impl Parser {
             scanned: 0,
             stage: Stage::Between,
             head: Head::default(),
+            on_loan: 0,
             lent: Vec::new(),
             failed: None,
         }
@@ -115,11 +123,15 @@ impl Parser {
         self.version = Some(version);
     }
 
-    /// Room for a read, all of it initialised: at least 512 octets, or all that the body in progress still needs; more
-    /// while reads fill it.
+    /// Room for a read, all of it initialised and never none: at least 512 octets, or all that the body in progress still
+    /// needs; more while reads fill it. Of a body over 64 KiB it may be the rest of a piece, which is less.
     ///
     /// Take all items out before reading again: what is complete and not taken stays in the buffer.
     pub fn space(&mut self) -> &mut [u8] {
+        self.end_loan();
+        if self.makes_piece() {
+            return self.buffer.space_left();
+        }
         self.buffer.space(self.expected())
     }
 
@@ -141,7 +153,9 @@ impl Parser {
 
     /// Copies octets in, for those who have them elsewhere.
     pub fn feed(&mut self, octets: &[u8]) {
+        self.end_loan();
         if self.failed.is_none() {
+            let octets = if self.is_large() { self.feed_piece(octets) } else { octets };
             self.buffer.append(octets, self.expected());
         }
     }
@@ -151,6 +165,7 @@ impl Parser {
     /// # Errors
     /// [`ParseError`] once the stream is no STOMP, then the same for ever. Items that were complete before come first.
     pub fn next_item(&mut self) -> Result<Option<Item>, ParseError> {
+        self.end_loan();
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -164,12 +179,13 @@ impl Parser {
     }
 
     /// As [`next_item`](Self::next_item), with a frame that stays where it is: for those who look at it, answer it or write
-    /// it somewhere else, and keep [a copy](crate::FrameRef::to_frame) of what they want to keep. The read buffer is nobody else's
-    /// then and begins anew after each read.
+    /// it somewhere else, and keep [a copy](crate::FrameRef::to_frame) of what they want to keep. Nothing is counted or
+    /// allocated, and the read buffer is nobody else's.
     ///
     /// # Errors
     /// As [`next_item`](Self::next_item). Both can be called in turn.
     pub fn next_borrowed(&mut self) -> Result<Option<ItemRef<'_>>, ParseError> {
+        self.end_loan();
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -189,6 +205,7 @@ impl Parser {
     /// # Errors
     /// [`ParseErrorKind::UnexpectedEof`] inside a frame: an end is never taken for a shorter message.
     pub fn finish(&mut self) -> Result<(), ParseError> {
+        self.end_loan();
         match &self.failed {
             Some(error) => Err(error.clone()),
             None if self.is_idle() => Ok(()),
@@ -202,13 +219,13 @@ impl Parser {
     /// Whether the stream stands between two frames, with nothing begun and nothing left to take.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
-        matches!(self.stage, Stage::Between) && self.buffer.len() == 0 && self.failed.is_none()
+        matches!(self.stage, Stage::Between) && self.buffered() == 0 && self.failed.is_none()
     }
 
     /// How many octets have been received and not yet taken out as items.
     #[must_use]
     pub const fn buffered(&self) -> usize {
-        self.buffer.len()
+        self.received().saturating_sub(self.on_loan)
     }
 
     /// Goes on where the stream stood, through as many stages as the octets that are here allow.
@@ -243,6 +260,7 @@ impl Parser {
     /// [`Item::HeartBeat`] the rest of a run says nothing more. A flood of them costs little more than its copy then.
     pub fn skip_heart_beats(&mut self) -> usize {
         const RUN: [u8; 64] = [b'\n'; 64];
+        self.end_loan();
         if !matches!(self.stage, Stage::Between) {
             return 0;
         }
@@ -439,6 +457,16 @@ impl Parser {
         if self.version == Some(Version::V1_0) { line.is_ascii() } else { core::str::from_utf8(line).is_ok() }
     }
 
+    /// The last item is nobody's any more.
+    #[inline]
+    fn end_loan(&mut self) {
+        if self.on_loan > 0 {
+            self.skip(self.on_loan);
+            self.on_loan = 0;
+            self.lent = Vec::new();
+        }
+    }
+
     fn take(&mut self, count: usize) -> Bytes {
         self.position = self.position.saturating_add(count as u64);
         self.lines = Lines::from(0);
@@ -463,7 +491,7 @@ impl fmt::Debug for Parser {
             .field("sender", &self.sender)
             .field("version", &self.version)
             .field("position", &self.position)
-            .field("buffered", &self.buffer.len())
+            .field("buffered", &self.buffered())
             .field("failed", &self.failed)
             .finish_non_exhaustive()
     }

@@ -73,10 +73,11 @@ impl Parser {
 
     pub(super) fn counted(&mut self, length: usize) -> Result<Progress, ParseError> {
         let end = self.head.line.saturating_add(length);
-        if self.buffer.len() <= end {
+        let at = end.saturating_sub(self.pieces.len());
+        if self.buffer.len() <= at {
             return Ok(Progress::Starved);
         }
-        self.require_nul(end)?;
+        self.require_nul(at)?;
         Ok(Progress::Frame(length))
     }
 
@@ -89,9 +90,8 @@ impl Parser {
     }
 
     pub(super) fn terminated(&mut self) -> Result<Progress, ParseError> {
-        let data = self.buffer.data();
-        let found = data.get(self.scanned..).and_then(|fresh| memchr(0, fresh));
-        let end = found.map_or(data.len(), |at| self.scanned.saturating_add(at));
+        let found = self.fresh().and_then(|fresh| memchr(0, fresh));
+        let end = found.map_or_else(|| self.received(), |at| self.scanned.saturating_add(at));
         let length = end.saturating_sub(self.head.line);
         if length > 0 && !self.body_allowed() {
             return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
@@ -111,17 +111,25 @@ impl Parser {
     #[inline]
     pub(super) fn complete(&mut self, length: usize) -> Frame {
         let end = self.head.line.saturating_add(length);
+        self.stage = Stage::Between;
+        if self.pieces.len() > 0 {
+            let (octets, count) = self.put_together(end);
+            self.skip(count);
+            return self.head.finish(octets.into());
+        }
         let mut octets = self.take(end.saturating_add(1));
         octets.truncate(end);
-        self.stage = Stage::Between;
         self.head.finish(octets)
     }
 
     pub(super) fn lend(&mut self, length: usize) -> FrameRef<'_> {
         let end = self.head.line.saturating_add(length);
-        self.skip(end.saturating_add(1));
         self.stage = Stage::Between;
-        let skipped = self.buffer.skipped(end.saturating_add(1));
-        self.head.lend(skipped.get(..end).unwrap_or_default())
+        if self.pieces.len() > 0 {
+            (self.lent, self.on_loan) = self.put_together(end);
+            return self.head.lend(&self.lent);
+        }
+        self.on_loan = end.saturating_add(1);
+        self.head.lend(self.buffer.data().get(..end).unwrap_or_default())
     }
 }

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::Parser;
+use super::{Parser, pieces::Pieces};
 use crate::{Command, ParseError, ParseErrorKind, buffer::ReadBuffer, line::Fault};
 
 /// How many octets of what is wrong an error shows.
@@ -46,12 +46,13 @@ impl Parser {
             kind,
             position: self.position.saturating_add(self.head.line as u64),
             excerpt: excerpt.get(..EXCERPT).unwrap_or(excerpt).to_vec(),
-            destination: self.head.destination(self.buffer.data()),
+            destination: self.head.destination(self.beginning()),
         }
     }
 
     pub(super) fn fail(&mut self, error: ParseError) -> ParseError {
         self.buffer = ReadBuffer::default();
+        self.pieces = Pieces::default();
         self.failed = Some(error.clone());
         error
     }

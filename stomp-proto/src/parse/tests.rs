@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::*;
-use crate::{Frame, Oversize, Text};
+use crate::{Frame, FrameRef, Oversize, Text};
 
 fn server(version: Version, limits: Limits) -> Parser {
     let mut parser = Parser::new(Sender::Server, limits);
@@ -217,4 +217,107 @@ fn what_is_read_into_the_space_is_parsed() {
     let Ok(Some(Item::Frame(frame))) = parser.next_item() else { panic!("a frame was read") };
     assert_eq!((frame.body(), frame.headers().is_empty()), (&b"body"[..], false));
     assert!(Frame::new(Command::Send).headers().is_empty());
+}
+
+/// Three large frames: one with its length, in which there are NULs, one without, and one whose length is wrong.
+fn large_frames() -> Vec<u8> {
+    let body: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
+    let text = [b'x'; 200_000];
+    let end = b"\n\nMESSAGE\ndestination:/queue/a\ncontent-length:100000\n\n";
+    [b"MESSAGE\ncontent-length:300000\n\n", &body[..], b"\0\nMESSAGE\n\n", &text, b"\0", end, &text].concat()
+}
+
+/// All items up to the error.
+fn items(parser: &mut Parser, lends: bool) -> (Vec<Item>, Option<ParseError>) {
+    let mut items = Vec::new();
+    loop {
+        let next = if lends {
+            parser.next_borrowed().map(|item| item.map(ItemRef::to_item))
+        } else {
+            parser.next_item()
+        };
+        match next {
+            Ok(Some(item)) => items.push(item),
+            Ok(None) => return (items, None),
+            Err(error) => return (items, Some(error)),
+        }
+    }
+}
+
+/// Reads from `octets` as much as there is room for, at most `count`.
+fn read(parser: &mut Parser, octets: &mut &[u8], count: usize) {
+    let space = parser.space();
+    let (now, later) = octets.split_at(count.min(space.len()).min(octets.len()));
+    space[..now.len()].copy_from_slice(now);
+    assert!(octets.is_empty() || !now.is_empty(), "there is always room");
+    parser.commit(now.len());
+    *octets = later;
+}
+
+#[test]
+fn large_frames_are_the_same_in_any_pieces() {
+    let stream = large_frames();
+    let mut parser = server(Version::V1_2, Limits::default());
+    parser.feed(&stream);
+    let (expected, error) = items(&mut parser, false);
+    let error = error.unwrap();
+    assert_eq!((expected.len(), &error.kind), (5, &ParseErrorKind::MissingNul));
+    assert_eq!(error.destination.as_deref(), Some("/queue/a"));
+    let sizes = [1 << 20, 300_000, 70_000, 65_536, 32_768, 10_007, 997];
+    for (size, lends, reads) in
+        sizes.into_iter().flat_map(|size| [0, 1, 2, 3].map(|way| (size, way % 2 == 0, way < 2)))
+    {
+        let mut parser = server(Version::V1_2, Limits::default());
+        let (mut found, mut octets) = (Vec::new(), &stream[..]);
+        let failed = loop {
+            if reads {
+                read(&mut parser, &mut octets, size);
+            } else {
+                let (now, later) = octets.split_at(size.min(octets.len()));
+                parser.feed(now);
+                octets = later;
+            }
+            assert!(parser.buffered() <= stream.len() - octets.len());
+            let (items, failed) = items(&mut parser, lends);
+            found.extend(items);
+            if failed.is_some() {
+                break failed;
+            }
+        };
+        assert!(found == expected, "in pieces of {size}, lent: {lends}, read: {reads}");
+        assert_eq!((failed.as_ref(), parser.buffered()), (Some(&error), 0));
+    }
+}
+
+/// A parser that nobody takes items from keeps them in order.
+#[test]
+fn large_frames_wait_to_be_taken() {
+    let stream = large_frames();
+    for (reads, first) in [(true, 100), (false, 100), (true, 200_100), (false, 200_100), (false, 500_000)] {
+        let mut parser = server(Version::V1_2, Limits::default());
+        parser.feed(&stream[..first]);
+        let (mut found, _) = items(&mut parser, false);
+        let mut octets = &stream[first..];
+        while !octets.is_empty() {
+            if reads {
+                read(&mut parser, &mut octets, 50_000);
+            } else {
+                let (now, later) = octets.split_at(octets.len().min(50_000));
+                parser.feed(now);
+                octets = later;
+            }
+        }
+        let (more, error) = items(&mut parser, true);
+        found.extend(more);
+        assert_eq!((found.len(), error.unwrap().kind), (5, ParseErrorKind::MissingNul));
+        assert_eq!(frame_of(&found[0]).body().len(), 300_000);
+        assert_eq!(frame_of(&found[2]).body(), [b'x'; 200_000]);
+    }
+}
+
+fn frame_of(item: &Item) -> FrameRef<'_> {
+    match item.as_ref() {
+        ItemRef::Frame(frame) => frame,
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,0 +1,121 @@
+//! A body that outgrows the read buffer: it is kept in pieces, which are put together once.
+//!
+//! A buffer that grew with it would be there twice at each growth, the old one and one of twice its size: three times what
+//! was received, for the asking. The pieces are what was received, and the whole is that once more.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::BytesMut;
+use memchr::memchr;
+
+use super::{Parser, Stage};
+
+/// What may be copied for the sake of more room.
+const MOST: usize = 64 * 1024;
+/// The least room that is made for a piece.
+const PIECE: usize = 32 * 1024;
+
+/// The beginning of the frame in progress.
+pub(super) struct Pieces {
+    pieces: Vec<BytesMut>,
+    length: usize,
+    /// How many octets the buffer holds when the next piece is made of them, or soon after.
+    most: usize,
+}
+
+impl Default for Pieces {
+    fn default() -> Self {
+        Self { pieces: Vec::new(), length: 0, most: MOST }
+    }
+}
+
+impl Pieces {
+    /// How many octets they are.
+    pub(super) const fn len(&self) -> usize {
+        self.length
+    }
+
+    fn push(&mut self, piece: BytesMut) {
+        self.length = self.length.saturating_add(piece.len());
+        self.pieces.push(piece);
+        self.most = 0;
+    }
+
+    /// All of them and what comes behind.
+    fn put_together(&mut self, end: &[u8]) -> Vec<u8> {
+        let mut whole = Vec::with_capacity(self.length.saturating_add(end.len()));
+        for piece in mem::take(self).pieces {
+            whole.extend_from_slice(&piece);
+        }
+        whole.extend_from_slice(end);
+        whole
+    }
+}
+
+impl Parser {
+    /// Copies in as much as there is room for if the frame in progress ends behind it, and says what is left.
+    #[cold]
+    pub(super) fn feed_piece<'a>(&mut self, octets: &'a [u8]) -> &'a [u8] {
+        let Some((now, later)) = octets.split_at_checked(self.buffer.room_left()) else { return octets };
+        self.buffer.append(now, 0);
+        self.set_aside(later.len());
+        later
+    }
+
+    /// Whether the room that is left, which is some, is for a large body.
+    pub(super) fn makes_piece(&mut self) -> bool {
+        self.is_large() && (!self.buffer.space_left().is_empty() || self.set_aside(PIECE))
+    }
+
+    /// Whether a body is in progress, of which there is more than may be copied again and again.
+    #[inline]
+    pub(super) const fn is_large(&self) -> bool {
+        self.buffer.len() >= self.pieces.most
+            && matches!(self.stage, Stage::Counted { .. } | Stage::Terminated)
+    }
+
+    /// Makes a piece of what is in the buffer if all of it belongs to the frame in progress, and room for another.
+    fn set_aside(&mut self, room: usize) -> bool {
+        let ends_later = self.ends_later();
+        if ends_later {
+            // Nobody looks for the end of a body in a piece.
+            self.scanned = self.received();
+            self.pieces.push(self.buffer.replace(room.max(PIECE)));
+        }
+        ends_later
+    }
+
+    fn ends_later(&self) -> bool {
+        match self.stage {
+            Stage::Counted { length } => self.received() <= self.head.line.saturating_add(length),
+            _ => self.fresh().is_some_and(|fresh| memchr(0, fresh).is_none()),
+        }
+    }
+
+    /// How many octets of the frame in progress, and of what comes behind, there are.
+    pub(super) const fn received(&self) -> usize {
+        self.pieces.len().saturating_add(self.buffer.len())
+    }
+
+    /// The octets in which all stands that comes before the body of the frame in progress.
+    pub(super) fn beginning(&self) -> &[u8] {
+        match self.pieces.pieces.first() {
+            Some(first) => first,
+            None => self.buffer.data(),
+        }
+    }
+
+    /// In which nobody has looked for the end of the body.
+    pub(super) fn fresh(&self) -> Option<&[u8]> {
+        self.buffer.data().get(self.scanned.saturating_sub(self.pieces.len())..)
+    }
+
+    /// The frame in progress, which has so many octets, and how many octets of the buffer are not needed any more.
+    pub(super) fn put_together(&mut self, end: usize) -> (Vec<u8>, usize) {
+        let rest = end.saturating_sub(self.pieces.len());
+        self.position = self.position.saturating_add(self.pieces.len() as u64);
+        let whole = self.pieces.put_together(self.buffer.data().get(..rest).unwrap_or_default());
+        (whole, rest.saturating_add(1))
+    }
+}
