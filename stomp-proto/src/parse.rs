@@ -303,7 +303,8 @@ impl Parser {
         };
         let length = command.as_str().len();
         self.lines = Lines::from(length.wrapping_add(1));
-        Some(command).filter(|command| self.is_known(*command) && length <= self.limits.command)
+        // Both are in all versions.
+        Some(command).filter(|command| command.sender() == self.sender && length <= self.limits.command)
     }
 
     /// The command, if all of its line is here and there is nothing about it.

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use crate::{
     Version, escape,
-    word::{BLOCK, index, marks},
+    word::{BLOCK, has, index, marks},
 };
 
 /// A line in the buffer, without its LF.
@@ -176,7 +176,8 @@ struct Marks {
 impl Marks {
     #[inline(always)]
     fn of(block: &[u8; BLOCK]) -> Self {
-        Self { ends: marks(block, END), colons: marks(block, COLON), specials: marks(block, SPECIAL) }
+        let specials = if has(block, SPECIAL) { marks(block, SPECIAL) } else { 0 };
+        Self { ends: marks(block, END), colons: marks(block, COLON), specials }
     }
 
     /// The marks of what follows an octet, with that octet.
@@ -257,6 +258,44 @@ mod tests {
             for step in [1, 3, 7, 8, 13, 1000] {
                 assert_eq!(scanned(&data, step), naive(&data), "{data:?} in steps of {step}");
             }
+        }
+    }
+
+    /// What stands at the end of a line, or behind it, is not in it.
+    #[test]
+    fn what_is_in_a_line() {
+        for (place, is_in) in [(4, true), (5, false), (6, false), (NOWHERE, false)] {
+            let line = Line { start: 0, end: 5, colon: place, special: place };
+            assert_eq!((line.has_colon(), line.is_special()), (is_in, is_in), "{place}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_checked_where_they_stand() {
+        for (text, in_1_1, in_1_2) in [
+            (&br"a:\\b\c\n"[..], true, true),
+            (br"\r", false, true),
+            (br"a:b\", false, false),
+            (br"a:\t", false, false),
+            (b"a:\\n\rb", false, false),
+        ] {
+            // A line is not all that there is.
+            let data = [text, br"\t"].concat();
+            let special = next_special(&data, 0, text.len());
+            assert_eq!(Some(special), text.iter().position(|octet| SPECIAL.contains(octet)), "{text:?}");
+            let line = Line { start: 0, end: text.len(), colon: 1, special };
+            assert_eq!(line.is_well_escaped(&data, Version::V1_1), in_1_1, "{text:?}");
+            assert_eq!(line.is_well_escaped(&data, Version::V1_2), in_1_2, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_looked_at_is_remembered() {
+        let data = [b'a'; 100];
+        let mut lines = Lines::from(3);
+        for end in [3, 50, 100] {
+            let _ = lines.for_each::<()>(&data[..end], |line| panic!("{line:?}"));
+            assert_eq!(lines.looked(), end);
         }
     }
 }

@@ -130,7 +130,9 @@ mod tests {
     fn numbers_are_digits_only() {
         assert_eq!(parse_number(b"0042"), Some(42));
         assert_eq!(parse_number(b"18446744073709551615"), Some(u64::MAX));
-        for bad in [&b""[..], b"+5", b"-1", b" 5", b"5 ", b"18446744073709551616", "٥".as_bytes()] {
+        for bad in
+            [&b""[..], b"+5", b"-1", b" 5", b"5 ", b"5:", b":", b"/", b"18446744073709551616", "٥".as_bytes()]
+        {
             assert_eq!(parse_number(bad), None, "{bad:?}");
         }
     }

@@ -7,9 +7,9 @@ mod wide;
 use swar::{BLOCK as EIGHT, Word};
 
 #[cfg(not(feature = "simd"))]
-pub(crate) use swar::{BLOCK, index, marks};
+pub(crate) use swar::{BLOCK, has, index, marks};
 #[cfg(feature = "simd")]
-pub(crate) use wide::{BLOCK, index, marks};
+pub(crate) use wide::{BLOCK, has, index, marks};
 
 /// Octets that some version writes otherwise than they stand, or not at all.
 const SPECIAL: [u8; 5] = [0, b'\r', b'\n', b':', b'\\'];

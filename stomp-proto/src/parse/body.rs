@@ -11,8 +11,8 @@ use crate::{Frame, FrameRef, Oversize, ParseError, ParseErrorKind, Version, text
 impl Parser {
     /// The blank line was read: how the body will end.
     pub(super) fn end_of_headers(&mut self) -> Result<Progress, ParseError> {
-        self.scanned = self.head.line;
         let Some(text) = self.head.content_length(self.buffer.data(), self.version) else {
+            self.scanned = self.head.line;
             self.stage = Stage::Terminated;
             return self.terminated();
         };

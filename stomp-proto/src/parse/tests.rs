@@ -321,3 +321,27 @@ fn frame_of(item: &Item) -> FrameRef<'_> {
         other => panic!("{other:?}"),
     }
 }
+
+/// What is frequent is read without a closer look, which shows in nothing but time.
+#[test]
+fn the_short_way_is_taken() {
+    let mut parser = server(Version::V1_2, Limits::default());
+    parser.feed(b"MESSAGE\na:1\nb:\\c\n\n\0");
+    assert_eq!(parser.frequent_command(), Some(Command::Message));
+    parser.head.begin(Command::Message, 8);
+    let ControlFlow::Break(line) = parser.plain_headers() else { panic!("the blank line is there") };
+    assert_eq!((line.start, line.end, parser.head.slots.len()), (17, 17, 2));
+    assert!(parser.head.escaped);
+
+    let mut parser = server(Version::V1_2, Limits::default());
+    parser.feed(b"RECEIPT\n");
+    assert_eq!(parser.frequent_command(), None);
+    assert_eq!(parser.whole_command(), Some(Command::Receipt));
+}
+
+/// A slot counts in 32 bits, whatever the limit.
+#[test]
+fn a_header_block_fits_its_index() {
+    let limits = Limits { header_block: usize::MAX, ..Limits::default() };
+    assert_eq!(server(Version::V1_2, limits).header_block_limit(), u32::MAX as usize / 2);
+}

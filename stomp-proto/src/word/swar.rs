@@ -43,6 +43,13 @@ pub(crate) fn marks<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> u64
     Word::of(*block).any_of(wanted)
 }
 
+/// Whether one of those is in the block.
+#[cfg(not(feature = "simd"))]
+#[inline(always)]
+pub(crate) fn has<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> bool {
+    marks(block, wanted) != 0
+}
+
 /// The place of the lowest mark; beyond the block when there is none.
 #[cfg(not(feature = "simd"))]
 #[inline(always)]

@@ -14,13 +14,25 @@ pub(crate) fn marks<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> u64
     quarters.iter().rev().fold(0, |found, quarter| found << LANES | few_marks(quarter, wanted))
 }
 
+/// Whether one of those is in the block: sooner known than where.
+#[inline(always)]
+pub(crate) fn has<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> bool {
+    let (quarters, _) = block.as_chunks::<LANES>();
+    let found = quarters.iter().fold(u8x16::splat(0), |found, quarter| found | equal(quarter, wanted));
+    found.move_mask() != 0
+}
+
 #[inline(always)]
 fn few_marks<const N: usize>(octets: &[u8; LANES], wanted: [u8; N]) -> u64 {
+    // The high bits, of which there are sixteen.
+    u64::from(equal(octets, wanted).move_mask() as u16)
+}
+
+#[inline(always)]
+fn equal<const N: usize>(octets: &[u8; LANES], wanted: [u8; N]) -> u8x16 {
     let octets = u8x16::new(*octets);
     let equal = wanted.map(|octet| octets.cmp_eq(u8x16::splat(octet)));
-    let found = equal.into_iter().fold(u8x16::splat(0), |found, equal| found | equal);
-    // The high bits, of which there are sixteen.
-    u64::from(found.move_mask() as u16)
+    equal.into_iter().fold(u8x16::splat(0), |found, equal| found | equal)
 }
 
 /// The place of the lowest mark; beyond the block when there is none.

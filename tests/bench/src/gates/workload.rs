@@ -5,7 +5,7 @@ use std::hint::black_box;
 use bytes::BytesMut;
 use stomp_bench::{
     corpus::{self, Corpus, Send},
-    decoders::{self, Decode as _},
+    decoders::{self, Decode},
     encoders,
 };
 
@@ -37,6 +37,8 @@ pub(crate) fn find(name: &str) -> Option<Workload> {
         "decode-large" => reading(corpus::whole().swap_remove(2)),
         "decode-escaped" => reading(corpus::whole().swap_remove(3)),
         "decode-no-length" => reading(corpus::whole().swap_remove(5)),
+        "lend-small" => lending(corpus::whole().swap_remove(0)),
+        "lend-large" => lending(corpus::whole().swap_remove(2)),
         "octets-small" => octet_by_octet(0),
         "octets-medium" => octet_by_octet(1),
         "octets-large" => octet_by_octet(2),
@@ -57,12 +59,19 @@ pub(crate) fn find(name: &str) -> Option<Workload> {
 }
 
 fn reading(corpus: Corpus) -> Workload {
-    let mut parser = decoders::ours();
+    decoding(decoders::ours(), corpus)
+}
+
+fn lending(corpus: Corpus) -> Workload {
+    decoding(decoders::Lent(decoders::ours()), corpus)
+}
+
+fn decoding(mut decoder: impl Decode + 'static, corpus: Corpus) -> Workload {
     Workload {
         frames: corpus.frames,
         octets: corpus.stream.len() as u64,
         pass: Box::new(move || {
-            black_box(parser.pass(&corpus));
+            black_box(decoder.pass(&corpus));
         }),
     }
 }
