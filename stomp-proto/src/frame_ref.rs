@@ -155,3 +155,58 @@ impl fmt::Debug for FrameRef<'_> {
         self.show("FrameRef", f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::slots::{Slot, Slots};
+
+    fn frame() -> Frame {
+        Frame::new(Command::Connect).with_header("login", "me").with_header("passcode", "canary")
+    }
+
+    #[test]
+    fn a_borrowed_frame_shows_no_secret_either() {
+        let frame = frame();
+        let shown = format!("{:?}", frame.as_ref());
+        assert_eq!(shown, format!("{frame:?}").replacen("Frame", "FrameRef", 1));
+        assert!(
+            shown.starts_with("FrameRef {") && shown.contains("me") && !shown.contains("canary"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_head_is_written_alone() {
+        let frame = Frame::new(Command::Send).with_body("body");
+        let mut out = BytesMut::from("before");
+        assert_eq!(frame.encode_head(Version::V1_2, &mut out), Ok(()));
+        assert_eq!(out, b"beforeSEND\ncontent-length:4\n\n"[..]);
+        let wrong = frame.with_header("content-length", "5");
+        assert_eq!(wrong.encode_head(Version::V1_2, &mut out), Err(EncodeError::ContentLengthMismatch));
+        assert_eq!(out, b"beforeSEND\ncontent-length:4\n\n"[..]);
+    }
+
+    /// A copy is one allocation, in which nothing stands but the frame.
+    #[test]
+    fn what_is_copied_is_the_frame() {
+        let frame = Frame::new(Command::Send).with_header("a", "1").with_body("body");
+        let copy = frame.as_ref().to_frame();
+        assert_eq!((&copy, copy.size()), (&frame, "a:1body".len()));
+        assert_eq!(copy.body_bytes().as_ptr(), copy.body().as_ptr());
+        assert!(!frame.without_content_length().into_owned().as_ref().announces_length());
+    }
+
+    /// Beyond 4 GiB, which nobody has to fill to see it refused.
+    #[test]
+    fn headers_beyond_the_index_are_refused() {
+        for (end, expected) in [(u32::MAX - 1, Ok(())), (u32::MAX, Err(EncodeError::HeadersTooLarge))] {
+            let slots: Slots = [Slot::new(0, 1, end as usize)].into_iter().collect();
+            let headers = HeadersRef::new(b"a:1", slots.as_slices(), false);
+            let frame = FrameRef::new(Command::Send, headers, b"", true);
+            assert_eq!(frame.encode(Version::V1_2, &mut BytesMut::new()), expected);
+        }
+    }
+}

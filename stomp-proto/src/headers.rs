@@ -307,6 +307,26 @@ mod tests {
     }
 
     #[test]
+    fn headers_are_equal_in_order_or_not_at_all() {
+        let headers = numbered(2);
+        assert!(headers == headers.clone() && headers.as_ref() == headers.clone().as_ref());
+        for other in [numbered(1), numbered(3), Headers::new(), numbered(2).as_ref().iter().take(1).collect()]
+        {
+            assert!(headers != other, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn none_is_empty() {
+        for count in [0, 1, 13] {
+            let headers = numbered(count);
+            assert_eq!((headers.is_empty(), headers.as_ref().is_empty()), (count == 0, count == 0));
+            assert_eq!((headers.len(), headers.as_ref().len()), (count, count));
+            assert_eq!(headers.contains("h0"), count > 0);
+        }
+    }
+
+    #[test]
     fn no_secret_in_debug() {
         let mut headers = Headers::new();
         headers.push("login", "me");
