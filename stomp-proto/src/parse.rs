@@ -302,9 +302,12 @@ impl Parser {
             return None;
         };
         let length = command.as_str().len();
-        self.lines = Lines::from(length.wrapping_add(1));
         // Both are in all versions.
-        Some(command).filter(|command| command.sender() == self.sender && length <= self.limits.command)
+        if command.sender() != self.sender || length > self.limits.command {
+            return None;
+        }
+        self.lines = Lines::from(length.wrapping_add(1));
+        Some(command)
     }
 
     /// The command, if all of its line is here and there is nothing about it.

@@ -345,3 +345,30 @@ fn a_header_block_fits_its_index() {
     let limits = Limits { header_block: usize::MAX, ..Limits::default() };
     assert_eq!(server(Version::V1_2, limits).header_block_limit(), u32::MAX as usize / 2);
 }
+
+/// A frequent command that is not allowed here is as unknown as any other, and its line is all that is shown of it.
+#[test]
+fn a_frequent_command_of_the_other_side_is_unknown() {
+    for (sender, command, limit) in [
+        (Sender::Client, "MESSAGE", 32),
+        (Sender::Server, "SEND", 32),
+        (Sender::Client, "MESSAGE", 7),
+        (Sender::Client, "SEND", 3),
+    ] {
+        let stream = format!("{command}\nfoo:bar\n\n\0");
+        for size in [1, 3, stream.len()] {
+            let mut parser = Parser::new(sender, Limits { command: limit, ..Limits::default() });
+            let mut errors = stream.as_bytes().chunks(size).filter_map(|octets| {
+                parser.feed(octets);
+                parser.next_item().err()
+            });
+            let error = errors.next().unwrap();
+            let (kind, shown) = if limit < command.len() {
+                (ParseErrorKind::CommandTooLong { limit }, &command[..limit])
+            } else {
+                (ParseErrorKind::UnknownCommand, command)
+            };
+            assert_eq!((error.kind, &error.excerpt[..]), (kind, shown.as_bytes()), "{command} in {size}");
+        }
+    }
+}
