@@ -52,10 +52,8 @@ impl Session {
         if self.config.identity.is_none() {
             return Err(CommandError::NoIdentity);
         }
-        let (messages, octets) = (self.deliveries.len(), self.deliveries.octets());
-        if messages >= self.config.at_least_once_messages
-            || octets.saturating_add(frame.size()) > self.config.at_least_once_octets
-        {
+        if !self.has_room_to_keep(frame.size()) {
+            let (messages, octets) = (self.deliveries.len(), self.deliveries.octets());
             return Err(CommandError::AtLeastOnceFull { messages, octets });
         }
         let id = self.next_receipt();
@@ -66,6 +64,16 @@ impl Session {
         self.deliveries.add(id, frame, how, self.config.at_least_once_timeout);
         self.pump();
         Ok(id)
+    }
+
+    pub(crate) fn has_room_to_keep(&self, size: usize) -> bool {
+        self.deliveries.len() < self.config.at_least_once_messages
+            && self.deliveries.octets().saturating_add(size) <= self.config.at_least_once_octets
+    }
+
+    /// Whether none is kept: what finds no room then never will.
+    pub(crate) fn keeps_none(&self) -> bool {
+        self.deliveries.len() == 0
     }
 
     /// Writes as many of them as may be out.

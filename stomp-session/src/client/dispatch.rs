@@ -138,6 +138,7 @@ impl Inner {
         }
         self.close_requests(&closed);
         if self.closed.is_none() {
+            self.close_buffer(&closed);
             self.note(&Notice::Closed(closed.clone()));
             self.closed = Some(closed);
         }

@@ -12,7 +12,7 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{Connector, Credentials, Notice, Runtime, TransportError, shared::Shared};
+use super::{Connector, Credentials, Notice, Runtime, TransportError, buffer::Buffer, shared::Shared};
 use crate::{Action, Attempt, Closed, Input, Login, Lost, Timestamp};
 
 /// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
@@ -27,6 +27,7 @@ pub struct Driver<R: Runtime, C: Connector> {
     shared: Arc<Shared>,
     link: Link<C::Stream>,
     timer: Option<Timer>,
+    buffer: Buffer,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -59,11 +60,12 @@ struct Up<S> {
 }
 
 impl<R: Runtime, C: Connector> Driver<R, C> {
-    pub(super) const fn new(runtime: Arc<R>, connector: Arc<C>, shared: Arc<Shared>) -> Self {
-        Self { runtime, connector, shared, link: Link::Down, timer: None }
+    pub(super) fn new(runtime: Arc<R>, connector: Arc<C>, shared: Arc<Shared>) -> Self {
+        Self { runtime, connector, shared, link: Link::Down, timer: None, buffer: Buffer::default() }
     }
 
-    /// Runs until the session has ended.
+    /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
+    /// [`disconnect`](super::Client::disconnect) would.
     pub async fn run(mut self) {
         poll_fn(|cx| self.poll(cx)).await;
     }
@@ -80,10 +82,13 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         for _ in 0..ROUNDS {
             // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
             let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
-            let acted = self.turn();
+            let acted = self.turn() | self.buffer.poll(&self.shared, cx);
             if self.shared.with(|inner| inner.closed.is_some()) {
                 self.link = Link::Down;
-                return Poll::Ready(());
+                let now = self.runtime.now();
+                if !self.shared.with(|inner| inner.lingers(now)) {
+                    return Poll::Ready(());
+                }
             }
             if !moved && !acted && self.sleep(cx).is_pending() {
                 return Poll::Pending;

@@ -26,8 +26,8 @@ pub enum SendError {
     /// The session has ended; nothing was sent.
     #[error("nothing was sent: {0}")]
     Closed(Closed),
-    /// There was no connection, or no room in its outbox, for that long; nothing was sent.
-    #[error("nothing was sent: no connection with room for {:.1} s", .0.as_secs_f64())]
+    /// There was no connection, or no room for it, for that long; nothing was sent.
+    #[error("nothing was sent: no connection, or no room for it, within {:.1} s", .0.as_secs_f64())]
     Timeout(Duration),
     /// The outbox is over its budget, and the send was not to wait; nothing was sent.
     #[error("nothing was sent: what waits for the transport is over its budget")]

@@ -220,9 +220,23 @@ impl fmt::Debug for Keep {
     }
 }
 
-/// Futures of handles can be spawned anywhere.
+/// What has a name can be spawned and kept anywhere; what borrows a handle can be awaited on any thread.
 const _: fn(&Client) = |client| {
-    fn spawnable<T: Future + Send>(_: T) {}
-    spawnable(client.connected());
-    spawnable(client.disconnect());
+    const fn anywhere<T: Send + 'static>() {}
+    fn sent<T: Future + Send>(_: T) {}
+    type Handler = fn(Arc<super::Message>) -> std::future::Ready<Result<(), String>>;
+    anywhere::<super::Runner<Handler, std::future::Ready<Result<(), String>>, String>>();
+    anywhere::<(Client, super::Subscription, super::Transaction, super::Message)>();
+    anywhere::<(Listener, Watch, SendBuilder, SubscribeBuilder, super::RequestBuilder)>();
+    anywhere::<(super::Sending, super::Subscribing, super::Requesting)>();
+    anywhere::<(super::Beginning, super::Committing, Disconnecting)>();
+    sent(client.connected());
+    sent(client.closed());
+    sent(client.watch().next());
+    sent(client.listen().next());
+};
+const _: fn(&mut super::Subscription, &super::Message) = |subscription, message| {
+    fn sent<T: Future + Send>(_: T) {}
+    sent(subscription.next());
+    sent(message.lost());
 };

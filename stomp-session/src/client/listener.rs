@@ -14,7 +14,10 @@ use std::{
 use futures_core::Stream;
 use stomp_proto::Frame;
 
-use super::shared::{Inner, Shared};
+use super::{
+    SendError,
+    shared::{Inner, Shared},
+};
 use crate::{
     Attempt, Closed, Connection, ConnectionId, Ended, Endpoint, Event, Lost, Outcome, ReceiptId, ServerError,
     SubscriptionId,
@@ -104,6 +107,8 @@ pub enum Notice {
         /// Whose messages wait, most of all.
         subscription: Option<SubscriptionId>,
     },
+    /// A [buffered](super::SendBuilder::buffered) message was not sent, and nobody else is told.
+    SendFailed(SendError),
     /// The session takes no more commands: somebody disconnects it.
     Disconnecting,
     /// This listener was too slow for so many notices, which came between the one before and the one after.

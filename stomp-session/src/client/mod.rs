@@ -3,6 +3,7 @@
 //! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
+mod buffer;
 mod credentials;
 mod dispatch;
 mod driver;
@@ -58,7 +59,8 @@ use crate::{Config, Session};
 pub struct Settings {
     /// Octets of messages that nobody has taken yet, above which reading stops. 1 MiB. Nothing is dropped: the broker waits.
     pub inbound_budget: usize,
-    /// Octets that wait for the transport, above which a send waits. 256 KiB.
+    /// Octets that wait for the transport, above which a send waits, and as many that may be
+    /// [buffered](SendBuilder::buffered) beside them. 256 KiB.
     pub outbound_budget: usize,
     /// How long a send waits for a connection with room. 60 s.
     pub send_timeout: Duration,

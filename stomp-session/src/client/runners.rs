@@ -41,6 +41,10 @@ pub(super) struct Runners {
     table: BTreeMap<RunnerId, Entry>,
     next: u64,
     stopping: Option<Stopping>,
+    /// Until when handlers may run although the session has ended by itself.
+    lingers: Option<Timestamp>,
+    /// That time is over.
+    abandoned: bool,
 }
 
 /// A graceful disconnect that still waits for handlers.
@@ -62,8 +66,9 @@ impl Runners {
 
     /// When the handlers will have had their time.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        let stopping = self.stopping.as_ref().filter(|stopping| !stopping.over)?;
-        stopping.deadlines.map(|(handlers, _)| handlers)
+        let stopping = self.stopping.as_ref().filter(|stopping| !stopping.over);
+        let handlers = stopping.and_then(|stopping| stopping.deadlines).map(|(handlers, _)| handlers);
+        handlers.or_else(|| self.lingers.filter(|_| !self.abandoned))
     }
 }
 
@@ -78,6 +83,7 @@ impl Inner {
         let replaced = runners.table.insert(id, Entry { waker: Some(waker), report });
         self.discard(replaced.and_then(|entry| entry.waker));
         match &self.runners.stopping {
+            None if self.runners.abandoned => Call::Abandon,
             None => Call::Run,
             Some(stopping) if stopping.over && !report.done => Call::Abandon,
             Some(_) => {
@@ -107,6 +113,22 @@ impl Inner {
         for entry in self.runners.table.values_mut() {
             self.after.wake(entry.waker.take());
         }
+    }
+
+    /// The session has ended by itself, and the driver with it unless handlers still run: nobody else keeps their time.
+    /// Whether it has to stay.
+    pub(super) fn lingers(&mut self, now: Timestamp) -> bool {
+        let grace = self.session.config.disconnect_timeout;
+        let runners = &mut self.runners;
+        if runners.table.is_empty() || runners.stopping.is_some() {
+            return false;
+        }
+        let stays = now < *runners.lingers.get_or_insert_with(|| now.after(grace));
+        if !stays {
+            runners.abandoned = true;
+            self.wake_runners();
+        }
+        stays
     }
 
     /// Goes on with a disconnect when the runners have ended, or had their time. The driver's business.

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, IntoFuture},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -42,18 +43,32 @@ pub struct SendBuilder {
 struct How {
     mode: Mode,
     immediate: bool,
+    buffered: bool,
     timeout: Option<Duration>,
     transaction: Option<TransactionId>,
+}
+
+impl How {
+    /// Where it waits.
+    const fn queue(self) -> For {
+        match (self.mode, self.transaction) {
+            (Mode::AtLeastOnce { .. }, None) => For::Outbox,
+            _ => For::Room,
+        }
+    }
 }
 
 /// On what terms somebody waits to send.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
+    pub(super) what: For,
     pub(super) patience: Duration,
     /// Fails where it would have to wait.
     pub(super) immediate: bool,
-    /// Needs neither a connection nor room.
+    /// Neither needs room nor takes its turn.
     pub(super) at_once: bool,
+    /// Whether there is what it waits for, once it is its turn.
+    pub(super) has_room: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,8 +137,9 @@ impl SendBuilder {
 
     /// Sent until a broker has confirmed it, over any number of connections: kept, in memory, within the bounds of
     /// [`Config::at_least_once_messages`](crate::Config::at_least_once_messages) and
-    /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets), beyond which it fails at once. It does not wait
-    /// for a connection, is persistent, may arrive more than once, and carries an id by which Artemis tells copies. It is
+    /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets), beyond which it waits for others to be confirmed
+    /// ([`Settings::send_timeout`](super::Settings::send_timeout)), or fails if it is [immediate](Self::immediate). It does not
+    /// wait for a connection, is persistent, may arrive more than once, and carries an id by which Artemis tells copies. It is
     /// given up after [`timeout`](Self::timeout), or
     /// [`Config::at_least_once_timeout`](crate::Config::at_least_once_timeout); a crash of this process loses it. See
     /// [`Session::send_at_least_once`](crate::Session::send_at_least_once).
@@ -139,10 +155,23 @@ impl SendBuilder {
         self
     }
 
-    /// Fails at once with [`CommandError::NotConnected`](crate::CommandError::NotConnected) or [`SendError::Full`], where it
-    /// would have to wait for a connection or for room.
+    /// Fails at once with [`CommandError::NotConnected`](crate::CommandError::NotConnected), [`SendError::Full`] or
+    /// [`CommandError::AtLeastOnceFull`](crate::CommandError::AtLeastOnceFull), where it would have to wait for a connection
+    /// or for room.
     pub const fn immediate(mut self) -> Self {
         self.how.immediate = true;
+        self
+    }
+
+    /// Does not wait for a connection with room: the message does that by itself, in the order of the calls, for as long as
+    /// it would have waited, while the caller goes on. So many octets may wait in this way as
+    /// [`Settings::outbound_budget`](super::Settings::outbound_budget) says; beyond that it waits as ever.
+    ///
+    /// In memory only. One whose time is over, or that waits still when the session ends, is not sent; only
+    /// [`Notice::SendFailed`](super::Notice::SendFailed) tells. For what must arrive there is
+    /// [`at_least_once`](Self::at_least_once). What is to be confirmed, or belongs to a transaction, waits as ever.
+    pub const fn buffered(mut self) -> Self {
+        self.how.buffered = true;
         self
     }
 
@@ -201,7 +230,7 @@ impl Future for Sending {
             let shared = &this.shared;
             let step = shared.with(|inner| inner.poll_send(shared, frame, ticket, *how, waker));
             match step {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => return this.buffer(),
                 Poll::Ready(Ok(Some(id))) => this.stage = Stage::Receipt(id),
                 Poll::Ready(sent) => {
                     this.stage = Stage::Done;
@@ -221,13 +250,36 @@ impl Future for Sending {
     }
 }
 
+impl Sending {
+    /// Leaves what waits to the driver, if it may and there is room for it.
+    fn buffer(&mut self) -> Poll<Result<(), SendError>> {
+        let Self { shared, stage } = self;
+        shared.with(|inner| {
+            let Stage::Waiting { frame, how, .. } = stage else { return Poll::Pending };
+            let size = frame.size();
+            let may = how.buffered && how.mode == Mode::Plain && how.transaction.is_none();
+            if !may || !inner.has_buffer(size, shared.settings.outbound_budget) {
+                return Poll::Pending;
+            }
+            // The driver does not buffer it again.
+            how.buffered = false;
+            let stage = mem::replace(stage, Stage::Done);
+            inner.buffer(Self { shared: Arc::clone(shared), stage }, size);
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
 impl Drop for Sending {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Waiting { ticket: Some(ticket), .. } => self.shared.with(|inner| {
-                inner.leave_senders(&self.shared, ticket);
+            Stage::Waiting { ticket: Some(ticket), how, .. } => self.shared.with(|inner| {
+                inner.leave_senders(&self.shared, how.queue(), ticket);
             }),
-            Stage::Receipt(id) => self.shared.with(|inner| inner.forget_receipt(id)),
+            Stage::Receipt(id) => self.shared.with(|inner| {
+                inner.forget_receipt(id);
+                inner.admit_sender(&self.shared.settings);
+            }),
             _ => {}
         }
     }
@@ -243,12 +295,16 @@ impl Inner {
         waker: Waker,
     ) -> Poll<Result<Option<ReceiptId>, SendError>> {
         let terms = Terms {
+            what: how.queue(),
             patience: how.timeout.unwrap_or(shared.settings.send_timeout),
             immediate: how.immediate,
-            at_once: match how.transaction {
-                // It has failed.
-                Some(transaction) => how.mode != Mode::Plain || !self.stands(transaction),
-                None => matches!(how.mode, Mode::AtLeastOnce { .. }),
+            // It has failed.
+            at_once: how
+                .transaction
+                .is_some_and(|transaction| how.mode != Mode::Plain || !self.stands(transaction)),
+            has_room: match how.queue() {
+                For::Outbox => self.session.keeps_none() || self.session.has_room_to_keep(frame.size()),
+                _ => self.has_room(&shared.settings),
             },
         };
         self.poll_room(shared, ticket, terms, waker, |inner, ticket| inner.send_now(frame, how, ticket))
@@ -267,30 +323,31 @@ impl Inner {
         waker: Waker,
         send: impl FnOnce(&mut Self, Option<Ticket>) -> Result<T, SendError>,
     ) -> Poll<Result<T, SendError>> {
-        let refusal = self.refusal(*ticket, terms.patience);
-        let admitted =
-            terms.at_once || self.waits.of(For::Room).is_first(*ticket) && self.has_room(&shared.settings);
+        let Terms { what, patience, .. } = terms;
+        let refusal = self.refusal(what, *ticket, patience);
+        let admitted = terms.at_once || self.waits.of(what).is_first(*ticket) && terms.has_room;
         if refusal.is_none() && !admitted && !terms.immediate {
-            self.wait(For::Room, ticket, waker, terms.patience);
+            self.wait(what, ticket, waker, patience);
             return Poll::Pending;
         }
         self.discard(Some(waker));
-        let sent = match refusal {
-            Some(refusal) => Err(refusal),
-            None if !admitted && self.session.connection().is_some() => Err(SendError::Full),
-            None => send(self, *ticket),
+        let connected = self.session.connection().is_some();
+        let sent = match (refusal, what) {
+            (Some(refusal), _) => Err(refusal),
+            (None, For::Room) if !admitted && connected => Err(SendError::Full),
+            (None, _) => send(self, *ticket),
         };
         if let Some(ticket) = ticket.take() {
-            self.leave_senders(shared, ticket);
+            self.leave_senders(shared, what, ticket);
         }
         Poll::Ready(sent)
     }
 
-    fn refusal(&mut self, ticket: Option<Ticket>, patience: Duration) -> Option<SendError> {
+    fn refusal(&mut self, what: For, ticket: Option<Ticket>, patience: Duration) -> Option<SendError> {
         match &self.closed {
             Some(closed) => Some(SendError::Closed(closed.clone())),
             None => {
-                let expired = ticket.filter(|ticket| self.waits.of(For::Room).is_expired(*ticket));
+                let expired = ticket.filter(|ticket| self.waits.of(what).is_expired(*ticket));
                 expired.map(|_| SendError::Timeout(patience))
             }
         }
@@ -314,11 +371,12 @@ impl Inner {
             }
             (_, Some(_)) => return Err(SendError::InTransaction),
             (Mode::Confirmed, None) => {
-                let rest = how.timeout.map(|timeout| self.rest(timeout, ticket));
-                Some(self.session.confirm(frame, rest.unwrap_or(self.session.config.timeout))?)
+                let rest = self.rest(how, ticket).unwrap_or(self.session.config.timeout);
+                Some(self.session.confirm(frame, rest)?)
             }
             (Mode::AtLeastOnce { ordered }, None) => {
-                Some(self.session.keep(frame, AtLeastOnce { timeout: how.timeout, ordered })?)
+                let timeout = self.rest(how, ticket);
+                Some(self.session.keep(frame, AtLeastOnce { timeout, ordered })?)
             }
         };
         self.receipts.extend(receipt.map(|id| (id, Receipt::default())));
@@ -326,15 +384,15 @@ impl Inner {
         Ok(receipt)
     }
 
-    /// What is left of the time for one that has waited.
-    fn rest(&mut self, timeout: Duration, ticket: Option<Ticket>) -> Duration {
-        let deadline = ticket.and_then(|ticket| self.waits.of(For::Room).deadline_of(ticket));
-        deadline.map_or(timeout, |deadline| deadline.since(self.session.now))
+    /// What is left of the time that it was given, if it has waited.
+    fn rest(&mut self, how: How, ticket: Option<Ticket>) -> Option<Duration> {
+        let deadline = ticket.and_then(|ticket| self.waits.of(how.queue()).deadline_of(ticket));
+        how.timeout.map(|timeout| deadline.map_or(timeout, |deadline| deadline.since(self.session.now)))
     }
 
     /// Leaves the queue and lets the next one in: a waiter that was woken and goes away strands nobody.
-    pub(super) fn leave_senders(&mut self, shared: &Shared, ticket: Ticket) {
-        self.leave(For::Room, ticket);
+    pub(super) fn leave_senders(&mut self, shared: &Shared, what: For, ticket: Ticket) {
+        self.leave(what, ticket);
         self.admit_sender(&shared.settings);
     }
 

@@ -14,7 +14,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Settings,
+    Sending, Settings,
+    buffer::Handed,
     listener::Listeners,
     pressure::{Pressure, Stall},
     request::Requests,
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     pub(super) listeners: Listeners,
     pub(super) runners: Runners,
     pub(super) requests: Requests,
+    /// Sends that nobody waits for.
+    pub(super) handed: Handed,
     /// Handlers that had not ended when the session was disconnected.
     pub(super) unhandled: usize,
     pub(super) closed: Option<Closed>,
@@ -82,6 +85,7 @@ pub(super) struct After {
     drop_messages: Vec<VecDeque<Message>>,
     /// Bodies that were sent, or were not: they are the user's.
     drop_bodies: Vec<Bytes>,
+    drop_sends: Vec<Sending>,
 }
 
 impl After {
@@ -97,10 +101,14 @@ impl After {
         self.drop_messages.push(messages);
     }
 
+    pub(super) fn drop_sends(&mut self, sends: impl Iterator<Item = Sending>) {
+        self.drop_sends.extend(sends);
+    }
+
     fn run(self) {
-        let Self { wake, drop_wakers, drop_messages, drop_bodies } = self;
+        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_sends } = self;
         wake.into_iter().for_each(Waker::wake);
-        drop((drop_wakers, drop_messages, drop_bodies));
+        drop((drop_wakers, drop_messages, drop_bodies, drop_sends));
     }
 }
 
@@ -116,6 +124,7 @@ impl Shared {
             listeners: Listeners::default(),
             runners: Runners::default(),
             requests: Requests::default(),
+            handed: Handed::default(),
             unhandled: 0,
             closed: None,
             handles: 0,
@@ -208,10 +217,14 @@ impl Inner {
         self.session.connection().is_some() && self.session.unsent() < settings.outbound_budget
     }
 
-    /// Wakes the first of those who wait to send, if it can.
+    /// Wakes the first of those who wait to send, if it can: one of each queue.
     pub(super) fn admit_sender(&mut self, settings: &Settings) {
         if self.has_room(settings) {
             let waker = self.waits.of(For::Room).wake_first();
+            self.after.wake(waker);
+        }
+        if self.session.has_room_to_keep(0) {
+            let waker = self.waits.of(For::Outbox).wake_first();
             self.after.wake(waker);
         }
     }

@@ -15,7 +15,7 @@ use super::{
     handle::Keep,
     send::Terms,
     shared::{Inner, Receipt},
-    waits::Ticket,
+    waits::{For, Ticket},
 };
 use crate::{CommandError, ReceiptId, TransactionId};
 
@@ -64,9 +64,13 @@ impl Future for Beginning {
         let Some(keep) = this.keep.take() else { return Poll::Pending };
         let shared = &keep.shared;
         let patience = this.timeout.unwrap_or(shared.settings.send_timeout);
-        let terms = Terms { patience, immediate: false, at_once: false };
         let (ticket, waker) = (&mut this.ticket, cx.waker().clone());
-        match shared.with(|inner| inner.poll_room(shared, ticket, terms, waker, |inner, _| inner.begin())) {
+        let polled = shared.with(|inner| {
+            let has_room = inner.has_room(&shared.settings);
+            let terms = Terms { what: For::Room, patience, immediate: false, at_once: false, has_room };
+            inner.poll_room(shared, ticket, terms, waker, |inner, _| inner.begin())
+        });
+        match polled {
             Poll::Ready(begun) => Poll::Ready(begun.map(|id| Transaction { keep, id })),
             Poll::Pending => {
                 this.keep = Some(keep);
@@ -79,7 +83,7 @@ impl Future for Beginning {
 impl Drop for Beginning {
     fn drop(&mut self) {
         if let (Some(keep), Some(ticket)) = (&self.keep, self.ticket.take()) {
-            keep.shared.with(|inner| inner.leave_senders(&keep.shared, ticket));
+            keep.shared.with(|inner| inner.leave_senders(&keep.shared, For::Room, ticket));
         }
     }
 }

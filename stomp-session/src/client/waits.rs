@@ -25,6 +25,8 @@ struct Waiter {
 pub(super) enum For {
     /// A connection with room to send.
     Room,
+    /// Room among what is sent at least once.
+    Outbox,
     /// A connection.
     Connection,
     /// Another state of the session.
@@ -41,6 +43,7 @@ pub(super) enum For {
 #[derive(Default)]
 pub(super) struct Queues {
     room: Waits,
+    outbox: Waits,
     connection: Waits,
     change: Waits,
     loss: Waits,
@@ -52,6 +55,7 @@ impl Queues {
     pub(super) const fn of(&mut self, what: For) -> &mut Waits {
         match what {
             For::Room => &mut self.room,
+            For::Outbox => &mut self.outbox,
             For::Connection => &mut self.connection,
             For::Change => &mut self.change,
             For::Loss => &mut self.loss,
@@ -60,9 +64,9 @@ impl Queues {
         }
     }
 
-    const fn all(&mut self) -> [&mut Waits; 6] {
-        let Self { room, connection, change, loss, end, time } = self;
-        [room, connection, change, loss, end, time]
+    const fn all(&mut self) -> [&mut Waits; 7] {
+        let Self { room, outbox, connection, change, loss, end, time } = self;
+        [room, outbox, connection, change, loss, end, time]
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {

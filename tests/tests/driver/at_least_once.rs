@@ -52,7 +52,7 @@ fn without_a_connection_it_is_kept_and_given_up_in_time() {
         let short = client.send("/queue/a", "short").at_least_once().timeout(seconds(5));
         let short = world.spawn(short.into_future());
         world.sleep(seconds(1)).await;
-        let error = client.send("/queue/a", "third").at_least_once().await.unwrap_err();
+        let error = client.send("/queue/a", "third").at_least_once().immediate().await.unwrap_err();
         assert!(
             matches!(error, SendError::Command(CommandError::AtLeastOnceFull { messages: 2, .. })),
             "{error}"
@@ -63,6 +63,65 @@ fn without_a_connection_it_is_kept_and_given_up_in_time() {
         client.disconnect().await.unwrap();
     });
     assert_eq!(sim.broker("broker", |broker| broker.messages("/queue/a")), ["kept"]);
+}
+
+/// Where no more may be kept, it waits for others to be confirmed: in order, within its time, and not for ever.
+#[test]
+fn a_full_outbox_is_waited_for() {
+    for seed in seeds(20) {
+        let mut sim = Sim::new(seed);
+        sim.set_door("broker", Door::Refusing);
+        let mut config = config();
+        config.at_least_once_messages = 2;
+        let client = sim.client(config, settings());
+        let world = sim.world();
+        sim.block_on(async {
+            let send = |body: &str| client.send("/queue/a", body.to_owned()).at_least_once();
+            let mut kept: Vec<_> =
+                (0..2).map(|number| world.spawn(send(&number.to_string()).into_future())).collect();
+            world.sleep(seconds(1)).await;
+            let late = send("late").timeout(seconds(5)).await;
+            assert_eq!(late, Err(SendError::Timeout(seconds(5))), "seed {seed}");
+            kept.extend((2..20).map(|number| {
+                let send = send(&number.to_string());
+                world.spawn(async move {
+                    if number % 3 == 0 {
+                        poll_times(1, send.into_future()).await.unwrap_or(Ok(()))
+                    } else {
+                        send.await
+                    }
+                })
+            }));
+            world.sleep(seconds(1)).await;
+            world.set_door("broker", Door::Open);
+            for send in kept {
+                send.await.unwrap();
+            }
+            let _ = client.disconnect().await;
+        });
+        let bodies = sim.broker("broker", |broker| broker.messages("/queue/a"));
+        let bodies: BTreeSet<_> =
+            bodies.iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect();
+        let expected: BTreeSet<_> = (0..20)
+            .filter(|number| *number < 2 || number % 3 != 0)
+            .map(|number| number.to_string())
+            .collect();
+        let stayed = expected.difference(&bodies).count();
+        assert_eq!(stayed, 0, "seed {seed}: those that went away strand nobody: {bodies:?}");
+        assert!(!bodies.contains("late"));
+    }
+}
+
+/// What will never fit is not waited for.
+#[test]
+fn what_is_too_large_to_be_kept_is_told_at_once() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let mut config = config();
+    config.at_least_once_octets = 100;
+    let client = sim.client(config, settings());
+    let sent = sim.block_on(client.send("/queue/a", vec![b'x'; 100]).at_least_once().into_future());
+    let full = SendError::Command(CommandError::AtLeastOnceFull { messages: 0, octets: 0 });
+    assert_eq!(sent, Err(full));
 }
 
 /// Dropped after any number of polls it is not sent again, and the session works.

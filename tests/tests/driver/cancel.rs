@@ -2,8 +2,8 @@
 
 use std::future::IntoFuture as _;
 
-use stomp_session::client::Client;
-use stomp_testkit::sim::{Sim, Weather, World};
+use stomp_session::client::{Client, State};
+use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, poll_once, poll_times, seconds, seeds, settings};
 
@@ -102,6 +102,58 @@ async fn feed(client: Client, world: World) {
         client.send("/queue/a", number.to_string()).await.unwrap();
         world.sleep(std::time::Duration::from_micros(number * 100)).await;
     }
+}
+
+#[test]
+fn sending_buffered() {
+    in_every_way(|client, _, polls| async move {
+        poll_times(polls, client.send("/queue/a", "x").buffered().into_future()).await;
+        poll_times(polls, client.send("/queue/a", "x").immediate().into_future()).await;
+    });
+}
+
+#[test]
+fn sending_in_a_transaction() {
+    in_every_way(|client, world, polls| async move {
+        let transaction = client.begin().await.unwrap();
+        poll_times(polls, transaction.send("/queue/a", "x").into_future()).await;
+        transaction.commit().await.unwrap();
+        let depth = world.broker("broker", |broker| broker.depth("/queue/a"));
+        assert_eq!(depth, usize::from(polls > 0), "sent with its first poll, or not at all");
+    });
+}
+
+/// Who watches again sees the state as it is.
+#[test]
+fn watching() {
+    in_every_way(|client, _, polls| async move {
+        let mut states = client.watch();
+        for _ in 0..polls {
+            poll_times(polls, states.next()).await;
+        }
+        client.connected().await.unwrap();
+        let mut states = client.watch();
+        let state = states.next().await;
+        assert!(matches!(state, Some(State::Connected(_))), "{state:?}");
+        assert!(poll_times(1, states.next()).await.is_none(), "it does not change");
+    });
+}
+
+/// Who asks again whether a message is lost is told.
+#[test]
+fn losing() {
+    in_every_way(|client, world, polls| async move {
+        let mut subscription = client.subscribe("/queue/a").await.unwrap();
+        client.send("/queue/a", "x").await.unwrap();
+        let message = subscription.next().await.unwrap();
+        for _ in 0..polls {
+            let mut lost = Box::pin(message.lost());
+            assert!(poll_once(&mut lost).await.is_pending());
+        }
+        world.cut("broker", Ending::Reset);
+        message.lost().await;
+        subscription.next().await.unwrap().ack().unwrap();
+    });
 }
 
 /// Disconnecting goes on without who asked for it.

@@ -1,17 +1,17 @@
 //! Sending: plain, confirmed, and while there is no connection.
 
-use std::future::IntoFuture as _;
+use std::{future::IntoFuture as _, task::Poll};
 
 use stomp_session::{
     CommandError, NotSent, Unknown,
-    client::{SendError, Settings},
+    client::{Listener, Notice, SendError, Settings},
 };
 use stomp_testkit::{
     broker::{BrokerConfig, ErrorPolicy},
     sim::{Door, Ending, Random, Sim, Weather},
 };
 
-use crate::kit::{config, seconds, seeds, settings};
+use crate::kit::{config, poll_once, seconds, seeds, settings};
 
 #[test]
 fn plain_and_confirmed_arrive_in_order() {
@@ -84,7 +84,7 @@ fn without_a_connection_it_gives_up_in_time() {
             let send = if confirmed { send.confirmed() } else { send };
             let error = send.await.unwrap_err();
             assert_eq!(error, SendError::Timeout(seconds(7)));
-            assert_eq!(error.to_string(), "nothing was sent: no connection with room for 7.0 s");
+            assert_eq!(error.to_string(), "nothing was sent: no connection, or no room for it, within 7.0 s");
             assert_eq!(now(&world) - before, seconds(7));
         }
     });
@@ -314,7 +314,7 @@ fn a_dropped_send_that_has_not_left_is_taken_back() {
         let first = world.spawn(client.send("/queue/a", vec![b'x'; 70_000]).confirmed().into_future());
         world.sleep(seconds(1)).await;
         let mut second = client.send("/queue/a", "taken back").confirmed().into_future();
-        assert!(crate::kit::poll_once(&mut second).await.is_pending());
+        assert!(poll_once(&mut second).await.is_pending());
         world.sleep(seconds(1)).await;
         drop(second);
         world.set_reading("broker", true);
@@ -323,4 +323,62 @@ fn a_dropped_send_that_has_not_left_is_taken_back() {
     });
     let bodies = sim.broker("broker", |broker| broker.messages("/queue/a"));
     assert_eq!((bodies.len(), &*bodies[1]), (2, &b"last"[..]));
+}
+
+/// Buffered it does not hold up its sender, goes out in order with the first connection, and is bounded.
+#[test]
+fn buffered_messages_wait_by_themselves() {
+    for seed in seeds(20) {
+        let mut sim = Sim::new(seed);
+        sim.set_door("broker", Door::Refusing);
+        let mut settings = settings();
+        settings.outbound_budget = 1000;
+        let client = sim.client(config(), settings);
+        let world = sim.world();
+        sim.block_on(async {
+            let mut went = 0;
+            let send = |number: u32| client.send("/queue/a", number.to_string()).buffered();
+            let waiting = loop {
+                let mut send = send(went).into_future();
+                match poll_once(&mut send).await {
+                    Poll::Ready(sent) => sent.unwrap(),
+                    Poll::Pending => break send,
+                }
+                went += 1;
+            };
+            assert!((2..100).contains(&went), "the budget bounds them: {went}");
+            world.sleep(seconds(5)).await;
+            world.set_door("broker", Door::Open);
+            waiting.await.unwrap();
+            client.send("/queue/a", "end").confirmed().await.unwrap();
+            let expected: Vec<_> =
+                (0..=went).map(|number| number.to_string()).chain(["end".into()]).collect();
+            assert_eq!(world.broker("broker", |broker| broker.messages("/queue/a")), expected, "seed {seed}");
+            client.disconnect().await.unwrap();
+        });
+    }
+}
+
+/// Listeners are told of each that was not sent: its time was over, or the session ended.
+#[test]
+fn a_buffered_message_that_is_not_sent_is_told() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    sim.set_door("broker", Door::Refusing);
+    let client = sim.client(config(), settings());
+    let mut notices = client.listen();
+    sim.block_on(async {
+        client.send("/queue/a", "late").buffered().timeout(seconds(5)).await.unwrap();
+        let failed = async |notices: &mut Listener| loop {
+            match notices.next().await {
+                Some(Notice::SendFailed(error)) => return Some(error),
+                Some(_) => {}
+                None => return None,
+            }
+        };
+        assert_eq!(failed(&mut notices).await, Some(SendError::Timeout(seconds(5))));
+        client.send("/queue/a", "left").buffered().await.unwrap();
+        let _ = client.disconnect().await;
+        assert!(matches!(failed(&mut notices).await, Some(SendError::Closed(_))));
+        assert_eq!(failed(&mut notices).await, None, "and no more");
+    });
 }

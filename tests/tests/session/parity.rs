@@ -25,12 +25,22 @@ fn each_test_that_is_named_exists() {
     assert!(count > 60, "only {count} tests are named");
 }
 
-/// The scenarios of the session: commands 1 to 24, failover 25 to 37, session 67 to 85.
+/// Commands 1 to 24, failover 25 to 37, session 67 to 85, the asynchronous client 113 to 135.
 #[test]
-fn no_scenario_of_the_session_is_left_out() {
+fn no_scenario_is_left_out() {
     let rows: Vec<u32> =
         LIST.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(' ')?.0.parse().ok()).collect();
-    for number in (1..=37).chain(67..=85) {
+    for number in (1..=37).chain(67..=85).chain(113..=135) {
         assert_eq!(rows.iter().filter(|row| **row == number).count(), 1, "scenario {number}");
     }
+}
+
+/// What no suite covered: each row names a test.
+#[test]
+fn what_was_not_covered_is() {
+    let (_, rest) = LIST.split_once("\n## What that suite did not cover\n").expect("the section");
+    let section = rest.split("\n## ").next().unwrap_or_default();
+    let rows: Vec<_> = section.lines().skip(3).filter(|line| line.starts_with("| ")).collect();
+    assert_eq!(rows.len(), 30);
+    rows.iter().for_each(|row| assert!(row.contains(".rs::"), "{row}"));
 }

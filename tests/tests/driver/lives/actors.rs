@@ -40,7 +40,7 @@ pub(super) async fn sender(life: Life, name: usize, mut random: Random) {
         let polls = random.below(5);
         let outcome = match random.below(10) {
             0 => {
-                drop(send.await);
+                drop(if random.once_in(2) { send.buffered().await } else { send.await });
                 None
             }
             1 => poll_times(polls, send.immediate().confirmed().into_future()).await,

@@ -12,7 +12,7 @@ use stomp_session::{
 };
 use stomp_testkit::{
     broker::BrokerConfig,
-    sim::{Sim, World},
+    sim::{Door, Ending, Sim, World},
 };
 
 use super::{QUEUE, left, milliseconds, subscribe, text, with_messages};
@@ -198,4 +198,44 @@ fn a_session_that_ends_by_itself_ends_it_with_the_reason() {
         assert_eq!(stopped.reason, StopReason::Ended(Ended::Closed(Closed::DriverDropped)));
         assert_eq!((stopped.tally.handled, stopped.tally.ack_lost), (1, 1));
     });
+}
+
+/// A session that gives up ends its runner, in bounded time even where a handler never ends, and with the reason.
+#[test]
+fn a_session_that_gives_up_ends_it_whatever_its_handlers_do() {
+    for hangs in [false, true] {
+        let (mut sim, other, world) = with_messages(BrokerConfig::default(), 2);
+        let mut config = config();
+        config.brokers = "failover:(tcp://broker)?maxReconnectAttempts=1".parse().unwrap();
+        let (client, driver) = sim.client_and_driver(config, settings());
+        let driver = sim.spawn(driver.run());
+        drop(other);
+        sim.block_on(async {
+            let handler_world = world.clone();
+            let handler = move |message: Arc<Message>| {
+                let pause = handler_world.sleep(seconds(3));
+                async move {
+                    pause.await;
+                    if hangs && message.body() == b"0" {
+                        pending::<()>().await;
+                    }
+                    Ok::<_, String>(())
+                }
+            };
+            let runner =
+                world.spawn(subscribe(&client).await.handle(handler).concurrency(2).grace(seconds(60)));
+            world.sleep(seconds(1)).await;
+            world.set_door("broker", Door::Refusing);
+            world.cut("broker", Ending::Reset);
+            let closed = client.closed().await;
+            assert!(matches!(closed, Closed::GaveUp { .. }), "{closed:?}");
+            let gave_up = world.now();
+            let stopped = runner.await.unwrap_err();
+            assert_eq!(stopped.reason, StopReason::Ended(Ended::Closed(closed)));
+            assert_eq!((stopped.tally.handled, stopped.tally.abandoned), if hangs { (1, 1) } else { (2, 0) });
+            assert_eq!(world.now().since(gave_up) >= seconds(10), hangs);
+            assert!(world.now().since(gave_up) <= seconds(10));
+            driver.await;
+        });
+    }
 }
