@@ -129,7 +129,7 @@ fn watching() {
     in_every_way(|client, _, polls| async move {
         let mut states = client.watch();
         for _ in 0..polls {
-            poll_times(polls, states.next()).await;
+            drop(poll_once(&mut Box::pin(states.next())).await);
         }
         client.connected().await.unwrap();
         let mut states = client.watch();
