@@ -28,6 +28,14 @@ impl Message {
         self.frame.body()
     }
 
+    /// The body as text. STOMP says nothing of its encoding but what `content-type` says: this takes UTF-8.
+    ///
+    /// # Errors
+    /// When it is none; [`body`](Self::body) has its octets all the same.
+    pub fn text(&self) -> Result<&str, core::str::Utf8Error> {
+        core::str::from_utf8(self.body())
+    }
+
     /// The body, to send on: a slice of what the message is, nothing is copied.
     #[must_use]
     pub fn body_bytes(&self) -> Bytes {

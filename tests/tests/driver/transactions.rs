@@ -6,7 +6,7 @@ use stomp_session::{
     client::{CommitError, SendError},
 };
 use stomp_testkit::{
-    broker::BrokerConfig,
+    broker::{BrokerConfig, dead_letter_queue},
     sim::{Ending, Sim, Weather},
 };
 
@@ -202,6 +202,63 @@ fn a_message_of_another_client_is_not_acknowledged_in_it() {
         let transaction = client.begin().await.unwrap();
         assert_eq!(transaction.ack(message), Err(CommandError::OtherClient));
         transaction.commit().await.unwrap();
+    });
+}
+
+/// A NACK in a transaction counts when it is committed, and is undone when it is not.
+#[test]
+fn a_nack_counts_when_it_is_committed() {
+    for commits in [true, false] {
+        let mut sim = Sim::new(1);
+        sim.add_broker("broker", BrokerConfig::activemq());
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        let dead = || world.broker("broker", |broker| broker.depth(&dead_letter_queue("/queue/a")));
+        sim.block_on(async {
+            let mut messages = client.subscribe("/queue/a").await.unwrap();
+            client.send("/queue/a", "poison").confirmed().await.unwrap();
+            let transaction = client.begin().await.unwrap();
+            transaction.nack(messages.next().await.unwrap()).unwrap();
+            client.send("/queue/b", "").confirmed().await.unwrap();
+            assert_eq!(dead(), 0, "it is not committed");
+            match commits {
+                true => transaction.commit().await.unwrap(),
+                false => transaction.abort(),
+            }
+            client.disconnect().await.unwrap();
+        });
+        assert_eq!((dead(), depth(&sim, "/queue/a")), if commits { (1, 0) } else { (0, 1) });
+    }
+}
+
+/// The broker refuses the COMMIT itself: that is told, and the session goes on.
+#[test]
+fn a_commit_that_is_refused_is_told() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let broker = BrokerConfig::default().recording();
+    sim.add_broker("broker", broker);
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        let transaction = client.begin().await.unwrap();
+        transaction.send("/queue/a", "x").await.unwrap();
+        client.send("/queue/b", "").confirmed().await.unwrap();
+        world.broker("broker", |broker| broker.drop_receipts(true));
+        let committing = world.spawn(transaction.commit());
+        world.sleep(seconds(1)).await;
+        world.broker("broker", |broker| {
+            let connection = broker.connections()[0];
+            let commit = broker.frames(connection).last().unwrap();
+            assert_eq!(commit.command(), Command::Commit);
+            let refusal =
+                format!("ERROR\nmessage:no\nreceipt-id:{}\n\n\0", commit.header("receipt").unwrap());
+            broker.send_octets(connection, refusal.as_bytes());
+            broker.drop_receipts(false);
+        });
+        let refused = committing.await;
+        assert!(matches!(refused, Err(CommitError::Rejected(_))), "{refused:?}");
+        client.send("/queue/b", "").confirmed().await.unwrap();
+        client.disconnect().await.unwrap();
     });
 }
 
