@@ -237,6 +237,22 @@ fn look_ups_allocate_nothing() {
     assert_eq!(used.count_total, 0);
 }
 
+/// Frames that are dropped before more is read cost no allocation: they are slices of the read buffer.
+#[test]
+fn dropped_frames_allocate_nothing() {
+    let stream = b"MESSAGE\nfoo:bar\n\nbody\0\nRECEIPT\nreceipt-id:1\n\n\0".repeat(500);
+    let mut parser = setting(Limits::default()).parser();
+    let mut take = || {
+        stream.chunks(1460).for_each(|octets| {
+            parser.feed(octets);
+            while let Ok(Some(_)) = parser.next_item() {}
+        })
+    };
+    // Until the read buffer has grown to its full size.
+    (0..16).for_each(|_| take());
+    assert_eq!(measure(take).count_total, 0);
+}
+
 /// Frames that are lent cost nothing, however many headers they have, and what is kept of them does not keep the read buffer.
 #[test]
 fn lent_frames_allocate_nothing() {
