@@ -218,17 +218,17 @@ async fn a_life<A: Adapter>(backend: TlsBackend) {
     let refused = format!("tcp://somebody:{CANARY}@{}", server.address());
     show(&connect_with::<A>(Config::new(plain.parse().unwrap())).await.map(|(client, _)| client));
     for uri in [plain, secured.clone(), refused, format!("tcp://me:{CANARY}@127.0.0.1:1")] {
-        let shown = watched::<A>(&uri, settings.clone()).await;
+        let shown = watched::<A>(&server, &uri, settings.clone()).await;
         assert!(!shown.contains(key), "the key is shown");
     }
     settings.tls.client_certificate = tls(authority.certificate().into()).client_certificate;
-    watched::<A>(&secured, settings.clone()).await;
+    watched::<A>(&server, &secured, settings.clone()).await;
     settings.credentials = Some(Credentials::new(async |_| Ok::<_, String>(Login::new("me", CANARY))));
-    watched::<A>(&format!("tcp://{}", server.address()), settings).await;
+    watched::<A>(&server, &format!("tcp://{}", server.address()), settings).await;
 }
 
 /// Connects, sends, disconnects, and shows everything public on the way.
-async fn watched<A: Adapter>(uri: &str, settings: Settings) -> String {
+async fn watched<A: Adapter>(server: &Server, uri: &str, settings: Settings) -> String {
     let mut config = Config::new(uri.parse().unwrap());
     config.connect_timeout = Duration::from_secs(5);
     config.add_connect_header("x-token", CANARY);
@@ -247,6 +247,9 @@ async fn watched<A: Adapter>(uri: &str, settings: Settings) -> String {
         let message = subscription.next().await.unwrap();
         show(&(&message, &subscription, client.send("/queue/a", CANARY).into_future()));
         message.ack().unwrap();
+        // The trace may have begun after the first CONNECT.
+        server.close_connections();
+        client.send("/queue/a", CANARY).at_least_once().await.unwrap();
     }
     let ended = client.disconnect().await;
     show(&(&ended, client.closed().await, Arc::new(client)));
