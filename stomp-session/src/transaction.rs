@@ -6,7 +6,7 @@ use core::time::Duration;
 use stomp_proto::{Command, Frame};
 
 use crate::{
-    CommandError, ConnectionId, Message, Nack, Outcome, ReceiptId, ServerError, Session, Unknown,
+    CommandError, ConnectionId, Message, Nack, NotSent, Outcome, ReceiptId, ServerError, Session, Unknown,
     connected::Connected,
     frames,
     receipts::{Awaited, Stage},
@@ -114,7 +114,8 @@ impl Session {
 
     /// Commits. [`Event::Receipt`](crate::Event::Receipt) comes exactly once: confirmed when the RECEIPTs of the COMMIT and of
     /// every frame before it are in; rejected when the COMMIT was, or a frame before it, after which the transaction is
-    /// aborted instead; else not sent, or unknown. It is never sent twice. `timeout` runs from here.
+    /// aborted instead; else not sent, after which it is aborted too while its connection stands, or unknown. It is never sent
+    /// twice. `timeout` runs from here.
     ///
     /// # Errors
     /// [`CommandError`]; nothing was sent.
@@ -142,11 +143,14 @@ impl Session {
     /// [`CommandError`]; nothing was sent.
     pub fn abort(&mut self, transaction: TransactionId) -> Result<(), CommandError> {
         self.in_transaction(transaction)?;
+        self.open()?.end_transaction(transaction.number);
+        self.push_abort(transaction)
+    }
+
+    fn push_abort(&mut self, transaction: TransactionId) -> Result<(), CommandError> {
         let id = self.next_receipt();
         let frame = frames::abort(&transaction.wire()).with_header("receipt", id.wire());
-        let connected = self.open()?;
-        connected.end_transaction(transaction.number);
-        connected.push_awaited(&frame, id, Awaited::Abort, Duration::MAX)
+        self.open()?.push_awaited(&frame, id, Awaited::Abort, Duration::MAX)
     }
 
     /// The transaction, if more can be done in it.
@@ -209,8 +213,15 @@ impl Session {
     }
 
     fn end_commit(&mut self, number: u64, outcome: Outcome) {
-        let ended = self.connected_mut().and_then(|connected| connected.end_transaction(number));
+        let Some(connected) = self.connected_mut() else { return };
+        let connection = connected.connection.id;
+        let ended = connected.end_transaction(number);
         let Some(Transaction { commit: Some(commit), refused, .. }) = ended else { return };
+        // A COMMIT that is taken back leaves the transaction open at the broker, with all that was acknowledged in it. It is over
+        // without this when its connection ends, or with the DISCONNECT of a session that takes no command any more.
+        if let Outcome::NotSent(NotSent::Timeout(_)) = outcome {
+            let _ = self.push_abort(TransactionId { number, connection });
+        }
         self.tell(
             commit,
             match (outcome, refused) {

@@ -383,9 +383,16 @@ impl Actor {
     /// Whether any result is overdue.
     pub(super) fn check_operations(&self, now: Timestamp, setting: &Setting) -> Checked {
         let overdue = self.operations.values().find(|operation| {
-            // The RECEIPTs of a transaction's other frames have a time of their own.
-            let more = if operation.is_commit() { setting.receipt_timeout } else { Duration::ZERO };
-            now.since(operation.since) > setting.timeout.saturating_add(more)
+            let end = operation.since.after(setting.timeout);
+            // The RECEIPTs of a transaction's other frames have a time of their own, from when that of the COMMIT is read: at the
+            // end of the COMMIT's time, or of a stall that reaches beyond it, since what waits in the socket is read before the
+            // clock is.
+            let end = if operation.is_commit() {
+                end.max(self.stalled_until).after(setting.receipt_timeout)
+            } else {
+                end
+            };
+            now > end
         });
         demand(overdue.is_none(), Law::Ends, || format!("{overdue:?} has not ended at {now}"))
     }

@@ -92,6 +92,36 @@ fn a_commit_that_has_not_left_was_not_sent() {
     assert_eq!(script.said(), "");
 }
 
+/// The broker would keep the transaction open, and what was acknowledged in it.
+#[test]
+fn a_commit_that_is_taken_back_is_an_abort() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let transaction = begun(&mut script);
+    script.said();
+    script.session.commit(transaction, seconds(1)).unwrap();
+    // Nothing is collected: the transport takes nothing.
+    script.session.handle_timeout(script.now);
+    script.pass(seconds(1));
+    assert_eq!(script.events(), ["ReceiptId(5): NotSent(Timeout(1s))"]);
+    assert_eq!(script.said(), "ABORT\ntransaction:t1\nreceipt:6\n\n\0");
+    assert_eq!(script.session.abort(transaction), Err(CommandError::TransactionOver));
+    receipts(&mut script, &[6]);
+    assert_eq!((script.session.awaited_receipts(), script.due_in()), (0, None));
+}
+
+#[test]
+fn who_is_leaving_takes_a_commit_back_without_an_abort() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let transaction = begun(&mut script);
+    script.said();
+    script.session.commit(transaction, seconds(1)).unwrap();
+    script.session.disconnect();
+    script.session.handle_timeout(script.now);
+    script.pass(seconds(1));
+    assert_eq!(script.events(), ["ReceiptId(5): NotSent(Timeout(1s))"]);
+    assert_eq!(script.commands(), ["DISCONNECT"], "which aborts it");
+}
+
 #[test]
 fn it_belongs_to_its_connection() {
     let mut script = Script::connected(config(), Version::V1_2);
