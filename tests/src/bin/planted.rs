@@ -5,37 +5,35 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    time::Instant,
 };
 
 use stomp_testkit::planted::{Bug, bugs};
 
 const USAGE: &str = "usage: planted [--seeds COUNT] [--table FILE] [NAME…]
 
-Plants each bug of tests/planted, or those named, in a copy of the workspace, and writes a table of what found it.
-Run it in the workspace.
+Plants each bug of tests/planted, or those named, in a copy of the workspace, and sees what finds it: sim, from seed 0,
+or else the suites, the quick ones first. A run over all bugs writes the table. Run it in the workspace.
 
   --seeds COUNT   how many seeds sim gets (3000)
   --table FILE    where the table goes (tests/planted/TABLE.md)";
 
-/// What is run when `sim` finds nothing.
-const SUITES: [&[&str]; 3] = [
-    &["test", "-q", "-p", "stomp-proto", "--lib", "--tests"],
-    &["test", "-q", "-p", "stomp-session", "--all-features", "--lib"],
-    &[
-        "test",
-        "-q",
-        "-p",
-        "stomp-testkit",
-        "--test",
-        "session",
-        "--test",
-        "driver",
-        "--test",
-        "conformance",
-        "--test",
-        "codec_properties",
-    ],
+/// What builds and runs `sim`. It is built as the tests are, but quick enough for its seeds.
+const SIM: [&str; 7] = ["run", "-q", "-p", "stomp-testkit", "--no-default-features", "--bin", "sim"];
+
+/// What is run when `sim` finds nothing, the quick ones first, each with the folder that it looks at.
+const SUITES: [(&str, &[&str]); 7] = [
+    ("stomp-session", &["-p", "stomp-session", "--all-features", "--lib"]),
+    ("stomp-proto", &["-p", "stomp-proto", "--lib", "--tests"]),
+    ("", &["-p", "stomp-testkit", "--test", "session"]),
+    ("", &["-p", "stomp-testkit", "--test", "conformance"]),
+    ("stomp-proto", &["-p", "stomp-testkit", "--test", "codec_properties"]),
+    ("", &["-p", "stomp-testkit", "--test", "disaster"]),
+    ("", &["-p", "stomp-testkit", "--test", "driver"]),
 ];
+
+/// Seconds after which a command is ended: a bug may make it run in circles.
+const PATIENCE: &str = "300";
 
 struct Arguments {
     seeds: String,
@@ -45,10 +43,14 @@ struct Arguments {
 
 /// What found a bug.
 enum Found {
-    Sim { seed: u64, law: String },
-    Compiler,
+    Sim {
+        seed: u64,
+        law: String,
+    },
     Suite(String),
     Nothing,
+    /// It proves nothing: what it was planted in does not compile, or does not end and names no law.
+    Useless(&'static str),
 }
 
 fn main() -> ExitCode {
@@ -85,27 +87,98 @@ fn run(arguments: &Arguments) -> io::Result<bool> {
     let workspace = env::current_dir()?;
     let chosen = |bug: &Bug| arguments.names.is_empty() || arguments.names.contains(&bug.name);
     let bugs: Vec<_> = bugs(&workspace)?.into_iter().filter(chosen).collect();
-    let copy = env::temp_dir().join(format!("stomp-planted-{}", std::process::id()));
-    copy_sources(&workspace, &copy)?;
+    // One that fits no more ends the run before it begins.
+    bugs.iter().try_for_each(|bug| bug.check(&workspace))?;
+    let place = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    let copy = Copy::new(&workspace, &place.join("planted"))?;
     let mut rows = Vec::new();
     for bug in &bugs {
         println!("{}: {}", bug.name, bug.why);
-        let originals = bug.files().map(|file| Ok((file, fs::read(copy.join(file))?)));
-        let originals = originals.collect::<io::Result<Vec<_>>>()?;
-        bug.plant(&copy)?;
-        let found = search(&copy, &arguments.seeds)?;
-        println!("    {}", words(&found));
-        // The first one is the one from before the bug, where a file is edited twice.
-        for (file, text) in originals {
-            fs::write(copy.join(file), text)?;
-        }
+        let start = Instant::now();
+        let found = copy.try_out(bug, &arguments.seeds)?;
+        println!("    {}, {:.0} s", words(&found), start.elapsed().as_secs_f64());
         rows.push((bug, found));
-        write_table(&arguments.table, &rows, &arguments.seeds)?;
     }
-    fs::remove_dir_all(&copy)?;
-    let missed = rows.iter().filter(|(_, found)| matches!(found, Found::Nothing)).count();
-    println!("{} of {} found", rows.len() - missed, rows.len());
-    Ok(missed <= 2)
+    let found = rows.iter().filter(|(_, found)| found.is_something()).count();
+    println!("{found} of {} found", rows.len());
+    if arguments.names.is_empty() {
+        write_table(&arguments.table, &rows, &arguments.seeds, &commit(&workspace)?)?;
+    }
+    Ok(found + 2 >= rows.len())
+}
+
+/// The commit that was tried.
+fn commit(workspace: &Path) -> io::Result<String> {
+    let git = |arguments: &[&str]| -> io::Result<String> {
+        let output = Command::new("git").args(arguments).current_dir(workspace).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let changed = if git(&["status", "--porcelain"])?.is_empty() { "" } else { ", with changes" };
+    Ok(git(&["rev-parse", "--short", "HEAD"])? + changed)
+}
+
+/// A copy of the workspace, in which one bug at a time is planted, and where what was built for the last one helps the next.
+struct Copy {
+    sources: PathBuf,
+    target: PathBuf,
+}
+
+impl Copy {
+    fn new(workspace: &Path, place: &Path) -> io::Result<Self> {
+        let (sources, target) = (place.join("copy"), place.join("target"));
+        if sources.exists() {
+            fs::remove_dir_all(&sources)?;
+        }
+        copy_sources(workspace, &sources)?;
+        Ok(Self { sources, target })
+    }
+
+    fn try_out(&self, bug: &Bug, seeds: &str) -> io::Result<Found> {
+        let originals = bug.files().map(|file| Ok((file, fs::read(self.sources.join(file))?)));
+        let originals = originals.collect::<io::Result<Vec<_>>>()?;
+        bug.plant(&self.sources)?;
+        let found = self.search(bug, seeds);
+        // The first one is the one from before the bug, where a file is edited twice.
+        for (file, text) in originals.into_iter().rev() {
+            fs::write(self.sources.join(file), text)?;
+        }
+        found
+    }
+
+    fn search(&self, bug: &Bug, seeds: &str) -> io::Result<Found> {
+        let (is_built, _) = self.cargo(&[&SIM[..], &["--", "--help"]].concat())?;
+        if !is_built {
+            return Ok(Found::Useless("does not compile"));
+        }
+        let (is_calm, said) = self.cargo(&[&SIM[..], &["--", "--seeds", seeds]].concat())?;
+        if !is_calm {
+            return Ok(violation(&said).unwrap_or(Found::Useless("`sim` stopped, and named no law")));
+        }
+        for (folder, suite) in SUITES {
+            if !bug.files().any(|file| file.starts_with(folder)) {
+                continue;
+            }
+            let (passed, said) = self.cargo(&[&["test", "-q"], suite].concat())?;
+            if !passed {
+                let failed = said.lines().find_map(|line| line.strip_suffix(" --- FAILED"));
+                let found = failed.map(|test| Found::Suite(format!("{}: {test}", suite[suite.len() - 1])));
+                return Ok(found.unwrap_or(Found::Useless("a suite ended without naming a test")));
+            }
+        }
+        Ok(Found::Nothing)
+    }
+
+    /// Runs cargo in the copy: whether it went well, and what it said. Building takes most of the time.
+    fn cargo(&self, arguments: &[&str]) -> io::Result<(bool, String)> {
+        let output = Command::new("timeout")
+            .args([PATIENCE, "cargo"])
+            .args(arguments)
+            .current_dir(&self.sources)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .output()?;
+        Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
 }
 
 /// All but what is built and what git keeps.
@@ -127,73 +200,39 @@ fn copy_sources(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn search(copy: &Path, seeds: &str) -> io::Result<Found> {
-    let built =
-        cargo(copy, &["build", "-q", "-p", "stomp-testkit", "--no-default-features", "--bin", "sim"])?;
-    if !built.0 {
-        return Ok(Found::Compiler);
-    }
-    let sim = [
-        "run",
-        "-q",
-        "-p",
-        "stomp-testkit",
-        "--no-default-features",
-        "--bin",
-        "sim",
-        "--",
-        "--jobs",
-        "1",
-        "--seeds",
-        seeds,
-    ];
-    let (calm, said) = cargo(copy, &sim)?;
-    if !calm {
-        let mut lines = said.lines();
-        let seed = lines.find_map(|line| line.strip_prefix("seed ")).and_then(|seed| seed.parse().ok());
-        let law = lines.next().and_then(|line| line.split_once(':')).map(|(law, _)| law.to_owned());
-        return Ok(Found::Sim { seed: seed.unwrap_or_default(), law: law.unwrap_or_default() });
-    }
-    for suite in SUITES {
-        let (passed, said) = cargo(copy, suite)?;
-        if !passed {
-            let failed = said.lines().find_map(|line| line.strip_suffix(" --- FAILED"));
-            return Ok(Found::Suite(failed.unwrap_or("a suite does not end well").to_owned()));
-        }
-    }
-    Ok(Found::Nothing)
+/// What `sim` says of a seed that breaks a law.
+fn violation(said: &str) -> Option<Found> {
+    let mut lines = said.lines();
+    let seed = lines.find_map(|line| line.strip_prefix("seed "))?.parse().ok()?;
+    let (law, _) = lines.next()?.split_once(": ")?;
+    Some(Found::Sim { seed, law: law.to_owned() })
 }
 
-/// Runs cargo in the copy: whether it went well, and what it said. Building takes most of the time.
-fn cargo(copy: &Path, arguments: &[&str]) -> io::Result<(bool, String)> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| copy.join("target"), PathBuf::from);
-    let output = Command::new("cargo")
-        .args(arguments)
-        .current_dir(copy)
-        .env("CARGO_TARGET_DIR", target)
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok((output.status.success(), said))
+impl Found {
+    const fn is_something(&self) -> bool {
+        matches!(self, Self::Sim { .. } | Self::Suite(_))
+    }
 }
 
 fn words(found: &Found) -> String {
     match found {
         Found::Sim { seed, law } => format!("sim, {law}, seed {seed}"),
-        Found::Compiler => "the compiler".to_owned(),
         Found::Suite(test) => format!("`{test}`"),
         Found::Nothing => "**nothing**".to_owned(),
+        Found::Useless(why) => format!("**{why}**"),
     }
 }
 
-fn write_table(path: &Path, rows: &[(&Bug, Found)], seeds: &str) -> io::Result<()> {
+fn write_table(path: &Path, rows: &[(&Bug, Found)], seeds: &str, commit: &str) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
-    let found = rows.iter().filter(|(_, found)| !matches!(found, Found::Nothing)).count();
+    let found = rows.iter().filter(|(_, found)| found.is_something()).count();
+    let by_sim = rows.iter().filter(|(_, found)| matches!(found, Found::Sim { .. })).count();
     writeln!(file, "# Planted bugs\n")?;
     writeln!(
         file,
-        "Written by `cargo run -p stomp-testkit --bin planted -- --seeds {seeds}`: each bug is planted in a copy of the\n\
-         workspace, then `sim` runs from seed 0, and if it finds nothing the suites do. {found} of {} found.\n",
+        "Written by `cargo run -p stomp-testkit --bin planted -- --seeds {seeds}` on commit {commit}: each bug is planted in a\n\
+         copy of the workspace, then `sim` runs from seed 0, and if it finds nothing the suites do, the quick ones first.\n\
+         {found} of {} found, {by_sim} of them by `sim`.\n",
         rows.len()
     )?;
     writeln!(file, "| bug | breaks | what it does | found by | seeds |\n| --- | --- | --- | --- | ---: |")?;

@@ -37,7 +37,11 @@ struct Arguments {
 
 fn main() -> ExitCode {
     match arguments(env::args().skip(1)) {
-        Ok(arguments) => run(&arguments),
+        Ok(Some(arguments)) => run(&arguments),
+        Ok(None) => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
         Err(wrong) => {
             eprintln!("{wrong}\n{USAGE}");
             ExitCode::from(2)
@@ -45,7 +49,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+/// `None` if only the usage is wanted.
+fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
     let jobs = thread::available_parallelism().map_or(1, usize::from);
     let mut arguments = Arguments { from: 0, seeds: 1000, jobs, trace: false };
     while let Some(word) = words.next() {
@@ -59,10 +64,11 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Strin
             "--jobs" => arguments.jobs = usize::try_from(number()?).unwrap_or(usize::MAX).max(1),
             "--seed" => (arguments.from, arguments.seeds) = (number()?, 1),
             "--trace" => arguments.trace = true,
+            "--help" | "-h" => return Ok(None),
             _ => return Err(format!("unknown: {word}")),
         }
     }
-    Ok(arguments)
+    Ok(Some(arguments))
 }
 
 fn run(arguments: &Arguments) -> ExitCode {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use stomp_proto::{AckMode, Command, Frame, Version};
+use stomp_proto::{AckMode, Command, Frame};
 use stomp_session::{
     AtLeastOnce, Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Session, Subscribe,
     SubscriptionId, Timestamp, TransactionId,
@@ -72,6 +72,13 @@ pub(super) struct Held {
     pub(super) key: String,
     /// The mode of its subscription, which may be over.
     ack_mode: Option<AckMode>,
+}
+
+impl Held {
+    /// Whether its user means all messages before it too. 1.0 knows no other ACK, and its user may yet ask for the other.
+    fn is_cumulative(&self) -> bool {
+        self.ack_mode == Some(AckMode::Client)
+    }
 }
 
 /// A subscription as the user knows it.
@@ -217,8 +224,12 @@ impl Actor {
                 held.message.connection()
             )
         })?;
+        let again = self.session.ack(&mut held.message);
+        demand(again == Err(CommandError::AlreadySettled), Law::NoSilentAck, || {
+            format!("{} was settled, and settled again: {again:?}", held.key)
+        })?;
         let Some(watch) = watch else { return Ok(()) };
-        watch.ask(&ack_id(&held.message), self.is_cumulative(&held));
+        watch.ask(&ack_id(&held.message), held.is_cumulative());
         self.note_settled(&held, watch);
         Ok(())
     }
@@ -226,17 +237,11 @@ impl Actor {
     /// What an ACK covers: the message, or in the cumulative mode all of its subscription up to it.
     fn note_settled(&self, held: &Held, watch: &mut Watch) {
         watch.allowed.insert(held.key.clone());
-        if self.is_cumulative(held) {
+        if held.is_cumulative() {
             let upto = self.handed.iter().rposition(|(mark, key)| *mark == held.mark && *key == held.key);
             let covered = self.handed.iter().take(upto.map_or(0, |upto| upto + 1));
             watch.allowed.extend(covered.filter(|(mark, _)| *mark == held.mark).map(|(_, key)| key.clone()));
         }
-    }
-
-    /// Whether an ACK of that subscription covers the messages before it. In 1.0 there is no other.
-    fn is_cumulative(&self, held: &Held) -> bool {
-        let version = self.session.connection().map(|connection| connection.version);
-        held.ack_mode == Some(AckMode::Client) || version == Some(Version::V1_0)
     }
 
     fn send(&mut self, to: u8, how: u8, accounts: &mut Accounts, now: Timestamp) -> Checked {

@@ -13,7 +13,7 @@ use super::{
     law::{Checked, Law, demand},
     link::Link,
     model::Model,
-    notice::Scene,
+    notice::{MARGIN, Scene},
     pipe::{Parcel, reset},
     world::World,
 };
@@ -278,7 +278,7 @@ impl World {
         check_beat(link, now)?;
         let silence = now.since(link.watch.last_heard.max(actor.stalled_until));
         let agreed = if actor.paused { 0 } else { link.watch.agreed.incoming };
-        let most = Duration::from_millis(agreed * 2 + 500);
+        let most = Duration::from_millis(agreed * 2 + MARGIN);
         demand(agreed == 0 || silence <= most, Law::DeadPeer, || {
             format!("silent for {silence:?}, and not noticed")
         })

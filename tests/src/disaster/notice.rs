@@ -13,6 +13,9 @@ use super::{
     watch::{Came, Watch},
 };
 
+/// Milliseconds by which a peer may be late, and so may we.
+pub(super) const MARGIN: u64 = 500;
+
 /// What is needed to judge an event.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
@@ -50,7 +53,7 @@ impl Actor {
             Event::Receipt { id, outcome } => self.note_receipt(id, &outcome, scene),
             Event::Disconnected { reason, .. } => {
                 self.course.lost(&reason, scene.now);
-                check_reason(&reason, scene)
+                self.check_reason(&reason, scene)
             }
             Event::ConnectFailed { endpoint, reason } => {
                 self.course.failed(broker_of(&endpoint), &reason);
@@ -66,6 +69,7 @@ impl Actor {
                 Ok(())
             }
             Event::LocalStall { late } => {
+                scene.watch.iter_mut().for_each(|watch| watch.excused = true);
                 let was_run = scene.now.since(self.stalled_until) > Duration::ZERO;
                 demand(!was_run, Law::DeadPeer, || format!("{late:?} late, and it was run all the time"))
             }
@@ -162,6 +166,17 @@ impl Actor {
         }
     }
 
+    /// A peer is not called dead too early, nor while nobody reads, nor when only we were late: that is excused once.
+    fn check_reason(&self, reason: &Lost, scene: &Scene<'_>) -> Checked {
+        let (Lost::HeartBeat(_), Some(watch)) = (reason, &scene.watch) else { return Ok(()) };
+        let (silence, agreed) = (scene.now.since(watch.last_heard), watch.agreed.incoming);
+        let in_time = Duration::from_millis(agreed * 2 + MARGIN + MARGIN);
+        let is_due = silence.as_millis() >= u128::from(agreed) && (silence <= in_time || watch.excused);
+        demand(is_due && !self.paused, Law::DeadPeer, || {
+            format!("called dead after {silence:?}, {agreed} ms are agreed, paused: {}", self.paused)
+        })
+    }
+
     fn note_closed(&mut self, closed: Closed, scene: &Scene<'_>) -> Checked {
         let left = self.operations.values().next();
         demand(left.is_none(), Law::Ends, || format!("the end came before the result of {left:?}"))?;
@@ -195,13 +210,4 @@ fn note_commit(keys: &[String], outcome: &Outcome, scene: &mut Scene<'_>) -> Che
         })?;
     }
     Ok(())
-}
-
-/// A peer is not called dead too early.
-fn check_reason(reason: &Lost, scene: &Scene<'_>) -> Checked {
-    let (Lost::HeartBeat(_), Some(watch)) = (reason, &scene.watch) else { return Ok(()) };
-    let silence = scene.now.since(watch.last_heard);
-    demand(silence.as_millis() >= u128::from(watch.agreed.incoming), Law::DeadPeer, || {
-        format!("called dead after {silence:?}, and {} ms are agreed", watch.agreed.incoming)
-    })
 }

@@ -46,6 +46,8 @@ pub(super) struct Watch {
     pub(super) last_written: Timestamp,
     /// When something was last read; excused while nothing is.
     pub(super) last_heard: Timestamp,
+    /// The client has said since then that it was late itself.
+    pub(super) excused: bool,
 }
 
 /// A MESSAGE that came.
@@ -86,12 +88,13 @@ impl Watch {
             agreed: HeartBeat::default(),
             last_written: now,
             last_heard: now,
+            excused: false,
         }
     }
 
     /// The client has read that.
     pub(super) fn hear(&mut self, octets: &[u8], now: Timestamp) {
-        self.last_heard = now;
+        (self.last_heard, self.excused) = (now, false);
         let Some(parser) = &mut self.heard else { return };
         parser.feed(octets);
         loop {
