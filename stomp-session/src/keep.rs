@@ -72,6 +72,7 @@ impl Session {
     }
 
     /// Whether none is kept: what finds no room then never will.
+    #[cfg(feature = "client")]
     pub(crate) fn keeps_none(&self) -> bool {
         self.deliveries.len() == 0
     }
