@@ -10,7 +10,8 @@ pub enum Item {
     Frame(Frame),
     /// An end of line between frames: a heart-beat from 1.1 on, padding in 1.0.
     HeartBeat,
-    /// A frame whose body was over [`Limits::body`] and has been read past ([`Oversize::Drain`](crate::Oversize::Drain)).
+    /// A frame whose body was over [`Limits::body`](crate::Limits::body) and has been read past
+    /// ([`Oversize::Drain`](crate::Oversize::Drain)).
     TooLarge {
         /// The frame without its body.
         frame: Frame,
