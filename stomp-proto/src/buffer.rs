@@ -69,19 +69,21 @@ impl ReadBuffer {
         }
     }
 
-    /// Copies octets in. What they are copied to need not be zeroed first.
+    /// Makes room for so many octets; `expected` as in [`space`](Self::space).
+    #[cold]
+    pub(crate) fn make_room_for(&mut self, octets: usize, expected: usize) {
+        self.grow();
+        self.reserve(octets.max(self.wanted(expected)));
+    }
+
+    /// Copies octets in, for which there is room. What they are copied to need not be zeroed first.
     #[inline(always)]
-    pub(crate) fn append(&mut self, octets: &[u8], expected: usize) {
+    pub(crate) fn append(&mut self, octets: &[u8]) {
         let rest = if self.filled < self.bytes.len() { self.fill(octets) } else { octets };
-        if rest.is_empty() {
-            return;
+        if !rest.is_empty() {
+            self.bytes.extend_from_slice(rest);
+            self.filled = self.bytes.len();
         }
-        if self.bytes.capacity().saturating_sub(self.filled) < rest.len() {
-            self.grow();
-            self.reserve(rest.len().max(self.wanted(expected)));
-        }
-        self.bytes.extend_from_slice(rest);
-        self.filled = self.bytes.len();
     }
 
     /// Copies into the room that is initialised already; what is left did not fit.

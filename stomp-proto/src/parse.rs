@@ -4,17 +4,17 @@ use alloc::vec::Vec;
 use core::{fmt, ops::ControlFlow};
 
 use bytes::Bytes;
-use memchr::memchr;
 
 use self::{head::Head, pieces::Pieces};
 use crate::{
-    Command, Item, ItemRef, Limits, ParseError, ParseErrorKind, Sender, Version,
+    Item, ItemRef, Limits, ParseError, ParseErrorKind, Sender, Version,
     buffer::ReadBuffer,
     line::{self, Eol, Fault, Room},
     scan::{Line, Lines},
 };
 
 mod body;
+mod command;
 mod head;
 mod pieces;
 mod report;
@@ -82,9 +82,6 @@ enum Progress {
     /// A frame whose body was read past; it was that long.
     TooLarge(u64),
 }
-
-/// `UNSUBSCRIBE`.
-const LONGEST_COMMAND: usize = 11;
 
 impl Parser {
     /// A parser of what `sender` writes, in the interop profile.
@@ -156,7 +153,10 @@ impl Parser {
         self.end_loan();
         if self.failed.is_none() {
             let octets = if self.is_large() { self.feed_piece(octets) } else { octets };
-            self.buffer.append(octets, self.expected());
+            if self.buffer.room_left() < octets.len() {
+                self.buffer.make_room_for(octets.len(), self.expected());
+            }
+            self.buffer.append(octets);
         }
     }
 
@@ -164,7 +164,24 @@ impl Parser {
     ///
     /// # Errors
     /// [`ParseError`] once the stream is no STOMP, then the same for ever. Items that were complete before come first.
+    #[inline]
     pub fn next_item(&mut self) -> Result<Option<Item>, ParseError> {
+        if self.is_amid_body() { Ok(None) } else { self.take_item() }
+    }
+
+    /// Whether more of a body is awaited, and nothing else is to be done: the answer to nearly every small read.
+    #[inline]
+    const fn is_amid_body(&self) -> bool {
+        match self.stage {
+            Stage::Counted { length } => {
+                self.failed.is_none() && self.received() <= self.head.line.saturating_add(length)
+            }
+            _ => false,
+        }
+    }
+
+    /// The rest of [`next_item`](Self::next_item), for which more registers have to be saved than for a look.
+    fn take_item(&mut self) -> Result<Option<Item>, ParseError> {
         self.end_loan();
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -275,75 +292,6 @@ impl Parser {
     fn heart_beat(&mut self, octets: usize) -> Progress {
         self.skip(octets);
         Progress::HeartBeat
-    }
-
-    fn command(&mut self) -> Result<Progress, ParseError> {
-        let command = match self.frequent_command().or_else(|| self.whole_command()) {
-            Some(command) => command,
-            None => match self.examine_command()? {
-                Some(command) => command,
-                None => return Ok(Progress::Starved),
-            },
-        };
-        self.head.begin(command, self.lines.start);
-        self.stage = Stage::Headers;
-        self.headers()
-    }
-
-    /// The command, if it is one of those that come a thousand times as often as all others.
-    #[inline]
-    fn frequent_command(&mut self) -> Option<Command> {
-        let data = self.buffer.data();
-        let command = if data.starts_with(b"MESSAGE\n") {
-            Command::Message
-        } else if data.starts_with(b"SEND\n") {
-            Command::Send
-        } else {
-            return None;
-        };
-        let length = command.as_str().len();
-        // Both are in all versions.
-        if command.sender() != self.sender || length > self.limits.command {
-            return None;
-        }
-        self.lines = Lines::from(length.wrapping_add(1));
-        Some(command)
-    }
-
-    /// The command, if all of its line is here and there is nothing about it.
-    fn whole_command(&mut self) -> Option<Command> {
-        let data = self.buffer.data();
-        let longest = data.get(..LONGEST_COMMAND.min(self.limits.command).wrapping_add(1)).unwrap_or(data);
-        let end = memchr(b'\n', longest)?;
-        let command = self.known_command(data.get(..end)?)?;
-        self.lines = Lines::from(end.wrapping_add(1));
-        Some(command)
-    }
-
-    fn known_command(&self, octets: &[u8]) -> Option<Command> {
-        Command::from_octets(octets).filter(|command| self.is_known(*command))
-    }
-
-    fn is_known(&self, command: Command) -> bool {
-        command.sender() == self.sender && self.version.is_none_or(|version| command.exists_in(version))
-    }
-
-    /// The command of a line that wants a closer look, if it has come to its end.
-    fn examine_command(&mut self) -> Result<Option<Command>, ParseError> {
-        let room = Room { line: self.limits.command, block: usize::MAX };
-        let (data, before) = (self.buffer.data(), self.lines.looked());
-        let found = self.lines.for_each(data, ControlFlow::Break).break_value();
-        let line = found.unwrap_or_else(|| self.lines.unfinished(data));
-        let end = self
-            .check_line(line, before, found.is_some(), room)
-            .map_err(|fault| self.command_error(fault))?;
-        let content = self.buffer.data().get(..end).unwrap_or_default();
-        match found {
-            Some(_) => self.known_command(content).map(Some).ok_or_else(|| self.unknown_command(content)),
-            // A NUL before the line's end means another protocol, or a wrong content-length before: waiting would hide it.
-            None if memchr(0, self.buffer.data()).is_some() => Err(self.unknown_command(self.buffer.data())),
-            None => Ok(None),
-        }
     }
 
     fn headers(&mut self) -> Result<Progress, ParseError> {

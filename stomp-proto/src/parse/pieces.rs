@@ -58,7 +58,7 @@ impl Parser {
     #[cold]
     pub(super) fn feed_piece<'a>(&mut self, octets: &'a [u8]) -> &'a [u8] {
         let Some((now, later)) = octets.split_at_checked(self.buffer.room_left()) else { return octets };
-        self.buffer.append(now, 0);
+        self.buffer.append(now);
         self.set_aside(later.len());
         later
     }

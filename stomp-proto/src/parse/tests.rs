@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::*;
-use crate::{Frame, FrameRef, Oversize, Text};
+use crate::{Command, Frame, FrameRef, Oversize, Text};
 
 fn server(version: Version, limits: Limits) -> Parser {
     let mut parser = Parser::new(Sender::Server, limits);

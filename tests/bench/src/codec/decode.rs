@@ -7,11 +7,11 @@ use crate::{
     results::Results,
 };
 
+/// Decoders of one kind each, by name.
+type Named = Vec<(&'static str, Box<dyn Decode>)>;
+
 /// The times of all decoders, of which the first is what they are relative to.
-pub(crate) fn decode(
-    corpora: Vec<Corpus>,
-    decoders: fn() -> Vec<(&'static str, Box<dyn Decode>)>,
-) -> Results {
+pub(crate) fn decode(corpora: Vec<Corpus>, decoders: fn() -> Named) -> Results {
     let names = decoders().into_iter().map(|(name, _)| name).collect();
     let mut results = Results::new("decode", names);
     for corpus in corpora {
