@@ -246,7 +246,7 @@ impl Parser {
     }
 
     /// Goes on where the stream stood, through as many stages as the octets that are here allow.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) -> Result<Progress, ParseError> {
         match self.stage {
             Stage::Between => self.between(),
@@ -259,18 +259,28 @@ impl Parser {
     }
 
     fn between(&mut self) -> Result<Progress, ParseError> {
+        match self.buffer.data().first() {
+            None => Ok(Progress::Starved),
+            Some(b'\n') => Ok(self.heart_beat(1)),
+            Some(b'\r') => self.carriage_return(),
+            Some(_) => self.begin_command(),
+        }
+    }
+
+    #[cold]
+    fn carriage_return(&mut self) -> Result<Progress, ParseError> {
         let eol = self.eol();
         match self.buffer.data() {
-            [] => Ok(Progress::Starved),
-            [b'\n', ..] => Ok(self.heart_beat(1)),
-            [b'\r', b'\n', ..] if eol.crlf => Ok(self.heart_beat(2)),
-            [b'\r'] if eol.crlf => Ok(Progress::Starved),
-            [b'\r', ..] if eol.stray_cr_is_fatal => Err(self.error(ParseErrorKind::BadEol, &[])),
-            _ => {
-                self.stage = Stage::Command;
-                self.command()
-            }
+            [_, b'\n', ..] if eol.crlf => Ok(self.heart_beat(2)),
+            [_] if eol.crlf => Ok(Progress::Starved),
+            _ if eol.stray_cr_is_fatal => Err(self.error(ParseErrorKind::BadEol, &[])),
+            _ => self.begin_command(),
         }
+    }
+
+    fn begin_command(&mut self) -> Result<Progress, ParseError> {
+        self.stage = Stage::Command;
+        self.command()
     }
 
     /// Takes all LFs that stand next between two frames, in one pass, and says how many they were: after a first

@@ -65,7 +65,7 @@ const WANTED: [Gate; 16] = [
 
 /// What the codec must not fall behind again: a little above what it has reached.
 const HELD: [Gate; 12] = [
-    gate("instructions, a small frame", InstructionsPerFrame("decode-small"), 1450.0),
+    gate("instructions, a small frame", InstructionsPerFrame("decode-small"), 1400.0),
     gate("instructions, a small frame that is lent", InstructionsPerFrame("lend-small"), 1250.0),
     gate("instructions, a medium frame", InstructionsPerFrame("decode-medium"), 3000.0),
     gate("instructions, an octet of a large frame", InstructionsPerOctet("decode-large"), 1.3),
