@@ -59,6 +59,8 @@ pub(crate) struct Head {
     written: u32,
     /// The `content-length` that it has.
     announced: Option<u64>,
+    /// Whether a `content-length` is added where there is a body and none.
+    announces: bool,
 }
 
 impl<'a> FrameWriter<'a> {
@@ -72,7 +74,7 @@ impl<'a> FrameWriter<'a> {
         }
         out.extend_from_slice(command.as_str().as_bytes());
         out.extend_from_slice(b"\n");
-        Ok(Self { out, head: Head { command, version, written: 0, announced: None } })
+        Ok(Self { out, head: Head { command, version, written: 0, announced: None, announces: true } })
     }
 
     /// Goes on where another writer stopped.
@@ -83,6 +85,11 @@ impl<'a> FrameWriter<'a> {
     /// Stops, for other writers to go on from here.
     pub(crate) const fn pause(self) -> Head {
         self.head
+    }
+
+    /// Says whether a `content-length` is added where there is a body and none.
+    pub(crate) const fn set_announces(&mut self, announces: bool) {
+        self.head.announces = announces;
     }
 
     /// Writes a header.
@@ -98,12 +105,13 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
-    /// Writes the body, with a `content-length` unless the caller wrote one, and ends the frame.
+    /// Writes the body, with a `content-length` unless the caller wrote one, and ends the frame. Where a frame
+    /// [without one](crate::Frame::without_content_length) was prepared, it is [`finish_text`](Self::finish_text).
     ///
     /// # Errors
     /// [`EncodeError::BodyNotAllowed`], or [`EncodeError::ContentLengthMismatch`] when the caller's own one is wrong.
     pub fn finish(mut self, body: &[u8]) -> Result<(), EncodeError> {
-        self.head(body, true)?;
+        self.head(body)?;
         self.end(body);
         Ok(())
     }
@@ -113,14 +121,15 @@ impl<'a> FrameWriter<'a> {
     /// # Errors
     /// As [`FrameWriter::finish`], and [`EncodeError::NulInBody`].
     pub fn finish_text(mut self, body: &[u8]) -> Result<(), EncodeError> {
-        self.head(body, false)?;
+        self.head.announces = false;
+        self.head(body)?;
         self.end(body);
         Ok(())
     }
 
     /// Ends the headers of a frame that has that body, with a `content-length` where it is to be announced.
-    pub(crate) fn head(&mut self, body: &[u8], announce: bool) -> Result<(), EncodeError> {
-        let Head { command, announced, .. } = self.head;
+    pub(crate) fn head(&mut self, body: &[u8]) -> Result<(), EncodeError> {
+        let Head { command, announced, announces, .. } = self.head;
         if !body.is_empty() && !command.may_have_body() {
             return Err(EncodeError::BodyNotAllowed { command });
         }
@@ -128,7 +137,7 @@ impl<'a> FrameWriter<'a> {
             Some(announced) if announced != body.len() as u64 => {
                 return Err(EncodeError::ContentLengthMismatch);
             }
-            None if announce && !body.is_empty() => {
+            None if announces && !body.is_empty() => {
                 self.announce(body.len());
                 return Ok(());
             }

@@ -111,7 +111,7 @@ impl<'a> FrameRef<'a> {
     }
 
     fn write_head(self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
-        self.write_headers(version, out)?.head(self.body, self.announce_length)
+        self.write_headers(version, out)?.head(self.body)
     }
 
     /// Begins to write the frame: all but what depends on its body.
@@ -124,6 +124,7 @@ impl<'a> FrameRef<'a> {
             return Err(EncodeError::HeadersTooLarge);
         }
         let mut writer = FrameWriter::new(self.command, version, out)?;
+        writer.set_announces(self.announce_length);
         for (name, value) in self.headers.iter() {
             writer.header(&name.octets(), &value.octets())?;
         }

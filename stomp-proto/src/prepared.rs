@@ -88,7 +88,7 @@ impl PreparedFrame {
     /// As [`encode`](Self::encode).
     pub fn encode_head(&self, body: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
         let before = out.len();
-        let written = self.writer(out).head(body, self.frame.as_ref().announces_length());
+        let written = self.writer(out).head(body);
         if written.is_err() {
             out.truncate(before);
         }
@@ -96,7 +96,8 @@ impl PreparedFrame {
     }
 
     /// Appends the prepared head and gives a writer for the rest: for headers that only this frame has, `receipt` for
-    /// example. A header of the protocol that was prepared is not written twice: that is an error there.
+    /// example. A header of the protocol that was prepared is not written twice: that is an error there. Whether
+    /// [`finish`](FrameWriter::finish) adds a `content-length` is what the frame says.
     pub fn writer<'a>(&self, out: &'a mut BytesMut) -> FrameWriter<'a> {
         out.extend_from_slice(&self.octets);
         FrameWriter::resume(self.head, out)
@@ -141,6 +142,17 @@ mod tests {
                 assert_eq!((written, ours), (expected, theirs), "{frame:?} {body:?}");
             }
         }
+    }
+
+    #[test]
+    fn its_writer_adds_a_content_length_where_the_frame_does() {
+        let finished = |frame: Frame| {
+            let mut out = BytesMut::new();
+            frame.prepare(Version::V1_2).unwrap().writer(&mut out).finish(b"abc").unwrap();
+            out
+        };
+        assert!(finished(send()).ends_with(b"\ncontent-length:3\n\nabc\0"));
+        assert!(finished(send().without_content_length()).ends_with(b"b\n\nabc\0"));
     }
 
     #[test]

@@ -100,8 +100,13 @@ impl Connected {
         timeout: Duration,
     ) -> Result<(), CommandError> {
         let place = self.outbox.push(frame, self.connection.version, Kind::Receipted(id))?;
-        self.receipts.add(id, awaited, Stage::Queued(place), timeout, self.outbox.sends());
+        self.await_receipt(place, id, awaited, timeout);
         Ok(())
+    }
+
+    /// Waits for the RECEIPT of a frame that stands in the outbox.
+    pub(crate) fn await_receipt(&mut self, place: Place, id: ReceiptId, awaited: Awaited, timeout: Duration) {
+        self.receipts.add(id, awaited, Stage::Queued(place), timeout, self.outbox.sends());
     }
 
     /// The same for a frame that is to be sent alone, before the others.

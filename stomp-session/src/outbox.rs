@@ -4,7 +4,7 @@ use alloc::{boxed::Box, collections::VecDeque};
 use core::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
-use stomp_proto::{Command, EncodeError, Frame, Version};
+use stomp_proto::{Command, EncodeError, Frame, PreparedFrame, Version};
 
 use crate::{Event, ReceiptId};
 
@@ -107,6 +107,25 @@ impl Outbox {
         let length = self.bytes.len().saturating_sub(before);
         Ok(self.append(Entry { kind, length, body, ..Entry::QUIET }, || {
             Event::FrameSent(without_secrets(frame))
+        }))
+    }
+
+    /// Appends a prepared frame with that body, and with the `receipt` that its kind says; or nothing.
+    pub(crate) fn push_prepared(
+        &mut self,
+        prepared: &PreparedFrame,
+        body: &Bytes,
+        kind: Kind,
+    ) -> Result<Place, EncodeError> {
+        if body.len() >= LARGE {
+            return self.push(&whole(prepared, body, kind), prepared.version(), kind);
+        }
+        let before = self.bytes.len();
+        let written = write_prepared(prepared, body, kind, &mut self.bytes);
+        written.inspect_err(|_| self.bytes.truncate(before))?;
+        let length = self.bytes.len().saturating_sub(before);
+        Ok(self.append(Entry { kind, length, ..Entry::QUIET }, || {
+            Event::FrameSent(without_secrets(&whole(prepared, body, kind)))
         }))
     }
 
@@ -245,6 +264,28 @@ impl Outbox {
 
 impl Entry {
     const QUIET: Self = Self { kind: Kind::Quiet, length: 0, body: None, begun: false, withdrawn: false };
+}
+
+fn write_prepared(
+    prepared: &PreparedFrame,
+    body: &Bytes,
+    kind: Kind,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let mut writer = prepared.writer(out);
+    if let Kind::Receipted(id) = kind {
+        writer.header(b"receipt", id.wire().as_bytes())?;
+    }
+    writer.finish(body)
+}
+
+/// What a prepared frame stands for.
+fn whole(prepared: &PreparedFrame, body: &Bytes, kind: Kind) -> Frame {
+    let frame = prepared.frame().clone().with_body(body.clone());
+    match kind {
+        Kind::Receipted(id) => frame.with_header("receipt", id.wire()),
+        _ => frame,
+    }
 }
 
 /// A copy, since the body may be anybody's. Of CONNECT what is known to be harmless: a header of one's own may be a token.

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use stomp_proto::{Command, Frame};
+use bytes::Bytes;
+use stomp_proto::{Command, Frame, PreparedFrame};
 
-use crate::{CommandError, ReceiptId, Session, outbox::Kind, receipts::Awaited};
+use crate::{CommandError, ReceiptId, Session, connected::Connected, outbox::Kind, receipts::Awaited};
 
 /// Sending.
 impl Session {
@@ -54,6 +55,52 @@ impl Session {
         frame.headers_mut().push("receipt", id.wire());
         self.open()?.push_awaited(frame, id, Awaited::Command, timeout)?;
         Ok(id)
+    }
+
+    /// [`send`](Self::send) for a prepared SEND with that body: its headers are not escaped again. It is written anew when this
+    /// connection speaks another version than the one it is written for.
+    ///
+    /// ```
+    /// # use stomp_session::{CommandError, Session, proto::{Command, EncodeError, Frame, Version}};
+    /// # fn example(session: &mut Session) -> Result<(), CommandError> {
+    /// let mut order = Frame::new(Command::Send).with_header("destination", "/queue/orders").prepare(Version::V1_2)?;
+    /// for body in ["one coffee", "two teas"] {
+    ///     session.send_prepared(&mut order, &body.into())?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send_prepared(&mut self, send: &mut PreparedFrame, body: &Bytes) -> Result<(), CommandError> {
+        self.open_for(send)?.outbox.push_prepared(send, body, Kind::Send)?;
+        Ok(())
+    }
+
+    /// [`send_confirmed_within`](Self::send_confirmed_within) for a prepared SEND with that body.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send_prepared_confirmed(
+        &mut self,
+        send: &mut PreparedFrame,
+        body: &Bytes,
+        timeout: Duration,
+    ) -> Result<ReceiptId, CommandError> {
+        self.open_for(send)?;
+        let id = self.next_receipt();
+        let connected = self.open()?;
+        let place = connected.outbox.push_prepared(send, body, Kind::Receipted(id))?;
+        connected.await_receipt(place, id, Awaited::Command, timeout);
+        Ok(id)
+    }
+
+    /// The connection, for a SEND that is written for its version then.
+    fn open_for(&mut self, send: &mut PreparedFrame) -> Result<&mut Connected, CommandError> {
+        check_send(send.frame())?;
+        let connected = self.open()?;
+        send.set_version(connected.connection.version)?;
+        Ok(connected)
     }
 }
 

@@ -14,6 +14,7 @@ use stomp_proto::{Command, Frame, Headers};
 
 use super::{
     SendError,
+    prepared::Content,
     shared::{Inner, Receipt, Shared},
     waits::{For, Ticket},
 };
@@ -34,13 +35,13 @@ use crate::{AtLeastOnce, Outcome, ReceiptId, TransactionId};
 #[must_use = "nothing is sent until it is awaited"]
 #[derive(Clone, Debug)]
 pub struct SendBuilder {
-    shared: Arc<Shared>,
-    frame: Frame,
-    how: How,
+    pub(super) shared: Arc<Shared>,
+    pub(super) frame: Frame,
+    pub(super) how: How,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct How {
+pub(super) struct How {
     mode: Mode,
     immediate: bool,
     buffered: bool,
@@ -191,7 +192,7 @@ impl IntoFuture for SendBuilder {
 
     fn into_future(self) -> Sending {
         let Self { shared, frame, how } = self;
-        Sending { shared, stage: Stage::Waiting { frame, ticket: None, how } }
+        Sending::new(shared, Content::Frame(frame), how)
     }
 }
 
@@ -210,9 +211,9 @@ pub struct Sending {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each send")]
 enum Stage {
-    /// The frame is dropped with this stage, outside the lock: its body is not ours and may run anything then.
+    /// The content is dropped with this stage, outside the lock: its body is not ours and may run anything then.
     Waiting {
-        frame: Frame,
+        content: Content,
         ticket: Option<Ticket>,
         how: How,
     },
@@ -225,10 +226,10 @@ impl Future for Sending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let this = &mut *self;
-        if let Stage::Waiting { frame, ticket, how } = &mut this.stage {
+        if let Stage::Waiting { content, ticket, how } = &mut this.stage {
             let waker = cx.waker().clone();
             let shared = &this.shared;
-            let step = shared.with(|inner| inner.poll_send(shared, frame, ticket, *how, waker));
+            let step = shared.with(|inner| inner.poll_send(shared, content, ticket, *how, waker));
             match step {
                 Poll::Pending => return this.buffer(),
                 Poll::Ready(Ok(Some(id))) => this.stage = Stage::Receipt(id),
@@ -251,12 +252,16 @@ impl Future for Sending {
 }
 
 impl Sending {
+    pub(super) const fn new(shared: Arc<Shared>, content: Content, how: How) -> Self {
+        Self { shared, stage: Stage::Waiting { content, ticket: None, how } }
+    }
+
     /// Leaves what waits to the driver, if it may and there is room for it.
     fn buffer(&mut self) -> Poll<Result<(), SendError>> {
         let Self { shared, stage } = self;
         shared.with(|inner| {
-            let Stage::Waiting { frame, how, .. } = stage else { return Poll::Pending };
-            let size = frame.size();
+            let Stage::Waiting { content, how, .. } = stage else { return Poll::Pending };
+            let size = content.size();
             let may = how.buffered && how.mode == Mode::Plain && how.transaction.is_none();
             if !may || !inner.has_buffer(size, shared.settings.outbound_budget) {
                 return Poll::Pending;
@@ -289,7 +294,7 @@ impl Inner {
     fn poll_send(
         &mut self,
         shared: &Shared,
-        frame: &mut Frame,
+        content: &mut Content,
         ticket: &mut Option<Ticket>,
         how: How,
         waker: Waker,
@@ -303,11 +308,11 @@ impl Inner {
                 .transaction
                 .is_some_and(|transaction| how.mode != Mode::Plain || !self.stands(transaction)),
             has_room: match how.queue() {
-                For::Outbox => self.session.keeps_none() || self.session.has_room_to_keep(frame.size()),
+                For::Outbox => self.session.keeps_none() || self.session.has_room_to_keep(content.size()),
                 _ => self.has_room(&shared.settings),
             },
         };
-        self.poll_room(shared, ticket, terms, waker, |inner, ticket| inner.send_now(frame, how, ticket))
+        self.poll_room(shared, ticket, terms, waker, |inner, ticket| inner.send_now(content, how, ticket))
     }
 
     fn stands(&self, transaction: TransactionId) -> bool {
@@ -356,27 +361,27 @@ impl Inner {
     /// Gives the receipt to wait for, if one was asked for.
     fn send_now(
         &mut self,
-        frame: &mut Frame,
+        content: &mut Content,
         how: How,
         ticket: Option<Ticket>,
     ) -> Result<Option<ReceiptId>, SendError> {
         let receipt = match (how.mode, how.transaction) {
             (Mode::Plain, None) => {
-                self.session.send(frame)?;
+                content.send(&mut self.session)?;
                 None
             }
             (Mode::Plain, Some(transaction)) => {
-                self.session.send_in(transaction, frame)?;
+                self.session.send_in(transaction, content.frame())?;
                 None
             }
             (_, Some(_)) => return Err(SendError::InTransaction),
             (Mode::Confirmed, None) => {
                 let rest = self.rest(how, ticket).unwrap_or(self.session.config.timeout);
-                Some(self.session.confirm(frame, rest)?)
+                Some(content.confirm(&mut self.session, rest)?)
             }
             (Mode::AtLeastOnce { ordered }, None) => {
                 let timeout = self.rest(how, ticket);
-                Some(self.session.keep(frame, AtLeastOnce { timeout, ordered })?)
+                Some(self.session.keep(content.frame(), AtLeastOnce { timeout, ordered })?)
             }
         };
         self.receipts.extend(receipt.map(|id| (id, Receipt::default())));

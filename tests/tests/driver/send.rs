@@ -30,6 +30,34 @@ fn plain_and_confirmed_arrive_in_order() {
     }
 }
 
+/// Whatever the terms: what is prepared says the same as what is not.
+#[test]
+fn what_is_prepared_arrives_on_all_terms() {
+    for seed in seeds(10) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), settings());
+        sim.block_on(async {
+            let order = client.send("/queue/a", "").header("n", "1").persistent();
+            let early = order.clone().prepare().unwrap();
+            client.connected().await.unwrap();
+            early.send("early").await.unwrap();
+            order.clone().confirmed().prepare().unwrap().send("confirmed").await.unwrap();
+            order.clone().at_least_once().prepare().unwrap().send("kept").await.unwrap();
+            order.clone().buffered().prepare().unwrap().send("buffered").await.unwrap();
+            let transaction = client.begin().await.unwrap();
+            let part = transaction.send("/queue/a", "").header("n", "1").prepare().unwrap();
+            part.send("one").await.unwrap();
+            part.send("two").await.unwrap();
+            transaction.commit().await.unwrap();
+            let refused = client.send("/queue/a", "").header("content-length", "2").prepare().unwrap();
+            assert!(matches!(refused.send("abc").await, Err(SendError::Command(CommandError::Encode(_)))));
+            client.disconnect().await.unwrap();
+        });
+        let expected = ["early", "confirmed", "kept", "buffered", "one", "two"];
+        assert_eq!(sim.broker("broker", |broker| broker.messages("/queue/a")), expected, "seed {seed}");
+    }
+}
+
 #[test]
 fn many_confirmed_at_once_are_each_confirmed() {
     for seed in seeds(10) {

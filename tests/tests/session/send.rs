@@ -127,3 +127,58 @@ fn nothing_of_one_connection_is_sent_on_the_next() {
     script.reconnect(Version::V1_2);
     assert_eq!(script.said(), "");
 }
+
+/// In every version, with bodies that leave by themselves, with and without a RECEIPT: the octets and what is traced are
+/// those of the plain frame.
+#[test]
+fn a_prepared_send_is_written_as_the_frame_would_be() {
+    let frame = send_frame("/queue/a:b", "").with_header("x", "a\\b");
+    let frames = [frame.clone(), frame.without_content_length()];
+    for (version, frame) in
+        Version::ALL.into_iter().flat_map(|version| frames.iter().map(move |it| (version, it)))
+    {
+        let (mut ours, mut theirs) =
+            (Script::connected(config(), version), Script::connected(config(), version));
+        ours.session.trace_frames(true);
+        theirs.session.trace_frames(true);
+        // Written for a version that is another one on two of three connections.
+        let mut prepared = frame.clone().prepare(Version::V1_1).unwrap();
+        for body in ["", "hello", &"x".repeat(20_000)].map(|body| Bytes::from(body.to_owned())) {
+            let frame = frame.clone().with_body(body.clone());
+            ours.session.send_prepared(&mut prepared, &body).unwrap();
+            theirs.session.send(&frame).unwrap();
+            let timeout = config().timeout;
+            let receipt = ours.session.send_prepared_confirmed(&mut prepared, &body, timeout);
+            assert_eq!(receipt, theirs.session.send_confirmed(frame));
+        }
+        assert_eq!(ours.said(), theirs.said());
+        let (traced, expected) = (ours.events(), theirs.events());
+        assert_eq!(traced, expected);
+        assert_eq!(traced.len(), 6, "each frame was traced");
+        assert_eq!(ours.session.awaited_receipts(), 3);
+    }
+}
+
+#[test]
+fn a_wrong_prepared_send_is_refused_and_nothing_is_written() {
+    let mut script = Script::connected(config(), Version::V1_0);
+    let frame = send_frame("/queue/a", "");
+    let rows = [
+        (Frame::new(Command::Send), "", CommandError::NoDestination),
+        (frame.clone().with_header("receipt", "1"), "", CommandError::ReservedHeader("receipt")),
+        (frame.clone().without_content_length(), "a\0b", CommandError::Encode(EncodeError::NulInBody)),
+    ];
+    for (frame, body, error) in rows {
+        let mut prepared = frame.prepare(Version::V1_0).unwrap();
+        assert_eq!(script.session.send_prepared(&mut prepared, &body.into()), Err(error.clone()));
+        let confirmed = script.session.send_prepared_confirmed(&mut prepared, &body.into(), config().timeout);
+        assert_eq!(confirmed, Err(error));
+    }
+    let mut newer = frame.with_header("x", "1\n2").prepare(Version::V1_2).unwrap();
+    let refused = script.session.send_prepared(&mut newer, &Bytes::new());
+    assert!(
+        matches!(refused, Err(CommandError::Encode(EncodeError::UnencodableHeader { .. }))),
+        "{refused:?}"
+    );
+    assert_eq!((script.said().as_str(), script.session.awaited_receipts()), ("", 0));
+}
