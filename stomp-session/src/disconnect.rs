@@ -51,7 +51,7 @@ impl Session {
     pub fn disconnect_within(&mut self, timeout: Duration) {
         if !self.is_ending() {
             if let Some(connected) = self.connected_mut() {
-                connected.leave_overdue(Timestamp::MAX);
+                connected.leave_all();
                 connected.end_transactions();
             }
             self.ending = Some(Ending { timeout, deadline: None, receipted: 0, unreceipted: 0 });

@@ -99,6 +99,7 @@ impl Session {
             return None;
         }
         let State::Connected(connected) = &mut self.state else { return None };
+        connected.count(&frame);
         let connection = connected.connection.id;
         let Some(subscription) = self.subscriptions.of(&frame) else {
             self.handle_unowned(frame);
@@ -135,10 +136,11 @@ impl Session {
         if let Some(subscription) = self.subscriptions.of(error.frame()) {
             return self.end_subscription(subscription, error);
         }
-        if self.is_stray(&error) {
+        if let Some(id) = self.stray_id(&error) {
             self.stray_errors = self.stray_errors.saturating_add(1);
-            return;
+            return self.handle_stray(id);
         }
+        self.forget_cancelled(error.frame());
         if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame()) {
             return self.events.push_back(Event::Error(error));
         }
@@ -150,14 +152,15 @@ impl Session {
         self.fail(Lost::ServerError(error), true);
     }
 
-    /// Whether an ERROR that names nobody answers messages which the broker had for a subscription that was ended. One that
-    /// means an ACK of ours has another text.
-    fn is_stray(&self, error: &ServerError) -> bool {
+    /// The id of the subscription that was ended, if an ERROR that names nobody answers a message which the broker had for
+    /// it. One that means an ACK of ours has another text.
+    fn stray_id<'a>(&self, error: &'a ServerError) -> Option<&'a str> {
         let (frame, message) = (error.frame(), error.message());
         let names_nobody = !["receipt-id", "subscription"].iter().any(|name| frame.headers().contains(name));
         let strays = self.connection().map_or(&[][..], |connection| connection.profile.strays);
-        let ids = strays.iter().filter(|stray| message == stray.message).filter_map(|it| it.id(frame.body()));
-        names_nobody && ids.into_iter().any(|id| self.subscriptions.was_removed_id(id))
+        let strays = strays.iter().filter(|stray| names_nobody && message == stray.message);
+        let mut ids = strays.filter_map(|stray| stray.id(frame.body()));
+        ids.find(|id| self.subscriptions.was_removed_id(id))
     }
 
     /// ERRORs that answered nothing: RabbitMQ sends up to 200 after an UNSUBSCRIBE on a busy queue.

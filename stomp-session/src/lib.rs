@@ -62,7 +62,9 @@ pub use event::{Action, Attempt, Connection, ConnectionId, Event, ReceiptId, Sub
 pub use failover::{Brokers, Reconnect, Schedule};
 pub use input::Input;
 pub use message::Message;
-pub use profile::{ConnectEscaping, Cumulative, Nack, Prefetch, Profile, ReplyQueue, Stray, Unsubscribe};
+pub use profile::{
+    ConnectEscaping, Cumulative, DeliveryIds, Nack, Prefetch, Profile, ReplyQueue, Stray, Unsubscribe,
+};
 pub use session::Session;
 pub use subscriptions::{Oversized, Subscribe};
 pub use timestamp::Timestamp;

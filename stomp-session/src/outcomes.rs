@@ -124,8 +124,17 @@ impl Session {
             (Awaited::Subscribe(subscription), Outcome::Rejected(error)) => {
                 self.end_subscription(subscription, error)
             }
+            (Awaited::Leaving(id), Outcome::Confirmed) => self.go_on_leaving(id),
+            (Awaited::Leaving(id), Outcome::Rejected(_)) => self.forget_leaving(id),
             // Without an answer a SEND is kept, the subscription may well stand, and DISCONNECT has a deadline of its own.
-            (Awaited::Abort | Awaited::Delivery(_) | Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
+            (
+                Awaited::Abort
+                | Awaited::Delivery(_)
+                | Awaited::Leaving(_)
+                | Awaited::Subscribe(_)
+                | Awaited::Disconnect,
+                _,
+            ) => {}
         }
     }
 

@@ -1,5 +1,7 @@
 //! What brokers mean by the same frames, as data: there is no `if rabbit` anywhere.
 
+use alloc::string::String;
+
 use memchr::memmem;
 
 /// How a broker reads what the specification leaves open.
@@ -122,9 +124,40 @@ pub enum Cumulative {
 pub enum Unsubscribe {
     /// They go back to the queue.
     Returns,
-    /// They stay out until the connection ends. Those that nobody has taken are refused in a transaction that is begun
-    /// before the UNSUBSCRIBE and committed after it: outside of one they would come again at once.
-    Strands,
+    /// They stay out until the connection ends. Those that nobody has settled are refused in a transaction that is begun
+    /// before the UNSUBSCRIBE and committed after it: outside of one they would come again at once. What was on its way
+    /// then, stray ERRORs included, is known by its number, and given back in the same way.
+    Strands(DeliveryIds),
+}
+
+/// How a broker names what it delivers: by the subscription, its own name for the session, and a number that counts over
+/// the whole connection, as `T_0@@session-x@@7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeliveryIds {
+    /// What stands before the id of the subscription.
+    pub before_id: &'static str,
+    /// What stands between the parts.
+    pub separator: &'static str,
+}
+
+impl DeliveryIds {
+    /// Ids whose first part begins with `before_id`, with that separator between the parts.
+    #[must_use]
+    pub const fn new(before_id: &'static str, separator: &'static str) -> Self {
+        Self { before_id, separator }
+    }
+
+    /// The number in a `message-id`.
+    pub(crate) fn number(self, id: &str) -> Option<u64> {
+        id.rsplit_once(self.separator)?.1.parse().ok()
+    }
+
+    /// The id of a delivery.
+    pub(crate) fn id(self, subscription: &str, session: &str, number: u64) -> String {
+        let Self { before_id, separator } = self;
+        alloc::format!("{before_id}{subscription}{separator}{session}{separator}{number}")
+    }
 }
 
 /// An ERROR that follows from something which is over. It fails nothing.
@@ -176,7 +209,7 @@ impl Profile {
         dead_letter: &[("requeue", "false")],
         cumulative: Cumulative::Connection,
         individual_in_1_0: true,
-        unsubscribe: Unsubscribe::Strands,
+        unsubscribe: Unsubscribe::Strands(DeliveryIds::new("T_", "@@")),
         durable: &["durable"],
         reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: false, headers: &[] },
         final_refusals: &["Access refused for user", "access denied"],

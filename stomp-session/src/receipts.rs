@@ -21,6 +21,8 @@ pub(crate) enum Awaited {
     /// A copy of a SEND that is kept until it is answered.
     Delivery(ReceiptId),
     Disconnect,
+    /// A frame that finds out what the broker has sent for a subscription that was ended.
+    Leaving(SubscriptionId),
     /// A frame of that transaction. RabbitMQ answers it only after the COMMIT.
     Part(u64),
     Subscribe(SubscriptionId),

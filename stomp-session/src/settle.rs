@@ -5,9 +5,10 @@ use alloc::{vec, vec::Vec};
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use crate::{
-    CommandError, Message, Nack, Session, SubscriptionId, Unsubscribe,
+    CommandError, Message, Nack, Session, SubscriptionId,
     connected::Connected,
     frames::{self, FrameError},
+    leaving::Leaving,
     outbox::Kind,
 };
 
@@ -56,9 +57,8 @@ impl Session {
         let Some(connected) = self.connected_mut().filter(|it| it.connection.id == message.connection) else {
             return;
         };
-        let ack = connected.stranded(&message.frame);
         if let Some(unsettled) = connected.unsettled.get_mut(&message.subscription) {
-            unsettled.give_back(message.delivery, ack);
+            unsettled.give_back(message.delivery);
         }
         self.continue_leaving(message.subscription);
     }
@@ -89,7 +89,7 @@ impl Session {
         }
         let stands = self.subscriptions.get(message.subscription).is_some();
         let connected = self.open()?;
-        if !stands && !connected.leaving.contains_key(&message.subscription) {
+        if !stands && !connected.leaving.get(&message.subscription).is_some_and(Leaving::waits) {
             return Err(CommandError::Unsubscribed);
         }
         Ok(connected)
@@ -137,21 +137,22 @@ impl Connected {
         Ok(())
     }
 
-    /// Notes a message that needs an acknowledgement. Gives the number of its delivery.
+    /// Counts a message, as the broker does if it numbers them.
+    pub(crate) fn count(&mut self, message: &Frame) {
+        let next = self.deliveries.saturating_add(1);
+        let id = || message.header("message-id")?.text().ok();
+        let own = self.delivery_ids().and_then(|ids| ids.number(&id()?));
+        self.deliveries = own.unwrap_or(next).max(next);
+    }
+
+    /// Notes that the message which was counted last needs an acknowledgement. Gives its number.
     pub(crate) fn deliver(&mut self, subscription: SubscriptionId, frame: &Frame) -> u64 {
-        self.deliveries = self.deliveries.saturating_add(1);
         let version = self.connection.version;
         if let Some(unsettled) = self.unsettled.get_mut(&subscription) {
             let ack = unsettled.keeps_acks().then(|| acknowledgement(frame, version).ok()).flatten();
             unsettled.add(self.deliveries, ack);
         }
         self.deliveries
-    }
-
-    /// The ACK of a message that UNSUBSCRIBE would strand, if this broker does that.
-    pub(crate) fn stranded(&self, frame: &Frame) -> Option<Frame> {
-        let strands = self.connection.profile.unsubscribe == Unsubscribe::Strands;
-        strands.then(|| acknowledgement(frame, self.connection.version).ok()).flatten()
     }
 }
 

@@ -129,6 +129,12 @@ impl Subscription {
         self.granted.into()
     }
 
+    /// From here on it wants a single message.
+    pub(crate) fn narrow(&mut self, profile: &Profile) {
+        self.granted = 1;
+        profile.prefetch.iter().for_each(|limit| self.subscribe.headers.remove(limit.header(1).0));
+    }
+
     /// Not always the mode that was asked for: `client-individual` does not exist in 1.0, and an ACK in mode `client` may
     /// touch messages of others.
     pub(crate) fn mode_on_wire(&self, version: Version, profile: &Profile) -> AckMode {

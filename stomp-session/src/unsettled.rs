@@ -79,11 +79,16 @@ impl Unsettled {
         self.open = self.open.saturating_add(1);
     }
 
-    /// Says that nobody will settle it. `ack` is kept for the case that the broker must be told.
-    pub(crate) fn give_back(&mut self, delivery: u64, ack: Option<Frame>) {
+    /// Adds one that nobody will settle.
+    pub(crate) fn add_returned(&mut self, delivery: u64) {
+        self.add(delivery, None);
+        self.give_back(delivery);
+    }
+
+    /// Says that nobody will settle it.
+    pub(crate) fn give_back(&mut self, delivery: u64) {
         let Some(held) = self.held.get_mut(&delivery).filter(|held| held.is_open()) else { return };
         held.returned = true;
-        held.ack = ack.or_else(|| held.ack.take());
         self.open = self.open.saturating_sub(1);
     }
 
@@ -123,10 +128,9 @@ impl Unsettled {
         last
     }
 
-    /// The ACKs of the messages that nobody will settle.
-    pub(crate) fn take_returned(&mut self) -> Vec<Frame> {
-        let held = core::mem::take(&mut self.held).into_values();
-        held.filter(|held| held.returned).filter_map(|held| held.ack).collect()
+    /// The numbers of the messages that nobody has settled.
+    pub(crate) fn into_numbers(self) -> impl Iterator<Item = u64> {
+        self.held.into_iter().filter(|(_, held)| !held.settled).map(|(number, _)| number)
     }
 }
 

@@ -1,8 +1,13 @@
 //! What still comes for a subscription after the RECEIPT of its UNSUBSCRIBE.
 
-use stomp_proto::Version;
+use stomp_proto::{AckMode, Version};
 
-use super::{Broker, ConnectionId, ack_id, connection::DeliveryId, subscription::SubscriptionName, write};
+use super::{
+    Broker, ConnectionId, ack_id,
+    connection::{DeliveryId, Unacked},
+    subscription::SubscriptionName,
+    write,
+};
 
 impl Broker {
     /// Writes down what the habits leave of a subscription that is about to end: messages, or ERRORs.
@@ -14,18 +19,23 @@ impl Broker {
     ) {
         let Self { connections, subscriptions, store, config, .. } = self;
         let Some(peer) = connections.get_mut(&connection) else { return };
-        let Some(ending) = peer.subscriptions.get(name).and_then(|key| subscriptions.get(key)) else {
-            return;
-        };
-        let waiting = || store.ready(&ending.terms.destination);
-        for message in waiting().take(config.habits.late_messages) {
+        let Some(key) = peer.subscriptions.get(name).copied() else { return };
+        let Some(ending) = subscriptions.get_mut(&key) else { return };
+        for message in store.ready(&ending.terms.destination).take(config.habits.late_messages) {
             let delivery = DeliveryId { connection, number: peer.next_delivery() };
             let ids = ack_id::Ids { delivery, counted: config.habits.counts_acks, subscription: name };
             // What this version cannot express was never on its way.
             _ = write::message(message, ids, true, version, &mut peer.afterwards);
         }
         let refusal = ack_id::no_subscription(&ack_id::tag(name));
-        for _ in waiting().take(config.habits.stray_errors) {
+        for _ in 0..config.habits.stray_errors {
+            let source = ending.source.clone();
+            let has_room =
+                |other| other == key && ending.terms.ack_mode != AckMode::Auto && ending.has_room();
+            let Some((_, message)) = store.take(&source, has_room) else { break };
+            ending.in_flight += 1;
+            let number = peer.next_delivery();
+            peer.unacked.insert(number, Unacked { subscription: key, source, message });
             _ = write::error(&refusal, None, version, &mut peer.afterwards);
         }
     }

@@ -41,9 +41,13 @@ impl Broker {
         self.die(false);
     }
 
-    /// Ends a subscription by itself, as RabbitMQ does when a queue is deleted: its client gets an ERROR that names it.
+    /// Ends a subscription by itself, as RabbitMQ does when a queue is deleted: its client gets an ERROR that names it, and
+    /// what it has not acknowledged goes back.
     pub fn cancel(&mut self, connection: ConnectionId, id: &str) {
-        if self.remove_subscription(connection, &SubscriptionName::Id(id.into())) {
+        let name = SubscriptionName::Id(id.into());
+        let key = self.connections.get(&connection).and_then(|peer| peer.subscriptions.get(&name)).copied();
+        if self.remove_subscription(connection, &name) {
+            self.take_back(connection, |ended| Some(ended) == key);
             let error = Frame::new(Command::Error)
                 .with_header("message", "Server cancelled subscription")
                 .with_header("subscription", id);

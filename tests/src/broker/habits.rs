@@ -53,8 +53,9 @@ impl BrokerConfig {
         self
     }
 
-    /// After an UNSUBSCRIBE from a queue that holds messages sends up to so many ERRORs "Subscription not found", as
-    /// RabbitMQ does. They name nobody but in their body and do not close the connection.
+    /// Delivers only when all that has arrived was read, and sends up to so many messages that an UNSUBSCRIBE has overtaken
+    /// as ERRORs "Subscription not found" behind its RECEIPT, as RabbitMQ does. They name nobody but in their body and do
+    /// not close the connection; the messages stay unacknowledged.
     pub const fn stray_errors(mut self, most: usize) -> Self {
         self.habits.stray_errors = most;
         self

@@ -60,6 +60,13 @@ impl Broker {
         unacked.filter(|unacked| *unacked.message.content.destination == *destination).count()
     }
 
+    /// How many messages a connection keeps from others for subscriptions that have ended.
+    #[must_use]
+    pub fn stranded(&self, connection: ConnectionId) -> usize {
+        let unacked = self.connections.get(&connection).into_iter().flat_map(|peer| peer.unacked.values());
+        unacked.filter(|unacked| !self.subscriptions.contains_key(&unacked.subscription)).count()
+    }
+
     /// The bodies of the messages that wait at a destination, oldest first.
     #[must_use]
     pub fn messages(&self, destination: &str) -> Vec<Bytes> {

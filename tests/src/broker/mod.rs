@@ -186,8 +186,11 @@ impl Broker {
         peer.parser.feed(octets);
         while let Some(item) = self.next_item(connection) {
             self.handle_item(connection, item);
-            self.dispatch();
+            if self.config.habits.stray_errors == 0 {
+                self.dispatch();
+            }
         }
+        self.dispatch();
     }
 
     /// Octets of [`Output::Send`] have left. Needed only with [`BrokerConfig::output_window`].

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use stomp_proto::Version;
 use stomp_session::{Closed, Timestamp};
 
 use super::{
@@ -113,8 +114,22 @@ impl World {
         if let Some(broker) = self.models.iter().position(|model| model.broker.deferred() > 0) {
             return Some((Law::Ends, format!("broker {broker} has work")));
         }
+        let strands = |link: &&Link| self.strands(link);
+        if let Some(link) = self.links.values().find(strands) {
+            return Some((
+                Law::AtLeastOnce,
+                format!("client {} keeps what it has unsubscribed", link.client),
+            ));
+        }
         let waiting = self.actors.iter().find_map(|actor| self.waiting_for(actor));
         waiting.map(|queue| (Law::AtLeastOnce, format!("{queue} has consumers and holds messages")))
+    }
+
+    /// Whether a living connection keeps messages from others whose subscription has ended. In 1.0 nothing can be done.
+    fn strands(&self, link: &Link) -> bool {
+        let broker = &self.models[link.broker].broker;
+        let version = broker.version(link.connection);
+        version.is_some_and(|version| version > Version::V1_0) && broker.stranded(link.connection) > 0
     }
 
     /// A queue that holds messages for a client.

@@ -455,6 +455,10 @@ impl Actor {
         }
         let text = |name: &str| frame.header(name).map_or_else(String::new, |value| value.to_string());
         let (mark, id) = (text(MARK).parse().unwrap_or(Mark::MAX), text("id"));
+        if watch.left.remove(&id) {
+            let is_again = watch.subscribed.get(&id) == Some(&mark) && text("prefetch-count") == "1";
+            return demand(is_again, Law::Replay, || format!("the id {id} is used again: {frame:?}"));
+        }
         // One that has ended meanwhile may still be on its way, or not.
         while watch.replay.front().is_some_and(|front| *front != mark && !lives(front)) {
             watch.replay.pop_front();

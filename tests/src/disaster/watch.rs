@@ -25,6 +25,9 @@ pub(super) struct Watch {
     came: Vec<Came>,
     /// Ids that can be acknowledged here.
     deliveries: BTreeSet<String>,
+    /// The number of the newest delivery, where the broker numbers them, and the broker's name for the session.
+    last: u64,
+    session: String,
     /// Ids that the application has asked to be acknowledged, and those that were.
     asked: BTreeSet<String>,
     settled: BTreeSet<String>,
@@ -38,6 +41,8 @@ pub(super) struct Watch {
     pub(super) replay: VecDeque<Mark>,
     /// Subscriptions that were written, by their id here.
     pub(super) subscribed: BTreeMap<String, Mark>,
+    /// The ids of those whose UNSUBSCRIBE was written.
+    pub(super) left: BTreeSet<String>,
     transactions: BTreeSet<String>,
     /// Whether any subscription here is acknowledged cumulatively.
     pub(super) cumulative: bool,
@@ -75,6 +80,8 @@ impl Watch {
             inbox: VecDeque::new(),
             came: Vec::new(),
             deliveries: BTreeSet::new(),
+            last: 0,
+            session: String::new(),
             asked: BTreeSet::new(),
             settled: BTreeSet::new(),
             allowed: BTreeSet::new(),
@@ -83,6 +90,7 @@ impl Watch {
             refusals: BTreeSet::new(),
             replay: VecDeque::new(),
             subscribed: BTreeMap::new(),
+            left: BTreeSet::new(),
             transactions: BTreeSet::new(),
             cumulative: false,
             agreed: HeartBeat::default(),
@@ -115,18 +123,34 @@ impl Watch {
                 let version =
                     text("version").and_then(|name| Version::from_name(&name)).unwrap_or(Version::V1_0);
                 self.version = Some(version);
+                self.session = text("session").unwrap_or_default();
                 self.heard.iter_mut().for_each(|parser| parser.set_version(version));
             }
             Command::Message => {
                 let id = text("ack").or_else(|| text("message-id")).unwrap_or_default();
+                self.last =
+                    id.rsplit_once("@@").and_then(|(_, number)| number.parse().ok()).unwrap_or(self.last);
                 self.deliveries.insert(id.clone());
                 let came = Came { id, subscription: text("subscription").unwrap_or_default() };
                 self.came.push(came.clone());
                 self.inbox.push_back(came);
             }
             Command::Receipt => self.receipts.extend(text("receipt-id")),
-            Command::Error => self.refusals.extend(text("receipt-id")),
+            Command::Error => {
+                self.refusals.extend(text("receipt-id"));
+                self.note_stray(frame);
+            }
             _ => {}
+        }
+    }
+
+    /// An ERROR that stands for a message which an UNSUBSCRIBE has overtaken: it can be given back.
+    fn note_stray(&mut self, error: &Frame) {
+        let body = String::from_utf8_lossy(error.body());
+        let tag = body.strip_prefix("There is no current subscription with tag '");
+        if let Some(tag) = tag.and_then(|rest| rest.strip_suffix("'\n")) {
+            self.last += 1;
+            self.deliveries.insert(format!("{tag}@@{}@@{}", self.session, self.last));
         }
     }
 
@@ -171,9 +195,8 @@ impl Watch {
             }
             Command::Unsubscribe => {
                 let id = text("id").unwrap_or_default();
-                demand(self.subscribed.contains_key(&id), Law::Wire, || {
-                    format!("UNSUBSCRIBE of {id}, which was not subscribed here")
-                })
+                let stands = self.subscribed.contains_key(&id) && self.left.insert(id.clone());
+                demand(stands, Law::Wire, || format!("UNSUBSCRIBE of {id}, which is not subscribed here"))
             }
             _ => Ok(()),
         }?;

@@ -1,6 +1,7 @@
 //! The traps that brokers set for their clients: each has cost somebody messages.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -19,8 +20,9 @@ use super::{Bench, Case, assert_empty, next, run};
 use crate::support::Adapter;
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 3] {
+pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 4] {
     [
+        ("unsubscribes from a busy queue", busy_unsubscribe::<A>),
         ("client beside client-individual", side_by_side::<A>),
         ("a poison message under each policy", poison::<A>),
         ("replies to a requester that is gone", requester_gone::<A>),
@@ -34,6 +36,46 @@ async fn send_many(client: &Client, destination: &str, count: u32, size: usize) 
         if number + 1 == count { send.persistent().confirmed().await } else { send.persistent().await }
             .expect("the broker takes it");
     }
+}
+
+fn number(message: &Message) -> u32 {
+    let number = message.header("number").expect("our header").octets();
+    std::str::from_utf8(&number).ok().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+/// RabbitMQ answers with up to 200 ERRORs that name nobody, and keeps what it had sent from all others, as long as the
+/// connection lives.
+fn busy_unsubscribe<A: Adapter>(bench: &mut Bench<'_>) {
+    const COUNT: u32 = 1000;
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        let (other, _kill) = bench.client::<A>().await;
+        let before = client.connection().unwrap().id;
+        let destination = bench.destination();
+        let mut seen = BTreeSet::new();
+        let busy = async {
+            for _ in 0..10 {
+                let mut messages = client.subscribe(&destination).prefetch(200).await.unwrap();
+                let mut taken = take::<A>(&mut messages, 10).await;
+                for message in taken.drain(..5) {
+                    assert!(seen.insert(number(&message)), "a message that was acknowledged came again");
+                    message.ack().unwrap();
+                }
+                messages.unsubscribe();
+            }
+        };
+        futures_lite::future::zip(send_many(&other, &destination, COUNT, 100), busy).await;
+        let mut messages = other.subscribe(&destination).await.unwrap();
+        while seen.len() < COUNT as usize {
+            let message = next::<A>(&mut messages).await;
+            assert!(seen.insert(number(&message)), "a message that was acknowledged came again");
+            message.ack().unwrap();
+        }
+        assert_eq!(client.connection().unwrap().id, before, "the connection lives");
+        client.disconnect().await.unwrap();
+        other.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
 }
 
 /// RabbitMQ takes an ACK of mode `client` for all that the connection has.

@@ -1,7 +1,7 @@
 //! UNSUBSCRIBE: it strands nothing, and what brokers still say about a subscription that is over harms nobody.
 
 use stomp_proto::{AckMode, Version};
-use stomp_session::{CommandError, Event, Lost, Message, Profile, Subscribe, SubscriptionId};
+use stomp_session::{CommandError, Config, Event, Lost, Message, Profile, Subscribe, SubscriptionId};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair};
 
 use crate::{
@@ -13,6 +13,34 @@ fn deliver(script: &mut Script, number: u64) {
     script.hear(format!(
         "MESSAGE\nsubscription:0\nmessage-id:m{number}\ndestination:/queue/a\nack:a{number}\n\nhello\0"
     ));
+}
+
+/// As RabbitMQ names it.
+fn deliver_numbered(script: &mut Script, number: u64) {
+    let id = format!("T_0@@session-x@@{number}");
+    script
+        .hear(format!("MESSAGE\nsubscription:0\nmessage-id:{id}\ndestination:/queue/a\nack:{id}\n\nhello\0"));
+}
+
+const STRAY: &str =
+    "ERROR\nmessage:Subscription not found\n\nThere is no current subscription with tag 'T_0'.\n\0";
+
+/// An UNSUBSCRIBE that gives these back.
+fn given_back(numbers: &[u64]) -> String {
+    let transaction = "transaction:unsubscribe-0\n\n\0";
+    let nack = |number: &u64| format!("NACK\nid:T_0@@session-x@@{number}\n{transaction}");
+    let nacks: String = numbers.iter().map(nack).collect();
+    format!("{nacks}UNSUBSCRIBE\nid:0\n\n\0COMMIT\n{transaction}")
+}
+
+/// Subscribed at RabbitMQ, and left, with `config`.
+fn left(config: Config, subscribe: Subscribe) -> Script {
+    let mut script = connected(config, Version::V1_2, &format!("{RABBITMQ}\nsession:session-x"));
+    let id = script.session.subscribe(subscribe).unwrap();
+    script.session.unsubscribe(id).unwrap();
+    assert!(script.said().ends_with("\0UNSUBSCRIBE\nid:0\n\n\0"));
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    script
 }
 
 /// Subscribed, and so many messages taken.
@@ -81,7 +109,7 @@ fn it_leaves_at_its_deadline_and_later_acks_are_a_typed_error() {
 
 #[test]
 fn messages_that_come_later_are_dropped_and_counted_and_never_refused() {
-    for server in [RABBITMQ, ACTIVEMQ, ARTEMIS, ""] {
+    for server in [ACTIVEMQ, ARTEMIS, ""] {
         let (mut script, id, mut messages) = taken(server, Version::V1_2, AckMode::ClientIndividual, 1);
         script.session.unsubscribe(id).unwrap();
         deliver(&mut script, 2);
@@ -119,18 +147,97 @@ fn what_others_have_not_collected_stays_and_what_came_with_auto() {
 /// before.
 #[test]
 fn on_rabbitmq_untaken_messages_are_refused_in_a_transaction_around_it() {
-    let (mut script, id, mut messages) = taken(RABBITMQ, Version::V1_2, AckMode::ClientIndividual, 3);
-    deliver(&mut script, 4);
-    script.session.give_back(&messages[2]);
+    for ack_mode in [AckMode::Client, AckMode::ClientIndividual] {
+        let server = format!("{RABBITMQ}\nsession:session-x");
+        let (mut script, id, _) = taken(&server, Version::V1_2, ack_mode, 0);
+        (1..=3).for_each(|number| deliver_numbered(&mut script, number));
+        let mut messages = script.messages();
+        deliver_numbered(&mut script, 4);
+        script.session.give_back(&messages[2]);
+        script.session.unsubscribe(id).unwrap();
+        deliver_numbered(&mut script, 5);
+        script.session.ack(&mut messages[0]).unwrap();
+        assert_eq!(script.said(), "ACK\nid:T_0@@session-x@@1\n\n\0");
+        script.session.give_back(&messages[1]);
+        let begin = "BEGIN\ntransaction:unsubscribe-0\n\n\0";
+        assert_eq!(script.said(), format!("{begin}{}", given_back(&[2, 3, 4, 5])));
+    }
+}
+
+#[test]
+fn on_rabbitmq_what_is_taken_at_its_deadline_is_refused_too() {
+    let mut script = connected(config(), Version::V1_1, &format!("{RABBITMQ}\nsession:session-x"));
+    let id = script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    deliver_numbered(&mut script, 1);
+    let mut message = script.messages().pop().unwrap();
     script.session.unsubscribe(id).unwrap();
-    deliver(&mut script, 5);
-    script.session.ack(&mut messages[0]).unwrap();
-    assert_eq!(script.said(), "ACK\nid:a1\n\n\0");
-    script.session.give_back(&messages[1]);
-    let transaction = "transaction:unsubscribe-0\n\n\0";
-    let nacks: String = ["a2", "a3", "a4", "a5"].map(|ack| format!("NACK\nid:{ack}\n{transaction}")).concat();
-    let expected = format!("BEGIN\n{transaction}{nacks}UNSUBSCRIBE\nid:0\n\n\0COMMIT\n{transaction}");
-    assert_eq!(script.said(), expected);
+    script.pass(milliseconds(0));
+    script.said();
+    script.pass(seconds(10));
+    let said = script.said();
+    assert!(said.contains("NACK\nsubscription:0\nmessage-id:T_0@@session-x@@1\ntransaction:"), "{said}");
+    assert_eq!(script.session.ack(&mut message), Err(CommandError::Unsubscribed));
+}
+
+/// Each is one delivery, and they are numbered without gaps over the whole connection.
+#[test]
+fn on_rabbitmq_what_was_on_its_way_is_given_back_by_a_subscription_of_one_message() {
+    let own = Subscribe::new("/queue/a").header("prefetch-count", "7").header("x", "y");
+    let mut script = left(config(), own);
+    script.hear(STRAY);
+    let again = "SUBSCRIBE\nid:0\ndestination:/queue/a\nack:client-individual\nreceipt:2\nprefetch-count:1\nx:y\n\n\0";
+    assert_eq!(script.said(), again);
+    script.hear(STRAY);
+    script.hear("RECEIPT\nreceipt-id:2\n\n\0");
+    assert_eq!(script.said(), "BEGIN\ntransaction:unsubscribe-0\nreceipt:3\n\n\0");
+    deliver_numbered(&mut script, 3);
+    script.hear("RECEIPT\nreceipt-id:3\n\n\0");
+    assert_eq!(script.said(), given_back(&[1, 2, 3]));
+    let told = script.events();
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!((script.session.stray_errors(), script.session.late_messages()), (2, 1));
+    assert_eq!(script.session.awaited_receipts(), 0);
+    // The queue was empty, and a message came just then.
+    deliver_numbered(&mut script, 4);
+    assert_eq!(script.commands(), ["SUBSCRIBE"]);
+}
+
+#[test]
+fn without_the_receipt_of_its_second_subscription_it_leaves_at_its_deadline() {
+    for receipts in 0..2 {
+        let mut script = left(config(), Subscribe::new("/queue/a"));
+        script.hear(STRAY);
+        script.said();
+        (0..receipts).for_each(|_| script.hear("RECEIPT\nreceipt-id:2\n\n\0"));
+        script.pass(milliseconds(0));
+        script.pass(milliseconds(9999));
+        script.said();
+        script.pass(milliseconds(1));
+        let said = script.said();
+        assert!(said.ends_with(&given_back(&[1])), "{said}");
+        assert_eq!(said.starts_with("BEGIN"), receipts == 0, "{said}");
+    }
+}
+
+#[test]
+fn nothing_is_given_back_that_goes_with_the_subscription_or_with_the_connection() {
+    let mut script = left(config(), Subscribe::new("/queue/a").ack(AckMode::Auto));
+    script.hear(STRAY);
+    assert_eq!(script.said(), "", "the broker has forgotten it");
+    let mut script = left(config(), Subscribe::new("/queue/a"));
+    script.session.disconnect();
+    script.hear(STRAY);
+    assert_eq!(script.commands(), ["DISCONNECT"]);
+}
+
+#[test]
+fn a_second_subscription_that_is_refused_is_not_left() {
+    let mut script = left(config(), Subscribe::new("/queue/a"));
+    script.hear(STRAY);
+    script.said();
+    script.hear("ERROR\nreceipt-id:2\nmessage:no\n\n\0");
+    script.pass(seconds(60));
+    assert_eq!(script.said(), "");
 }
 
 #[test]
