@@ -142,7 +142,7 @@ impl Connected {
         let next = self.deliveries.saturating_add(1);
         let id = || message.header("message-id")?.text().ok();
         let own = self.delivery_ids().and_then(|ids| ids.number(&id()?));
-        self.deliveries = own.unwrap_or(next).max(next);
+        self.deliveries = own.unwrap_or(next);
     }
 
     /// Notes that the message which was counted last needs an acknowledgement. Gives its number.

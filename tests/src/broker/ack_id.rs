@@ -57,6 +57,14 @@ pub(super) fn counted(frame: &Frame, version: Version) -> Result<(String, u64), 
     Ok((tag.to_owned(), number.parse().map_err(|_| unknown(&id))?))
 }
 
+/// An ACK or NACK for a subscription that is over.
+pub(super) fn over(frame: &Frame, version: Version) -> Refusal {
+    let id = frame.header(header(version)).map_or_else(String::new, |id| id.to_string());
+    let detail = format!("Message with id \"{}\" has no subscription\n", id.escape_debug());
+    Refusal::new(ErrorClass::UnknownSubscription, detail)
+}
+
+/// A message for a subscription that is over.
 pub(super) fn no_subscription(tag: &str) -> Refusal {
     let detail = format!("There is no current subscription with tag '{}'\n", tag.escape_debug());
     Refusal::new(ErrorClass::UnknownSubscription, detail)

@@ -141,7 +141,7 @@ impl Broker {
 fn find_counted(_: ConnectionId, peer: &Connection, frame: &Frame, version: Version) -> Result<u64, Refusal> {
     let (tag, number) = ack_id::counted(frame, version)?;
     if !peer.subscriptions.keys().any(|name| ack_id::tag(name) == tag) {
-        return Err(ack_id::no_subscription(&tag));
+        return Err(ack_id::over(frame, version));
     }
     peer.unacked.get(&number).map(|_| number).ok_or_else(|| ack_id::unknown(&number.to_string()))
 }
