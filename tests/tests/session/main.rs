@@ -16,6 +16,7 @@ mod laws;
 mod parity;
 mod profiles;
 mod receipts;
+mod reconnect;
 mod script;
 mod secrets;
 mod send;

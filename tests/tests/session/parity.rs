@@ -44,3 +44,21 @@ fn what_was_not_covered_is() {
     assert_eq!(rows.len(), 30);
     rows.iter().for_each(|row| assert!(row.contains(".rs::"), "{row}"));
 }
+
+/// The things that hold across a reconnect: each row names a test, and the planted bugs that show its law at work.
+#[test]
+fn what_holds_across_a_reconnect_has_its_tests() {
+    let (_, section) = LIST.split_once("\n## What holds across a reconnect\n").expect("the section");
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert_eq!(rows.len(), 12);
+    let planted = Path::new(env!("CARGO_MANIFEST_DIR")).join("planted");
+    for row in rows {
+        assert!(row.contains(".rs::") && row.contains("INV-"), "{row}");
+        let bugs = row.split('`').filter(|quoted| quoted.ends_with(".bug"));
+        for bug in bugs {
+            let text = fs::read_to_string(planted.join(bug)).unwrap_or_else(|error| panic!("{bug}: {error}"));
+            let law = text.lines().find_map(|line| line.strip_prefix("law: ")).expect("a law");
+            assert!(row.contains(law), "{bug} breaks {law}");
+        }
+    }
+}

@@ -274,6 +274,34 @@ fn the_broker_has_all_back_at_once() {
     }
 }
 
+/// The ACKs make room for messages that the UNSUBSCRIBE overtakes.
+#[test]
+fn on_rabbitmq_the_broker_has_all_back_that_was_on_its_way() {
+    for ack_mode in [AckMode::Client, AckMode::ClientIndividual] {
+        let mut pair = Pair::connected(config(), BrokerConfig::rabbitmq().stray_errors(3));
+        let other = Subscribe::new("/queue/b").ack(AckMode::Client);
+        pair.session.subscribe(other).unwrap();
+        let id = pair.session.subscribe(Subscribe::new("/queue/a").ack(ack_mode).prefetch(4)).unwrap();
+        pair.broker.publish("/queue/b", "untouched", &[]);
+        (0..20).for_each(|_| pair.broker.publish("/queue/a", "x", &[]));
+        pair.drive();
+        let message = |event| if let Event::Message(message) = event { Some(message) } else { None };
+        let messages: Vec<_> = pair.events().into_iter().filter_map(message).collect();
+        let of_a =
+            messages.into_iter().filter(|message| message.header("destination").unwrap() == "/queue/a");
+        pair.session.unsubscribe(id).unwrap();
+        for mut message in of_a {
+            pair.session.ack(&mut message).unwrap();
+        }
+        pair.drive();
+        assert_eq!(pair.session.stray_errors(), 3);
+        assert!(pair.events().is_empty());
+        let left =
+            ["/queue/a", "/queue/b"].map(|queue| (pair.broker.depth(queue), pair.broker.unacked(queue)));
+        assert_eq!(left, [(16, 0), (0, 1)], "{ack_mode:?}: and nothing of others");
+    }
+}
+
 #[test]
 fn a_connection_that_ends_first_takes_it_along() {
     let (mut script, id, mut messages) = taken(RABBITMQ, Version::V1_2, AckMode::ClientIndividual, 1);
