@@ -24,8 +24,8 @@ use core::time::Duration;
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use crate::{
-    CommandError, Connection, DeliveryIds, Event, Message, ReceiptId, Session, SubscriptionId, Timestamp,
-    Unsubscribe, connected::Connected, frames, outbox::Kind, receipts::Awaited, session::State,
+    CommandError, Connection, DeliveryIds, Event, Message, Profile, ReceiptId, Session, SubscriptionId,
+    Timestamp, Unsubscribe, connected::Connected, frames, outbox::Kind, receipts::Awaited, session::State,
     subscriptions::Subscription, unsettled::Unsettled,
 };
 
@@ -59,7 +59,9 @@ impl Session {
     /// dropped; those that were collected may still be settled: UNSUBSCRIBE leaves when all of them are, or were
     /// [given back](Self::give_back), and at the latest after
     /// [`Config::unsubscribe_timeout`](crate::Config::unsubscribe_timeout). Then acknowledgements are
-    /// [`CommandError::Unsubscribed`].
+    /// [`CommandError::Unsubscribed`], and what was not acknowledged goes back to the broker: where it would keep that until
+    /// the connection ends (RabbitMQ), it is made to return it, but for what was on its way to a queue that is
+    /// [`temporary`](crate::Profile::temporary), and in 1.0, which has no NACK.
     ///
     /// A durable subscription is only left: the broker goes on to collect messages for it.
     ///
@@ -255,7 +257,7 @@ impl Connected {
             // All that is in it was in a SUBSCRIBE or a MESSAGE of this connection.
             let _ = self.push(&frame, Kind::Unanswered);
         }
-        if strands.is_some() {
+        if strands.is_some() && !leaving.is_temporary(&self.connection.profile) {
             leaving.stage = Stage::Left;
             self.remember(id, leaving);
         }
@@ -300,6 +302,12 @@ impl Leaving {
     /// Whether anything of it can be left unsettled, at a place that does not go with it.
     fn is_acknowledged(&self) -> bool {
         self.subscription.subscribe.ack_mode != AckMode::Auto && !self.deletes
+    }
+
+    /// Whether its queue goes with it.
+    fn is_temporary(&self, profile: &Profile) -> bool {
+        let headers = &self.subscription.subscribe.headers;
+        profile.temporary.iter().any(|(name, value)| headers.get(name).is_some_and(|it| it == *value))
     }
 
     fn transaction(&self) -> String {

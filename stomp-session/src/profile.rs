@@ -41,6 +41,9 @@ pub struct Profile {
     pub individual_in_1_0: bool,
     /// What UNSUBSCRIBE does with the messages that were sent and not settled.
     pub unsubscribe: Unsubscribe,
+    /// The SUBSCRIBE headers by which a queue goes when its last consumer does. It is not subscribed again to give back what
+    /// was on its way: RabbitMQ makes a queue once for each connection, and ends one that subscribes it when it is gone.
+    pub temporary: &'static [(&'static str, &'static str)],
     /// The SUBSCRIBE headers that name a durable subscription: UNSUBSCRIBE with the same ones deletes it, and without them
     /// only leaves it.
     pub durable: &'static [&'static str],
@@ -210,6 +213,7 @@ impl Profile {
         cumulative: Cumulative::Connection,
         individual_in_1_0: true,
         unsubscribe: Unsubscribe::Strands(DeliveryIds::new("T_", "@@")),
+        temporary: &[("auto-delete", "true")],
         durable: &["durable"],
         reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: false, headers: &[] },
         final_refusals: &["Access refused for user", "access denied"],
@@ -259,6 +263,7 @@ impl Profile {
         individual_in_1_0: false,
         // To refuse what nobody has taken could destroy it.
         unsubscribe: Unsubscribe::Returns,
+        temporary: &[],
         durable: &["durable", "activemq.subscriptionName", "durable-subscription-name"],
         send_to_queue: &[],
         reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: true, headers: &[] },

@@ -224,6 +224,9 @@ fn nothing_is_given_back_that_goes_with_the_subscription_or_with_the_connection(
     let mut script = left(config(), Subscribe::new("/queue/a").ack(AckMode::Auto));
     script.hear(STRAY);
     assert_eq!(script.said(), "", "the broker has forgotten it");
+    let mut script = left(config(), Subscribe::new("/queue/a").header("auto-delete", "true"));
+    script.hear(STRAY);
+    assert_eq!(script.said(), "", "the queue is gone");
     let mut script = left(config(), Subscribe::new("/queue/a"));
     script.session.disconnect();
     script.hear(STRAY);
