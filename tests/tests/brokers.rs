@@ -59,6 +59,9 @@ fn main() -> ExitCode {
 fn all_cases(broker: &mut RealBroker, description: &Description, report: &mut Report) {
     adapter_cases::<Tokio>(broker, description, report);
     adapter_cases::<Smol>(broker, description, report);
+    // They take minutes, and what they try is the session and the broker, which are the same under each adapter.
+    let long = real_cases::crashes::cases::<Tokio>().map(|(name, case)| (Version::V1_2, name, case));
+    run_cases::<Tokio>(long.into_iter(), broker, description, report);
     for package in ["stomp-tokio", "stomp-smol"] {
         let uri = broker.uri();
         report.case(&format!("{} {package}: the pipeline", description.name), || pipeline(package, &uri));
@@ -73,7 +76,8 @@ fn adapter_cases<A: Adapter>(broker: &mut RealBroker, description: &Description,
         let cases = real_cases::cases::<A>();
         cases.map(|(name, case)| (version, name, case))
     });
-    let once = real_cases::tls::cases::<A>().into_iter().chain(real_cases::traps::cases::<A>());
+    let once = real_cases::tls::cases::<A>().into_iter();
+    let once = once.chain(real_cases::traps::cases::<A>()).chain(real_cases::sends::cases::<A>());
     let once = once.map(|(name, case)| (Version::V1_2, name, case));
     run_cases::<A>(versions.chain(once), broker, description, report);
 }
@@ -86,7 +90,8 @@ fn run_cases<A: Adapter>(
 ) {
     for (version, name, case) in cases {
         let title = format!("{} {} {version}: {name}", description.name, A::NAME);
-        let queue = format!("{}-{version}-{}", A::NAME, name.replace(' ', "-"));
+        // A comma would make it several queues on ActiveMQ.
+        let queue = format!("{}-{version}-{}", A::NAME, name.replace([' ', ','], "-"));
         let mut bench = Bench { broker, description, version, queue };
         report.case(&title, || case(&mut bench));
     }

@@ -1,5 +1,7 @@
 //! What every real broker must do with us, and we with it.
 
+pub(crate) mod crashes;
+pub(crate) mod sends;
 pub(crate) mod tls;
 pub(crate) mod traps;
 
@@ -73,7 +75,11 @@ fn config(uri: &str) -> Config {
 }
 
 fn run<A: Adapter>(case: impl Future<Output = ()>) {
-    assert!(A::block_on(A::within(2 * PATIENCE, case)).is_some(), "it did not end within {:?}", 2 * PATIENCE);
+    run_within::<A>(2 * PATIENCE, case);
+}
+
+fn run_within<A: Adapter>(limit: Duration, case: impl Future<Output = ()>) {
+    assert!(A::block_on(A::within(limit, case)).is_some(), "it did not end within {limit:?}");
 }
 
 async fn next<A: Adapter>(messages: &mut Subscription) -> Message {

@@ -86,6 +86,24 @@ impl Adapter for Smol {
     }
 }
 
+/// Begins all of them, does that, and waits for all: their outcomes, in their order.
+#[allow(dead_code, reason = "not every suite has many at once")]
+pub(crate) async fn join<F: Future + Unpin>(mut futures: Vec<F>, then: impl FnOnce()) -> Vec<F::Output> {
+    let mut early = Vec::new();
+    for future in &mut futures {
+        early.push(futures_lite::future::poll_once(future).await);
+    }
+    then();
+    let mut outputs = Vec::new();
+    for (early, future) in early.into_iter().zip(futures) {
+        outputs.push(match early {
+            Some(output) => output,
+            None => future.await,
+        });
+    }
+    outputs
+}
+
 /// A client of that configuration, connected.
 #[allow(dead_code, reason = "a suite may have settings for all of its clients")]
 pub(crate) async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, Kill), ConnectError> {
