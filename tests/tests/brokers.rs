@@ -60,8 +60,9 @@ fn all_cases(broker: &mut RealBroker, description: &Description, report: &mut Re
     adapter_cases::<Tokio>(broker, description, report);
     adapter_cases::<Smol>(broker, description, report);
     // They take minutes, and what they try is the session and the broker, which are the same under each adapter.
-    let long = real_cases::crashes::cases::<Tokio>().map(|(name, case)| (Version::V1_2, name, case));
-    run_cases::<Tokio>(long.into_iter(), broker, description, report);
+    let long = real_cases::crashes::cases::<Tokio>(description).into_iter();
+    let long = long.map(|(name, case)| (Version::V1_2, name, case));
+    run_cases::<Tokio>(long, broker, description, report);
     for package in ["stomp-tokio", "stomp-smol"] {
         let uri = broker.uri();
         report.case(&format!("{} {package}: the pipeline", description.name), || pipeline(package, &uri));

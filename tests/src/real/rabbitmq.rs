@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 const NAME: &str = "RabbitMQ";
@@ -47,6 +48,7 @@ pub static RABBITMQ: Description = Description {
         unsubscribe_returns_messages: false,
         refused_destination: "/exchange/that-was-never-declared/key",
         prefetch_header: "prefetch-count",
+        memory_alarm: Some(memory_alarm),
     },
 };
 
@@ -64,15 +66,20 @@ fn find() -> io::Result<()> {
     require_file(NAME, &server()?, PACKAGE)
 }
 
-/// The newest installed server script. The one on the `PATH` is Debian's: it changes the user and starts a child.
+/// The newest installed server script.
 fn server() -> io::Result<PathBuf> {
+    script("rabbitmq-server")
+}
+
+/// A script of the newest version. Those on the `PATH` are Debian's: they change the user and start a child.
+fn script(name: &str) -> io::Result<PathBuf> {
     let mut versions: Vec<PathBuf> = match fs::read_dir(VERSIONS) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?,
         Err(_) => Vec::new(),
     };
     versions.sort();
     let newest = versions.pop().unwrap_or_else(|| Path::new(VERSIONS).join("rabbitmq_server"));
-    Ok(newest.join("sbin/rabbitmq-server"))
+    Ok(newest.join("sbin").join(name))
 }
 
 fn configure(layout: &Layout) -> io::Result<Plan> {
@@ -98,6 +105,19 @@ fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Resul
         environment: environment(layout, node),
         port: stomp,
     })
+}
+
+fn memory_alarm(layout: &Layout, raised: bool) -> io::Result<()> {
+    let limit = if raised { "1MB" } else { MEMORY };
+    for node in 0..layout.nodes() {
+        let mut control = Command::new(script("rabbitmqctl")?);
+        control.args(["-n", &node_name(node), "set_vm_memory_high_watermark", "absolute", limit]);
+        let output = control.envs(environment(layout, node)).output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn node_name(node: usize) -> String {
@@ -145,6 +165,9 @@ fn environment(layout: &Layout, node: usize) -> Vec<(&'static str, OsString)> {
 /// Only the loopback is listened on, no name server is started, and a test machine is no machine of many cores.
 const ERLANG_ARGUMENTS: &str = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false +S 2:2";
 
+/// What a node may use.
+const MEMORY: &str = "1GB";
+
 fn configuration(stomp: u16, definitions: &Path) -> String {
     format!(
         "\
@@ -153,7 +176,7 @@ stomp.listeners.tcp.1 = 127.0.0.1:{stomp}
 load_definitions = {}
 loopback_users = none
 disk_free_limit.absolute = 50MB
-vm_memory_high_watermark.absolute = 1GB
+vm_memory_high_watermark.absolute = {MEMORY}
 log.file = false
 log.console = true
 log.console.level = info

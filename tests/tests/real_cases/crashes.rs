@@ -5,20 +5,24 @@ use std::{collections::BTreeMap, future::IntoFuture as _, sync::mpsc, thread, ti
 use futures_lite::future::zip;
 use stomp_session::{
     Config,
-    client::{Client, Message, Subscription},
+    client::{Client, Message, SendError, Subscription},
 };
-use stomp_testkit::real::RealBroker;
+use stomp_testkit::real::{Description, RealBroker};
 
 use super::{Bench, Case, assert_empty, next, run_within};
 use crate::support::{Adapter, PATIENCE, connect_with, join};
 
-/// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 3] {
-    [
+/// All cases that this broker can be put to.
+pub(crate) fn cases<A: Adapter>(description: &Description) -> Vec<(&'static str, Case)> {
+    let mut cases: Vec<(_, Case)> = vec![
         ("a committed transaction of 2,000 survives kill -9", committed::<A>),
         ("20 rounds of kill -9 under a pipeline", rounds::<A>),
         ("a consumer stands still for 45 s", stall::<A>),
-    ]
+    ];
+    if description.behaviour.memory_alarm.is_some() {
+        cases.push(("under its memory alarm", alarm::<A>));
+    }
+    cases
 }
 
 /// Of a client that is soon back.
@@ -130,6 +134,48 @@ impl Came {
         *self.numbers.entry(number).or_default() += 1;
         let _ = message.ack();
     }
+}
+
+/// Raised, the broker reads nothing more from who has sent it messages, and tells nobody: what is to be confirmed ends in a
+/// typed outcome within its time, what is kept waits, who only receives goes on, and afterwards all of it is there.
+fn alarm<A: Adapter>(bench: &mut Bench<'_>) {
+    const COUNT: u32 = 20;
+    let alarm = bench.description.behaviour.memory_alarm.expect("only brokers that have one are tried");
+    let destination = bench.destination();
+    run_within::<A>(4 * PATIENCE, async {
+        let (sender, _kill) = bench.client::<A>().await;
+        let (receiver, _kill) = bench.client::<A>().await;
+        let mut messages = receiver.subscribe(&destination).await.unwrap();
+        let before = sender.connection().map(|it| it.id);
+        let send = |number: u32| sender.send(&destination, number.to_string()).persistent();
+        send(0).confirmed().await.unwrap();
+        alarm(bench.broker.layout(), true).expect("the alarm is raised");
+        // One or two may pass before the broker has noticed who sends.
+        let mut sent = 1;
+        let refusal = loop {
+            match send(sent).confirmed().timeout(Duration::from_secs(2)).await {
+                Ok(()) => sent += 1,
+                Err(refusal) => break refusal,
+            }
+        };
+        assert!(matches!(refusal, SendError::Unknown(_) | SendError::NotSent(_)), "{refusal:?}");
+        let mut came = Came::default();
+        while came.numbers.len() < sent as usize {
+            came.take(next::<A>(&mut messages).await);
+        }
+        let kept = (0..COUNT).map(|number| send(100 + number).at_least_once().into_future());
+        let end = || alarm(bench.broker.layout(), false).expect("the alarm ends");
+        for kept in join(kept.collect(), end).await {
+            kept.expect("it is confirmed when the alarm is over");
+        }
+        while !(100..100 + COUNT).all(|number| came.numbers.contains_key(&number)) {
+            came.take(next::<A>(&mut messages).await);
+        }
+        assert_eq!(sender.connection().map(|it| it.id), before, "the connection has lived");
+        receiver.disconnect().await.unwrap();
+        sender.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
 }
 
 /// Longer than any broker waits for a peer that does not read, and with more than all buffers hold.
