@@ -295,6 +295,7 @@ mod tests {
             ("tcp:host:61613", "a broker URI looks like"),
             ("tcp:/host:61613", "a broker URI looks like"),
             ("tcp://a:1,", "the port \"1,\""),
+            ("tcp://[::1]61613", "the port \"61613\""),
             ("failover:(tcp://a:1,)", "the port \"1,\""),
             ("failover:()", "a broker URI looks like"),
             ("ws://a:1", "the scheme \"ws\" is unknown"),

@@ -72,6 +72,24 @@ fn each_is_alone_before_anything_else() {
 }
 
 #[test]
+fn a_subscription_that_ends_before_its_turn_is_never_sent() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let mut subscribe = |destination| script.session.subscribe(Subscribe::new(destination)).unwrap();
+    let [first, second] = ["/queue/a", "/queue/b"].map(&mut subscribe);
+    keep(&mut script, "one");
+    script.said();
+    script.hear(ERROR);
+    reconnect(&mut script);
+    assert_eq!(said(&mut script), ["/queue/a"]);
+    script.session.unsubscribe(second).unwrap();
+    script.confirm("/queue/a");
+    assert_eq!(said(&mut script), ["one"], "neither the SUBSCRIBE nor an UNSUBSCRIBE of the second");
+    script.session.unsubscribe(first).unwrap();
+    script.confirm("one");
+    assert_eq!(script.commands(), ["UNSUBSCRIBE"], "the first one stands");
+}
+
+#[test]
 fn what_is_alone_when_an_error_comes_is_rejected() {
     let mut script = in_trouble();
     reconnect(&mut script);

@@ -65,9 +65,9 @@ fn an_attempt_says_what_the_broker_answered_last_time() {
     let answer = "Bad CONNECT: Access refused for user 'me'".to_owned();
     let rows = [
         ("a", None, REFUSED),
-        ("b", None, "CONNECTED\nversion:1.2\n\n\0"),
-        ("a", Some(answer), "CONNECTED\nversion:1.2\n\n\0"),
-        ("b", None, "CONNECTED\nversion:1.2\n\n\0"),
+        ("b", None, REFUSED),
+        ("a", Some(answer.clone()), "CONNECTED\nversion:1.2\n\n\0"),
+        ("b", Some(answer), "CONNECTED\nversion:1.2\n\n\0"),
         ("a", None, "CONNECTED\nversion:1.2\n\n\0"),
     ];
     for (host, refused, then) in rows {

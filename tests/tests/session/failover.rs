@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use stomp_proto::Version;
-use stomp_session::{Config, Lost};
+use stomp_session::{CommandError, Config, Lost};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
 
-use crate::script::{Script, brief, config, milliseconds, seconds};
+use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
 
 fn configured(uri: &str) -> Config {
     let mut config = config();
@@ -190,6 +190,8 @@ fn a_session_without_brokers_ends_at_once() {
     let mut script = Script::new(config);
     assert_eq!(script.events(), ["closed: no connection: cannot connect: no broker is configured"]);
     assert_eq!(script.due_in(), None);
+    let send = script.session.send(&send_frame("/queue/a", "x"));
+    assert_eq!(send, Err(CommandError::Closed), "and not that there is no connection at the moment");
 }
 
 #[test]

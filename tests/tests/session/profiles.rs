@@ -73,6 +73,28 @@ fn a_list_of_versions_in_a_refusal_is_final_only_without_one_of_ours() {
 }
 
 #[test]
+fn what_a_broker_says_of_a_wrong_login_is_final() {
+    let (rabbitmq, activemq) = ("Access refused for user 'me'", "User name [me] or password is invalid.");
+    let rows = [
+        (Profile::RABBITMQ, rabbitmq, activemq),
+        (Profile::ACTIVEMQ, activemq, rabbitmq),
+        (Profile::ARTEMIS, activemq, rabbitmq),
+    ];
+    let ends = |profile: &Profile, text: &str| {
+        let mut config = config();
+        config.profile = Some(profile.clone());
+        let mut script = Script::dialled(config);
+        script.hear(format!("ERROR\nmessage:no\n\n{text}\0"));
+        script.session.is_closed()
+    };
+    for (profile, own, others) in rows {
+        assert!(ends(&profile, own), "{}", profile.name);
+        assert!(!ends(&profile, others), "{}: it does not say so", profile.name);
+        assert!(ends(&Profile::UNKNOWN, own), "nobody knows which broker it is");
+    }
+}
+
+#[test]
 fn nack_does_what_was_wanted_or_nothing() {
     let rows = [
         (RABBITMQ, Nack::Requeue, Some("NACK\nid:7\n\n\0")),
