@@ -62,3 +62,21 @@ fn what_holds_across_a_reconnect_has_its_tests() {
         }
     }
 }
+
+/// What a broker turns out to be: the tests that the list in `brokers.rs` names, there or in a module beside it.
+#[test]
+fn each_difference_of_a_broker_has_its_tests() {
+    let list = include_str!("brokers.rs").lines().filter(|line| line.starts_with("//! | ")).skip(2);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/session");
+    let mut rows = 0;
+    for row in list {
+        let (_, tests) = row.trim_end_matches(" |").rsplit_once(" | ").expect("two columns");
+        for quoted in tests.split('`').skip(1).step_by(2) {
+            let (module, name) = quoted.split_once("::").unwrap_or(("brokers", quoted));
+            let text = fs::read_to_string(folder.join(module).with_extension("rs")).expect("a module");
+            assert!(text.contains(&format!("fn {name}()")), "{module} has no test {name}");
+        }
+        rows += 1;
+    }
+    assert_eq!(rows, 13);
+}
