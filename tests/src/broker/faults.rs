@@ -1,5 +1,7 @@
 //! What a test makes go wrong.
 
+use std::collections::BTreeSet;
+
 use stomp_proto::{Command, Frame};
 
 use super::{
@@ -42,12 +44,18 @@ impl Broker {
     }
 
     /// Ends a subscription by itself, as RabbitMQ does when a queue is deleted: its client gets an ERROR that names it, and
-    /// what it has not acknowledged goes back.
+    /// what neither this one nor one that has ended before has acknowledged goes back.
     pub fn cancel(&mut self, connection: ConnectionId, id: &str) {
         let name = SubscriptionName::Id(id.into());
-        let key = self.connections.get(&connection).and_then(|peer| peer.subscriptions.get(&name)).copied();
+        let Some(peer) = self.connections.get(&connection) else { return };
+        let alive: BTreeSet<_> =
+            peer.subscriptions.iter().filter(|it| *it.0 != name).map(|it| *it.1).collect();
+        let ended = peer.subscriptions.get(&name).and_then(|key| self.subscriptions.get(key));
+        let source = ended.map(|ended| ended.source.clone());
         if self.remove_subscription(connection, &name) {
-            self.take_back(connection, |ended| Some(ended) == key);
+            self.take_back(connection, |unacked| {
+                Some(&unacked.source) == source.as_ref() && !alive.contains(&unacked.subscription)
+            });
             let error = Frame::new(Command::Error)
                 .with_header("message", "Server cancelled subscription")
                 .with_header("subscription", id);

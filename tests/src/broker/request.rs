@@ -165,7 +165,7 @@ impl Broker {
         if let Some(subscription) = self.subscriptions.remove(&key) {
             self.store.remove_consumer(&subscription.terms.destination, &subscription.source, key);
             if !self.config.habits.unsubscribe_keeps {
-                self.take_back(connection, |ended| ended == key);
+                self.take_back(connection, |unacked| unacked.subscription == key);
             }
         }
         true

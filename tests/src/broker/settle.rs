@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use stomp_proto::{AckMode, Frame, Version};
 
 use super::{
-    Broker, ConnectionId, NackPolicy, SubscriptionKey, ack_id,
+    Broker, ConnectionId, NackPolicy, ack_id,
     connection::{Connection, Unacked},
     dead_letter_queue,
     habits::Habits,
@@ -128,10 +128,10 @@ impl Broker {
     }
 
     /// Puts back what a connection has not acknowledged, of those subscriptions.
-    pub(super) fn take_back(&mut self, connection: ConnectionId, ended: impl Fn(SubscriptionKey) -> bool) {
+    pub(super) fn take_back(&mut self, connection: ConnectionId, ended: impl Fn(&Unacked) -> bool) {
         let Some(peer) = self.connections.get_mut(&connection) else { return };
         let unacked = core::mem::take(&mut peer.unacked).into_iter();
-        let (back, kept) = unacked.partition(|(_, unacked)| ended(unacked.subscription));
+        let (back, kept) = unacked.partition(|(_, unacked)| ended(unacked));
         peer.unacked = kept;
         BTreeMap::into_values(back).for_each(|unacked| self.give_back(&unacked.source, unacked.message));
     }
