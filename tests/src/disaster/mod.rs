@@ -27,7 +27,7 @@
 //! | RECEIPTs of SENDs | late, in any order | in order | in order |
 //! | ERROR | names nobody, mostly stays open | names the receipt, stays open | names the receipt, closes |
 //! | COMMIT | receipted before it is carried out | carried out | carried out; ACKs counted before |
-//! | after UNSUBSCRIBE | stray ERRORs; what is unacknowledged stays with the connection | late MESSAGEs | |
+//! | after UNSUBSCRIBE | stray ERRORs, each for a message; what is unacknowledged stays with the connection | late MESSAGEs | |
 //! | cumulative ACK | for all subscriptions | for one | for one |
 //! | NACK | back to the queue | to the dead letter queue | destroys |
 //! | while it cannot write | reads nothing, for 30 s | reads | reads |
@@ -44,7 +44,7 @@
 //! | INV-3 | ACK and NACK name what this connection delivered; only what it delivered is called stale, or not | each frame, each call |
 //! | INV-4 | confirmed: in the broker's journal, and at the end there or consumed; rejected: never there | each result, the end |
 //! | INV-5 | each ACK and NACK was asked for, once; what the broker takes for consumed was | each frame, each journal entry |
-//! | INV-6 | queues with consumers run dry | the end |
+//! | INV-6 | queues with consumers run dry, and a living connection keeps nothing of what it has unsubscribed | the end |
 //! | INV-7 | messages come in the order of the wire, none twice, none left out | each event |
 //! | INV-8 | what is written is STOMP for a strict parser, CONNECT first, nothing after DISCONNECT, headers as given | each write |
 //! | INV-9 | no SEND is written twice, none that was withdrawn at all | each frame |
