@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use memchr::memmem;
+use stomp_proto::AckMode;
 
 /// How a broker reads what the specification leaves open.
 ///
@@ -69,17 +70,29 @@ pub struct Profile {
 pub enum Prefetch {
     /// Messages.
     Messages(&'static str),
-    /// Octets; a message is taken for 1 KiB.
+    /// Octets; a message is taken for 1 KiB. With `auto` it is told to be without limit: Artemis counts what it sends even
+    /// then, never gives any of it back, and sends nothing more when the limit is reached.
     Octets(&'static str),
+    /// Messages to one broker and octets to another. With `auto` it is not told, for the same reason.
+    Either(&'static str),
 }
 
 impl Prefetch {
+    /// The name of the header.
+    pub(crate) const fn name(self) -> &'static str {
+        let (Self::Messages(name) | Self::Octets(name) | Self::Either(name)) = self;
+        name
+    }
+
     /// The header for that many messages.
-    pub(crate) fn header(self, messages: u32) -> (&'static str, u64) {
-        match self {
-            Self::Messages(name) => (name, messages.into()),
-            Self::Octets(name) => (name, u64::from(messages).saturating_mul(1024)),
-        }
+    pub(crate) fn header(self, messages: u32, ack_mode: AckMode) -> Option<(&'static str, i64)> {
+        let number = match (self, ack_mode) {
+            (Self::Either(_), AckMode::Auto) => return None,
+            (Self::Octets(_), AckMode::Auto) => -1,
+            (Self::Octets(_), _) => i64::from(messages).saturating_mul(1024),
+            (Self::Messages(_) | Self::Either(_), _) => messages.into(),
+        };
+        Some((self.name(), number))
     }
 }
 
@@ -255,7 +268,7 @@ impl Profile {
         name: "unknown",
         // Two of three brokers want it, and one of them drops the connection otherwise.
         connect_escaping: ConnectEscaping::Backslash,
-        prefetch: &[Prefetch::Messages("prefetch-count"), Prefetch::Messages("activemq.prefetchSize")],
+        prefetch: &[Prefetch::Messages("prefetch-count"), Prefetch::Either("activemq.prefetchSize")],
         nack: Nack::Unknown,
         dead_letter: &[],
         // One frame a message is right everywhere.

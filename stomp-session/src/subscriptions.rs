@@ -72,7 +72,7 @@ impl Subscribe {
     }
 
     /// How many messages may be out unacknowledged, if [`Config::prefetch_budget`](crate::Config::prefetch_budget) has them.
-    /// With `auto` it means nothing to RabbitMQ, and Artemis counts octets: see [`Prefetch`](crate::Prefetch). A prefetch
+    /// With `auto` it means nothing to RabbitMQ and Artemis, which counts octets: see [`Prefetch`](crate::Prefetch). A prefetch
     /// header of your own goes before it.
     pub fn prefetch(mut self, prefetch: u32) -> Self {
         self.prefetch = prefetch;
@@ -132,7 +132,7 @@ impl Subscription {
     /// From here on it wants a single message.
     pub(crate) fn narrow(&mut self, profile: &Profile) {
         self.granted = 1;
-        profile.prefetch.iter().for_each(|limit| self.subscribe.headers.remove(limit.header(1).0));
+        profile.prefetch.iter().for_each(|limit| self.subscribe.headers.remove(limit.name()));
     }
 
     /// Not always the mode that was asked for: `client-individual` does not exist in 1.0, and an ACK in mode `client` may
@@ -153,7 +153,7 @@ impl Subscription {
         let ack_mode = self.mode_on_wire(version, profile);
         let mut frame =
             frames::subscribe(&self.wire_id, destination, ack_mode).with_header("receipt", receipt.wire());
-        let limits = profile.prefetch.iter().map(|limit| limit.header(self.granted));
+        let limits = profile.prefetch.iter().filter_map(|limit| limit.header(self.granted, ack_mode));
         for (name, number) in limits.filter(|(name, _)| !headers.contains(name)) {
             frame.headers_mut().push(name, alloc::format!("{number}"));
         }

@@ -48,6 +48,7 @@ pub static ACTIVEMQ: Description = Description {
         unsubscribe_returns_messages: true,
         refused_destination: "/remote-temp-queue/ID:nobody-1:1",
         prefetch_header: "activemq.prefetchSize",
+        auto_survives_stall: true,
         // Flow control is a matter of single queues, and of how they are configured.
         memory_alarm: None,
     },

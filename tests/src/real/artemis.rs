@@ -50,6 +50,7 @@ pub static ARTEMIS: Description = Description {
         unsubscribe_returns_messages: true,
         refused_destination: "/queue/forbidden",
         prefetch_header: "consumer-window-size",
+        auto_survives_stall: true,
         // An address that is full and blocks does not block STOMP.
         memory_alarm: None,
     },

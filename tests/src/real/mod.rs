@@ -125,6 +125,8 @@ pub struct Behaviour {
     pub refused_destination: &'static str,
     /// The header of SUBSCRIBE that limits how many messages are on their way unsettled.
     pub prefetch_header: &'static str,
+    /// Whether what is on its way in ack mode `auto` survives a client that does not read for more than half a minute.
+    pub auto_survives_stall: bool,
     /// Raises and ends the alarm of a broker that has no memory left, under which it reads nothing more from who has sent it
     /// messages. `None` where there is no such thing.
     pub memory_alarm: Option<fn(&Layout, raised: bool) -> io::Result<()>>,

@@ -48,6 +48,7 @@ pub static RABBITMQ: Description = Description {
         unsubscribe_returns_messages: false,
         refused_destination: "/exchange/that-was-never-declared/key",
         prefetch_header: "prefetch-count",
+        auto_survives_stall: false,
         memory_alarm: Some(memory_alarm),
     },
 };
