@@ -104,6 +104,22 @@ fn a_final_refusal_gives_up_its_broker_and_only_that() {
 }
 
 #[test]
+fn who_is_given_up_in_the_middle_of_a_round_ends_no_round() {
+    let mut script = Script::new(configured(
+        "failover:(tcp://a,tcp://b,tcp://c)?startupMaxReconnectAttempts=-1&randomize=false",
+    ));
+    assert_eq!(script.dial().endpoint.host(), "a");
+    script.lose(Lost::Eof);
+    assert_eq!(script.dial().endpoint.host(), "b");
+    script.hear("ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'x'\n\0");
+    script.lose(Lost::Eof);
+    for host in ["c", "a", "c"] {
+        assert_eq!(script.dial().endpoint.host(), host);
+        script.lose(Lost::Eof);
+    }
+}
+
+#[test]
 fn a_transport_that_fails_for_good_gives_up_its_broker() {
     let mut script = Script::new(configured("failover:(tcp://a)?startupMaxReconnectAttempts=-1"));
     script.attempt();

@@ -122,7 +122,9 @@ fn subscribed(script: &mut Script) -> Message {
     script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
     script.said();
     script.hear("MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\n\nhello\0");
-    script.messages().pop().expect("a message")
+    let message = script.messages().pop().expect("a message");
+    assert_eq!(message.text(), Ok("hello"));
+    message
 }
 
 #[test]
