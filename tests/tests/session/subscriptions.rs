@@ -93,8 +93,8 @@ fn the_wire_form_depends_on_version_and_broker() {
         (
             Version::V1_2,
             "ActiveMQ-Artemis/2.44.0",
-            AckMode::Auto,
-            "ack:auto\nreceipt:1\nconsumer-window-size:102400\n\n",
+            AckMode::Client,
+            "ack:client\nreceipt:1\nconsumer-window-size:102400\n\n",
         ),
     ];
     for (version, server, ack_mode, expected) in rows {
