@@ -71,9 +71,12 @@ pub struct Config {
     /// takes a broker to fall over the first messages. A connection that came after a longer delay must stand as long as
     /// that.
     pub stable_after: Duration,
-    /// Whether a broker is tried again that has refused us for good: a bad login, a wrong identity, no common version. False:
-    /// it is given up, and the session ends when all are. With credentials that change it may be true.
-    pub retry_permanent: bool,
+    /// What to do when a broker refuses us in words that are known as final, or its certificate is not to be trusted,
+    /// before a connection of this session has stood. [`OnRefusal::End`].
+    pub refused_at_start: OnRefusal,
+    /// The same once a connection has stood. [`OnRefusal::Retry`]: a directory that is out of reach for a moment refuses a
+    /// login that was right for weeks.
+    pub refused_later: OnRefusal,
     /// How many messages all subscriptions of a connection may have out unacknowledged, together. 1,000: at 1 KiB a message
     /// that is the client's budget for what nobody has taken yet, and a connection that stops reading is dear. Where they
     /// ask for more each gets its part, and a later one what is left; never less than one message.
@@ -87,6 +90,19 @@ pub struct Config {
     pub seed: u64,
     /// Further headers of CONNECT.
     connect_headers: ConnectHeaders,
+}
+
+/// What to do when a broker refuses us in words that are known as final: a wrong login, no common version, a certificate
+/// of somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnRefusal {
+    /// That broker is given up, and the session ends when all are.
+    End,
+    /// It is tried again for as long as the session lives.
+    Retry,
+    /// It is tried again until that long after its first refusal in a row, and then given up.
+    Until(Duration),
 }
 
 /// A header of CONNECT may be a token: it is never shown.
@@ -127,7 +143,8 @@ impl Config {
             unsubscribe_timeout: Duration::from_secs(10),
             disconnect_timeout: Duration::from_secs(10),
             stable_after: Duration::from_secs(5),
-            retry_permanent: false,
+            refused_at_start: OnRefusal::End,
+            refused_later: OnRefusal::Retry,
             prefetch_budget: 1000,
             limits,
             profile: None,

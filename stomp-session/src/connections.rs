@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::BTreeMap};
 
 use crate::{
-    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Profile, Session,
+    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, OnRefusal, Profile, Session,
     connected::Connected,
     heart_beats::HeartBeats,
     outbox::Outbox,
@@ -65,7 +65,6 @@ impl Session {
             State::Connected(connected) => {
                 if let Lost::Protocol(error) = &reason
                     && self.breaker.trips(error, self.now)
-                    && !self.config.retry_permanent
                 {
                     return self.close(Closed::ProtocolErrorLoop(error.clone()), &reason, open);
                 }
@@ -81,7 +80,7 @@ impl Session {
             State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
                 let profile = self.config.profile_for(endpoint).unwrap_or(&Profile::UNKNOWN);
                 let is_final = reason.is_final(profile, &self.config.versions);
-                if is_final && !self.config.retry_permanent {
+                if is_final && self.config.refused_at_start == OnRefusal::End {
                     self.schedule.give_up(endpoint);
                 } else if is_final || reason.is_refusal() {
                     self.schedule.hold_back(endpoint);

@@ -8,7 +8,7 @@ use core::{
 
 use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind, Version};
 
-use crate::{ConnectEscaping, ConnectionId, Endpoint, Nack, Profile, frames::FrameError};
+use crate::{ConnectEscaping, ConnectionId, Endpoint, Meaning, Nack, Profile, frames::FrameError, verdict};
 
 /// You called wrongly. Nothing happened and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,9 +140,9 @@ impl ServerError {
         self.frame.header(header).map(|value| String::from_utf8_lossy(&value.octets()).into_owned())
     }
 
-    /// Whether the message or the body says that.
+    /// Whether the message or the body says that, in capitals or not.
     pub(crate) fn says(&self, text: &str) -> bool {
-        self.message().contains(text) || memchr::memmem::find(self.frame.body(), text.as_bytes()).is_some()
+        contains(self.message().as_bytes(), text) || contains(self.frame.body(), text)
     }
 
     /// 1.1 and 1.2, "Protocol Negotiation": an ERROR for want of a common version lists those of the server. RabbitMQ lists
@@ -159,6 +159,10 @@ impl ServerError {
         let line = self.frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
         String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
     }
+}
+
+fn contains(octets: &[u8], text: &str) -> bool {
+    octets.windows(text.len().max(1)).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
 }
 
 impl fmt::Debug for ServerError {
@@ -287,7 +291,7 @@ impl Lost {
         match self {
             Self::DialFailed { permanent, .. } => *permanent,
             Self::Refused(error) | Self::BackslashRefused { error: Some(error), .. } => {
-                profile.final_refusals.iter().any(|text| error.says(text)) || error.speaks_none_of(offered)
+                verdict::meaning(profile, error) == Some(Meaning::Login) || error.speaks_none_of(offered)
             }
             Self::VersionMismatch(_)
             | Self::InvalidHeartBeat(_)
@@ -407,6 +411,14 @@ pub enum Unknown {
     /// No RECEIPT in time.
     #[error("no RECEIPT within {}: the broker may or may not have processed the frame", seconds(.0))]
     Timeout(Duration),
+    /// No RECEIPT in time, after refusals that were taken for passing ones.
+    #[error("no RECEIPT within {}, the broker may or may not have processed the frame: {last}", seconds(.limit))]
+    TimeoutAfter {
+        /// The time that it had.
+        limit: Duration,
+        /// Why it was tried again the last time.
+        last: Lost,
+    },
     /// The COMMIT was answered, and a frame of its transaction was refused: the others may or may not count.
     #[error(
         "a frame of the transaction was refused, after which the broker may or may not have processed the others: {0}"

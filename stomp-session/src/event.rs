@@ -84,6 +84,16 @@ pub enum Event {
     },
     /// The broker has taken a SUBSCRIBE: once for each connection.
     Subscribed(SubscriptionId),
+    /// The broker has refused or cancelled a subscription that stood once. It is sent again after that delay, and for as
+    /// long as the session lives: see [`Subscribe::retry`](crate::Subscribe::retry).
+    Resubscribing {
+        /// The subscription.
+        id: SubscriptionId,
+        /// Why it does not stand.
+        reason: Ended,
+        /// How long until then.
+        delay: Duration,
+    },
     /// A subscription has ended, not by our UNSUBSCRIBE. It is not sent again.
     SubscriptionEnded {
         /// The subscription.

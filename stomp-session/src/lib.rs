@@ -50,12 +50,13 @@ mod timestamp;
 mod transaction;
 mod unsettled;
 mod uri;
+mod verdict;
 
 #[cfg(feature = "client")]
 pub mod client;
 
 pub use at_least_once::AtLeastOnce;
-pub use config::Config;
+pub use config::{Config, OnRefusal};
 pub use endpoint::{Endpoint, Login};
 pub use error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown};
 pub use event::{Action, Attempt, Connection, ConnectionId, Event, ReceiptId, SubscriptionId};
@@ -66,9 +67,10 @@ pub use profile::{
     ConnectEscaping, Cumulative, DeliveryIds, Nack, Prefetch, Profile, ReplyQueue, Stray, Unsubscribe,
 };
 pub use session::Session;
-pub use subscriptions::{Oversized, Subscribe};
+pub use subscriptions::{Oversized, Retry, Subscribe};
 pub use timestamp::Timestamp;
 pub use transaction::TransactionId;
 pub use uri::BrokersError;
+pub use verdict::Meaning;
 
 pub use stomp_proto as proto;

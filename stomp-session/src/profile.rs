@@ -5,6 +5,8 @@ use alloc::string::String;
 use memchr::memmem;
 use stomp_proto::AckMode;
 
+use crate::Meaning;
+
 /// How a broker reads what the specification leaves open.
 ///
 /// It is chosen by the `server` header of CONNECTED, or set: for all brokers in
@@ -15,12 +17,12 @@ use stomp_proto::AckMode;
 /// A profile of your own begins with one of these:
 ///
 /// ```
-/// use stomp_session::{Prefetch, Profile};
+/// use stomp_session::{Meaning, Prefetch, Profile};
 ///
 /// let mut profile = Profile::UNKNOWN;
 /// profile.name = "ours";
 /// profile.prefetch = &[Prefetch::Messages("max-inflight")];
-/// profile.final_refusals = &["no such tenant"];
+/// profile.phrases = &[("no such tenant", Meaning::Login)];
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,9 +56,11 @@ pub struct Profile {
     pub reply_queue: ReplyQueue,
     /// The header by which the broker knows a SEND that it has stored before. Brokers that know none ignore it.
     pub deduplication_header: &'static str,
-    /// Texts in an ERROR at CONNECT after which trying again is pointless. Any other refusal may pass: ActiveMQ says
-    /// "already connected" until it notices that the old connection is gone.
-    pub final_refusals: &'static [&'static str],
+    /// Texts in the `message` header or the body of an ERROR, in capitals or not, and what they mean. Any other refusal may pass: ActiveMQ says "already connected" until it notices that
+    /// the old connection is gone.
+    pub phrases: &'static [(&'static str, Meaning)],
+    /// Whether the connection goes on after an ERROR that names nobody. (1.1 and 1.2, "ERROR", say that it is closed.)
+    pub stays_open: bool,
     /// ERRORs that answer nothing we still wait for.
     pub strays: &'static [Stray],
     /// Whether the broker wants to hear something even where no heart-beats can be agreed on (1.0): Artemis ends every
@@ -229,7 +233,17 @@ impl Profile {
         temporary: &[("auto-delete", "true")],
         durable: &["durable"],
         reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: false, headers: &[] },
-        final_refusals: &["Access refused for user", "access denied"],
+        phrases: &[
+            ("Access refused for user", Meaning::Login),
+            ("access denied", Meaning::Login),
+            ("inequivalent arg", Meaning::Invalid),
+            // Of an ACK: nothing that is pending is meant.
+            ("unknown delivery tag", Meaning::Connection),
+            ("delivery acknowledgement on channel", Meaning::Connection),
+            ("channel died", Meaning::Connection),
+            ("home node", Meaning::Connection),
+            ("access_refused", Meaning::Permission),
+        ],
         strays: &[Stray::new("Subscription not found", "'T_", "'")],
         ..Self::UNKNOWN
     };
@@ -241,7 +255,13 @@ impl Profile {
         nack: Nack::DeadLetter,
         cumulative: Cumulative::Subscription,
         durable: &["activemq.subscriptionName"],
-        final_refusals: &["or password is invalid"],
+        phrases: &[
+            ("or password is invalid", Meaning::Login),
+            ("already connected", Meaning::Passing),
+            ("InvalidSelectorException", Meaning::Invalid),
+            ("is not authorized to", Meaning::Permission),
+        ],
+        stays_open: true,
         ..Self::UNKNOWN
     };
     /// ActiveMQ Artemis. Its window counts octets.
@@ -259,7 +279,12 @@ impl Profile {
             subscribes: true,
             headers: &[("subscription-type", "ANYCAST")],
         },
-        final_refusals: &["or password is invalid"],
+        phrases: &[
+            ("or password is invalid", Meaning::Login),
+            ("Invalid filter", Meaning::Invalid),
+            ("does not have permission", Meaning::Permission),
+            ("is full", Meaning::Passing),
+        ],
         unasked_beats: true,
         ..Self::UNKNOWN
     };
@@ -281,7 +306,12 @@ impl Profile {
         send_to_queue: &[],
         reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: true, headers: &[] },
         deduplication_header: "_AMQ_DUPL_ID",
-        final_refusals: &["Access refused for user", "access denied", "or password is invalid"],
+        phrases: &[
+            ("Access refused for user", Meaning::Login),
+            ("access denied", Meaning::Login),
+            ("or password is invalid", Meaning::Login),
+        ],
+        stays_open: false,
         strays: &[],
         // 1.0 allows an end of line between frames, but not all that speak 1.0 do.
         unasked_beats: false,

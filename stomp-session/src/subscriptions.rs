@@ -5,6 +5,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
 };
+use core::time::Duration;
 
 use stomp_proto::{AckMode, Command, Frame, Headers, Version};
 
@@ -26,6 +27,7 @@ pub struct Subscribe {
     pub(crate) headers: Headers,
     pub(crate) keep_stale: bool,
     pub(crate) oversized: Oversized,
+    pub(crate) retry: Retry,
     /// The broker subscribes by itself: neither SUBSCRIBE nor UNSUBSCRIBE is sent.
     pub(crate) expected: bool,
 }
@@ -44,6 +46,20 @@ pub enum Oversized {
     DeadLetter,
 }
 
+/// Whether a subscription that stood once is sent again when the broker refuses or cancels it. A first SUBSCRIBE that is
+/// refused is never sent again: its caller has the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retry {
+    /// For as long as the session lives.
+    #[default]
+    Always,
+    /// Not at all: the subscription ends.
+    Never,
+    /// Until that long after the first refusal in a row.
+    Within(Duration),
+}
+
 /// Messages that may be out unacknowledged. Few enough that a slow consumer does not hold up what others could do, enough
 /// that one round trip does not leave it idle.
 const PREFETCH: u32 = 100;
@@ -59,6 +75,7 @@ impl Subscribe {
             headers: Headers::new(),
             keep_stale: false,
             oversized: Oversized::Leave,
+            retry: Retry::Always,
             expected: false,
         }
     }
@@ -97,6 +114,12 @@ impl Subscribe {
     /// [`Event::TooLarge`](crate::Event::TooLarge).
     pub const fn oversized(mut self, oversized: Oversized) -> Self {
         self.oversized = oversized;
+        self
+    }
+
+    /// What to do when the broker refuses or cancels the subscription after it had stood.
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
         self
     }
 

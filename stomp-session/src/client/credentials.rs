@@ -11,7 +11,7 @@ type Asking = Pin<Box<dyn Future<Output = Result<Login, String>> + Send>>;
 /// fit to be dropped at any await. An error ends the attempt with [`Lost::NoCredentials`].
 ///
 /// [`Attempt::refused`] says what the broker did not like about the last one. Where a refused login may be followed by a
-/// better one, [`Config::retry_permanent`](crate::Config::retry_permanent) keeps the session from giving the broker up.
+/// better one, [`Config::refused_at_start`](crate::Config::refused_at_start) keeps the session from giving the broker up.
 ///
 /// ```
 /// use stomp_session::{Login, client::{Credentials, Settings}};

@@ -65,6 +65,7 @@ impl Shared {
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
             | Event::Reconnecting { .. }
+            | Event::Resubscribing { .. }
             | Event::Error(_)
             | Event::Unroutable(_)
             | Event::FrameReceived(_)

@@ -63,6 +63,15 @@ pub enum Notice {
         /// Why.
         reason: Ended,
     },
+    /// The broker has refused or cancelled a subscription that stood once. It is sent again after that delay.
+    Resubscribing {
+        /// The subscription.
+        id: SubscriptionId,
+        /// Why it does not stand.
+        reason: Ended,
+        /// How long until then.
+        delay: Duration,
+    },
     /// Time was reported that much too late for a heart-beat: the program, its runtime or the machine stood still.
     LocalStall {
         /// How late.
@@ -135,6 +144,9 @@ impl Notice {
             Event::Subscribed(id) => Self::Subscribed(*id),
             Event::SubscriptionEnded { id, reason } => {
                 Self::SubscriptionEnded { id: *id, reason: reason.clone() }
+            }
+            Event::Resubscribing { id, reason, delay } => {
+                Self::Resubscribing { id: *id, reason: reason.clone(), delay: *delay }
             }
             Event::Error(error) => Self::Error(error.clone()),
             Event::TooLarge { message, length } => {

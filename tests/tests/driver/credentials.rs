@@ -6,7 +6,7 @@ use std::{
 };
 
 use stomp_session::{
-    Attempt, Config, Login, Lost,
+    Attempt, Config, Login, Lost, OnRefusal,
     client::{Client, Credentials, Notice, State},
 };
 use stomp_testkit::{
@@ -49,7 +49,7 @@ fn sim() -> Sim {
 fn it_is_asked_for_each_attempt_and_told_what_was_refused() {
     let mut sim = sim();
     let mut config = config();
-    config.retry_permanent = true;
+    config.refused_at_start = OnRefusal::Retry;
     let (client, asked) = client(&sim, config, &["", "expired", SECRET, SECRET]);
     let mut listener = client.listen();
     let world = sim.world();

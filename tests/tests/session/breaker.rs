@@ -73,13 +73,6 @@ fn ten_minutes_later_it_is_another_loop() {
 }
 
 #[test]
-fn who_wants_it_goes_on_for_ever() {
-    let mut config = config();
-    config.retry_permanent = true;
-    assert!(!met(config, &[BAD_A; 20], Duration::ZERO).session.is_closed());
-}
-
-#[test]
 fn a_broker_that_speaks_another_protocol_leaves_the_others_to_be_tried() {
     let mut config = config();
     config.brokers =

@@ -1,7 +1,7 @@
 //! Who we are: asked for at each attempt, sent to one broker and no other, and what a refusal says.
 
 use stomp_proto::Version;
-use stomp_session::{Config, Login, Lost, Profile};
+use stomp_session::{Config, Login, Lost, OnRefusal, Profile};
 
 use crate::script::{Script, config};
 
@@ -56,7 +56,7 @@ fn credentials_of_one_endpoint_never_go_to_another() {
 #[test]
 fn an_attempt_says_what_the_broker_answered_last_time() {
     let mut config = listed("failover:(tcp://a,tcp://b)?startupMaxReconnectAttempts=-1&randomize=false");
-    config.retry_permanent = true;
+    config.refused_at_start = OnRefusal::Retry;
     let mut script = Script::new(config);
     let attempt = |script: &mut Script| {
         let attempt = script.dial();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stomp_proto::Version;
-use stomp_session::{CommandError, Config, Lost};
+use stomp_session::{CommandError, Config, Lost, OnRefusal};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
 
 use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
@@ -257,7 +257,7 @@ fn after_a_refusal_that_may_pass_the_others_come_first_and_it_waits_longer() {
 #[test]
 fn a_permanent_failure_is_tried_again_where_that_is_wanted() {
     let mut config = configured("failover:(tcp://a)?startupMaxReconnectAttempts=-1");
-    config.retry_permanent = true;
+    config.refused_at_start = OnRefusal::Retry;
     let rows =
         ["ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'x'\n\0", "CONNECTED\nversion:9\n\n\0"];
     for answer in rows {

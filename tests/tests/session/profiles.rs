@@ -1,7 +1,7 @@
 //! What the broker turns out to be: the same commands, said to each as it understands them.
 
 use stomp_proto::{AckMode, Version};
-use stomp_session::{CommandError, Config, Lost, Message, Nack, Prefetch, Profile, Subscribe};
+use stomp_session::{CommandError, Config, Lost, Meaning, Message, Nack, Prefetch, Profile, Subscribe};
 
 use crate::script::{Script, config, seconds};
 
@@ -48,7 +48,7 @@ fn a_profile_is_data_that_users_write() {
     let mut ours = Profile::UNKNOWN;
     ours.name = "ours";
     ours.prefetch = &[Prefetch::Messages("max-inflight")];
-    ours.final_refusals = &["no such tenant"];
+    ours.phrases = &[("no such tenant", Meaning::Login)];
     let mut config = config();
     config.profile = Some(ours);
     let mut script = connected(config.clone(), Version::V1_2, RABBITMQ);

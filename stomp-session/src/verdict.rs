@@ -1,0 +1,109 @@
+#![allow(dead_code, reason = "the rows of the frames come next")]
+//! What a refusal means, and for whom: the one table. Nothing else decides what is final.
+//!
+//! | what comes | the first time | once it had stood |
+//! | --- | --- | --- |
+//! | CONNECT is refused in known words | final for that broker | passes, told each time |
+//! | CONNECT fails otherwise | passes | passes |
+//! | SUBSCRIBE is refused | the caller's answer | tried again; final only in whole phrases that answer it alone |
+//! | a SEND that is kept is refused by name | rejected, unless the words pass | |
+//! | an ERROR that names nobody meets it alone | [`Verdict::Nobody`] for words about the connection, else a strike | |
+//!
+//! Words that are in no table pass.
+
+use crate::{Profile, ServerError};
+
+/// What a phrase in an ERROR says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Meaning {
+    /// The broker is about to end the connection, or cannot serve anybody: no frame of ours is to blame.
+    Connection,
+    /// The SUBSCRIBE can never be accepted as it is: its selector cannot be parsed, or the queue was declared otherwise.
+    Invalid,
+    /// The login, the virtual host or the client is refused.
+    Login,
+    /// The login may not do that. A directory that is out of reach says so too: it may pass.
+    Permission,
+    /// Something is in the way that passes.
+    Passing,
+}
+
+/// What any broker may say. A profile's own phrases are looked at first.
+const COMMON: &[(&str, Meaning)] = &[
+    ("shutdown", Meaning::Connection),
+    ("shutting down", Meaning::Connection),
+    ("shut down", Meaning::Connection),
+    ("going down", Meaning::Connection),
+    ("stopping", Meaning::Connection),
+    ("is stopped", Meaning::Connection),
+    ("connection closure", Meaning::Connection),
+    ("connection forced", Meaning::Connection),
+    ("connection_forced", Meaning::Connection),
+    ("memory", Meaning::Connection),
+    ("disk space", Meaning::Connection),
+    ("is down", Meaning::Connection),
+    ("maintenance", Meaning::Connection),
+    ("internal error", Meaning::Connection),
+    ("timed out", Meaning::Passing),
+    ("temporarily", Meaning::Passing),
+    ("try again", Meaning::Passing),
+    ("unavailable", Meaning::Passing),
+    ("not available", Meaning::Passing),
+];
+
+/// What an ERROR says, if anything in it is known.
+pub(crate) fn meaning(profile: &Profile, error: &ServerError) -> Option<Meaning> {
+    let phrases = profile.phrases.iter().chain(COMMON);
+    phrases.into_iter().find(|(text, _)| error.says(text)).map(|(_, meaning)| *meaning)
+}
+
+/// Which frame a refusal meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A SUBSCRIBE whose caller waits for its first answer.
+    First,
+    /// A SUBSCRIBE of a subscription that once stood, or the subscription itself.
+    Again,
+    /// A SEND that is kept until it is confirmed, named by the ERROR.
+    Named,
+    /// The same, alone on the wire when an ERROR came that names nobody.
+    Alone,
+}
+
+/// How something that was refused is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BackOff {
+    /// 1 s doubling to 60 s.
+    Refused,
+    /// As a login that was refused: a minute doubling to 15.
+    Login,
+}
+
+/// What follows for the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is over: its owner gets the answer.
+    Final,
+    /// It is tried again.
+    Again(BackOff),
+    /// It is kept, as if nothing had come.
+    Stays,
+    /// It is suspected: counted, and judged when there are enough.
+    Strike,
+    /// The words are about the connection and blame nobody.
+    Nobody,
+}
+
+/// The table of the frames.
+pub(crate) const fn judge(asked: Asked, said: Option<Meaning>) -> Verdict {
+    match (asked, said) {
+        (Asked::Named, Some(Meaning::Connection | Meaning::Passing)) => Verdict::Stays,
+        (_, Some(Meaning::Connection)) => Verdict::Nobody,
+        (Asked::First | Asked::Named, _) | (Asked::Again, Some(Meaning::Invalid)) => Verdict::Final,
+        (Asked::Again, Some(Meaning::Permission | Meaning::Login)) => Verdict::Again(BackOff::Login),
+        (Asked::Again, _) => Verdict::Again(BackOff::Refused),
+        (Asked::Alone, Some(Meaning::Passing)) => Verdict::Stays,
+        (Asked::Alone, _) => Verdict::Strike,
+    }
+}
