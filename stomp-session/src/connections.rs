@@ -3,9 +3,11 @@
 use alloc::{boxed::Box, collections::BTreeMap};
 
 use crate::{
-    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, OnRefusal, Profile, Session,
+    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Message, OnRefusal, Profile,
+    Session, SubscriptionId,
     connected::Connected,
     heart_beats::HeartBeats,
+    judgement::Warnings,
     outbox::Outbox,
     receipts::Receipts,
     session::{LEAST, State},
@@ -28,7 +30,7 @@ impl Session {
         self.subscriptions.forget_retired();
         self.subscriptions.share_out(self.config.prefetch_budget);
         let connected = Connected {
-            careful: self.careful_replay(&mut outbox),
+            isolation: self.careful_replay(&mut outbox),
             outbox,
             receipts: Receipts::default(),
             heart_beats: HeartBeats::new(connection.heart_beat, &self.config, self.now),
@@ -38,12 +40,14 @@ impl Session {
             leaving: BTreeMap::new(),
             deliveries: 0,
             unanswered: false,
+            settled: false,
+            warnings: Warnings::default(),
             sends_received: 0,
             connection: connection.clone(),
         };
         self.state = State::Connected(Box::new(connected));
         self.events.push_back(Event::Connected(connection));
-        if !self.careful && self.ending.is_none() {
+        if self.careful.is_none() && self.ending.is_none() {
             self.replay();
         }
         self.proceed();
@@ -61,6 +65,8 @@ impl Session {
         if is_over || matches!(self.state, State::Disconnecting(_)) {
             return self.end(false, &reason, open);
         }
+        let reason = self.explain(reason);
+        let suspects = self.suspects(&reason);
         match &self.state {
             State::Connected(connected) => {
                 if let Lost::Protocol(error) = &reason
@@ -71,7 +77,7 @@ impl Session {
                 // A broker that lives for a moment between long absences is not stable either.
                 let stable = self.config.stable_after.max(self.schedule.last_delay());
                 let lasted = self.now.since(connected.since) >= stable;
-                self.note_end(lasted, &reason);
+                self.note_end(lasted, &reason, &suspects);
                 if lasted {
                     self.schedule.restart();
                     self.failed_in_a_row = 0;
@@ -95,17 +101,15 @@ impl Session {
             State::Waiting { .. } | State::Disconnecting(_) | State::Closed => return,
         }
         let broker = self.broker().cloned().map(Box::new);
-        let killer = self.killer(&reason);
+        self.last_broker.clone_from(&broker);
         self.leave(&reason, open);
-        if let Some(killer) = killer {
-            self.blame(killer, &reason);
-        }
+        self.blame(&suspects, &reason);
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
         self.try_next(broker, reason);
     }
 
     /// The broker that the connection is to, or the attempt.
-    fn broker(&self) -> Option<&Endpoint> {
+    pub(crate) fn broker(&self) -> Option<&Endpoint> {
         match &self.state {
             State::Connecting { endpoint, .. }
             | State::Handshake { endpoint, .. }
@@ -134,7 +138,8 @@ impl Session {
         let left = core::mem::replace(&mut self.state, State::Closed);
         if let State::Connected(mut connected) | State::Disconnecting(mut connected) = left {
             self.deliveries.note_lost();
-            let bodies = connected.careful.iter_mut().flat_map(|careful| careful.outbox.take_bodies());
+            self.subscriptions.note_lost(self.now);
+            let bodies = connected.isolation.iter_mut().flat_map(|isolation| isolation.outbox.take_bodies());
             self.discard(bodies);
             self.discard(connected.outbox.take_bodies());
         }
@@ -166,10 +171,19 @@ impl Session {
 
     /// Drops the messages that nobody has collected and nobody could acknowledge any more.
     fn skip_stale(&mut self) -> usize {
+        self.skip(|_| true)
+    }
+
+    /// The same for those of one subscription.
+    pub(crate) fn skip_uncollected(&mut self, id: SubscriptionId) {
+        self.skip(|message| message.subscription == id);
+    }
+
+    fn skip(&mut self, is_meant: impl Fn(&Message) -> bool) -> usize {
         let before = self.events.len();
         let subscriptions = &self.subscriptions;
         self.events.retain(|event| match event {
-            Event::Message(message) | Event::TooLarge { message, .. } => {
+            Event::Message(message) | Event::TooLarge { message, .. } if is_meant(message) => {
                 !message.needs_ack() || subscriptions.keeps_stale(message.subscription)
             }
             _ => true,

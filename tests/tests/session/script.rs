@@ -205,6 +205,7 @@ pub(crate) fn brief(event: &Event) -> String {
         Event::Receipt { id, outcome } => format!("{id:?}: {outcome:?}"),
         Event::Subscribed(id) => format!("subscribed: {id:?}"),
         Event::SubscriptionEnded { id, reason } => format!("ended: {id:?}, {reason}"),
+        Event::Resubscribing { id, reason, .. } => format!("again: {id:?}, {reason}"),
         Event::LocalStall { late } => format!("stall: {late:?}"),
         Event::Error(error) => format!("error: {error}"),
         Event::Unroutable(_) => "unroutable".to_owned(),
