@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Action, Brokers, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost,
-    ReceiptId, Schedule, ServerError, Timestamp,
+    ReceiptId, Schedule, ServerError, SubscriptionId, Timestamp,
     at_least_once::Deliveries,
     breaker::Breaker,
     connected::Connected,
@@ -446,6 +446,12 @@ impl Session {
     #[cfg(feature = "client")]
     pub(crate) const fn takes_messages(&self) -> bool {
         matches!(self.state, State::Connected(_)) && self.ending.is_none()
+    }
+
+    /// Whether messages are wanted that nobody can acknowledge any more.
+    #[cfg(feature = "client")]
+    pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {
+        self.subscriptions.keeps_stale(id)
     }
 
     /// Drops bodies, or keeps them for the owner: they are not ours, and dropping one may run anything.

@@ -24,3 +24,4 @@ mod storm;
 mod subscriptions;
 mod transactions;
 mod unsubscribe;
+mod verdict;
