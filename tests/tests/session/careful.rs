@@ -132,7 +132,7 @@ fn what_ends_three_connections_without_a_word_is_given_up() {
         for connection in 0..5 {
             assert_eq!(said(&mut script).len(), 1, "connection {connection}");
             assert_eq!(told(&mut script), [""; 0], "connection {connection}");
-            script.session.handle_disconnected(Lost::Io("reset".into()), script.now);
+            script.report(Lost::Io("reset".into()));
             if connection < 4 {
                 reconnect(&mut script);
             }
@@ -156,7 +156,7 @@ fn a_second_connection_that_did_not_last_is_enough() {
         for lasted in lasted {
             script.said();
             script.pass(seconds(lasted));
-            script.session.handle_disconnected(Lost::Eof, script.now);
+            script.report(Lost::Eof);
             reconnect(&mut script);
         }
         assert_eq!(said(&mut script).len(), if careful { 1 } else { 2 }, "{lasted:?}");

@@ -1,6 +1,7 @@
 //! The session in virtual time: face to face with the embedded broker, or with a script of what a broker might say.
 
 mod acknowledge;
+mod attempts;
 mod at_least_once;
 mod breaker;
 mod brokers;

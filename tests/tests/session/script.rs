@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use stomp_proto::{Command, Frame, Version};
-use stomp_session::{Action, Attempt, Config, Event, Input, Login, Lost, Message, Session, Timestamp};
+use stomp_session::{
+    Action, Attempt, AttemptId, Config, Event, Input, Login, Lost, Message, Session, Timestamp,
+};
 use stomp_testkit::pair::Transcript;
 
 /// The settings of most tests: one broker, tried for ever, and no heart-beats.
@@ -30,6 +32,8 @@ pub(crate) fn send_frame(destination: &str, body: &str) -> Frame {
 pub(crate) struct Script {
     pub(crate) session: Session,
     pub(crate) now: Timestamp,
+    /// The newest attempt.
+    attempt: Option<AttemptId>,
     input: Option<Input>,
     transcript: Transcript,
     wire: String,
@@ -42,6 +46,7 @@ impl Script {
         let mut script = Self {
             session,
             now: Timestamp::ZERO,
+            attempt: None,
             input: None,
             transcript: Transcript::new(),
             wire: String::new(),
@@ -74,7 +79,8 @@ impl Script {
     /// Lets the next dial succeed, with what a provider says.
     pub(crate) fn dial_as(&mut self, login: Option<Login>) -> Attempt {
         let attempt = self.attempt();
-        self.input = Some(self.session.handle_connected(login, self.now));
+        self.input = self.session.handle_connected(attempt.id, login, self.now);
+        assert!(self.input.is_some(), "it is the newest attempt");
         self.transcript = Transcript::new();
         self.collect();
         attempt
@@ -84,7 +90,10 @@ impl Script {
     pub(crate) fn attempt(&mut self) -> Attempt {
         loop {
             match self.session.poll_action().expect("a dial") {
-                Action::Connect(attempt) => return attempt,
+                Action::Connect(attempt) => {
+                    self.attempt = Some(attempt.id);
+                    return attempt;
+                }
                 _ => self.input = None,
             }
         }
@@ -114,9 +123,15 @@ impl Script {
         }
     }
 
+    /// The newest attempt, or the connection that it became, ends.
+    pub(crate) fn report(&mut self, reason: Lost) {
+        let attempt = self.attempt.expect("an attempt");
+        self.session.handle_disconnected(attempt, reason, self.now);
+    }
+
     /// The connection ends, and the time comes for the next dial.
     pub(crate) fn lose(&mut self, reason: Lost) {
-        self.session.handle_disconnected(reason, self.now);
+        self.report(reason);
         self.input = None;
         if let Some(at) = self.session.poll_timeout() {
             self.pass(at.since(self.now));
