@@ -17,7 +17,7 @@ use std::{
 };
 
 use stomp_session::{
-    Action, Closed, Config, Endpoint, Event, Input, Lost, Session, Subscribe, Timestamp,
+    Action, Attempt, AttemptId, Closed, Config, Endpoint, Event, Input, Lost, Session, Subscribe, Timestamp,
     proto::{Command, Frame},
 };
 use stomp_testkit::{broker::BrokerConfig, server::Server};
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Job {
     clock: Instant,
     session: Session,
-    link: Option<(TcpStream, Input)>,
+    link: Option<(AttemptId, TcpStream, Input)>,
     confirmed: usize,
     received: usize,
 }
@@ -65,7 +65,7 @@ impl Job {
             }
             while let Some(action) = self.session.poll_action() {
                 match action {
-                    Action::Connect(attempt) => self.connect(&attempt.endpoint),
+                    Action::Connect(attempt) => self.connect(&attempt),
                     _ => self.link = None,
                 }
             }
@@ -101,13 +101,17 @@ impl Job {
         Ok(())
     }
 
-    fn connect(&mut self, endpoint: &Endpoint) {
+    fn connect(&mut self, attempt: &Attempt) {
+        let dialled = dial(&attempt.endpoint);
         let now = self.now();
-        match dial(endpoint) {
-            Ok(stream) => self.link = Some((stream, self.session.handle_connected(None, now))),
+        match dialled {
+            Ok(stream) => {
+                let input = self.session.handle_connected(attempt.id, None, now);
+                self.link = input.map(|input| (attempt.id, stream, input));
+            }
             Err(error) => {
                 let lost = Lost::DialFailed { reason: error.to_string(), permanent: false };
-                self.session.handle_disconnected(lost, now);
+                self.session.handle_disconnected(attempt.id, lost, now);
             }
         }
     }
@@ -115,9 +119,10 @@ impl Job {
     /// Writes what there is, then reads until something comes or the next deadline is there.
     fn exchange(&mut self) {
         let now = self.now();
-        let Some((stream, input)) = &mut self.link else {
+        let Some((attempt, stream, input)) = &mut self.link else {
             return std::thread::park_timeout(until(self.session.poll_timeout(), now));
         };
+        let attempt = *attempt;
         let mut outcome = Ok(0);
         while let (Ok(_), Some(bytes)) = (&outcome, self.session.poll_transmit(now)) {
             outcome = stream.write_all(&bytes).map(|()| 0);
@@ -125,16 +130,16 @@ impl Job {
         let outcome = outcome.and_then(|_| read(stream, input, until(self.session.poll_timeout(), now)));
         let now = Timestamp::from_start(self.clock.elapsed());
         match outcome {
-            Ok(0) => self.lose(Lost::Eof, now),
+            Ok(0) => self.lose(attempt, Lost::Eof, now),
             Ok(_) => self.session.handle_input(input, now),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-            Err(error) => self.lose(Lost::Io(error.to_string()), now),
+            Err(error) => self.lose(attempt, Lost::Io(error.to_string()), now),
         }
     }
 
-    fn lose(&mut self, lost: Lost, now: Timestamp) {
+    fn lose(&mut self, attempt: AttemptId, lost: Lost, now: Timestamp) {
         self.link = None;
-        self.session.handle_disconnected(lost, now);
+        self.session.handle_disconnected(attempt, lost, now);
     }
 }
 

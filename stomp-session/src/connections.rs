@@ -3,8 +3,8 @@
 use alloc::{boxed::Box, collections::BTreeMap};
 
 use crate::{
-    Action, Attempt, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Message, OnRefusal, Profile,
-    Session, SubscriptionId,
+    Action, Attempt, AttemptId, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Message, OnRefusal,
+    Profile, Session, SubscriptionId,
     connected::Connected,
     heart_beats::HeartBeats,
     judgement::Warnings,
@@ -17,7 +17,9 @@ impl Session {
     pub(crate) fn dial(&mut self, endpoint: Endpoint) {
         let refused = self.refusals.iter().find(|(broker, _)| *broker == endpoint);
         let refused = refused.map(|(_, error)| error.clone());
-        let attempt = Attempt { endpoint: endpoint.clone(), number: self.attempts, refused };
+        self.attempt = AttemptId(self.attempt.0.saturating_add(1));
+        let attempt =
+            Attempt { id: self.attempt, endpoint: endpoint.clone(), number: self.attempts, refused };
         self.attempts = self.attempts.saturating_add(1);
         self.actions.push_back(Action::Connect(attempt));
         self.state =

@@ -17,6 +17,16 @@ impl fmt::Display for ConnectionId {
     }
 }
 
+/// Names an attempt to connect, and the connection that it becomes: what is reported of another one is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId(pub(crate) u64);
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attempt {}", self.0)
+    }
+}
+
 /// Names a frame that asked for a RECEIPT. Never used twice in a session, so that a late RECEIPT confirms nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiptId(pub(crate) u64);
@@ -150,9 +160,10 @@ pub struct Connection {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// Close the connection, or stop dialling. Report nothing more of it.
+    /// Close the connection, or stop dialling. Nothing that is reported of it counts any more.
     Close,
-    /// Dial that broker, then report `handle_connected` or `handle_disconnected`.
+    /// Dial that broker, then report [`handle_connected`](crate::Session::handle_connected) or
+    /// [`handle_disconnected`](crate::Session::handle_disconnected) with the attempt's id.
     Connect(Attempt),
 }
 
@@ -160,6 +171,8 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
+    /// Its name, for the reports.
+    pub id: AttemptId,
     /// The broker.
     pub endpoint: Endpoint,
     /// What it answered the last CONNECT with, if that was an ERROR: a provider of credentials may want fresh ones.

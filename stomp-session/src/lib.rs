@@ -61,7 +61,7 @@ pub use at_least_once::AtLeastOnce;
 pub use config::{Config, OnRefusal};
 pub use endpoint::{Endpoint, Login};
 pub use error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown};
-pub use event::{Action, Attempt, Connection, ConnectionId, Event, ReceiptId, SubscriptionId};
+pub use event::{Action, Attempt, AttemptId, Connection, ConnectionId, Event, ReceiptId, SubscriptionId};
 pub use failover::{Brokers, Reconnect, Schedule};
 pub use input::Input;
 pub use message::Message;

@@ -6,8 +6,8 @@ use core::{mem, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    Action, Brokers, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input, Login, Lost,
-    ReceiptId, Schedule, ServerError, SubscriptionId, Timestamp,
+    Action, AttemptId, Brokers, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input,
+    Login, Lost, ReceiptId, Schedule, ServerError, SubscriptionId, Timestamp,
     at_least_once::Deliveries,
     breaker::Breaker,
     connected::Connected,
@@ -60,6 +60,8 @@ pub struct Session {
     /// The number of the newest connection.
     pub(crate) connection: ConnectionId,
     next_receipt: u64,
+    /// The newest attempt to connect.
+    pub(crate) attempt: AttemptId,
     pub(crate) attempts: u32,
     pub(crate) failed_in_a_row: u32,
     /// What brokers have answered CONNECT with, until they accept one.
@@ -152,6 +154,7 @@ impl Session {
             schedule,
             connection: ConnectionId(0),
             next_receipt: 1,
+            attempt: AttemptId(0),
             attempts: 0,
             failed_in_a_row: 0,
             refusals: Vec::new(),
@@ -167,17 +170,26 @@ impl Session {
         session
     }
 
-    /// The transport is open, TLS included. `login` is the provider's word for this attempt; without it the endpoint's own
-    /// or the configured one is used. Gives the connection's parser, which the owner of the stream keeps.
-    pub fn handle_connected(&mut self, login: Option<Login>, now: Timestamp) -> Input {
+    /// The transport of that attempt is open, TLS included. `login` is the provider's word for this attempt; without it the
+    /// endpoint's own or the configured one is used. Returns the connection's parser, which the owner of the stream keeps,
+    /// or `None` if the attempt is not the current one any more, or was reported before: the stream is to be closed.
+    #[must_use = "without a parser the stream is to be closed"]
+    pub fn handle_connected(
+        &mut self,
+        attempt: AttemptId,
+        login: Option<Login>,
+        now: Timestamp,
+    ) -> Option<Input> {
         self.now = now;
+        let State::Connecting { endpoint, .. } = &self.state else { return None };
+        if attempt != self.attempt {
+            return None;
+        }
         self.connection = ConnectionId(self.connection.0.saturating_add(1));
         let input = Input::new(self.connection, self.config.limits.clone());
-        if let State::Connecting { endpoint, .. } = &self.state {
-            let endpoint = endpoint.clone();
-            self.begin_handshake(endpoint, login);
-        }
-        input
+        let endpoint = endpoint.clone();
+        self.begin_handshake(endpoint, login);
+        Some(input)
     }
 
     fn begin_handshake(&mut self, endpoint: Endpoint, login: Option<Login>) {
@@ -229,9 +241,13 @@ impl Session {
         open && input.connection == self.connection
     }
 
-    /// The transport has ended, or never came about.
-    pub fn handle_disconnected(&mut self, reason: Lost, now: Timestamp) {
+    /// The transport of that attempt has ended, or never came about. The report of an attempt that is not the current one
+    /// any more is ignored: after [`Action::Close`] nothing of it counts.
+    pub fn handle_disconnected(&mut self, attempt: AttemptId, reason: Lost, now: Timestamp) {
         self.now = now;
+        if attempt != self.attempt {
+            return;
+        }
         match (&self.state, reason) {
             (State::Waiting { .. } | State::Closed, _) => {}
             (State::Handshake { .. }, Lost::Eof | Lost::Io(_)) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender, Version};
-use stomp_session::{Action, Attempt, Config, Event, Input, Lost, Session, Timestamp};
+use stomp_session::{Action, Attempt, AttemptId, Config, Event, Input, Lost, Session, Timestamp};
 
 use crate::{
     broker::{Broker, BrokerConfig, ConnectionId, Output},
@@ -33,7 +33,7 @@ pub struct Pair {
     /// The broker; look into it and interfere at will.
     pub broker: Broker,
     now: Timestamp,
-    link: Option<(Input, ConnectionId)>,
+    link: Option<(AttemptId, Input, ConnectionId)>,
     written: Vec<Transcript>,
     attempts: Vec<Attempt>,
     door: Door,
@@ -138,9 +138,9 @@ impl Pair {
 
     /// Breaks the connection; both ends notice.
     pub fn cut(&mut self, reason: Lost) {
-        let (_, connection) = self.link.take().expect("a connection to cut");
+        let (attempt, _, connection) = self.link.take().expect("a connection to cut");
         self.broker.disconnected(connection, self.now.since_start());
-        self.session.handle_disconnected(reason, self.now);
+        self.session.handle_disconnected(attempt, reason, self.now);
     }
 
     /// When one of them has something to do by itself.
@@ -159,35 +159,36 @@ impl Pair {
     fn obey(&mut self, action: Action) {
         match action {
             Action::Close => {
-                if let Some((_, connection)) = self.link.take() {
+                if let Some((_, _, connection)) = self.link.take() {
                     self.broker.disconnected(connection, self.now.since_start());
                 }
             }
             Action::Connect(attempt) => {
+                let id = attempt.id;
                 self.attempts.push(attempt);
-                self.dial();
+                self.dial(id);
             }
             _ => unreachable!("the session has no other action"),
         }
     }
 
-    fn dial(&mut self) {
+    fn dial(&mut self, attempt: AttemptId) {
         match self.door {
             Door::Open => {
-                let input = self.session.handle_connected(None, self.now);
-                self.link = Some((input, self.broker.connect(self.now.since_start())));
+                let input = self.session.handle_connected(attempt, None, self.now).expect("a dial of now");
+                self.link = Some((attempt, input, self.broker.connect(self.now.since_start())));
                 self.written.push(Transcript::new());
             }
             Door::Refusing => {
                 let reason = Lost::DialFailed { reason: "connection refused".into(), permanent: false };
-                self.session.handle_disconnected(reason, self.now);
+                self.session.handle_disconnected(attempt, reason, self.now);
             }
             Door::Stuck => {}
         }
     }
 
     fn carry_up(&mut self) -> bool {
-        let Some((_, connection)) = &self.link else { return false };
+        let Some((_, _, connection)) = &self.link else { return false };
         let version = self.session.connection().map(|connection| connection.version);
         let Some(octets) = self.session.poll_transmit(self.now) else { return false };
         self.written.last_mut().expect("a link has a transcript").note(&octets, version);
@@ -199,24 +200,20 @@ impl Pair {
         let Some(output) = self.broker.poll_output() else { return false };
         match output {
             Output::Send { connection, bytes } => self.hear(connection, &bytes),
-            Output::Close { connection } if self.is_linked(connection) => {
-                self.link = None;
-                self.session.handle_disconnected(Lost::Eof, self.now);
+            Output::Close { connection } => {
+                if let Some((attempt, ..)) = self.link.take_if(|(_, _, linked)| *linked == connection) {
+                    self.session.handle_disconnected(attempt, Lost::Eof, self.now);
+                }
             }
-            Output::Close { .. } => {}
         }
         true
     }
 
     fn hear(&mut self, connection: ConnectionId, octets: &Bytes) {
-        if let Some((input, _)) = self.link.as_mut().filter(|(_, linked)| *linked == connection) {
+        if let Some((_, input, _)) = self.link.as_mut().filter(|(_, _, linked)| *linked == connection) {
             input.feed(octets);
             self.session.handle_input(input, self.now);
         }
-    }
-
-    fn is_linked(&self, connection: ConnectionId) -> bool {
-        self.link.as_ref().is_some_and(|(_, linked)| *linked == connection)
     }
 
     fn report_time(&mut self) -> bool {

@@ -13,8 +13,8 @@ use std::{
 
 use stomp_proto::{AckMode, Command, Frame, Version};
 use stomp_session::{
-    Action, AtLeastOnce, Config, Event, Input, Lost, Message, ReceiptId, Session, Subscribe, SubscriptionId,
-    Timestamp, TransactionId,
+    Action, AtLeastOnce, AttemptId, Config, Event, Input, Lost, Message, ReceiptId, Session, Subscribe,
+    SubscriptionId, Timestamp, TransactionId,
 };
 
 use crate::{pair::Transcript, sim::Random};
@@ -69,6 +69,7 @@ pub struct Player {
     now: Timestamp,
     input: Option<Input>,
     dialling: bool,
+    attempt: Option<AttemptId>,
     /// Where the broker's octets are cut, if they are.
     cuts: Option<Random>,
     transcript: Transcript,
@@ -101,6 +102,7 @@ impl Player {
             now: Timestamp::ZERO,
             input: None,
             dialling: false,
+            attempt: None,
             cuts,
             transcript: Transcript::new(),
             messages: Vec::new(),
@@ -237,14 +239,14 @@ impl Player {
         }
         if std::mem::take(&mut self.dialling) {
             self.connection += 1;
-            self.input = Some(self.session.handle_connected(None, self.now));
+            self.input = self.session.handle_connected(self.attempt.expect("a dial"), None, self.now);
             self.transcript = Transcript::new();
         }
     }
 
     fn lose(&mut self) {
         if self.input.take().is_some() || std::mem::take(&mut self.dialling) {
-            self.session.handle_disconnected(Lost::Eof, self.now);
+            self.session.handle_disconnected(self.attempt.expect("a dial"), Lost::Eof, self.now);
         }
     }
 
@@ -419,6 +421,9 @@ impl Player {
         while let Some(action) = self.session.poll_action() {
             self.tell(format_args!("{action:?}"));
             (self.input, self.dialling) = (None, matches!(action, Action::Connect(_)));
+            if let Action::Connect(attempt) = action {
+                self.attempt = Some(attempt.id);
+            }
         }
     }
 

@@ -136,12 +136,12 @@ fn in_no_state_of_a_session() {
     let mut session = Session::new(config(), Timestamp::ZERO);
     session.handle_timeout(Timestamp::ZERO);
     let attempt = session.poll_action();
-    let Some(Action::Connect(Attempt { .. })) = &attempt else { panic!("{attempt:?}") };
+    let Some(Action::Connect(Attempt { id, .. })) = attempt.clone() else { panic!("{attempt:?}") };
     show(&attempt);
-    let input = session.handle_connected(None, Timestamp::ZERO);
+    let input = session.handle_connected(id, None, Timestamp::ZERO);
     show(&(&session, &input));
     assert!(session.poll_transmit(Timestamp::ZERO).is_some_and(|octets: Bytes| !octets.is_empty()));
-    session.handle_disconnected(Lost::Eof, Timestamp::ZERO);
+    session.handle_disconnected(id, Lost::Eof, Timestamp::ZERO);
     show(&session);
     while let Some(event) = session.poll_event() {
         show(&event);

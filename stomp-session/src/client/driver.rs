@@ -13,7 +13,7 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{Connector, Credentials, Notice, Runtime, TransportError, buffer::Buffer, shared::Shared};
-use crate::{Action, Attempt, Closed, Input, Login, Lost, Timestamp};
+use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp};
 
 /// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
 const READS: usize = 8;
@@ -39,12 +39,13 @@ struct Timer {
 
 enum Link<S> {
     Down,
-    Dialling(Boxed<Result<(S, Option<Login>), Lost>>),
+    Dialling(AttemptId, Boxed<Result<(S, Option<Login>), Lost>>),
     Up(Box<Up<S>>),
 }
 
 /// A stream with what is on its way through it.
 struct Up<S> {
+    attempt: AttemptId,
     stream: S,
     input: Input,
     writing: Bytes,
@@ -125,7 +126,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
                 self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
                 let connector = Arc::clone(&self.connector);
                 let credentials = self.shared.settings.credentials.clone();
-                Link::Dialling(Box::pin(dial(attempt, connector, credentials)))
+                Link::Dialling(attempt.id, Box::pin(dial(attempt, connector, credentials)))
             }
         };
     }
@@ -166,15 +167,19 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     }
 
     fn dialled(&mut self, cx: &mut Context<'_>) -> bool {
-        let Link::Dialling(dial) = &mut self.link else { return false };
+        let Link::Dialling(attempt, dial) = &mut self.link else { return false };
+        let attempt = *attempt;
         let Poll::Ready(result) = dial.as_mut().poll(cx) else { return false };
         let now = self.runtime.now();
         match result {
             Ok((stream, login)) => {
-                let input = self.shared.with(|inner| inner.session.handle_connected(login, now));
-                self.link = Link::Up(Box::new(Up::new(stream, input)));
+                let input = self.shared.with(|inner| inner.session.handle_connected(attempt, login, now));
+                self.link = match input {
+                    Some(input) => Link::Up(Box::new(Up::new(attempt, stream, input))),
+                    None => Link::Down,
+                };
             }
-            Err(lost) => self.lose(lost),
+            Err(lost) => self.lose(attempt, lost),
         }
         true
     }
@@ -195,7 +200,8 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
                     self.shared.with(|inner| inner.session.handle_input(input, now));
                 }
                 Poll::Ready(Some(lost)) => {
-                    self.lose(lost);
+                    let attempt = up.attempt;
+                    self.lose(attempt, lost);
                     return true;
                 }
                 Poll::Pending => break,
@@ -219,10 +225,10 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
     }
 
-    fn lose(&mut self, lost: Lost) {
+    fn lose(&mut self, attempt: AttemptId, lost: Lost) {
         self.link = Link::Down;
         let now = self.runtime.now();
-        self.shared.with(|inner| inner.session.handle_disconnected(lost, now));
+        self.shared.with(|inner| inner.session.handle_disconnected(attempt, lost, now));
     }
 
     /// Waits for the next deadline. A timer is made anew only for an earlier one, or after it has fired.
@@ -241,8 +247,9 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
-    fn new(stream: S, input: Input) -> Self {
+    fn new(attempt: AttemptId, stream: S, input: Input) -> Self {
         Self {
+            attempt,
             stream,
             input,
             writing: Bytes::new(),

@@ -4,8 +4,8 @@ use std::{mem, time::Duration};
 
 use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender, Version};
 use stomp_session::{
-    Action, Brokers, Config, Connection, Endpoint, Event, Input, Lost, Message, Outcome, ReceiptId, Session,
-    Subscribe, SubscriptionId, Timestamp,
+    Action, AttemptId, Brokers, Config, Connection, Endpoint, Event, Input, Lost, Message, Outcome,
+    ReceiptId, Session, Subscribe, SubscriptionId, Timestamp,
 };
 
 /// How octets arrive.
@@ -23,6 +23,7 @@ pub(super) struct Client {
     now: Timestamp,
     input: Option<Input>,
     dialling: bool,
+    attempt: Option<AttemptId>,
     written: Vec<u8>,
 }
 
@@ -45,6 +46,7 @@ impl Client {
             now: Timestamp::ZERO,
             input: None,
             dialling: false,
+            attempt: None,
             written: Vec::new(),
         };
         client.dial()?;
@@ -61,7 +63,8 @@ impl Client {
             self.collect();
         }
         self.take_written();
-        self.input = Some(self.session.handle_connected(None, self.now));
+        let attempt = self.attempt.ok_or("no dial")?;
+        self.input = self.session.handle_connected(attempt, None, self.now);
         self.collect();
         let first = self.take_written();
         if first.starts_with(b"CONNECT\n") { Ok(()) } else { Err("CONNECT is not what is sent first".into()) }
@@ -69,8 +72,8 @@ impl Client {
 
     /// The broker's end closes.
     pub(super) fn lose(&mut self) {
-        if self.input.take().is_some() {
-            self.session.handle_disconnected(Lost::Eof, self.now);
+        if let (Some(_), Some(attempt)) = (self.input.take(), self.attempt) {
+            self.session.handle_disconnected(attempt, Lost::Eof, self.now);
             self.collect();
         }
     }
@@ -100,7 +103,7 @@ impl Client {
         }
         while let Some(action) = self.session.poll_action() {
             match action {
-                Action::Connect(_) => self.dialling = true,
+                Action::Connect(attempt) => (self.dialling, self.attempt) = (true, Some(attempt.id)),
                 _ => self.input = None,
             }
         }

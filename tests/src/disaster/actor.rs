@@ -7,8 +7,8 @@ use std::{
 
 use stomp_proto::{AckMode, Command, Frame};
 use stomp_session::{
-    AtLeastOnce, Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Session, Subscribe,
-    SubscriptionId, Timestamp, TransactionId,
+    AtLeastOnce, AttemptId, Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Session,
+    Subscribe, SubscriptionId, Timestamp, TransactionId,
 };
 
 use super::{
@@ -36,6 +36,9 @@ pub(super) struct Actor {
     pub(super) session: Session,
     pub(super) link: Option<u64>,
     pub(super) dial: Option<Dial>,
+    /// The newest attempt, and one before it, of which a slow owner may still report.
+    pub(super) attempt: Option<AttemptId>,
+    pub(super) former: Option<AttemptId>,
     /// Messages that the user has, oldest first.
     pub(super) held: Vec<Held>,
     /// Messages that the user has put aside unsettled, for good or until the end.
@@ -64,6 +67,7 @@ pub(super) struct Actor {
 /// A dial on its way.
 #[derive(Debug)]
 pub(super) struct Dial {
+    pub(super) attempt: AttemptId,
     pub(super) broker: usize,
     /// None if it never ends.
     pub(super) ends_at: Option<Timestamp>,
@@ -120,6 +124,8 @@ impl Actor {
             session: Session::new(config, Timestamp::ZERO),
             link: None,
             dial: None,
+            attempt: None,
+            former: None,
             held: Vec::new(),
             dropped: Vec::new(),
             subscriptions: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! A connection between a client and a broker, as long as either believes in it.
 
 use bytes::Bytes;
-use stomp_session::{Input, Timestamp};
+use stomp_session::{AttemptId, Input, Timestamp};
 
 use super::{pipe::Pipe, plan::Setting, watch::Watch};
 use crate::broker::ConnectionId;
@@ -12,6 +12,7 @@ pub(super) struct Link {
     pub(super) client: usize,
     pub(super) broker: usize,
     pub(super) connection: ConnectionId,
+    pub(super) attempt: AttemptId,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
     pub(super) input: Input,
@@ -29,6 +30,7 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(
         (client, broker, connection): (usize, usize, ConnectionId),
+        attempt: AttemptId,
         input: Input,
         setting: &Setting,
         now: Timestamp,
@@ -37,6 +39,7 @@ impl Link {
             client,
             broker,
             connection,
+            attempt,
             up: Pipe::new(setting.capacity),
             down: Pipe::new(setting.capacity),
             input,

@@ -10,7 +10,7 @@ use super::{
     accounts::{Entry, key},
     actor::{Actor, Dial, MARK, Mark, NOTE},
     kind::Kind,
-    law::{Checked, Law, demand},
+    law::{Checked, Law, Violation, demand},
     link::Link,
     model::Model,
     notice::{MARGIN, Scene},
@@ -82,7 +82,8 @@ impl World {
                 }
                 Parcel::End(reason) => {
                     self.trace.words(self.now, &format!("client {number} hears: {reason}"));
-                    actor.session.handle_disconnected(reason, self.now);
+                    let attempt = link.attempt;
+                    actor.session.handle_disconnected(attempt, reason, self.now);
                     self.collect(number)?;
                     self.let_go(number);
                 }
@@ -166,7 +167,19 @@ impl World {
         self.report.dials += 1;
         let hangs = self.models[broker].hangs_until > now;
         let ends_at = (!hangs).then(|| now.after(self.setting.latency));
-        actor.dial = Some(Dial { broker, ends_at });
+        actor.dial = Some(Dial { attempt: attempt.id, broker, ends_at });
+        actor.former = actor.attempt.replace(attempt.id);
+        self.report_late(number)
+    }
+
+    /// An owner that reports late, or twice: nothing of it counts.
+    fn report_late(&mut self, number: usize) -> Checked {
+        let is_late = self.luck.once_in(3);
+        let (now, actor) = (self.now, &mut self.actors[number]);
+        let Some(former) = actor.former.filter(|_| is_late) else { return Ok(()) };
+        let input = actor.session.handle_connected(former, None, now);
+        demand(input.is_none(), Law::Schedule, || format!("{former} was over and is connected"))?;
+        actor.session.handle_disconnected(former, Lost::Eof, now);
         Ok(())
     }
 
@@ -179,16 +192,25 @@ impl World {
         let dies = !model.is_frozen(now) && model.broker.reach(CrashPoint::Dialled);
         if model.refuses_until > now || dies {
             let reason = Lost::DialFailed { reason: "connection refused".into(), permanent: false };
-            actor.session.handle_disconnected(reason, now);
+            actor.session.handle_disconnected(dial.attempt, reason, now);
         } else {
-            let input = actor.session.handle_connected(None, now);
+            let input = actor.session.handle_connected(dial.attempt, None, now);
+            let twice = actor.session.handle_connected(dial.attempt, None, now);
+            let (Some(input), None) = (input, twice) else {
+                return Err(Violation {
+                    law: Law::Schedule,
+                    what: format!("{} is not connected once", dial.attempt),
+                });
+            };
             let connection = model.broker.connect(now.since_start());
-            let link = Link::new((number, dial.broker, connection), input, &self.setting, now);
+            let place = (number, dial.broker, connection);
+            let link = Link::new(place, dial.attempt, input, &self.setting, now);
             actor.link = Some(self.next_link);
             self.links.insert(self.next_link, link);
             self.next_link += 1;
             self.report.connections += 1;
         }
+        self.report_late(number)?;
         self.collect(number)?;
         Ok(true)
     }

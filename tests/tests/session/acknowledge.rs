@@ -108,7 +108,7 @@ fn a_message_not_yet_taken_when_its_connection_ends() {
         let mut script = Script::connected(config(), Version::V1_2);
         script.session.subscribe(subscribe).unwrap();
         script.hear(message(1));
-        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.report(Lost::Eof);
         let events = script.raw_events();
         let messages = events.iter().filter(|event| matches!(event, Event::Message(_))).count();
         let told = events.iter().find_map(|event| match event {

@@ -1,7 +1,7 @@
 //! SEND with at-least-once delivery: kept until a broker has it, in order and within bounds.
 
 use stomp_proto::Version;
-use stomp_session::{AtLeastOnce, CommandError, Config, Event, Lost, Outcome, ReceiptId, Subscribe};
+use stomp_session::{Action, AtLeastOnce, CommandError, Config, Event, Lost, Outcome, ReceiptId, Subscribe};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
 
 use crate::script::{Script, brief, config, seconds, send_frame};
@@ -250,10 +250,10 @@ fn the_end_of_the_session_tells_what_became_of_each() {
     script.session.send_at_least_once(send_frame("/queue/a", "x"), HOW).unwrap();
     script.said();
     script.session.send_at_least_once(send_frame("/queue/a", "x"), HOW).unwrap();
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     script.pass(seconds(1));
-    while script.session.poll_action().is_some() {
-        script.session.handle_disconnected(Lost::Eof, script.now);
+    while let Some(Action::Connect(attempt)) = script.session.poll_action() {
+        script.session.handle_disconnected(attempt.id, Lost::Eof, script.now);
     }
     let events = script.events();
     let expected = ["ReceiptId(1): Unknown(Lost(Eof))", "ReceiptId(3): NotSent(Lost(Eof))"];

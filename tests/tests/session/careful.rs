@@ -148,7 +148,7 @@ fn what_ends_connections_without_a_word_for_half_a_minute_is_given_up() {
         while results.is_empty() {
             if said(&mut script).len() == 1 {
                 ends.push(script.now.since_start().as_secs());
-                script.session.handle_disconnected(Lost::Io("reset".into()), script.now);
+                script.report(Lost::Io("reset".into()));
             }
             results = told(&mut script);
             script.pass(script.due_in().unwrap_or(seconds(1)));
@@ -174,7 +174,7 @@ fn a_second_connection_that_did_not_last_is_enough() {
         for lasted in lasted {
             script.said();
             script.pass(seconds(lasted));
-            script.session.handle_disconnected(Lost::Eof, script.now);
+            script.report(Lost::Eof);
             reconnect(&mut script);
         }
         assert_eq!(said(&mut script).len(), if careful { 1 } else { 2 }, "{lasted:?}");

@@ -99,7 +99,7 @@ fn what_answers_connect_badly() {
 #[test]
 fn an_end_before_connected_says_what_to_look_at() {
     let mut script = Script::dialled(config());
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     let events = script.events();
     assert!(events[0].contains("is it a STOMP port, without TLS, and the login right?"), "{events:?}");
 }
@@ -164,12 +164,12 @@ fn nothing_is_said_before_connected_but_connect() {
 fn the_octets_of_an_earlier_connection_are_ignored() {
     let mut script = Script::dialled(config());
     let mut old = {
-        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.report(Lost::Eof);
         script.pass(seconds(1));
-        script.attempt();
-        script.session.handle_connected(None, script.now)
+        let attempt = script.attempt();
+        script.session.handle_connected(attempt.id, None, script.now).unwrap()
     };
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     script.pass(seconds(1));
     script.dial();
     script.events();

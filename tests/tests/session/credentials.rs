@@ -81,7 +81,7 @@ fn an_attempt_says_what_the_broker_answered_last_time() {
 fn no_credentials_is_a_reason_that_may_pass() {
     let mut script = Script::new(listed("failover:(tcp://a,tcp://b)?randomize=false"));
     script.attempt();
-    script.session.handle_disconnected(Lost::NoCredentials("the vault is sealed".into()), script.now);
+    script.report(Lost::NoCredentials("the vault is sealed".into()));
     let told = "failed: a, there are no credentials for the broker: the vault is sealed";
     assert_eq!(script.events(), [told, "next: b in 10ms"]);
 }
@@ -107,7 +107,7 @@ fn a_refused_backslash_says_which_switch_to_try() {
             script.dial_as(login.clone());
             match answer {
                 Some(answer) => script.hear(answer),
-                None => script.session.handle_disconnected(Lost::Eof, script.now),
+                None => script.report(Lost::Eof),
             }
             let told = script.events().remove(0);
             assert_eq!(told.contains(hint), hints, "{told}");

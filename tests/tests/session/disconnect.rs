@@ -82,8 +82,8 @@ fn how_it_ends() {
     type End = fn(&mut Script);
     let rows: [(End, bool); 6] = [
         (|script| script.hear("RECEIPT\nreceipt-id:1\n\n\0"), true),
-        (|script| script.session.handle_disconnected(Lost::Eof, script.now), false),
-        (|script| script.session.handle_disconnected(Lost::Io("reset".into()), script.now), false),
+        (|script| script.report(Lost::Eof), false),
+        (|script| script.report(Lost::Io("reset".into())), false),
         (|script| script.hear("ERROR\nmessage:no\n\n\0"), false),
         (|script| script.hear("garbage\n"), false),
         (|script| script.pass(seconds(10)), false),

@@ -88,7 +88,7 @@ fn what_comes_behind_the_end_is_ignored() {
     script.events();
     script.hear("ERROR\nmessage:no\n\n\0MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/queue/a\n\n\0");
     assert_eq!(script.events().len(), 2, "disconnected, next");
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     assert!(script.events().is_empty(), "an end that was known is no second one");
 }
 

@@ -124,7 +124,7 @@ fn a_transport_that_fails_for_good_gives_up_its_broker() {
     let mut script = Script::new(configured("failover:(tcp://a)?startupMaxReconnectAttempts=-1"));
     script.attempt();
     let reason = Lost::DialFailed { reason: "certificate".into(), permanent: true };
-    script.session.handle_disconnected(reason, script.now);
+    script.report(reason);
     assert!(script.session.is_closed());
 }
 
@@ -243,7 +243,7 @@ fn after_a_refusal_that_may_pass_the_others_come_first_and_it_waits_longer() {
         let mut script = Script::dialled(configured(uri));
         match answer {
             Some(answer) => script.hear(answer),
-            None => script.session.handle_disconnected(Lost::Eof, script.now),
+            None => script.report(Lost::Eof),
         }
         let next = |script: &mut Script| script.events().pop().unwrap();
         assert_eq!(next(&mut script), "next: b in 10ms");

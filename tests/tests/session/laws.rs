@@ -1,7 +1,7 @@
 //! The laws of a session over random lives. `PROPTEST_CASES` asks for more of them than the usual 2,000.
 
 use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
-use stomp_session::{Config, Session, Timestamp};
+use stomp_session::{Action, Config, Session, Timestamp};
 use stomp_testkit::play::{Step, play};
 
 fn config() -> ProptestConfig {
@@ -39,7 +39,11 @@ fn a_jump_to_the_end_of_time_is_harmless() {
         if steps > 0 {
             session.handle_timeout(Timestamp::ZERO);
         }
-        let mut input = (steps > 1).then(|| session.handle_connected(None, Timestamp::ZERO));
+        let mut input = match session.poll_action().filter(|_| steps > 1) {
+            Some(Action::Connect(attempt)) => session.handle_connected(attempt.id, None, Timestamp::ZERO),
+            _ => None,
+        };
+        assert_eq!(input.is_some(), steps > 1);
         if let Some(input) = input.as_mut().filter(|_| steps > 2) {
             input.feed(b"CONNECTED\nversion:1.2\nheart-beat:1000,1000\n\n\0");
             session.handle_input(input, Timestamp::ZERO);

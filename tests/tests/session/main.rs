@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod at_least_once;
+mod attempts;
 mod breaker;
 mod brokers;
 mod careful;

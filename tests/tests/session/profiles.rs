@@ -258,8 +258,8 @@ fn headers_that_connect_must_not_have_end_the_attempt() {
         let mut config = config();
         config.add_connect_header(name, value);
         let mut script = Script::new(config);
-        script.attempt();
-        drop(script.session.handle_connected(None, script.now));
+        let attempt = script.attempt();
+        drop(script.session.handle_connected(attempt.id, None, script.now));
         let events = script.events();
         assert!(events[0].contains(told), "{events:?}");
         assert!(script.session.is_closed(), "{name}");

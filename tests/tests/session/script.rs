@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use stomp_proto::{Command, Frame, Version};
-use stomp_session::{Action, Attempt, Config, Event, Input, Login, Lost, Message, Session, Timestamp};
+use stomp_session::{
+    Action, Attempt, AttemptId, Config, Event, Input, Login, Lost, Message, Session, Timestamp,
+};
 use stomp_testkit::pair::Transcript;
 
 /// The settings of most tests: one broker, tried for ever, and no heart-beats.
@@ -30,6 +32,8 @@ pub(crate) fn send_frame(destination: &str, body: &str) -> Frame {
 pub(crate) struct Script {
     pub(crate) session: Session,
     pub(crate) now: Timestamp,
+    /// The newest attempt.
+    attempt: Option<AttemptId>,
     input: Option<Input>,
     transcript: Transcript,
     wire: String,
@@ -42,6 +46,7 @@ impl Script {
         let mut script = Self {
             session,
             now: Timestamp::ZERO,
+            attempt: None,
             input: None,
             transcript: Transcript::new(),
             wire: String::new(),
@@ -74,7 +79,8 @@ impl Script {
     /// Lets the next dial succeed, with what a provider says.
     pub(crate) fn dial_as(&mut self, login: Option<Login>) -> Attempt {
         let attempt = self.attempt();
-        self.input = Some(self.session.handle_connected(login, self.now));
+        self.input = self.session.handle_connected(attempt.id, login, self.now);
+        assert!(self.input.is_some(), "it is the newest attempt");
         self.transcript = Transcript::new();
         self.collect();
         attempt
@@ -83,8 +89,9 @@ impl Script {
     /// Lets a dial succeed if the session asks for one.
     pub(crate) fn dial_if_asked(&mut self) -> bool {
         while let Some(action) = self.session.poll_action() {
-            if matches!(action, Action::Connect(_)) {
-                self.input = Some(self.session.handle_connected(None, self.now));
+            if let Action::Connect(attempt) = action {
+                self.attempt = Some(attempt.id);
+                self.input = self.session.handle_connected(attempt.id, None, self.now);
                 self.transcript = Transcript::new();
                 self.said();
                 return true;
@@ -94,14 +101,21 @@ impl Script {
         false
     }
 
-    /// The dial that the session asks for.
+    /// The dial that the session asks for: the newest.
     pub(crate) fn attempt(&mut self) -> Attempt {
-        loop {
-            match self.session.poll_action().expect("a dial") {
-                Action::Connect(attempt) => return attempt,
-                _ => self.input = None,
+        let mut newest = None;
+        while let Some(action) = self.session.poll_action() {
+            match action {
+                Action::Connect(attempt) => newest = Some(attempt),
+                _ => (self.input, newest) = (None, None),
             }
         }
+        let Some(attempt) = newest else {
+            self.pass(self.due_in().expect("an attempt to come"));
+            return self.attempt();
+        };
+        self.attempt = Some(attempt.id);
+        attempt
     }
 
     pub(crate) fn accept(&mut self, version: Version) {
@@ -128,9 +142,15 @@ impl Script {
         }
     }
 
+    /// The newest attempt, or the connection that it became, ends.
+    pub(crate) fn report(&mut self, reason: Lost) {
+        let attempt = self.attempt.expect("an attempt");
+        self.session.handle_disconnected(attempt, reason, self.now);
+    }
+
     /// The connection ends, and the time comes for the next dial.
     pub(crate) fn lose(&mut self, reason: Lost) {
-        self.session.handle_disconnected(reason, self.now);
+        self.report(reason);
         self.input = None;
         if let Some(at) = self.session.poll_timeout() {
             self.pass(at.since(self.now));

@@ -1,6 +1,6 @@
 //! A passcode leaves in CONNECT and nowhere else: not in what is shown, told or returned.
 
-use stomp_session::{Config, Login, Lost, Session, Timestamp};
+use stomp_session::{Action, Config, Login, Lost, Session, Timestamp};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair};
 
 use crate::script::{Script, config};
@@ -47,10 +47,10 @@ fn in_no_error() {
         assert_secret(&format!("{events:?} {:?}", pair.session));
         // A login that cannot be written.
         let mut script = Script::new(config);
-        script.attempt();
+        let attempt = script.attempt();
         let login = Login::new("me", format!("{SECRET}\n"));
         assert_secret(&format!("{login:?}"));
-        drop(script.session.handle_connected(Some(login), script.now));
+        drop(script.session.handle_connected(attempt.id, Some(login), script.now));
         let told = script.events();
         assert!(told[0].contains("the login or virtual host cannot be sent"), "{told:?}");
         assert_secret(&format!("{told:?} {:?}", script.session));
@@ -72,7 +72,8 @@ fn the_handshake_outbox_does_not_show_its_octets() {
     for config in configs() {
         let mut session = Session::new(config, Timestamp::ZERO);
         session.handle_timeout(Timestamp::ZERO);
-        let _input = session.handle_connected(None, Timestamp::ZERO);
+        let Some(Action::Connect(attempt)) = session.poll_action() else { panic!("a dial") };
+        let _input = session.handle_connected(attempt.id, None, Timestamp::ZERO);
         assert_secret(&format!("{session:?}"));
         assert_secret(&format!("{session:#?}"));
     }

@@ -56,7 +56,7 @@ fn sends_that_never_left_are_counted() {
     for _ in 0..3 {
         script.session.send(&send_frame("/queue/a", "kept")).unwrap();
     }
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     let events = script.events();
     assert_eq!(events[0], "disconnected: connection 1, the broker closed the connection, 3 unsent");
 }
@@ -73,7 +73,7 @@ fn sends_that_left_behind_the_last_receipt_are_counted() {
     script.said();
     send(&mut script, 1);
     script.hear("RECEIPT\nreceipt-id:1\n\n\0");
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     let events = script.raw_events();
     assert!(matches!(events[1], Event::Disconnected { unsent: 1, unconfirmed: 2, .. }), "{events:?}");
 }
@@ -99,7 +99,7 @@ fn a_large_send_that_left_in_part_counts_as_unsent() {
     let mut script = Script::connected(config(), Version::V1_2);
     script.session.send(&send_frame("/queue/a", &"x".repeat(200_000))).unwrap();
     (0..2).for_each(|_| _ = script.session.poll_transmit(script.now).unwrap());
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     assert!(script.events()[0].ends_with("1 unsent"));
 }
 

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use stomp_session::{Action, Config, Lost, Session, Timestamp};
+use stomp_session::{Action, AttemptId, Config, Lost, Session, Timestamp};
 
 use crate::script::{milliseconds, seconds};
 
@@ -17,27 +17,22 @@ fn session(seed: u64) -> Session {
     Session::new(config, Timestamp::ZERO)
 }
 
-fn lose(session: &mut Session, reason: Lost, now: Timestamp) {
-    session.handle_disconnected(reason, now);
-}
-
-/// Obeys a session at a broker that accepts and answers, or refuses. Whether it connected.
-fn obey(session: &mut Session, up: bool, now: Timestamp) -> bool {
+/// Obeys a session at a broker that accepts and answers, or refuses. Gives the connection.
+fn obey(session: &mut Session, up: bool, now: Timestamp) -> Option<AttemptId> {
     session.handle_timeout(now);
     while let Some(action) = session.poll_action() {
-        if !matches!(action, Action::Connect(_)) {
-            continue;
-        }
+        let Action::Connect(attempt) = action else { continue };
         if !up {
-            lose(session, Lost::DialFailed { reason: "connection refused".into(), permanent: false }, now);
+            let reason = Lost::DialFailed { reason: "connection refused".into(), permanent: false };
+            session.handle_disconnected(attempt.id, reason, now);
             continue;
         }
-        let mut input = session.handle_connected(None, now);
+        let mut input = session.handle_connected(attempt.id, None, now).expect("the newest attempt");
         input.feed(b"CONNECTED\nversion:1.2\n\n\0");
         session.handle_input(&mut input, now);
-        return true;
+        return Some(attempt.id);
     }
-    false
+    None
 }
 
 /// When each of the fleet is back, in order.
@@ -46,14 +41,14 @@ fn returns() -> Vec<Duration> {
     let gone = Timestamp::from_start(GONE_AT);
     let mut due = BinaryHeap::new();
     for (number, session) in fleet.iter_mut().enumerate() {
-        assert!(obey(session, true, Timestamp::ZERO));
-        lose(session, Lost::Eof, gone);
+        let attempt = obey(session, true, Timestamp::ZERO).expect("a connection");
+        session.handle_disconnected(attempt, Lost::Eof, gone);
         due.push(Reverse((session.poll_timeout().expect("a next attempt"), number)));
     }
     let mut back = Vec::new();
     while let Some(Reverse((now, number))) = due.pop() {
         let session = &mut fleet[number];
-        if obey(session, now.since_start() >= BACK_AT, now) {
+        if obey(session, now.since_start() >= BACK_AT, now).is_some() {
             back.push(now.since_start());
         } else {
             due.push(Reverse((session.poll_timeout().expect("a next attempt"), number)));

@@ -59,7 +59,7 @@ fn live(
                 Answer::Error(text) => script.hear(text),
                 Answer::Named(text) => script.answer(text, "/queue/a"),
                 Answer::Receipt => script.confirm("/queue/a"),
-                Answer::Eof => script.session.handle_disconnected(Lost::Eof, script.now),
+                Answer::Eof => script.report(Lost::Eof),
             }
         }
         let what = script.raw_events().into_iter().filter_map(|event| match event {
@@ -90,7 +90,7 @@ fn a_replayed_subscribe_that_ends_connections_is_tried_again_ever_more_rarely() 
     {
         let mut script = connected_to(RABBITMQ, config());
         standing(&mut script, Subscribe::new("/queue/a"));
-        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.report(Lost::Eof);
         let back = seconds(12);
         let told = live(&mut script, RABBITMQ, seconds(60), |now| {
             if now < back { Answer::Error(error) } else { Answer::Receipt }
@@ -109,7 +109,7 @@ fn a_queue_that_stays_away_costs_ten_connections_in_the_first_hour_and_two_in_th
         let told = live(&mut script, RABBITMQ, Duration::ZERO, |_| answer);
         assert!(told.is_empty(), "{told:?}");
         script.pass(seconds(10));
-        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.report(Lost::Eof);
         let told = live(&mut script, RABBITMQ, seconds(3 * 3600), |_| answer);
         for hour in 0..3 {
             let costs =
@@ -134,7 +134,7 @@ fn a_replayed_subscribe_that_is_refused_by_name_backs_off_on_its_own() {
         let mut script = connected_to(ACTIVEMQ, config());
         standing(&mut script, Subscribe::new("/queue/a"));
         script.pass(seconds(6));
-        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.report(Lost::Eof);
         let told = live(&mut script, ACTIVEMQ, seconds(4000), |_| Answer::Named(error));
         for ((_, what), expected) in told.iter().zip(expected) {
             let delay: u64 = what.strip_prefix("again in ").expect(what).parse().unwrap();
@@ -195,7 +195,7 @@ fn what_can_never_be_accepted_ends_the_subscription() {
         let mut script = connected_to(server, config());
         standing(&mut script, Subscribe::new("/queue/a"));
         script.pass(seconds(6));
-        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.report(Lost::Eof);
         let told = live(&mut script, server, seconds(60), |_| answer);
         assert_eq!(told.iter().map(|(_, what)| &**what).collect::<Vec<_>>(), ["ended"], "{server}");
     }
@@ -218,7 +218,7 @@ fn a_receipt_behind_the_error_is_no_success() {
         let mut script = connected_to(ACTIVEMQ, config());
         if stood {
             standing(&mut script, Subscribe::new("/queue/a"));
-            script.session.handle_disconnected(Lost::Eof, script.now);
+            script.report(Lost::Eof);
             script.pass(seconds(1));
             script.dial();
             accept(&mut script, ACTIVEMQ);
@@ -242,7 +242,7 @@ fn its_owner_may_not_want_it_again_or_only_for_a_while() {
     for (retry, at_most) in rows {
         let mut script = connected_to(ACTIVEMQ, config());
         standing(&mut script, Subscribe::new("/queue/a").retry(retry));
-        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.report(Lost::Eof);
         let told = live(&mut script, ACTIVEMQ, seconds(4000), |_| Answer::Named("ERROR\nmessage:no"));
         let (at, what) = told.last().unwrap();
         assert_eq!(what, "ended", "{retry:?}: {told:?}");
@@ -255,7 +255,7 @@ fn its_owner_may_not_want_it_again_or_only_for_a_while() {
 fn a_flap_of_a_moment_ends_no_subscription() {
     let mut script = connected_to(RABBITMQ, config());
     standing(&mut script, Subscribe::new("/queue/a"));
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     let told = live(&mut script, RABBITMQ, seconds(60), |now| {
         if now < milliseconds(300) { Answer::Eof } else { Answer::Receipt }
     });
@@ -340,7 +340,7 @@ fn any_other_refusal_by_name_rejects_it() {
 fn an_election_of_some_seconds_loses_no_kept_send() {
     let mut script = connected_to(RABBITMQ, config());
     keep(&mut script, seconds(600));
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     loop {
         script.pass(script.due_in().unwrap());
         if script.dial_if_asked() {
@@ -350,7 +350,7 @@ fn an_election_of_some_seconds_loses_no_kept_send() {
             if script.now.since_start() >= seconds(20) {
                 break;
             }
-            script.session.handle_disconnected(Lost::Eof, script.now);
+            script.report(Lost::Eof);
             assert_eq!(outcome(&mut script), None);
         }
     }
@@ -384,7 +384,7 @@ fn a_suspect_holds_up_nobody() {
     standing(&mut script, Subscribe::new("/queue/a"));
     keep(&mut script, seconds(600));
     for _ in 0..3 {
-        script.session.handle_disconnected(Lost::Eof, script.now);
+        script.report(Lost::Eof);
         script.pass(seconds(1));
         script.dial();
         accept(&mut script, RABBITMQ);
@@ -404,7 +404,7 @@ fn a_suspect_holds_up_nobody() {
 fn a_subscription_whose_version_changes_keeps_its_place() {
     let mut script = connected_to(RABBITMQ, config());
     standing(&mut script, Subscribe::new("/queue/a"));
-    script.session.handle_disconnected(Lost::Eof, script.now);
+    script.report(Lost::Eof);
     script.pass(seconds(1));
     script.reconnect(Version::V1_1);
     assert_eq!(script.commands(), ["SUBSCRIBE"]);

@@ -27,9 +27,8 @@ impl Standing {
         let now = Timestamp::ZERO;
         let mut session = Session::new(config, now);
         session.handle_timeout(now);
-        let connect = session.poll_action();
-        assert!(matches!(connect, Some(Action::Connect(_))), "{connect:?}");
-        let input = session.handle_connected(None, now);
+        let Some(Action::Connect(attempt)) = session.poll_action() else { panic!("no dial") };
+        let input = session.handle_connected(attempt.id, None, now).expect("the newest attempt");
         let mut standing = Self { session, input, now };
         standing.write();
         standing.hear(b"CONNECTED\nversion:1.2\nheart-beat:1000,1000\n\n\0");
