@@ -92,6 +92,10 @@ impl<R: Runtime> Connector for Dial<R> {
             let text = "TLS is not compiled in: enable the feature native-tls or rustls";
             return Err(TransportError::permanent(text).into());
         }
+        #[cfg(any(feature = "native-tls", feature = "rustls"))]
+        if endpoint.is_tls() {
+            self.tls.backend()?;
+        }
         let stream = self.runtime.dial(endpoint.host(), endpoint.port(), attempt).await?;
         #[cfg(any(feature = "native-tls", feature = "rustls"))]
         if endpoint.is_tls() {
