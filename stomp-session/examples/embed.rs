@@ -57,7 +57,7 @@ impl Job {
     /// One turn: events, actions, bytes out, bytes in, time.
     fn run(&mut self) -> Result<Closed, Box<dyn Error>> {
         loop {
-            while let Some(event) = self.session.poll_event() {
+            while let Some(event) = self.next_event() {
                 if let Event::Closed(closed) = event {
                     return Ok(closed);
                 }
@@ -116,6 +116,15 @@ impl Job {
         }
     }
 
+    /// What happened: what is known already, then what follows from the next frame that was read.
+    fn next_event(&mut self) -> Option<Event> {
+        let now = self.now();
+        match &mut self.link {
+            Some((_, _, input)) => self.session.next_event(input, now),
+            None => self.session.poll_event(),
+        }
+    }
+
     /// Writes what there is, then reads until something comes or the next deadline is there.
     fn exchange(&mut self) {
         let now = self.now();
@@ -131,7 +140,7 @@ impl Job {
         let now = Timestamp::from_start(self.clock.elapsed());
         match outcome {
             Ok(0) => self.lose(attempt, Lost::Eof, now),
-            Ok(_) => self.session.handle_input(input, now),
+            Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
             Err(error) => self.lose(attempt, Lost::Io(error.to_string()), now),
         }

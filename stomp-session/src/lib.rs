@@ -16,63 +16,35 @@ extern crate alloc;
 #[cfg(all(test, not(feature = "std")))]
 extern crate std;
 
-mod at_least_once;
-mod breaker;
-mod commands;
-mod config;
-mod connected;
-mod connections;
-mod deadlines;
-mod disconnect;
-mod endpoint;
-mod error;
-mod event;
 mod failover;
-pub mod frames;
-mod handshake;
-mod heart_beats;
-mod incoming;
-mod input;
-mod isolation;
-mod judgement;
-mod keep;
-mod leaving;
-mod message;
-mod outbox;
-mod outcomes;
-mod profile;
-mod random;
-mod receipts;
-mod send;
+mod link;
+mod model;
+mod replay;
 mod session;
-mod settle;
-mod subscriptions;
-mod suspects;
-mod timestamp;
-mod transaction;
-mod unsettled;
-mod uri;
-mod verdict;
 
 #[cfg(feature = "client")]
 pub mod client;
 
-pub use at_least_once::AtLeastOnce;
-pub use config::{Config, OnRefusal};
-pub use endpoint::{Endpoint, Login};
-pub use error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown};
-pub use event::{Action, Attempt, AttemptId, Connection, ConnectionId, Event, ReceiptId, SubscriptionId};
-pub use failover::{Brokers, Reconnect, Schedule};
-pub use input::Input;
-pub use message::Message;
-pub use profile::{
-    ConnectEscaping, Cumulative, DeliveryIds, Nack, Prefetch, Profile, ReplyQueue, Stray, Unsubscribe,
+pub use failover::{BrokersError, Schedule, Which};
+pub use link::input::Input;
+pub use model::{
+    at_least_once::AtLeastOnce,
+    brokers::{Brokers, Reconnect},
+    config::{Config, OnRefusal},
+    connection::{Action, Attempt, Connection},
+    endpoint::{Endpoint, Login},
+    error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown},
+    event::Event,
+    frames,
+    ids::{AttemptId, ConnectionId, ReceiptId, SubscriptionId, TransactionId},
+    message::Message,
+    profile::{
+        ConnectEscaping, Cumulative, DeliveryIds, Meaning, Nack, Prefetch, Profile, ReplyQueue, Stray,
+        Unsubscribe,
+    },
+    subscribe::{Oversized, Retry, Subscribe},
+    timestamp::Timestamp,
 };
 pub use session::Session;
-pub use subscriptions::{Oversized, Retry, Subscribe};
-pub use timestamp::Timestamp;
-pub use transaction::TransactionId;
-pub use uri::BrokersError;
-pub use verdict::Meaning;
 
 pub use stomp_proto as proto;

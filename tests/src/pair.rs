@@ -212,7 +212,9 @@ impl Pair {
     fn hear(&mut self, connection: ConnectionId, octets: &Bytes) {
         if let Some((_, input, _)) = self.link.as_mut().filter(|(_, _, linked)| *linked == connection) {
             input.feed(octets);
-            self.session.handle_input(input, self.now);
+            while let Some(event) = self.session.next_event(input, self.now) {
+                self.events.push(event);
+            }
         }
     }
 

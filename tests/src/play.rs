@@ -79,6 +79,8 @@ pub struct Player {
     replay: VecDeque<SubscriptionId>,
     /// Those that wait until they may be sent again.
     waiting: BTreeSet<SubscriptionId>,
+    /// What came out of the input and was not looked at.
+    pulled: VecDeque<Event>,
     transactions: Vec<TransactionId>,
     /// What is sent at least once and not resolved.
     kept: Vec<ReceiptId>,
@@ -109,6 +111,7 @@ impl Player {
             live: Vec::new(),
             replay: VecDeque::new(),
             waiting: BTreeSet::new(),
+            pulled: VecDeque::new(),
             transactions: Vec::new(),
             kept: Vec::new(),
             awaited: BTreeSet::new(),
@@ -298,7 +301,7 @@ impl Player {
             let most = self.cuts.as_mut().map_or(usize::MAX, |cuts| 1 + cuts.below(9));
             let (now, later) = rest.split_at(most.min(rest.len()));
             input.feed(now);
-            self.session.handle_input(input, self.now);
+            self.pulled.extend(core::iter::from_fn(|| self.session.next_event(input, self.now)));
             rest = later;
         }
     }
@@ -413,7 +416,7 @@ impl Player {
     }
 
     fn collect(&mut self) {
-        while let Some(event) = self.session.poll_event() {
+        while let Some(event) = self.pulled.pop_front().or_else(|| self.session.poll_event()) {
             assert!(!self.closed, "after the end came {event:?}");
             self.tell(format_args!("{event:?}"));
             self.note(event);

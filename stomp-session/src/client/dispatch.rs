@@ -9,7 +9,10 @@ use super::{
     shared::{Inbox, Inner, Shared},
     waits::For,
 };
-use crate::{Closed, ConnectionId, Ended, Event, Lost, Message, Outcome, ReceiptId, SubscriptionId, Unknown};
+use crate::{
+    Closed, ConnectionId, Ended, Event, Input, Lost, Message, Outcome, ReceiptId, SubscriptionId, Timestamp,
+    Unknown,
+};
 
 impl Shared {
     /// Hands on the session's events. The driver's business.
@@ -23,13 +26,26 @@ impl Shared {
     /// The same for who is about to tell listeners something that comes after them.
     pub(super) fn dispatch_in(&self, inner: &mut Inner) {
         while let Some(event) = inner.session.poll_event() {
-            if !inner.listeners.is_empty()
-                && let Some(notice) = Notice::of(&event)
-            {
-                inner.note(&notice);
-            }
-            self.dispatch_one(inner, event);
+            self.hand_on(inner, event);
         }
+    }
+
+    /// Hands on what came out of the input. The driver's business.
+    pub(super) fn pull(&self, input: &mut Input, now: Timestamp) {
+        self.with(|inner| {
+            while let Some(event) = inner.session.next_event(input, now) {
+                self.hand_on(inner, event);
+            }
+        });
+    }
+
+    fn hand_on(&self, inner: &mut Inner, event: Event) {
+        if !inner.listeners.is_empty()
+            && let Some(notice) = Notice::of(&event)
+        {
+            inner.note(&notice);
+        }
+        self.dispatch_one(inner, event);
     }
 
     fn dispatch_one(&self, inner: &mut Inner, event: Event) {

@@ -214,7 +214,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
                 Poll::Ready(None) => {
                     moved = true;
                     let input = &mut up.input;
-                    self.shared.with(|inner| inner.session.handle_input(input, now));
+                    self.shared.pull(input, now);
                 }
                 Poll::Ready(Some(lost)) => {
                     let attempt = up.attempt;

@@ -62,7 +62,7 @@ impl SendBuilder {
 }
 
 fn version(session: &Session) -> Version {
-    let offered = session.config.versions.iter().max().copied();
+    let offered = session.config().versions.iter().max().copied();
     let connected = session.connection().map(|connection| connection.version);
     connected.or(offered).unwrap_or(Version::V1_2)
 }

@@ -243,7 +243,7 @@ impl Inner {
         if let Some(queue) = &self.requests.queue {
             return Ok(queue.reply_to.clone());
         }
-        let reply_to = format!("{}stomp-replies-{:016x}", kind.prefix, self.session.config.seed);
+        let reply_to = format!("{}stomp-replies-{:016x}", kind.prefix, self.session.config().seed);
         let subscribe = Subscribe::new(&reply_to).ack(AckMode::Auto);
         let subscribe =
             kind.headers.iter().fold(subscribe, |subscribe, (name, value)| subscribe.header(name, value));

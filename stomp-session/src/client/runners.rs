@@ -118,7 +118,7 @@ impl Inner {
     /// The session has ended by itself, and the driver with it unless handlers still run: nobody else keeps their time.
     /// Whether it has to stay.
     pub(super) fn lingers(&mut self, now: Timestamp) -> bool {
-        let grace = self.session.config.disconnect_timeout;
+        let grace = self.session.config().disconnect_timeout;
         let runners = &mut self.runners;
         if runners.table.is_empty() || runners.stopping.is_some() {
             return false;
@@ -133,7 +133,7 @@ impl Inner {
 
     /// Goes on with a disconnect when the runners have ended, or had their time. The driver's business.
     pub(super) fn continue_disconnect(&mut self, now: Timestamp) {
-        let timeout = self.session.config.disconnect_timeout;
+        let timeout = self.session.config().disconnect_timeout;
         let Some(stopping) = self.runners.stopping.as_mut().filter(|stopping| !stopping.over) else { return };
         let (handlers, all) = *stopping
             .deadlines

@@ -376,7 +376,7 @@ impl Inner {
             }
             (_, Some(_)) => return Err(SendError::InTransaction),
             (Mode::Confirmed, None) => {
-                let rest = self.rest(how, ticket).unwrap_or(self.session.config.timeout);
+                let rest = self.rest(how, ticket).unwrap_or(self.session.config().timeout);
                 Some(content.confirm(&mut self.session, rest)?)
             }
             (Mode::AtLeastOnce { ordered }, None) => {
@@ -392,7 +392,7 @@ impl Inner {
     /// What is left of the time that it was given, if it has waited.
     fn rest(&mut self, how: How, ticket: Option<Ticket>) -> Option<Duration> {
         let deadline = ticket.and_then(|ticket| self.waits.of(how.queue()).deadline_of(ticket));
-        how.timeout.map(|timeout| deadline.map_or(timeout, |deadline| deadline.since(self.session.now)))
+        how.timeout.map(|timeout| deadline.map_or(timeout, |deadline| deadline.since(self.session.now())))
     }
 
     /// Leaves the queue and lets the next one in: a waiter that was woken and goes away strands nobody.

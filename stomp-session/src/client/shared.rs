@@ -114,7 +114,8 @@ impl After {
 
 impl Shared {
     pub(super) fn new(mut session: Session, settings: Settings) -> Self {
-        session.discarded = Some(Vec::new());
+        // From here on.
+        let _ = session.take_discarded();
         let inner = Inner {
             session,
             driver: None,
@@ -147,7 +148,7 @@ impl Shared {
         let (result, after) = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let result = change(&mut inner);
-            let bodies = inner.session.discarded.as_mut().map(mem::take).unwrap_or_default();
+            let bodies = inner.session.take_discarded();
             (result, After { drop_bodies: bodies, ..mem::take(&mut inner.after) })
         };
         after.run();

@@ -92,7 +92,7 @@ impl Client {
         for piece in octets.chunks(size) {
             let Some(input) = &mut self.input else { return };
             input.feed(piece);
-            self.session.handle_input(input, self.now);
+            self.events.extend(std::iter::from_fn(|| self.session.next_event(input, self.now)));
             self.collect();
         }
     }

@@ -78,7 +78,6 @@ impl World {
                     self.models[link.broker].broker.sent(link.connection, octets.len());
                     link.watch.hear(&octets, self.now);
                     link.input.feed(&octets);
-                    actor.session.handle_input(&mut link.input, self.now);
                 }
                 Parcel::End(reason) => {
                     self.trace.words(self.now, &format!("client {number} hears: {reason}"));
@@ -111,7 +110,10 @@ impl World {
         let Self { actors, links, accounts, trace, report, now, .. } = self;
         let actor = &mut actors[number];
         let mut link = actor.link.and_then(|link| links.get_mut(&link));
-        while let Some(event) = actor.session.poll_event() {
+        while let Some(event) = match &mut link {
+            Some(link) => actor.session.next_event(&mut link.input, *now),
+            None => actor.session.poll_event(),
+        } {
             busy = true;
             report.note(&event);
             let shown = format!("{event:?}");

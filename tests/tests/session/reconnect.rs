@@ -65,25 +65,6 @@ fn a_subscription_survives_in_order_and_unchanged_and_one_that_was_rejected_does
 }
 
 #[test]
-fn a_message_not_yet_taken_when_its_connection_ends_is_skipped_counted_and_comes_again() {
-    let mut pair = pair();
-    pair.session.subscribe(Subscribe::new("/queue/a")).unwrap();
-    pair.advance(seconds(6));
-    pair.events();
-    pair.broker.publish("/queue/a", "x", &[]);
-    assert!(pair.step(), "it comes");
-    pair.cut(Lost::Eof);
-    pair.advance(seconds(1));
-    let events = pair.events();
-    let skipped = events.iter().find_map(|event| match event {
-        Event::Disconnected { skipped, .. } => Some(*skipped),
-        _ => None,
-    });
-    let came = events.iter().filter(|event| matches!(event, Event::Message(_))).count();
-    assert_eq!((skipped, came, pair.broker.unacked("/queue/a")), (Some(1), 1, 1));
-}
-
-#[test]
 fn a_message_of_an_earlier_connection_is_settled_by_nobody() {
     let mut pair = pair();
     pair.session.subscribe(Subscribe::new("/queue/a")).unwrap();

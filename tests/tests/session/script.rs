@@ -37,6 +37,8 @@ pub(crate) struct Script {
     input: Option<Input>,
     transcript: Transcript,
     wire: String,
+    /// What came out of the input and was not looked at.
+    pulled: Vec<Event>,
 }
 
 impl Script {
@@ -50,6 +52,7 @@ impl Script {
             input: None,
             transcript: Transcript::new(),
             wire: String::new(),
+            pulled: Vec::new(),
         };
         script.pass(Duration::ZERO);
         script
@@ -129,10 +132,21 @@ impl Script {
         self.accept(version);
     }
 
+    /// The broker says that, and what follows from it is asked for.
     pub(crate) fn hear(&mut self, octets: impl AsRef<[u8]>) {
-        let input = self.input.as_mut().expect("a connection");
-        input.feed(octets.as_ref());
-        self.session.handle_input(input, self.now);
+        self.read(octets);
+        self.pull();
+    }
+
+    /// The broker says that; nobody has asked what follows.
+    pub(crate) fn read(&mut self, octets: impl AsRef<[u8]>) {
+        self.input.as_mut().expect("a connection").feed(octets.as_ref());
+    }
+
+    /// Asks what follows from what was read.
+    pub(crate) fn pull(&mut self) {
+        let Some(input) = self.input.as_mut() else { return };
+        self.pulled.extend(std::iter::from_fn(|| self.session.next_event(input, self.now)));
     }
 
     /// The broker says that, unless the connection has ended.
@@ -206,7 +220,8 @@ impl Script {
     }
 
     pub(crate) fn raw_events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.session.poll_event()).collect()
+        let pulled = std::mem::take(&mut self.pulled);
+        pulled.into_iter().chain(std::iter::from_fn(|| self.session.poll_event())).collect()
     }
 
     /// What has happened since the last call, briefly.

@@ -29,7 +29,7 @@ fn obey(session: &mut Session, up: bool, now: Timestamp) -> Option<AttemptId> {
         }
         let mut input = session.handle_connected(attempt.id, None, now).expect("the newest attempt");
         input.feed(b"CONNECTED\nversion:1.2\n\n\0");
-        session.handle_input(&mut input, now);
+        while session.next_event(&mut input, now).is_some() {}
         return Some(attempt.id);
     }
     None

@@ -50,11 +50,11 @@ impl Standing {
 
     fn hear(&mut self, octets: &[u8]) {
         self.input.feed(octets);
-        self.session.handle_input(&mut self.input, self.now);
     }
 
     fn collect(&mut self) -> usize {
-        std::iter::from_fn(|| self.session.poll_event()).map(black_box::<Event>).count()
+        let Self { session, input, now, .. } = self;
+        std::iter::from_fn(|| session.next_event(input, *now)).map(black_box::<Event>).count()
     }
 
     /// Lets the first heart-beats pass, after which a quiet connection has given back what it does not need, and gives the

@@ -1,0 +1,193 @@
+//! What the application commands on a connection.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use stomp_proto::{Command, Frame, PreparedFrame};
+
+use super::{Link, cx::Cx, outbox::Kind, parts::Parts, receipts::Awaited, settlement::with_command};
+use crate::{
+    model::{
+        error::CommandError,
+        ids::{Ids, ReceiptId, SubscriptionId, TransactionId},
+        message::Message,
+        profile::Nack,
+    },
+    replay::{Replay, Subscription},
+};
+
+impl Link {
+    pub(crate) fn send(&mut self, frame: &Frame) -> Result<(), CommandError> {
+        Ok(self.wire().push(frame, Kind::Send)?)
+    }
+
+    pub(crate) fn confirm(
+        &mut self,
+        frame: &mut Frame,
+        timeout: Duration,
+        ids: &mut Ids,
+    ) -> Result<ReceiptId, CommandError> {
+        let id = ids.receipt();
+        frame.headers_mut().push("receipt", id.wire());
+        self.wire().push_awaited(frame, id, Awaited::Command, timeout)?;
+        Ok(id)
+    }
+
+    /// Sends a prepared SEND, which is written for this connection's version then.
+    pub(crate) fn send_prepared(
+        &mut self,
+        send: &mut PreparedFrame,
+        body: &Bytes,
+        receipt: Option<(ReceiptId, Duration)>,
+    ) -> Result<(), CommandError> {
+        send.set_version(self.connection.version)?;
+        self.wire().push_prepared(send, body, receipt)
+    }
+
+    pub(crate) fn ack(&mut self, message: &mut Message, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+        self.settle(Command::Ack, message, &[], cx)
+    }
+
+    pub(crate) fn nack(&mut self, message: &mut Message, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+        self.check_nack()?;
+        self.settle(Command::Nack, message, &[], cx)
+    }
+
+    pub(crate) fn nack_as(
+        &mut self,
+        message: &mut Message,
+        wanted: Nack,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), CommandError> {
+        let profile = &self.connection.profile;
+        let headers = profile.nack_headers(wanted);
+        let headers = headers.ok_or(CommandError::NackCannot { broker: profile.name, wanted })?;
+        self.settle(Command::Nack, message, headers, cx)
+    }
+
+    /// A plain NACK is not written where it destroys.
+    fn check_nack(&self) -> Result<(), CommandError> {
+        let profile = &self.connection.profile;
+        match profile.nack {
+            Nack::Discard => Err(CommandError::NackDiscards { broker: profile.name }),
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(
+        &mut self,
+        command: Command,
+        message: &mut Message,
+        headers: &[(&str, &str)],
+        cx: &mut Cx<'_>,
+    ) -> Result<(), CommandError> {
+        self.check_settle(message, cx.replay)?;
+        self.settlement.settle(command, message, headers, &mut self.wire)?;
+        message.settled = true;
+        self.proceed_unsubscribing(message.subscription, cx.ids);
+        Ok(())
+    }
+
+    /// Whether a message can be settled on this connection.
+    fn check_settle(&self, message: &Message, replay: &Replay) -> Result<(), CommandError> {
+        message.check_settle()?;
+        if message.connection != self.connection.id {
+            return Err(CommandError::Stale { came: message.connection });
+        }
+        let id = message.subscription;
+        let stands = replay.subscriptions.get(id).is_some() && !replay.subscriptions.waits(id);
+        match (stands && self.settlement.owns(message)) || self.unsubscribing.waits(id) {
+            true => Ok(()),
+            false => Err(CommandError::Unsubscribed),
+        }
+    }
+
+    /// Says that nobody will settle a message.
+    pub(crate) fn give_back(&mut self, message: &Message, ids: &mut Ids) {
+        if message.connection == self.connection.id {
+            self.settlement.give_back(message.subscription, message.delivery);
+            self.proceed_unsubscribing(message.subscription, ids);
+        }
+    }
+
+    fn proceed_unsubscribing(&mut self, id: SubscriptionId, ids: &mut Ids) {
+        let Self { unsubscribing, connection, wire, settlement, .. } = self;
+        unsubscribing.proceed(id, &mut Parts { connection, wire, settlement }, ids);
+    }
+
+    /// Whether that subscription can be deleted at the broker.
+    pub(crate) fn is_durable(&self, subscription: &Subscription) -> bool {
+        let names = self.connection.profile.durable.iter();
+        names.into_iter().any(|name| subscription.subscribe.headers.contains(name))
+    }
+
+    /// Ends a subscription that was taken out of the table, if its SUBSCRIBE was written.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        id: SubscriptionId,
+        subscription: Subscription,
+        deletes: bool,
+        cx: &mut Cx<'_>,
+    ) {
+        // One that is only expected was never subscribed.
+        if subscription.subscribe.expected {
+            return;
+        }
+        if self.isolation.as_mut().is_some_and(|isolation| isolation.forget(id)) {
+            return;
+        }
+        cx.replay.subscriptions.retire(&subscription);
+        self.unsubscribing.add(id, subscription, deletes);
+        self.proceed_unsubscribing(id, cx.ids);
+    }
+
+    pub(crate) fn begin(&mut self, ids: &mut Ids) -> Result<TransactionId, CommandError> {
+        self.transactions.begin(&mut self.wire, ids)
+    }
+
+    pub(crate) fn send_in(
+        &mut self,
+        transaction: TransactionId,
+        frame: &Frame,
+        ids: &mut Ids,
+    ) -> Result<(), CommandError> {
+        self.transactions.check(transaction)?;
+        let frame = frame.clone().with_header("transaction", transaction.wire());
+        self.transactions.push(transaction, frame, &mut self.wire, ids)
+    }
+
+    pub(crate) fn settle_in(
+        &mut self,
+        transaction: TransactionId,
+        command: Command,
+        message: &mut Message,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), CommandError> {
+        if command == Command::Nack {
+            self.check_nack()?;
+        }
+        self.transactions.check(transaction)?;
+        self.check_settle(message, cx.replay)?;
+        let name = transaction.wire();
+        for ack in self.settlement.take_settlement(message, self.connection.version)? {
+            let frame = with_command(command, &ack, &[("transaction", &name)]);
+            self.transactions.push(transaction, frame, &mut self.wire, cx.ids)?;
+        }
+        message.settled = true;
+        self.proceed_unsubscribing(message.subscription, cx.ids);
+        Ok(())
+    }
+
+    pub(crate) fn commit(
+        &mut self,
+        transaction: TransactionId,
+        timeout: Duration,
+        cx: &mut Cx<'_>,
+    ) -> Result<ReceiptId, CommandError> {
+        self.transactions.commit(transaction, timeout, &mut self.wire, cx)
+    }
+
+    pub(crate) fn abort(&mut self, transaction: TransactionId, ids: &mut Ids) -> Result<(), CommandError> {
+        self.transactions.abort(transaction, &mut self.wire, ids)
+    }
+}

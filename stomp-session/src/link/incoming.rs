@@ -1,0 +1,226 @@
+//! What the broker sends, and what follows from it.
+
+use core::time::Duration;
+
+use stomp_proto::{AckMode, Command, Frame, Item};
+
+use super::{
+    Link,
+    cx::Cx,
+    parts::{Parts, delivery_ids},
+    receipts::{Awaited, Pending, Stage},
+    wire::Wire,
+};
+use crate::model::{
+    error::{CommandError, Lost, NotSent, Outcome, ServerError, Unknown},
+    event::Event,
+    ids::{ReceiptId, SubscriptionId},
+    message::Message,
+    profile::Nack,
+    subscribe::Oversized,
+};
+
+/// What follows from something that came.
+#[derive(Debug)]
+pub(crate) enum Reaction {
+    /// Nothing that is not told already.
+    None,
+    /// That is told.
+    Tell(Event),
+    /// DISCONNECT is answered.
+    Finished,
+}
+
+impl Link {
+    /// Takes something that came. An error ends the connection.
+    pub(crate) fn handle_item(&mut self, item: Item, cx: &mut Cx<'_>) -> Result<Reaction, Lost> {
+        match item {
+            Item::Frame(frame) => self.handle_frame(frame, cx),
+            Item::TooLarge { frame, length } if frame.command() == Command::Message => {
+                Ok(self.handle_oversized(frame, length, cx))
+            }
+            Item::TooLarge { frame, .. } => self.handle_frame(frame, cx),
+            // That something came was noted before.
+            Item::HeartBeat => {
+                self.heart_beats.beat();
+                Ok(Reaction::None)
+            }
+            _ => Ok(Reaction::None),
+        }
+    }
+
+    fn handle_frame(&mut self, frame: Frame, cx: &mut Cx<'_>) -> Result<Reaction, Lost> {
+        match frame.command() {
+            Command::Message => {
+                let message = self.accept(frame, cx).map(Event::Message);
+                Ok(message.map_or(Reaction::None, Reaction::Tell))
+            }
+            Command::Receipt => Ok(self.handle_receipt(frame, cx)),
+            Command::Error => {
+                self.handle_error(ServerError::new(frame, &cx.mask()), cx)?;
+                self.proceed(cx);
+                Ok(Reaction::None)
+            }
+            other => Err(Lost::UnexpectedFrame(other)),
+        }
+    }
+
+    /// A message that somebody is there for. After the command gate has closed nobody could acknowledge any.
+    fn accept(&mut self, frame: Frame, cx: &mut Cx<'_>) -> Option<Message> {
+        if cx.is_ending {
+            return None;
+        }
+        self.settlement.count(&frame, delivery_ids(&self.connection));
+        let Some(subscription) = cx.replay.subscriptions.standing(&frame) else {
+            self.handle_unowned(frame, cx);
+            return None;
+        };
+        self.confirm_subscribe(subscription, cx);
+        let held = cx.replay.subscriptions.get(subscription)?;
+        let ack_mode = held.subscribe.ack_mode;
+        let delivery = match ack_mode {
+            AckMode::Auto => 0,
+            _ => self.settlement.deliver(subscription, &frame, self.connection.version),
+        };
+        let connection = self.connection.id;
+        Some(Message { frame, connection, subscription, ack_mode, delivery, settled: false })
+    }
+
+    /// A message says that its subscription stands, whether a RECEIPT comes or not; but not under an id that had messages on
+    /// this connection before.
+    fn confirm_subscribe(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) {
+        let Some(held) = cx.replay.subscriptions.get(id) else { return };
+        let Some(receipt) = held.asked else { return };
+        if cx.replay.subscriptions.was_used_before(&held.wire_id) || self.wire.receipts.is_queued(receipt) {
+            return;
+        }
+        let _ = self.wire.receipts.take(receipt);
+        self.answer(receipt, Awaited::Subscribe(id), Outcome::Confirmed, cx);
+        self.proceed(cx);
+    }
+
+    /// A message for a subscription that does not stand. After UNSUBSCRIBE they are normal (ActiveMQ sends up to 200):
+    /// dropped, and never refused by themselves, which RabbitMQ would answer with an ERROR.
+    fn handle_unowned(&mut self, frame: Frame, cx: &mut Cx<'_>) {
+        let id = frame.header("subscription").and_then(|id| self.unsubscribing.of(&id.text().ok()?));
+        if let Some(id) = id {
+            self.settlement.deliver_to_nobody(id, &frame, self.connection.version);
+            self.subscribe_again(id, cx);
+        } else if !cx.replay.subscriptions.was_removed(&frame) {
+            return cx.events.push(Event::Unroutable(frame));
+        }
+        cx.replay.subscriptions.count_late_message();
+    }
+
+    pub(super) fn subscribe_again(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) {
+        let Self { unsubscribing, connection, wire, settlement, .. } = self;
+        unsubscribing.subscribe_again(id, &mut Parts { connection, wire, settlement }, cx.ids);
+    }
+
+    /// A message whose body was read past: settled as its subscription wants, if the broker does that.
+    fn handle_oversized(&mut self, frame: Frame, length: u64, cx: &mut Cx<'_>) -> Reaction {
+        let Some(mut message) = self.accept(frame, cx) else { return Reaction::None };
+        let policy = cx.replay.subscriptions.get(message.subscription).map(|held| held.subscribe.oversized);
+        let settled = match policy.unwrap_or_default() {
+            Oversized::Leave => Ok(()),
+            Oversized::Acknowledge => self.ack(&mut message, cx),
+            Oversized::DeadLetter => self.nack_as(&mut message, Nack::DeadLetter, cx),
+        };
+        // What could not be settled is left: the message says so.
+        drop::<Result<(), CommandError>>(settled);
+        Reaction::Tell(Event::TooLarge { message, length })
+    }
+
+    /// Matched by id only: receipts come out of order and prove nothing about what earlier frames have done. One that
+    /// nobody waits for is harmless: its waiter may have gone.
+    fn handle_receipt(&mut self, frame: Frame, cx: &mut Cx<'_>) -> Reaction {
+        let reaction = match self.wire.take_answered(&frame) {
+            Some((_, Awaited::Disconnect)) => return Reaction::Finished,
+            Some((id, awaited)) => {
+                self.answer(id, awaited, Outcome::Confirmed, cx);
+                Reaction::None
+            }
+            None => Reaction::Tell(Event::Unroutable(frame)),
+        };
+        self.proceed(cx);
+        reaction
+    }
+
+    /// The time of a wait is over.
+    pub(super) fn give_up(&mut self, id: ReceiptId, cx: &mut Cx<'_>) {
+        self.stop_waiting(id, |limit| (NotSent::Timeout(limit), Unknown::Timeout(limit)), cx);
+    }
+
+    /// The receipts stand behind messages that nobody takes, and there is no room for more of those. What is sent at least
+    /// once waits on. Whether there was anything to give up.
+    #[cfg(feature = "client")]
+    pub(crate) fn give_up_receipts(&mut self, octets: usize, cx: &mut Cx<'_>) -> bool {
+        let commands = self.wire.receipts.commands();
+        for id in &commands {
+            self.stop_waiting(*id, |_| (NotSent::InboxFull { octets }, Unknown::InboxFull { octets }), cx);
+        }
+        !commands.is_empty()
+    }
+
+    /// What has not left is withdrawn.
+    fn stop_waiting(
+        &mut self,
+        id: ReceiptId,
+        why: impl FnOnce(Duration) -> (NotSent, Unknown),
+        cx: &mut Cx<'_>,
+    ) {
+        let Some((Pending { awaited, stage, limit, .. }, body)) = self.wire.forget(id) else { return };
+        cx.events.discard(body);
+        let (not_sent, unknown) = why(limit);
+        let outcome = match stage {
+            Stage::Queued(_) => Outcome::NotSent(not_sent),
+            Stage::OnWire => Outcome::Unknown(unknown),
+        };
+        self.answer(id, awaited, outcome, cx);
+    }
+
+    /// The connection has ended, and with it the wait.
+    pub(super) fn lose_receipt(&mut self, id: ReceiptId, reason: &Lost, cx: &mut Cx<'_>) {
+        let Some(Pending { awaited, stage, .. }) = self.wire.receipts.take(id) else { return };
+        let outcome = match stage {
+            Stage::Queued(_) => Outcome::NotSent(NotSent::Lost(reason.clone())),
+            Stage::OnWire => Outcome::Unknown(Unknown::Lost(reason.clone())),
+        };
+        self.answer(id, awaited, outcome, cx);
+    }
+
+    /// Tells the outcome of a frame to whoever waits for it. What is kept, or subscribed, and was refused is judged elsewhere.
+    pub(super) fn answer(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome, cx: &mut Cx<'_>) {
+        let Self { wire, transactions, .. } = self;
+        match (awaited, outcome) {
+            (Awaited::Command, outcome) => cx.events.tell(id, outcome),
+            (Awaited::Commit(number), outcome) => transactions.answer_commit(number, outcome, wire, cx),
+            (Awaited::Part(number), outcome) => transactions.answer_part(number, id, outcome, wire, cx),
+            (Awaited::Kept(id), Outcome::Confirmed) => cx.replay.answer(id, Outcome::Confirmed, cx.events),
+            (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
+                // An ERROR that named it may have come before: a RECEIPT that follows is no success.
+                if cx.replay.subscriptions.note_taken(subscription, id, cx.now) {
+                    cx.events.push(Event::Subscribed(subscription));
+                }
+            }
+            (Awaited::Unsubscribing(id), outcome) => self.answer_unsubscribing(id, &outcome, cx),
+            // Without an answer a SEND is kept, the subscription may well stand, and DISCONNECT has a deadline of its own.
+            (Awaited::Abort | Awaited::Kept(_) | Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
+        }
+    }
+
+    fn answer_unsubscribing(&mut self, id: SubscriptionId, outcome: &Outcome, cx: &mut Cx<'_>) {
+        let Self { unsubscribing, connection, wire, settlement, .. } = self;
+        let mut parts = Parts { connection, wire, settlement };
+        match outcome {
+            Outcome::Confirmed => unsubscribing.answered(id, &mut parts, cx.ids),
+            Outcome::Rejected(_) => unsubscribing.forget(id, &mut parts),
+            _ => {}
+        }
+    }
+
+    /// For commands that write directly.
+    pub(super) const fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+}

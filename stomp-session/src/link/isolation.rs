@@ -1,0 +1,110 @@
+//! What may have ended a connection is sent alone, so that the answer to it is known.
+//!
+//! One impossible SEND or SUBSCRIBE would otherwise be repeated on each connection and end it, and nothing behind it would
+//! ever arrive. Acknowledgements do not wait for it, nor do heart-beats.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use super::{outbox::Progress, wire::Wire};
+use crate::{
+    model::{
+        ids::{ReceiptId, SubscriptionId},
+        timestamp::Timestamp,
+    },
+    replay::Replay,
+};
+
+/// What is sent alone, one after the other, before anything else.
+#[derive(Debug)]
+pub(super) struct Isolation {
+    steps: VecDeque<Step>,
+    /// The one that is out.
+    alone: Option<ReceiptId>,
+    /// When not to wait any more: for the answer to it, or before it for those to all others.
+    deadline: Option<Timestamp>,
+}
+
+/// How long what is to be sent alone waits for the answers to what left before.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long the others wait for the answer to what is alone.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Something that is sent alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Kept(ReceiptId),
+    Subscription(SubscriptionId),
+}
+
+impl Isolation {
+    /// Everything that may have ended an earlier connection, if one has ended so: the subscriptions go first.
+    pub(super) fn careful(replay: &Replay) -> Option<Self> {
+        replay.careful.as_ref()?;
+        let subscriptions = replay.subscriptions.ready().map(Step::Subscription);
+        let steps = subscriptions.chain(replay.kept.suspects().map(Step::Kept)).collect();
+        Some(Self { steps, alone: None, deadline: None })
+    }
+
+    /// One step on a connection that stands: what waits for the transport leaves first.
+    pub(super) fn of(step: Step, now: Timestamp) -> Self {
+        Self { steps: [step].into(), alone: None, deadline: Some(now.after(DRAIN)) }
+    }
+
+    /// Nothing is to be sent alone any more.
+    pub(super) fn is_done(&self) -> bool {
+        self.steps.is_empty() && self.alone.is_none()
+    }
+
+    /// Makes that frame, which was just appended, the one that is out.
+    pub(super) fn set_alone(&mut self, id: ReceiptId) {
+        (self.alone, self.deadline) = (Some(id), None);
+    }
+
+    pub(super) fn is_alone(&self, id: ReceiptId) -> bool {
+        self.alone == Some(id)
+    }
+
+    /// Says how far a frame has come: an answer is awaited from its last octet on.
+    pub(super) fn note(&mut self, id: ReceiptId, progress: Progress, now: Timestamp, limit: Duration) {
+        if progress == Progress::Gone && self.is_alone(id) {
+            self.deadline = Some(now.after(limit.min(ANSWER)));
+        }
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// Whether the subscription has not been sent yet; then it is not going to be.
+    pub(super) fn forget(&mut self, id: SubscriptionId) -> bool {
+        let before = self.steps.len();
+        self.steps.retain(|step| *step != Step::Subscription(id));
+        self.steps.len() < before
+    }
+
+    /// Whether the next step waits: for the answer to the one that is out, unless that has no answer, since an ERROR could
+    /// then mean it as well as any that follows; before the first, for the answers to what left before.
+    pub(super) fn waits(&self, wire: &Wire) -> bool {
+        match self.alone {
+            Some(id) => wire.receipts.awaited(id).is_some() && !wire.unanswered,
+            None => self.deadline.is_some() && !(wire.is_drained() && wire.receipts.is_quiet()),
+        }
+    }
+
+    /// Takes the next step; there is none any more when all are done.
+    pub(super) fn next_step(&mut self) -> Option<Step> {
+        (self.alone, self.deadline) = (None, None);
+        self.steps.pop_front()
+    }
+
+    /// Whether the time for an answer is over.
+    pub(super) fn expire(&mut self, now: Timestamp) -> bool {
+        let is_over = self.deadline.is_some_and(|deadline| deadline <= now);
+        if is_over {
+            (self.alone, self.deadline) = (None, None);
+        }
+        is_over
+    }
+}

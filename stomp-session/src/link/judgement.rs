@@ -1,0 +1,245 @@
+//! What follows from an ERROR, or from an end without a word: for whom, by the table of
+//! [`verdict`](crate::model::verdict).
+
+use super::{Link, cx::Cx, parts::Parts, receipts::Awaited, warnings::Refused};
+use crate::{
+    model::{
+        error::{Ended, Lost, Outcome, ServerError},
+        event::Event,
+        ids::{ReceiptId, SubscriptionId},
+        profile::Meaning,
+        verdict::{self, Asked, Verdict},
+    },
+    replay::{KeptSend, Replay, Wait},
+};
+
+impl Link {
+    /// An ERROR that names a frame of ours refuses that frame; one that names a subscription ends it, for a while or for good.
+    /// The connection goes on: ActiveMQ keeps it, and where the broker closes it an EOF follows. One that names nobody ends
+    /// the connection, unless the profile says that the broker keeps it (1.1 and 1.2: the server must close it; RabbitMQ does
+    /// not always), and what is pending is unknown: RabbitMQ has stored ten of twenty SENDs that it never receipted. Only a
+    /// frame that was alone is what it means.
+    pub(super) fn handle_error(&mut self, error: ServerError, cx: &mut Cx<'_>) -> Result<(), Lost> {
+        if let Some((id, awaited)) = self.wire.take_answered(error.frame()) {
+            return self.refuse(id, awaited, error, cx);
+        }
+        let named = cx.replay.subscriptions.of(error.frame());
+        if let Some(subscription) = named.filter(|id| self.is_on_wire(*id, cx.replay)) {
+            self.refuse_subscription(subscription, error, false, cx);
+            return Ok(());
+        }
+        if self.handle_stray(&error, cx) {
+            return Ok(());
+        }
+        self.forget_cancelled(&error);
+        let names = |name| error.frame().headers().contains(name);
+        let is_over = named.is_some() || cx.replay.subscriptions.was_removed(error.frame());
+        match () {
+            () if names("receipt-id") || is_over => {
+                cx.events.push(Event::Error(error));
+                Ok(())
+            }
+            () if names("subscription") => Err(Lost::ServerError(error)),
+            () => self.handle_lone_error(error, cx),
+        }
+    }
+
+    /// An ERROR that names nobody.
+    fn handle_lone_error(&mut self, error: ServerError, cx: &mut Cx<'_>) -> Result<(), Lost> {
+        if self.connection.profile.stays_open {
+            self.warnings.note_lone(error.clone(), cx.now);
+            cx.events.push(Event::Error(error));
+            return Ok(());
+        }
+        let blames = self.meaning(&error) != Some(Meaning::Connection);
+        let suspect = blames.then(|| self.suspect()).flatten().filter(|(_, awaited, is_alone)| {
+            // Who else has an ERROR for an answer may as well not know. A SUBSCRIBE would be sent again and refused again.
+            *is_alone || matches!(awaited, Awaited::Subscribe(_))
+        });
+        let suspect = suspect.and_then(|(id, ..)| Some((id, self.wire.receipts.take(id)?.awaited)));
+        self.warnings.explained = suspect.is_some();
+        match suspect {
+            Some((_, Awaited::Kept(id))) => self.suspect_kept(id, &error, cx),
+            Some((_, Awaited::Subscribe(id))) => self.refuse_subscription(id, error.clone(), true, cx),
+            Some((id, awaited)) => self.refuse(id, awaited, error.clone(), cx)?,
+            None => {}
+        }
+        Err(Lost::ServerError(error))
+    }
+
+    /// The frame that may be meant, and whether it was sent alone.
+    fn suspect(&self) -> Option<(ReceiptId, Awaited, bool)> {
+        let is_alone = |id| self.isolation.as_ref().is_some_and(|isolation| isolation.is_alone(id));
+        self.wire.suspect(is_alone)
+    }
+
+    /// Whether something of its SUBSCRIBE has left: else an ERROR means an earlier one of that name.
+    fn is_on_wire(&self, id: SubscriptionId, replay: &Replay) -> bool {
+        let held = replay.subscriptions.get(id).filter(|_| !replay.subscriptions.waits(id));
+        held.is_some_and(|held| !held.asked.is_some_and(|asked| self.wire.receipts.is_queued(asked)))
+    }
+
+    fn meaning(&self, error: &ServerError) -> Option<Meaning> {
+        verdict::meaning(&self.connection.profile, error)
+    }
+
+    /// An ERROR that answers a message which the broker had for a subscription that was unsubscribed. One that means an ACK of
+    /// ours has another text.
+    fn handle_stray(&mut self, error: &ServerError, cx: &mut Cx<'_>) -> bool {
+        let (frame, message) = (error.frame(), error.text("message").unwrap_or_default());
+        let names_nobody = !["receipt-id", "subscription"].iter().any(|name| frame.headers().contains(name));
+        let strays = self.connection.profile.strays.iter();
+        let mut ids = strays
+            .filter(|stray| names_nobody && message == stray.message)
+            .filter_map(|stray| stray.id(frame.body()));
+        let Some(wire_id) = ids.find(|id| cx.replay.subscriptions.was_removed_id(id)) else { return false };
+        cx.replay.subscriptions.count_stray_error();
+        let id = self.unsubscribing.of(wire_id);
+        self.settlement.count_stray(id);
+        if let Some(id) = id {
+            self.subscribe_again(id, cx);
+        }
+        true
+    }
+
+    /// An ERROR that names a subscription says that the broker has ended it: there is nothing to unsubscribe any more.
+    fn forget_cancelled(&mut self, error: &ServerError) {
+        let id = error.frame().header("subscription");
+        if let Some(id) = id.and_then(|id| self.unsubscribing.of(&id.text().ok()?)) {
+            let Self { unsubscribing, connection, wire, settlement, .. } = self;
+            unsubscribing.forget(id, &mut Parts { connection, wire, settlement });
+        }
+    }
+
+    /// A frame was refused by name.
+    fn refuse(
+        &mut self,
+        id: ReceiptId,
+        awaited: Awaited,
+        error: ServerError,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Lost> {
+        match awaited {
+            Awaited::Disconnect => return Err(Lost::ServerError(error)),
+            Awaited::Kept(kept) => self.refuse_kept(kept, error, cx),
+            Awaited::Subscribe(subscription) => self.refuse_subscription(subscription, error, false, cx),
+            _ => self.answer(id, awaited, Outcome::Rejected(error), cx),
+        }
+        Ok(())
+    }
+
+    fn refuse_kept(&mut self, id: ReceiptId, error: ServerError, cx: &mut Cx<'_>) {
+        match verdict::judge(Asked::Named, self.meaning(&error)) {
+            Verdict::Again(kind) => {
+                let refusals = cx.replay.kept.get_mut(id).map_or(1, KeptSend::count_refusal);
+                let until = cx.now.after(cx.replay.back_off(kind, refusals));
+                cx.replay.try_kept_again(id, Wait::Until(until), Lost::ServerError(error));
+                self.warnings.note_refused(Refused::Kept(id), cx.now);
+            }
+            _ => cx.replay.answer(id, Outcome::Rejected(error), cx.events),
+        }
+    }
+
+    /// A SEND that was alone when an ERROR came that names nobody, after which the connection ends.
+    fn suspect_kept(&self, id: ReceiptId, error: &ServerError, cx: &mut Cx<'_>) {
+        let reason = Lost::ServerError(error.clone());
+        match verdict::judge(Asked::Alone, self.meaning(error)) {
+            Verdict::Again(_) => {
+                cx.replay.count_cost(false, cx.now);
+                cx.replay.try_kept_again(id, Wait::Clock, reason);
+            }
+            _ => cx.replay.strike_kept(id, &self.connection.endpoint, &reason, cx.now, cx.events),
+        }
+    }
+
+    /// A SUBSCRIBE was refused, or a subscription that stood was cancelled. `ends` says whether that ends the connection.
+    fn refuse_subscription(&mut self, id: SubscriptionId, error: ServerError, ends: bool, cx: &mut Cx<'_>) {
+        let Some(held) = cx.replay.subscriptions.get_mut(id) else {
+            // Its owner has unsubscribed meanwhile.
+            return cx.events.push(Event::Error(error));
+        };
+        // A RECEIPT that follows an ERROR is no success.
+        held.asked.take().map(|asked| self.wire.receipts.take(asked));
+        let asked = if held.has_stood() { Asked::Again } else { Asked::First };
+        let verdict = verdict::judge(asked, self.meaning(&error));
+        let reason = Ended::Rejected(error);
+        // Nobody can settle any more what was delivered for it.
+        self.settlement.forget(id);
+        match verdict {
+            Verdict::Again(_) if ends => cx.replay.suspect_subscription(id, reason, false, cx.now, cx.events),
+            Verdict::Again(kind) => {
+                let refusals = cx.replay.count_refusal(id, &reason, cx.now, cx.events);
+                let Some(refusals) = refusals else { return };
+                let until = cx.now.after(cx.replay.back_off(kind, refusals));
+                cx.replay.subscribe_later(id, Wait::Until(until), reason, cx.now, cx.events);
+                self.warnings.note_refused(Refused::Subscription(id), cx.now);
+            }
+            _ => cx.replay.end_subscription(id, reason, cx.events),
+        }
+    }
+
+    /// Why the connection has ended, if it was told before its end; and who is suspected.
+    pub(crate) fn explain(&self, reason: Lost, cx: &Cx<'_>) -> (Lost, Suspects) {
+        let reason = self.warnings.explain(reason, cx.now);
+        let is_unanswered = |id: &SubscriptionId| {
+            let held = cx.replay.subscriptions.get(*id);
+            held.is_some_and(|held| held.is_suspect() && held.asked.is_some())
+        };
+        let alone = self.suspect().filter(|(.., is_alone)| *is_alone && reason.is_silent());
+        let blames_nobody =
+            matches!(&reason, Lost::ServerError(error) if self.meaning(error) == Some(Meaning::Connection));
+        let suspects = Suspects {
+            alone: alone.map(|(_, awaited, _)| awaited),
+            refused: self.warnings.refused(cx.now),
+            unanswered: cx.replay.subscriptions.ready().find(is_unanswered),
+            is_explained: self.warnings.explained || blames_nobody,
+        };
+        (reason, suspects)
+    }
+}
+
+/// What is suspected to have ended a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Suspects {
+    alone: Option<Awaited>,
+    refused: Option<Refused>,
+    /// A subscription that was tried again, among others.
+    unanswered: Option<SubscriptionId>,
+    /// The cause is known already, or it is about nobody.
+    is_explained: bool,
+}
+
+impl Suspects {
+    /// The connection to `broker` has ended: what is suspected waits, or is over. `lasted` says whether it had stood for a
+    /// while, or was the first of its kind: else, and after an ERROR that nobody is known to be the cause of, the next
+    /// connection is careful.
+    pub(crate) fn blame(
+        self,
+        reason: &Lost,
+        is_short_lived: bool,
+        broker: &crate::model::endpoint::Endpoint,
+        cx: &mut Cx<'_>,
+    ) {
+        let Cx { replay, events, now, .. } = cx;
+        let now = *now;
+        match (self.alone, self.unanswered, self.refused) {
+            (Some(Awaited::Kept(id)), ..) => replay.strike_kept(id, broker, reason, now, events),
+            (Some(Awaited::Subscribe(id)), ..) | (_, Some(id), None) => {
+                replay.strike_subscribe(id, broker, reason, now, events);
+            }
+            (.., Some(Refused::Kept(id))) if replay.kept.get(id).is_some() => {
+                replay.count_cost(false, now);
+                replay.hold_kept(id);
+            }
+            (.., Some(Refused::Subscription(id))) if replay.subscriptions.waits(id) => {
+                replay.count_cost(false, now);
+                replay.hold_subscription(id, Ended::KillsConnection(reason.clone()), now, events);
+            }
+            _ if self.is_explained => {}
+            _ if is_short_lived || matches!(reason, Lost::ServerError(_)) => {
+                replay.careful.get_or_insert_with(|| reason.clone());
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What dies with a connection. Its parts own their state, take what they need, and return what follows.
+
+mod commands;
+mod cx;
+pub(crate) mod handshake;
+mod heart_beats;
+mod incoming;
+pub(crate) mod input;
+mod isolation;
+mod judgement;
+pub(crate) mod outbox;
+mod parts;
+mod receipts;
+mod resending;
+mod settlement;
+mod transactions;
+mod unsettled;
+mod unsubscribing;
+mod warnings;
+mod wire;
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use stomp_proto::Frame;
+
+pub(crate) use cx::Cx;
+pub(crate) use incoming::Reaction;
+
+use self::{
+    heart_beats::{HeartBeats, Silence},
+    isolation::Isolation,
+    outbox::Outbox,
+    parts::Parts,
+    receipts::Awaited,
+    settlement::Settlement,
+    transactions::Transactions,
+    unsubscribing::Unsubscribing,
+    warnings::Warnings,
+    wire::Wire,
+};
+use crate::model::{
+    connection::Connection,
+    error::Lost,
+    event::Event,
+    ids::{Ids, ReceiptId},
+    timestamp::Timestamp,
+};
+
+/// A connection that stands. Leaving the state drops it: there is no reset to forget a field in.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) connection: Connection,
+    /// Since when it stands.
+    pub(crate) since: Timestamp,
+    wire: Wire,
+    /// What is sent alone, if anything is.
+    isolation: Option<Isolation>,
+    heart_beats: HeartBeats,
+    transactions: Transactions,
+    settlement: Settlement,
+    unsubscribing: Unsubscribing,
+    warnings: Warnings,
+}
+
+impl Link {
+    /// A connection that has just been agreed on. What CONNECT was written into goes on to be written into.
+    pub(crate) fn new(connection: Connection, outbox: Outbox, cx: &mut Cx<'_>) -> Self {
+        let isolation = Isolation::careful(cx.replay);
+        let mut wire = Wire::new(connection.version, outbox);
+        if isolation.is_some() {
+            wire.hold(Outbox::numbered(cx.ids.outbox()), cx.events.traces_frames());
+        }
+        let mut link = Self {
+            since: cx.now,
+            wire,
+            isolation,
+            heart_beats: HeartBeats::new(connection.heart_beat, cx.config, cx.now),
+            transactions: Transactions::new(connection.id),
+            settlement: Settlement::default(),
+            unsubscribing: Unsubscribing::default(),
+            warnings: Warnings::default(),
+            connection,
+        };
+        cx.events.push(Event::Connected(link.connection.clone()));
+        link.replay(cx);
+        link.proceed(cx);
+        link.stamp(cx);
+        link
+    }
+
+    /// The next octets for the transport.
+    pub(crate) fn take(&mut self, cx: &mut Cx<'_>) -> Option<Bytes> {
+        let taken = self.take_next(cx).or_else(|| {
+            // What is sent alone may have waited for what has left.
+            self.isolation.as_ref()?;
+            self.proceed(cx);
+            self.take_next(cx)
+        });
+        if taken.is_some() {
+            self.heart_beats.sent(cx.now);
+        }
+        cx.events.extend(self.wire.take_traced());
+        taken
+    }
+
+    fn take_next(&mut self, cx: &mut Cx<'_>) -> Option<Bytes> {
+        let Self { wire, isolation, .. } = self;
+        let (now, limit, kept) = (cx.now, cx.config.receipt_timeout, &mut cx.replay.kept);
+        let holds = isolation.as_ref().is_some_and(|isolation| !isolation.is_done());
+        let note = |id, awaited, progress| {
+            if let Awaited::Kept(id) = awaited {
+                kept.note_handed_over(id);
+            }
+            isolation.iter_mut().for_each(|isolation| isolation.note(id, progress, now, limit));
+        };
+        let taken = wire.take(now, limit, holds, note);
+        if taken.is_none() && !holds {
+            self.isolation = None;
+        }
+        taken
+    }
+
+    /// Notes that octets came.
+    pub(crate) const fn heard(&mut self, now: Timestamp) {
+        self.heart_beats.heard(now);
+    }
+
+    pub(crate) const fn pause(&mut self) {
+        self.heart_beats.pause();
+    }
+
+    pub(crate) const fn resume(&mut self, now: Timestamp) {
+        self.heart_beats.resume(now);
+    }
+
+    /// Gives what was commanded since the last call its time.
+    pub(crate) fn stamp(&mut self, cx: &Cx<'_>) {
+        self.wire.receipts.stamp(cx.now);
+        self.unsubscribing.stamp(cx.now.after(cx.config.unsubscribe_timeout));
+    }
+
+    /// Does what is due. `said_all` says that DISCONNECT was: nothing follows it (1.2, "DISCONNECT").
+    pub(crate) fn tick(&mut self, said_all: bool, cx: &mut Cx<'_>) -> Result<(), Lost> {
+        let now = cx.now;
+        self.wire.shrink();
+        let Self { unsubscribing, connection, wire, settlement, .. } = self;
+        unsubscribing.expire(&mut Parts { connection, wire, settlement }, cx.ids, now);
+        let silence = self.heart_beats.silence(now);
+        if self.heart_beats.take_due(now) && self.wire.is_drained() && !said_all {
+            self.wire.push_heart_beat();
+        }
+        match silence {
+            Silence::None => {}
+            Silence::Stall(late) => cx.events.push(Event::LocalStall { late }),
+            Silence::Dead(silence) => return Err(self.heart_beats.lost(silence)),
+            Silence::DeadAfterStall(late) => return Err(Lost::LocalStall(late)),
+        }
+        while let Some(id) = self.wire.receipts.overdue(now) {
+            self.give_up(id, cx);
+        }
+        if self.isolation.as_mut().is_some_and(|isolation| isolation.expire(now)) {
+            self.wire.unanswered = true;
+        }
+        self.proceed(cx);
+        Ok(())
+    }
+
+    /// When something is due.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let isolation = self.isolation.as_ref().and_then(Isolation::deadline);
+        let (receipts, beats) = (self.wire.receipts.deadline(), self.heart_beats.deadline());
+        [receipts, isolation, beats, self.unsubscribing.deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether something may be sent alone.
+    pub(crate) const fn may_isolate(&self) -> bool {
+        self.isolation.is_none()
+    }
+
+    /// The end has begun: whatever would wait for somebody does not.
+    pub(crate) fn begin_end(&mut self) {
+        let Self { unsubscribing, connection, wire, settlement, transactions, .. } = self;
+        unsubscribing.say_all(&mut Parts { connection, wire, settlement });
+        transactions.end_uncommitted(wire);
+    }
+
+    /// Whether nothing waits for a RECEIPT.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.wire.receipts.len() == 0
+    }
+
+    /// Writes DISCONNECT. It is answered as any other frame.
+    pub(crate) fn say_disconnect(&mut self, ids: &mut Ids) {
+        let id = ids.receipt();
+        let frame = Frame::new(stomp_proto::Command::Disconnect).with_header("receipt", id.wire());
+        // It cannot fail: a number is text in every version.
+        let _ = self.wire.push_awaited(&frame, id, Awaited::Disconnect, Duration::MAX);
+    }
+
+    /// The connection has ended: what waits for it is told, and what was queued on it is dropped.
+    pub(crate) fn end(mut self, reason: &Lost, cx: &mut Cx<'_>) {
+        while let Some(id) = self.wire.receipts.first() {
+            self.lose_receipt(id, reason, cx);
+        }
+        let (unsent, unconfirmed) = self.wire.lost_sends();
+        let (connection, reason) = (self.connection.id, reason.clone());
+        cx.events.push(Event::Disconnected { connection, reason, unsent, unconfirmed });
+        cx.replay.note_lost(cx.now);
+        cx.events.discard(self.wire.take_bodies());
+    }
+
+    /// Octets that wait for the transport.
+    pub(crate) fn unsent(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// Octets of ACKs and NACKs that wait for the transport.
+    #[cfg(feature = "client")]
+    pub(crate) fn unsent_acknowledgements(&self) -> usize {
+        self.wire.unanswered_octets()
+    }
+
+    /// Frames that wait for a RECEIPT.
+    pub(crate) const fn awaited_receipts(&self) -> usize {
+        self.wire.receipts.len()
+    }
+
+    pub(crate) fn trace(&mut self, traces: bool) {
+        self.wire.trace(traces);
+    }
+
+    /// Waits no more for an answer to a frame, and takes it back if nothing of it has left. Whether that was so.
+    pub(crate) fn forget(&mut self, id: ReceiptId, cx: &mut Cx<'_>) -> bool {
+        // A COMMIT is not cancelled.
+        if !matches!(self.wire.receipts.awaited(id), Some(Awaited::Command | Awaited::Kept(_))) {
+            return false;
+        }
+        let Some((pending, body)) = self.wire.forget(id) else { return false };
+        cx.events.discard(body);
+        pending.stage != receipts::Stage::OnWire
+    }
+}

@@ -1,0 +1,299 @@
+//! What waits for the transport, frame by frame.
+
+use alloc::{boxed::Box, collections::VecDeque};
+use core::{fmt, mem};
+
+use bytes::{Bytes, BytesMut};
+use stomp_proto::{Command, EncodeError, Frame, PreparedFrame, Version};
+
+use crate::model::{event::Event, ids::ReceiptId};
+
+/// The most that is handed over at once.
+const BATCH: usize = 64 * 1024;
+
+/// A body of that length leaves as it is: copying it would cost more than the two writes more.
+const LARGE: usize = 16 * 1024;
+
+/// Where a frame stands: counts the frames of its outbox, from a number on that no other outbox has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(u64);
+
+/// Who wants to know when a frame is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nobody, and the broker has nothing to say against it: CONNECT, and a heart-beat.
+    Quiet,
+    /// It asked for that RECEIPT.
+    Receipted(ReceiptId),
+    /// A SEND without a RECEIPT.
+    Send,
+    /// An ACK or NACK.
+    Settlement,
+    /// Any other frame without one. An ERROR may mean it at any time.
+    Unanswered,
+}
+
+impl Kind {
+    /// Whether it counts among the frames without an answer.
+    const fn counts(self) -> bool {
+        matches!(self, Self::Settlement | Self::Unanswered)
+    }
+}
+
+/// How far a frame has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Its first octets were handed over.
+    Begun,
+    /// All of it was.
+    Gone,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    /// Its octets in the buffer that have not left.
+    length: usize,
+    /// Stands before the last of these octets, the NUL.
+    body: Option<Box<Bytes>>,
+    begun: bool,
+    withdrawn: bool,
+}
+
+/// Encoded frames. Small ones coalesce, so that one write carries many. It dies with its connection: what was queued
+/// when that died is never sent on the next.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    /// The frames one behind the other, large bodies left out.
+    bytes: BytesMut,
+    entries: VecDeque<Entry>,
+    /// Entries that have left, or were passed over.
+    passed: u64,
+    /// Octets of the bodies that were left out.
+    bodies: usize,
+    /// Octets of frames that have no answer.
+    unanswered: usize,
+    trace: Option<Trace>,
+}
+
+/// What is to be told of frames when they have left.
+#[derive(Default)]
+struct Trace {
+    waiting: VecDeque<(Place, Event)>,
+    gone: VecDeque<Event>,
+}
+
+impl Outbox {
+    /// One of several: its places are those of no other.
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self { passed: number << 40, ..Self::default() }
+    }
+
+    /// Whether a frame waits here.
+    pub(crate) fn holds(&self, place: Place) -> bool {
+        place.0.checked_sub(self.passed).is_some_and(|at| at < self.entries.len() as u64)
+    }
+
+    /// Appends a frame, or nothing. A heart-beat stands between frames by construction: frames are pushed whole.
+    pub(crate) fn push(&mut self, frame: &Frame, version: Version, kind: Kind) -> Result<Place, EncodeError> {
+        let before = self.bytes.len();
+        let large = frame.body().len() >= LARGE;
+        if large {
+            frame.encode_head(version, &mut self.bytes)?;
+            self.bytes.extend_from_slice(b"\0");
+            self.bodies = self.bodies.saturating_add(frame.body().len());
+        } else {
+            frame.encode(version, &mut self.bytes)?;
+        }
+        let body = large.then(|| Box::new(frame.body_bytes()));
+        let length = self.bytes.len().saturating_sub(before);
+        Ok(self.append(Entry { kind, length, body, ..Entry::QUIET }, || {
+            Event::FrameSent(without_secrets(frame))
+        }))
+    }
+
+    /// Appends a prepared frame with that body, and with the `receipt` that its kind says; or nothing.
+    pub(crate) fn push_prepared(
+        &mut self,
+        prepared: &PreparedFrame,
+        body: &Bytes,
+        kind: Kind,
+    ) -> Result<Place, EncodeError> {
+        if body.len() >= LARGE {
+            return self.push(&whole(prepared, body, kind), prepared.version(), kind);
+        }
+        let before = self.bytes.len();
+        let written = write_prepared(prepared, body, kind, &mut self.bytes);
+        written.inspect_err(|_| self.bytes.truncate(before))?;
+        let length = self.bytes.len().saturating_sub(before);
+        Ok(self.append(Entry { kind, length, ..Entry::QUIET }, || {
+            Event::FrameSent(without_secrets(&whole(prepared, body, kind)))
+        }))
+    }
+
+    pub(crate) fn push_heart_beat(&mut self) {
+        self.bytes.extend_from_slice(b"\n");
+        self.append(Entry { length: 1, ..Entry::QUIET }, || Event::HeartBeatSent);
+    }
+
+    fn append(&mut self, entry: Entry, event: impl FnOnce() -> Event) -> Place {
+        let place = Place(self.passed.saturating_add(self.entries.len() as u64));
+        if let Some(trace) = &mut self.trace {
+            trace.waiting.push_back((place, event()));
+        }
+        if entry.kind.counts() {
+            self.unanswered = self.unanswered.saturating_add(entry.length);
+        }
+        self.entries.push_back(entry);
+        place
+    }
+
+    /// Begins to remember frames, or stops.
+    pub(crate) fn trace(&mut self, traces: bool) {
+        match traces {
+            true => drop(self.trace.get_or_insert_default()),
+            false => self.trace = None,
+        }
+    }
+
+    /// The frames and heart-beats that were handed over whole since the last call, if they are traced.
+    pub(crate) fn take_traced(&mut self) -> impl Iterator<Item = Event> {
+        self.trace.iter_mut().flat_map(|trace| trace.gone.drain(..))
+    }
+
+    /// Takes a frame back of which nothing was handed over. Gives the body that it does not need any more, or nothing
+    /// at all when it is too late.
+    pub(crate) fn withdraw(&mut self, place: Place) -> Option<Option<Box<Bytes>>> {
+        let at = usize::try_from(place.0.checked_sub(self.passed)?).ok()?;
+        let entry = self.entries.get_mut(at).filter(|entry| !entry.begun)?;
+        entry.withdrawn = true;
+        let body = entry.body.take();
+        self.bodies = self.bodies.saturating_sub(body.as_ref().map_or(0, |body| body.len()));
+        Some(body)
+    }
+
+    /// Octets that wait. Those of a frame that was withdrawn count until it is passed over.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len().saturating_add(self.bodies)
+    }
+
+    /// Octets of ACKs, NACKs and other frames without an answer that wait.
+    #[cfg(feature = "client")]
+    pub(crate) const fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| entry.withdrawn)
+    }
+
+    /// The next octets, and who they are of: at most 64 KiB, or one large body.
+    pub(crate) fn take(&mut self, mut tell: impl FnMut(Kind, Progress)) -> Option<Bytes> {
+        self.pass_over_withdrawn();
+        let first = self.entries.front_mut()?;
+        if let Some(body) = first.body.take_if(|_| first.length == 1) {
+            self.bodies = self.bodies.saturating_sub(body.len());
+            return Some(*body);
+        }
+        let mut length: usize = 0;
+        while let Some(entry) = self.entries.front_mut().filter(|entry| !entry.withdrawn && length < BATCH) {
+            // All but the NUL, where a body comes before it.
+            let octets = entry.length.saturating_sub(usize::from(entry.body.is_some()));
+            let room = BATCH.saturating_sub(length);
+            if octets > room && length > 0 {
+                break;
+            }
+            if !mem::replace(&mut entry.begun, true) {
+                tell(entry.kind, Progress::Begun);
+            }
+            let taken = octets.min(room);
+            length = length.saturating_add(taken);
+            entry.length = entry.length.saturating_sub(taken);
+            if entry.kind.counts() {
+                self.unanswered = self.unanswered.saturating_sub(taken);
+            }
+            if entry.length > 0 {
+                break;
+            }
+            tell(entry.kind, Progress::Gone);
+            self.pass(true);
+        }
+        Some(self.bytes.split_to(length).freeze())
+    }
+
+    fn pass_over_withdrawn(&mut self) {
+        while let Some(entry) = self.entries.front().filter(|entry| entry.withdrawn) {
+            let _ = self.bytes.split_to(entry.length.min(self.bytes.len()));
+            self.pass(false);
+        }
+    }
+
+    fn pass(&mut self, gone: bool) {
+        self.entries.pop_front();
+        if let Some(trace) = &mut self.trace {
+            let is_traced = trace.waiting.front().is_some_and(|(place, _)| place.0 == self.passed);
+            let event = is_traced.then(|| trace.waiting.pop_front()).flatten();
+            trace.gone.extend(event.filter(|_| gone).map(|(_, event)| event));
+        }
+        self.passed = self.passed.saturating_add(1);
+    }
+
+    /// Gives memory back that a quiet connection does not need.
+    pub(crate) fn shrink(&mut self) {
+        if self.entries.is_empty() {
+            self.bytes = BytesMut::new();
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// The bodies that it holds, for whoever must see to it where they are dropped.
+    pub(crate) fn take_bodies(&mut self) -> impl Iterator<Item = Bytes> {
+        self.entries.iter_mut().filter_map(|entry| entry.body.take()).map(|body| *body)
+    }
+}
+
+impl Entry {
+    const QUIET: Self = Self { kind: Kind::Quiet, length: 0, body: None, begun: false, withdrawn: false };
+}
+
+fn write_prepared(
+    prepared: &PreparedFrame,
+    body: &Bytes,
+    kind: Kind,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let mut writer = prepared.writer(out);
+    if let Kind::Receipted(id) = kind {
+        writer.header(b"receipt", id.wire().as_bytes())?;
+    }
+    writer.finish(body)
+}
+
+/// What a prepared frame stands for.
+fn whole(prepared: &PreparedFrame, body: &Bytes, kind: Kind) -> Frame {
+    let frame = prepared.frame().clone().with_body(body.clone());
+    match kind {
+        Kind::Receipted(id) => frame.with_header("receipt", id.wire()),
+        _ => frame,
+    }
+}
+
+/// A copy, since the body may be anybody's. Of CONNECT what is known to be harmless: a header of one's own may be a token.
+fn without_secrets(frame: &Frame) -> Frame {
+    const HARMLESS: [&str; 5] = ["accept-version", "client-id", "heart-beat", "host", "login"];
+    if frame.command() != Command::Connect {
+        return frame.clone().into_owned();
+    }
+    let shown =
+        frame.headers().iter().filter(|(name, _)| HARMLESS.iter().any(|harmless| *name == **harmless));
+    shown.fold(Frame::new(Command::Connect), |copy, (name, value)| {
+        copy.with_header(name.octets(), value.octets())
+    })
+}
+
+/// Shows how much, never what: CONNECT holds the passcode.
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("frames", &self.entries.len()).field("octets", &self.len()).finish()
+    }
+}

@@ -1,0 +1,197 @@
+//! What outlives a connection is written on it: at its beginning, and when its time has come.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use stomp_proto::AckMode;
+
+use super::{
+    Link,
+    cx::Cx,
+    isolation::{Isolation, Step},
+    outbox::Outbox,
+    receipts::Awaited,
+};
+use crate::model::{
+    connection::Connection,
+    error::{CommandError, Ended, Lost, NotSent, Unknown},
+    ids::{ReceiptId, SubscriptionId},
+};
+
+/// Among the others, or before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Usual,
+    Ahead,
+}
+
+impl Link {
+    /// Writes the subscriptions, unless each is to be sent alone.
+    pub(super) fn replay(&mut self, cx: &mut Cx<'_>) {
+        if self.isolation.is_some() || cx.is_ending {
+            return;
+        }
+        let ids: Vec<_> = cx.replay.subscriptions.ready().collect();
+        for id in ids {
+            let _ = self.resubscribe(id, Order::Usual, cx);
+        }
+    }
+
+    /// Does what has waited for an answer.
+    pub(crate) fn proceed(&mut self, cx: &mut Cx<'_>) {
+        self.proceed_alone(cx);
+        self.try_again(cx);
+        self.write_kept(cx);
+    }
+
+    /// Sends alone the next one, if the one that is out was answered.
+    fn proceed_alone(&mut self, cx: &mut Cx<'_>) {
+        while let Some(isolation) = &mut self.isolation
+            && !isolation.waits(&self.wire)
+        {
+            let Some(step) = isolation.next_step() else {
+                cx.replay.careful = None;
+                return;
+            };
+            if let Some(id) = self.take_step(step, Order::Ahead, cx)
+                && let Some(isolation) = &mut self.isolation
+            {
+                isolation.set_alone(id);
+            }
+        }
+    }
+
+    /// Sends again what is due.
+    fn try_again(&mut self, cx: &mut Cx<'_>) {
+        cx.replay.kept.release(cx.now);
+        while !cx.is_ending
+            && let Some(id) = cx.replay.subscriptions.waiting().due(cx.now)
+        {
+            let _ = self.resubscribe(id, Order::Usual, cx);
+        }
+        match self.next_suspect(cx) {
+            // RabbitMQ answers the frames of a transaction after its COMMIT, which nobody must wait for.
+            Some(step) if !self.transactions.is_empty() => _ = self.take_step(step, Order::Usual, cx),
+            Some(step) => {
+                self.isolation = Some(Isolation::of(step, cx.now));
+                self.wire.hold(Outbox::numbered(cx.ids.outbox()), cx.events.traces_frames());
+                self.proceed_alone(cx);
+            }
+            None => {}
+        }
+    }
+
+    fn next_suspect(&self, cx: &mut Cx<'_>) -> Option<Step> {
+        if self.isolation.is_some() {
+            return None;
+        }
+        let subscription = (!cx.is_ending).then(|| cx.replay.take_subscription_to_try(cx.now)).flatten();
+        let kept = || cx.replay.take_kept_to_try(cx.now).map(Step::Kept);
+        subscription.map(Step::Subscription).or_else(kept)
+    }
+
+    fn take_step(&mut self, step: Step, order: Order, cx: &mut Cx<'_>) -> Option<ReceiptId> {
+        match step {
+            // It may be the cause as well as those that ended connections just now.
+            _ if !cx.replay.allows_tries(cx.now) => {
+                hold(step, cx);
+                None
+            }
+            Step::Kept(id) => self.write_copy(id, order, cx),
+            Step::Subscription(_) if cx.is_ending => None,
+            Step::Subscription(id) => self.resubscribe(id, order, cx),
+        }
+    }
+
+    /// Writes as many of the SENDs that are kept as may be out.
+    pub(super) fn write_kept(&mut self, cx: &mut Cx<'_>) {
+        if self.isolation.as_ref().is_some_and(|isolation| !isolation.is_done()) {
+            return;
+        }
+        while let Some(id) = cx.replay.kept.next(cx.config.at_least_once_window) {
+            self.write_copy(id, Order::Usual, cx);
+        }
+    }
+
+    /// Writes a copy of a SEND that is kept.
+    fn write_copy(&mut self, id: ReceiptId, order: Order, cx: &mut Cx<'_>) -> Option<ReceiptId> {
+        let receipt = cx.ids.receipt();
+        let kept = cx.replay.kept.get(id)?;
+        let configured = cx.config.deduplication_header.as_deref();
+        let name = configured.unwrap_or(self.connection.profile.deduplication_header);
+        let mut copy = kept.frame.clone();
+        if !copy.headers().contains(name) {
+            let identity = cx.config.identity.unwrap_or_default();
+            copy.headers_mut().push(name, alloc::format!("{identity:032x}-{}", id.0));
+        }
+        copy.headers_mut().push("receipt", receipt.wire());
+        let written = match order {
+            Order::Usual => self.wire.push_awaited(&copy, receipt, Awaited::Kept(id), Duration::MAX),
+            Order::Ahead => self.wire.push_ahead(&copy, receipt, Awaited::Kept(id)),
+        };
+        match written {
+            Ok(()) => {
+                cx.replay.kept.note_written(id, receipt);
+                Some(receipt)
+            }
+            Err(error) => {
+                let (not_sent, unknown) = (NotSent::Unwritable(error.clone()), Unknown::Unwritable(error));
+                cx.replay.end(id, not_sent, unknown, cx.events);
+                None
+            }
+        }
+    }
+
+    /// Sends a subscription, if it is still there.
+    fn resubscribe(&mut self, id: SubscriptionId, order: Order, cx: &mut Cx<'_>) -> Option<ReceiptId> {
+        match self.write_subscribe(id, order, cx) {
+            Ok(receipt) => receipt,
+            Err(CommandError::Unsubscribed) => None,
+            Err(error) => {
+                // Written before, but not in the version of this connection.
+                cx.replay.end_subscription(id, Ended::Unwritable(error), cx.events);
+                None
+            }
+        }
+    }
+
+    /// Writes a SUBSCRIBE; one that is only expected has none.
+    pub(crate) fn subscribe(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+        self.write_subscribe(id, Order::Usual, cx).map(drop)
+    }
+
+    fn write_subscribe(
+        &mut self,
+        id: SubscriptionId,
+        order: Order,
+        cx: &mut Cx<'_>,
+    ) -> Result<Option<ReceiptId>, CommandError> {
+        let receipt = cx.ids.receipt();
+        let held = cx.replay.subscriptions.get_mut(id).ok_or(CommandError::Unsubscribed)?;
+        if held.subscribe.expected {
+            return Ok(None);
+        }
+        let Connection { version, profile, .. } = &self.connection;
+        let (asked, on_wire): (AckMode, _) = (held.subscribe.ack_mode, held.mode_on_wire(*version, profile));
+        let frame = held.frame(*version, profile, receipt);
+        // It lives longer than any wait: only the broker's time for the RECEIPT counts.
+        match order {
+            Order::Usual => self.wire.push_awaited(&frame, receipt, Awaited::Subscribe(id), Duration::MAX)?,
+            Order::Ahead => self.wire.push_ahead(&frame, receipt, Awaited::Subscribe(id))?,
+        }
+        held.asked = Some(receipt);
+        self.settlement.begin(id, asked, on_wire);
+        Ok(Some(receipt))
+    }
+}
+
+/// Where too many connections were lost just now, what may be the cause of that as well waits for the clock too.
+fn hold(step: Step, cx: &mut Cx<'_>) {
+    match step {
+        Step::Kept(id) => cx.replay.hold_kept(id),
+        Step::Subscription(id) => {
+            let reason = Ended::KillsConnection(cx.replay.careful.clone().unwrap_or(Lost::Eof));
+            cx.replay.hold_subscription(id, reason, cx.now, cx.events);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What becomes of the messages of a connection: acknowledged, refused, or given back unsettled.
+
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+
+use stomp_proto::{AckMode, Command, Frame, Version};
+
+use super::{
+    unsettled::{Form, Unsettled},
+    wire::Wire,
+};
+use crate::model::{
+    error::CommandError,
+    frames::{self, FrameError},
+    ids::SubscriptionId,
+    message::Message,
+    profile::DeliveryIds,
+};
+
+/// What was delivered and not settled, where anything is settled at all.
+#[derive(Debug, Default)]
+pub(crate) struct Settlement {
+    unsettled: BTreeMap<SubscriptionId, Unsettled>,
+    /// The number of the newest delivery.
+    deliveries: u64,
+}
+
+impl Settlement {
+    /// A subscription is sent, in one mode and on the wire in another.
+    pub(super) fn begin(&mut self, id: SubscriptionId, asked: AckMode, on_wire: AckMode) {
+        if asked != AckMode::Auto {
+            self.unsettled.insert(id, Unsettled::new(Form::of(asked, on_wire), self.deliveries));
+        }
+    }
+
+    /// Counts a message, as the broker does if it numbers them.
+    pub(super) fn count(&mut self, message: &Frame, ids: Option<DeliveryIds>) {
+        let next = self.deliveries.saturating_add(1);
+        let id = || message.header("message-id")?.text().ok();
+        self.deliveries = ids.and_then(|ids| ids.number(&id()?)).unwrap_or(next);
+    }
+
+    /// Notes that the message which was counted last needs an acknowledgement. Returns its number.
+    pub(super) fn deliver(&mut self, id: SubscriptionId, frame: &Frame, version: Version) -> u64 {
+        if let Some(unsettled) = self.unsettled.get_mut(&id) {
+            let ack = unsettled.keeps_acks().then(|| acknowledgement(frame, version).ok()).flatten();
+            unsettled.add(self.deliveries, ack);
+        }
+        self.deliveries
+    }
+
+    /// The same for a message that nobody will settle.
+    pub(super) fn deliver_to_nobody(&mut self, id: SubscriptionId, frame: &Frame, version: Version) {
+        let delivery = self.deliver(id, frame, version);
+        self.give_back(id, delivery);
+    }
+
+    /// Counts a message that never came: an ERROR stands for it.
+    pub(super) fn count_stray(&mut self, id: Option<SubscriptionId>) {
+        self.deliveries = self.deliveries.saturating_add(1);
+        if let Some(unsettled) = id.and_then(|id| self.unsettled.get_mut(&id)) {
+            unsettled.add_returned(self.deliveries);
+        }
+    }
+
+    /// Says that nobody will settle a message.
+    pub(super) fn give_back(&mut self, id: SubscriptionId, delivery: u64) {
+        if let Some(unsettled) = self.unsettled.get_mut(&id) {
+            unsettled.give_back(delivery);
+        }
+    }
+
+    /// Whether a message came for the subscription as it stands.
+    pub(super) fn owns(&self, message: &Message) -> bool {
+        self.unsettled.get(&message.subscription).is_some_and(|unsettled| unsettled.owns(message.delivery))
+    }
+
+    /// Whether nobody has a message of it that he may still settle.
+    pub(super) fn is_settled(&self, id: SubscriptionId) -> bool {
+        self.unsettled.get(&id).is_none_or(Unsettled::is_settled)
+    }
+
+    /// Nothing of it can be settled any more.
+    pub(super) fn forget(&mut self, id: SubscriptionId) {
+        self.unsettled.remove(&id);
+    }
+
+    /// The same. Returns the numbers of what nobody has settled.
+    pub(super) fn take(&mut self, id: SubscriptionId) -> impl Iterator<Item = u64> {
+        self.unsettled.remove(&id).unwrap_or_default().into_numbers()
+    }
+
+    /// Remembers what comes late for it.
+    pub(super) fn remember(&mut self, id: SubscriptionId) {
+        self.unsettled.insert(id, Unsettled::default());
+    }
+
+    /// Writes what settles a message.
+    pub(super) fn settle(
+        &mut self,
+        command: Command,
+        message: &Message,
+        headers: &[(&str, &str)],
+        wire: &mut Wire,
+    ) -> Result<(), CommandError> {
+        let ack = acknowledgement(&message.frame, wire.version())?;
+        let unsettled = self.unsettled.entry(message.subscription).or_default();
+        if unsettled.is_covered(message.delivery) {
+            return Err(CommandError::AlreadySettled);
+        }
+        if command == Command::Ack && unsettled.waits() {
+            let through = unsettled.settle_prefix(message.delivery, ack);
+            return through.map_or(Ok(()), |ack| Ok(wire.push_settlement(&ack)?));
+        }
+        wire.push_settlement(&with_command(command, &ack, headers))?;
+        for ack in unsettled.settle(message.delivery) {
+            // One that cannot be written stays with the broker, which delivers it again.
+            let _ = wire.push_settlement(&with_command(command, &ack, headers));
+        }
+        Ok(())
+    }
+
+    /// The ACKs that settle a message in a transaction, after which it counts as settled.
+    pub(super) fn take_settlement(
+        &mut self,
+        message: &Message,
+        version: Version,
+    ) -> Result<Vec<Frame>, CommandError> {
+        let ack = acknowledgement(&message.frame, version)?;
+        let unsettled = self.unsettled.entry(message.subscription).or_default();
+        if unsettled.is_covered(message.delivery) {
+            return Err(CommandError::AlreadySettled);
+        }
+        if unsettled.waits() {
+            return Err(CommandError::NotInTransaction);
+        }
+        let mut acks = vec![ack];
+        acks.extend(unsettled.settle(message.delivery));
+        Ok(acks)
+    }
+}
+
+/// The acknowledgement with other headers added, under another command.
+pub(super) fn with_command(command: Command, ack: &Frame, headers: &[(&str, &str)]) -> Frame {
+    let frame = frames::with_command(command, ack);
+    headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value))
+}
+
+fn acknowledgement(message: &Frame, version: Version) -> Result<Frame, CommandError> {
+    frames::ack(message, version).map_err(|error| match error {
+        FrameError::MissingHeader { header, .. } => CommandError::NoAckHeader(header),
+        // It came as a MESSAGE, and every version has ACK.
+        _ => CommandError::WrongCommand(message.command()),
+    })
+}

@@ -1,0 +1,279 @@
+//! UNSUBSCRIBE that strands nothing: it is written when nobody has a message any more that he may still settle, and what the
+//! broker would keep for us is given back.
+//!
+//! ```text
+//!            the last message is settled, or its time is over
+//!   Waits ───────────────────────────────────────────────► Said ──► goes with the connection
+//!            BEGIN, NACK each message, UNSUBSCRIBE, COMMIT  │  ▲
+//!                     a MESSAGE or a stray ERROR shows that │  │
+//!                     something was on its way: SUBSCRIBE   ▼  │ NACK each message, UNSUBSCRIBE, COMMIT
+//!                     for one message, with a receipt     Again ────────► Begun
+//!                                                           RECEIPT: BEGIN, with a receipt
+//! ```
+//!
+//! Brokers that return messages by themselves know Waits alone. The others take a NACK only while its subscription stands,
+//! and send a message that is NACKed before the UNSUBSCRIBE again at once: hence the transaction. What they send between
+//! our UNSUBSCRIBE and their reading of it reaches us, as a MESSAGE or as a stray ERROR, and each is one delivery, whose
+//! number is known. The second subscription wants a single message: the RECEIPT of its BEGIN comes behind what was on its
+//! way, so that nothing is left to be sent if the queue holds anything. If it was empty, and a message came just then,
+//! that message shows itself as the first ones did.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    format,
+    string::String,
+    vec::Vec,
+};
+use core::time::Duration;
+
+use stomp_proto::{AckMode, Command, Frame, Version};
+
+use super::{
+    outbox::Kind,
+    parts::{Parts, delivery_ids},
+    receipts::Awaited,
+};
+use crate::{
+    model::{
+        connection::Connection,
+        frames,
+        ids::{Ids, SubscriptionId},
+        profile::{DeliveryIds, Profile},
+        timestamp::Timestamp,
+    },
+    replay::Subscription,
+};
+
+/// A subscription that its owner has ended.
+#[derive(Debug)]
+struct Unsubscription {
+    subscription: Subscription,
+    /// Whether a durable subscription is deleted, and not only unsubscribed.
+    deletes: bool,
+    stage: Stage,
+    /// When UNSUBSCRIBE is written at the latest. None until the first call that brings the time.
+    deadline: Option<Timestamp>,
+}
+
+/// See the [module](self).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waits,
+    Said,
+    Again,
+    Begun,
+}
+
+/// The most that are remembered after their UNSUBSCRIBE. What comes late for one that is forgotten stays out of sight until
+/// the connection ends.
+const REMEMBERED: usize = 256;
+
+/// The transactions that are open at once for what comes late: RabbitMQ 4 ends a connection that has more than 16.
+const TRANSACTIONS: usize = 8;
+
+/// Those that were unsubscribed on this connection.
+#[derive(Debug, Default)]
+pub(super) struct Unsubscribing {
+    table: BTreeMap<SubscriptionId, Unsubscription>,
+    /// By the ids on the wire.
+    names: BTreeMap<String, SubscriptionId>,
+    /// Those without a deadline yet.
+    unstamped: Vec<SubscriptionId>,
+    deadlines: BTreeSet<(Timestamp, SubscriptionId)>,
+    /// Those in stage Said.
+    said: BTreeSet<SubscriptionId>,
+    /// Those in stage Begun, and those that wait for their turn to be.
+    begun: usize,
+    turns: VecDeque<SubscriptionId>,
+}
+
+impl Unsubscribing {
+    /// Adds one whose UNSUBSCRIBE is to be written.
+    pub(super) fn add(&mut self, id: SubscriptionId, subscription: Subscription, deletes: bool) {
+        self.names.insert(subscription.wire_id.clone(), id);
+        self.table.insert(id, Unsubscription { subscription, deletes, stage: Stage::Waits, deadline: None });
+        self.unstamped.push(id);
+    }
+
+    /// Whether somebody may still settle messages of it.
+    pub(super) fn waits(&self, id: SubscriptionId) -> bool {
+        self.table.get(&id).is_some_and(|it| it.stage == Stage::Waits)
+    }
+
+    pub(super) fn of(&self, wire_id: &str) -> Option<SubscriptionId> {
+        self.names.get(wire_id).copied()
+    }
+
+    /// Gives those that came since the last call their time.
+    pub(super) fn stamp(&mut self, deadline: Timestamp) {
+        for id in core::mem::take(&mut self.unstamped) {
+            if let Some(it) = self.table.get_mut(&id).filter(|it| it.stage != Stage::Said) {
+                it.deadline = Some(deadline);
+                self.deadlines.insert((deadline, id));
+            }
+        }
+    }
+
+    /// One without a time wants one at once.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        if self.unstamped.is_empty() { first } else { Some(Timestamp::ZERO) }
+    }
+
+    /// Writes the UNSUBSCRIBEs whose time has come.
+    pub(super) fn expire(&mut self, parts: &mut Parts<'_>, ids: &mut Ids, now: Timestamp) {
+        while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.say(id, parts, ids);
+        }
+    }
+
+    /// Writes the UNSUBSCRIBE if nothing keeps it back any more.
+    pub(super) fn proceed(&mut self, id: SubscriptionId, parts: &mut Parts<'_>, ids: &mut Ids) {
+        if self.waits(id) && parts.settlement.is_settled(id) {
+            self.say(id, parts, ids);
+        }
+    }
+
+    /// Writes all UNSUBSCRIBEs that were not written. The connection is about to end, and gives back all there is.
+    pub(super) fn say_all(&mut self, parts: &mut Parts<'_>) {
+        let table = core::mem::take(self).table.into_values();
+        for it in table.filter(|it| it.stage != Stage::Said) {
+            let _ = parts.wire.push(&it.frame(parts.connection), Kind::Unanswered);
+        }
+    }
+
+    /// The broker has ended it by itself: there is nothing to unsubscribe any more.
+    pub(super) fn forget(&mut self, id: SubscriptionId, parts: &mut Parts<'_>) {
+        self.take(id);
+        parts.settlement.forget(id);
+    }
+
+    fn take(&mut self, id: SubscriptionId) -> Option<Unsubscription> {
+        let it = self.table.remove(&id)?;
+        if self.names.get(&it.subscription.wire_id) == Some(&id) {
+            self.names.remove(&it.subscription.wire_id);
+        }
+        it.deadline.map(|at| self.deadlines.remove(&(at, id)));
+        self.said.remove(&id);
+        self.begun = self.begun.saturating_sub(usize::from(it.stage == Stage::Begun));
+        Some(it)
+    }
+
+    /// Writes an UNSUBSCRIBE. Where it would strand what nobody has settled, that is refused in a transaction around it:
+    /// before it, it would come again at once; after it, it is nobody's to refuse.
+    fn say(&mut self, id: SubscriptionId, parts: &mut Parts<'_>, ids: &mut Ids) {
+        let Some(mut it) = self.take(id) else { return };
+        let strands = delivery_ids(parts.connection).filter(|_| it.is_acknowledged());
+        let numbers = parts.settlement.take(id);
+        let nacks: Vec<_> =
+            numbers.filter_map(|number| Some(it.nack(parts.connection, strands?, number))).collect();
+        let has_begun = it.stage == Stage::Begun;
+        let begin = (!has_begun && !nacks.is_empty()).then(|| frames::begin(&it.transaction()));
+        let commit = (has_begun || !nacks.is_empty()).then(|| frames::commit(&it.transaction()));
+        let unsubscribe = [it.frame(parts.connection)];
+        for frame in begin.into_iter().chain(nacks).chain(unsubscribe).chain(commit) {
+            // All that is in it was in a SUBSCRIBE or a MESSAGE of this connection.
+            let _ = parts.wire.push(&frame, Kind::Unanswered);
+        }
+        if strands.is_some() && !it.is_temporary(&parts.connection.profile) {
+            (it.stage, it.deadline) = (Stage::Said, None);
+            self.remember(id, it, parts);
+        }
+        self.begin_next(parts, ids);
+    }
+
+    fn remember(&mut self, id: SubscriptionId, it: Unsubscription, parts: &mut Parts<'_>) {
+        if self.said.len() >= REMEMBERED
+            && let Some(oldest) = self.said.first().copied()
+        {
+            self.forget(oldest, parts);
+        }
+        self.names.insert(it.subscription.wire_id.clone(), id);
+        self.table.insert(id, it);
+        self.said.insert(id);
+        parts.settlement.remember(id);
+    }
+
+    /// Something was on its way when its UNSUBSCRIBE left.
+    pub(super) fn subscribe_again(&mut self, id: SubscriptionId, parts: &mut Parts<'_>, ids: &mut Ids) {
+        let Some(it) = self.table.get_mut(&id).filter(|it| it.stage == Stage::Said) else { return };
+        it.stage = Stage::Again;
+        self.said.remove(&id);
+        self.unstamped.push(id);
+        let Connection { version, profile, .. } = parts.connection;
+        it.subscription.narrow(profile);
+        let receipt = ids.receipt();
+        let frame = it.subscription.frame(*version, profile, receipt);
+        find_out(id, &frame, receipt, parts);
+    }
+
+    /// The broker has answered: what it had sent before has come.
+    pub(super) fn answered(&mut self, id: SubscriptionId, parts: &mut Parts<'_>, ids: &mut Ids) {
+        match self.table.get(&id).map(|it| it.stage) {
+            Some(Stage::Again) => {
+                self.turns.push_back(id);
+                self.begin_next(parts, ids);
+            }
+            Some(Stage::Begun) => self.say(id, parts, ids),
+            _ => {}
+        }
+    }
+
+    /// Begins the transactions that may be open.
+    fn begin_next(&mut self, parts: &mut Parts<'_>, ids: &mut Ids) {
+        while self.begun < TRANSACTIONS
+            && let Some(id) = self.turns.pop_front()
+        {
+            let Some(it) = self.table.get_mut(&id).filter(|it| it.stage == Stage::Again) else { continue };
+            it.stage = Stage::Begun;
+            self.begun = self.begun.saturating_add(1);
+            let receipt = ids.receipt();
+            let begin = frames::begin(&it.transaction()).with_header("receipt", receipt.wire());
+            find_out(id, &begin, receipt, parts);
+        }
+    }
+}
+
+/// Sends a frame whose RECEIPT comes behind what the broker had sent before. It is not taken back: others build on it.
+fn find_out(id: SubscriptionId, frame: &Frame, receipt: crate::model::ids::ReceiptId, parts: &mut Parts<'_>) {
+    // It cannot fail: it is made of what was sent on this connection before.
+    let _ = parts.wire.push_awaited(frame, receipt, Awaited::Unsubscribing(id), Duration::MAX);
+}
+
+impl Unsubscription {
+    /// Whether anything of it can be stranded, at a place that does not go with it.
+    fn is_acknowledged(&self) -> bool {
+        self.subscription.subscribe.ack_mode != AckMode::Auto && !self.deletes
+    }
+
+    /// Whether its queue goes with it.
+    fn is_temporary(&self, profile: &Profile) -> bool {
+        let headers = &self.subscription.subscribe.headers;
+        profile.temporary.iter().any(|(name, value)| headers.get(name).is_some_and(|it| it == *value))
+    }
+
+    fn transaction(&self) -> String {
+        format!("unsubscribe-{}", self.subscription.wire_id)
+    }
+
+    fn nack(&self, connection: &Connection, ids: DeliveryIds, number: u64) -> Frame {
+        let wire_id = &self.subscription.wire_id;
+        let id = ids.id(wire_id, connection.session.as_deref().unwrap_or_default(), number);
+        let nack = Frame::new(Command::Nack);
+        let nack = match connection.version {
+            Version::V1_2 => nack.with_header("id", id),
+            _ => nack.with_header("subscription", wire_id).with_header("message-id", id),
+        };
+        nack.with_header("transaction", self.transaction())
+    }
+
+    fn frame(&self, connection: &Connection) -> Frame {
+        let Subscription { wire_id, subscribe, .. } = &self.subscription;
+        let mut frame = frames::unsubscribe(wire_id, &subscribe.destination, connection.version);
+        let names = connection.profile.durable.iter().filter(|_| self.deletes);
+        for (name, value) in names.filter_map(|name| Some((name, subscribe.headers.get(name)?))) {
+            frame.headers_mut().push(name, value.octets());
+        }
+        frame
+    }
+}

@@ -1,0 +1,243 @@
+//! What leaves on a connection, and the RECEIPTs that are awaited for it.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use stomp_proto::{EncodeError, Frame, PreparedFrame, Version};
+
+use super::{
+    outbox::{Kind, Outbox, Place, Progress},
+    receipts::{Awaited, Pending, Receipts, Stage},
+};
+use crate::model::{error::CommandError, event::Event, ids::ReceiptId, timestamp::Timestamp};
+
+/// The frames that wait for the transport, and those that wait for an answer.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    version: Version,
+    usual: Outbox,
+    /// What leaves before the usual, while something is sent alone.
+    ahead: Option<Outbox>,
+    pub(super) receipts: Receipts,
+    /// A frame without a RECEIPT was handed over, or one whose RECEIPT did not come: an ERROR may mean that.
+    pub(super) unanswered: bool,
+    /// An ACK or NACK was handed over, which an ERROR may mean where its words are not known.
+    settled: bool,
+    /// SENDs without a RECEIPT: those that were appended, those of them that were handed over to the last octet, and those of
+    /// these of which a later RECEIPT says that they were received.
+    sends: u64,
+    sends_gone: u64,
+    sends_received: u64,
+}
+
+impl Wire {
+    /// Goes on with what CONNECT was written into.
+    pub(super) fn new(version: Version, outbox: Outbox) -> Self {
+        Self {
+            version,
+            usual: outbox,
+            ahead: None,
+            receipts: Receipts::default(),
+            unanswered: false,
+            settled: false,
+            sends: 0,
+            sends_gone: 0,
+            sends_received: 0,
+        }
+    }
+
+    pub(super) const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Appends a frame that asks for no RECEIPT.
+    pub(super) fn push(&mut self, frame: &Frame, kind: Kind) -> Result<(), EncodeError> {
+        self.usual.push(frame, self.version, kind)?;
+        self.count(kind);
+        Ok(())
+    }
+
+    fn count(&mut self, kind: Kind) {
+        self.sends = self.sends.saturating_add(u64::from(kind == Kind::Send));
+    }
+
+    /// Appends an ACK or NACK. It waits for nothing that is sent alone.
+    pub(super) fn push_settlement(&mut self, frame: &Frame) -> Result<(), EncodeError> {
+        let version = self.version;
+        self.first().push(frame, version, Kind::Settlement).map(|_| ())
+    }
+
+    /// Appends a frame that asks for that RECEIPT, and waits for it. `timeout` runs from the call.
+    pub(super) fn push_awaited(
+        &mut self,
+        frame: &Frame,
+        id: ReceiptId,
+        awaited: Awaited,
+        timeout: Duration,
+    ) -> Result<(), CommandError> {
+        let place = self.usual.push(frame, self.version, Kind::Receipted(id))?;
+        self.receipts.add(id, awaited, Stage::Queued(place), timeout, self.sends);
+        Ok(())
+    }
+
+    /// The same for a frame that leaves before the usual ones, if anything does.
+    pub(super) fn push_ahead(
+        &mut self,
+        frame: &Frame,
+        id: ReceiptId,
+        awaited: Awaited,
+    ) -> Result<(), CommandError> {
+        let version = self.version;
+        let place = self.first().push(frame, version, Kind::Receipted(id))?;
+        self.receipts.add(id, awaited, Stage::Queued(place), Duration::MAX, 0);
+        Ok(())
+    }
+
+    /// Appends a prepared SEND with that body, which asks for a RECEIPT or not.
+    pub(super) fn push_prepared(
+        &mut self,
+        send: &PreparedFrame,
+        body: &Bytes,
+        receipt: Option<(ReceiptId, Duration)>,
+    ) -> Result<(), CommandError> {
+        let kind = receipt.map_or(Kind::Send, |(id, _)| Kind::Receipted(id));
+        let place = self.usual.push_prepared(send, body, kind)?;
+        self.count(kind);
+        if let Some((id, timeout)) = receipt {
+            self.receipts.add(id, Awaited::Command, Stage::Queued(place), timeout, self.sends);
+        }
+        Ok(())
+    }
+
+    pub(super) fn push_heart_beat(&mut self) {
+        self.first().push_heart_beat();
+    }
+
+    /// The outbox from which the next octets come.
+    fn first(&mut self) -> &mut Outbox {
+        self.ahead.as_mut().unwrap_or(&mut self.usual)
+    }
+
+    /// Whether nothing waits that may leave now.
+    pub(super) fn is_drained(&self) -> bool {
+        self.ahead.as_ref().unwrap_or(&self.usual).is_empty()
+    }
+
+    /// From here on what waits leaves before everything that is appended as usual.
+    pub(super) fn hold(&mut self, mut usual: Outbox, traces: bool) {
+        usual.trace(traces);
+        self.ahead = Some(core::mem::replace(&mut self.usual, usual));
+    }
+
+    /// The next octets for the transport; `note` is told what they are of. `holds` says whether the usual ones still wait.
+    pub(super) fn take(
+        &mut self,
+        now: Timestamp,
+        receipt_timeout: Duration,
+        holds: bool,
+        mut note: impl FnMut(ReceiptId, Awaited, Progress),
+    ) -> Option<Bytes> {
+        let Self { usual, ahead, receipts, unanswered, settled, sends_gone, .. } = self;
+        let mut tell = |kind, progress| match kind {
+            Kind::Receipted(id) => {
+                if let Some(awaited) = receipts.note(id, progress, now, receipt_timeout) {
+                    note(id, awaited, progress);
+                }
+            }
+            Kind::Send => {
+                *unanswered = true;
+                *sends_gone = sends_gone.saturating_add(u64::from(progress == Progress::Gone));
+            }
+            Kind::Unanswered => *unanswered = true,
+            Kind::Settlement => *settled = true,
+            Kind::Quiet => {}
+        };
+        let Some(first) = ahead else { return usual.take(tell) };
+        if let Some(octets) = first.take(&mut tell) {
+            return Some(octets);
+        }
+        if holds {
+            return None;
+        }
+        *ahead = None;
+        usual.take(tell)
+    }
+
+    /// Waits no more for a RECEIPT. Withdraws the frame if nothing of it has left; returns the wait, and the body that is done
+    /// with.
+    pub(super) fn forget(&mut self, id: ReceiptId) -> Option<(Pending, Option<Bytes>)> {
+        let pending = self.receipts.take(id)?;
+        let body = match pending.stage {
+            Stage::Queued(place) => self.withdraw(place),
+            Stage::OnWire => {
+                self.unanswered = true;
+                None
+            }
+        };
+        Some((pending, body))
+    }
+
+    fn withdraw(&mut self, place: Place) -> Option<Bytes> {
+        let outbox = if self.usual.holds(place) { &mut self.usual } else { self.first() };
+        outbox.withdraw(place).flatten().map(|body| *body)
+    }
+
+    /// What a RECEIPT or an ERROR answers that carries this `receipt-id`, if somebody waits for it.
+    pub(super) fn take_answered(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
+        let id = frame.header("receipt-id")?.number().map(ReceiptId)?;
+        let Pending { awaited, sends_before, .. } = self.receipts.take_answered(id)?;
+        // 1.2, "RECEIPT": all frames before it were received, if not processed.
+        self.sends_received = self.sends_received.max(sends_before);
+        Some((id, awaited))
+    }
+
+    /// The frame that alone is on the wire and unanswered, if nothing else can be meant. `is_alone` says whether it was sent
+    /// alone on purpose: then an acknowledgement is not meant either.
+    pub(super) fn suspect(&self, is_alone: impl Fn(ReceiptId) -> bool) -> Option<(ReceiptId, Awaited, bool)> {
+        let id = self.receipts.only_on_wire().filter(|_| !self.unanswered)?;
+        let (awaited, is_alone) = (self.receipts.awaited(id)?, is_alone(id));
+        (is_alone || !self.settled).then_some((id, awaited, is_alone))
+    }
+
+    /// SENDs without a RECEIPT that were not handed over, and those that were and of which nothing is known.
+    pub(super) const fn lost_sends(&self) -> (u64, u64) {
+        let Self { sends, sends_gone, sends_received, .. } = self;
+        (sends.saturating_sub(*sends_gone), sends_gone.saturating_sub(*sends_received))
+    }
+
+    /// Octets that wait for the transport.
+    pub(super) fn len(&self) -> usize {
+        self.usual.len().saturating_add(self.ahead.as_ref().map_or(0, Outbox::len))
+    }
+
+    /// Octets of ACKs, NACKs and other frames without an answer that wait.
+    #[cfg(feature = "client")]
+    pub(super) fn unanswered_octets(&self) -> usize {
+        self.usual.unanswered().saturating_add(self.ahead.as_ref().map_or(0, Outbox::unanswered))
+    }
+
+    pub(super) fn trace(&mut self, traces: bool) {
+        self.outboxes().for_each(|outbox| outbox.trace(traces));
+    }
+
+    /// The frames and heart-beats that were handed over whole since the last call, if they are traced.
+    pub(super) fn take_traced(&mut self) -> impl Iterator<Item = Event> {
+        self.outboxes().flat_map(Outbox::take_traced)
+    }
+
+    /// In the order in which their frames leave.
+    fn outboxes(&mut self) -> impl Iterator<Item = &mut Outbox> {
+        self.ahead.iter_mut().chain([&mut self.usual])
+    }
+
+    /// The bodies that it holds, for whoever must see to it where they are dropped.
+    pub(super) fn take_bodies(&mut self) -> impl Iterator<Item = Bytes> {
+        self.outboxes().flat_map(Outbox::take_bodies)
+    }
+
+    /// Gives memory back that a quiet connection does not need.
+    pub(super) fn shrink(&mut self) {
+        self.outboxes().for_each(Outbox::shrink);
+        self.receipts.shrink();
+    }
+}

@@ -1,0 +1,520 @@
+//! Whose fault it is: mine (a wrong call), theirs (why a connection ended), or nobody's (an outcome that is not known).
+
+use alloc::{borrow::ToOwned, boxed::Box, string::String, sync::Arc};
+use core::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
+
+use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind, Version};
+
+use super::{
+    endpoint::Endpoint,
+    frames::FrameError,
+    ids::ConnectionId,
+    mask::Mask,
+    profile::{ConnectEscaping, Nack},
+};
+
+/// You called wrongly. Nothing happened and nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// Too many SENDs, or too much, is kept until it is confirmed: see
+    /// [`Config::at_least_once_messages`](crate::Config::at_least_once_messages) and
+    /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets).
+    #[error("{messages} messages with {octets} octets wait for their confirmation already")]
+    AtLeastOnceFull {
+        /// How many are kept.
+        messages: usize,
+        /// How many octets their headers and bodies have.
+        octets: usize,
+    },
+    /// A message that was acknowledged or rejected before, by itself or by a cumulative ACK or NACK of a later one.
+    #[error("the message was settled before")]
+    AlreadySettled,
+    /// The session is disconnecting or has ended.
+    #[error("the session takes no more commands: it is disconnecting or has ended")]
+    Closed,
+    /// A handler runner over a subscription with ack mode `client`.
+    #[error("ack mode client would acknowledge what other handlers still have: use client-individual")]
+    CumulativeAck,
+    /// The frame cannot be written in the version of the connection.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A header that is dangerous where [`Config::send_beat`](crate::Config::send_beat) is zero: the broker would never notice
+    /// that this client is gone.
+    #[error(
+        "the header \"{0}\" needs heart-beats: without them the broker never notices that this client is gone"
+    )]
+    NeedsHeartBeats(&'static str),
+    /// A SEND or SUBSCRIBE without a destination.
+    #[error("the destination is missing")]
+    NoDestination,
+    /// [`Config::identity`](crate::Config::identity) is not set: two clients would send the same de-duplication ids, and
+    /// Artemis would discard what one of them sends.
+    #[error("a SEND at least once needs an identity in the configuration")]
+    NoIdentity,
+    /// A MESSAGE without the header that its acknowledgement needs.
+    #[error("the broker sent a MESSAGE without the header \"{0}\" that an acknowledgement names")]
+    NoAckHeader(&'static str),
+    /// A message of a subscription with ack mode `auto`, where nothing is acknowledged.
+    #[error("messages of a subscription with ack mode auto are not acknowledged")]
+    NotAcknowledged,
+    /// A subscription that is not durable.
+    #[error("the subscription has none of the headers that make it durable on this broker")]
+    NotDurable,
+    /// In 1.0 such a subscription is acknowledged up to a message, and those before this one are not settled: a
+    /// transaction cannot wait for them.
+    #[error("messages of this subscription cannot be acknowledged in a transaction in STOMP 1.0")]
+    NotInTransaction,
+    /// There is no connection at the moment.
+    #[error("there is no connection to a broker")]
+    NotConnected,
+    /// The broker has no NACK that does that.
+    #[error("{broker} has no NACK that does {wanted:?}")]
+    NackCannot {
+        /// The broker's name.
+        broker: &'static str,
+        /// What the NACK was to do.
+        wanted: Nack,
+    },
+    /// NACK destroys the message on this broker.
+    #[error("{broker} destroys a message that is NACKed")]
+    NackDiscards {
+        /// The broker's name.
+        broker: &'static str,
+    },
+    /// A message that came to another client than the one of the transaction.
+    #[error("the message came to another client: it cannot be acknowledged in a transaction of this one")]
+    OtherClient,
+    /// A header that the session sets by itself.
+    #[error("the header \"{0}\" is set by the session")]
+    ReservedHeader(&'static str),
+    /// The message came on an earlier connection. The broker delivers it again; on RabbitMQ this ACK would acknowledge,
+    /// and so destroy, another message.
+    #[error("the message came on {came}, which has ended: it cannot be acknowledged any more")]
+    Stale {
+        /// The connection on which the message came.
+        came: ConnectionId,
+    },
+    /// A subscription id that is taken.
+    #[error("the subscription id \"{0}\" is in use")]
+    SubscriptionIdInUse(String),
+    /// The transaction began on a connection that has ended, and has ended with it.
+    #[error("the transaction began on {began}, which has ended: it was not committed")]
+    TransactionLost {
+        /// The connection on which it began.
+        began: ConnectionId,
+    },
+    /// The transaction was committed or aborted before.
+    #[error("the transaction was committed or aborted before")]
+    TransactionOver,
+    /// The subscription has ended.
+    #[error("the subscription has ended")]
+    Unsubscribed,
+    /// A frame of another command than the call is for.
+    #[error("a {0} frame cannot be sent by this call")]
+    WrongCommand(Command),
+}
+
+/// An ERROR frame.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerError {
+    /// Shared, since everybody who waits for something may get the same one.
+    frame: Arc<Frame>,
+    /// The message and the detail as they are shown, where they repeat our passcode.
+    shown: Option<Arc<(String, String)>>,
+}
+
+impl ServerError {
+    pub(crate) fn new(frame: Frame, mask: &Mask) -> Self {
+        let mut error = Self { frame: Arc::new(frame.into_owned()), shown: None };
+        let (message, detail) = (error.message(), error.detail());
+        let hidden = (mask.hide(&message), mask.hide(&detail));
+        if hidden != (None, None) {
+            let shown = (hidden.0.unwrap_or(message), hidden.1.unwrap_or(detail));
+            error.shown = Some(Arc::new(shown));
+        }
+        error
+    }
+
+    /// The `message` header, or nothing. Where it repeats our passcode, or a part of it, that is left out.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let shown = self.shown.as_ref().map(|shown| shown.0.clone());
+        shown.unwrap_or_else(|| self.text("message").unwrap_or_default())
+    }
+
+    /// The whole ERROR frame as it came: it may repeat what we have sent, our passcode included.
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    pub(crate) fn text(&self, header: &str) -> Option<String> {
+        self.frame.header(header).map(|value| String::from_utf8_lossy(&value.octets()).into_owned())
+    }
+
+    /// Whether the message or the body says that, in capitals or not.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        let (message, body) = (self.text("message").unwrap_or_default(), self.frame.body());
+        contains(message.as_bytes(), text) || contains(body.get(..SEARCHED).unwrap_or(body), text)
+    }
+
+    /// 1.1 and 1.2, "Protocol Negotiation": an ERROR for want of a common version lists those of the server. RabbitMQ lists
+    /// them in every ERROR.
+    pub(crate) fn speaks_none_of(&self, offered: &[Version]) -> bool {
+        let listed = self.text("version");
+        let spoken =
+            |list: &str| list.split(',').filter_map(Version::from_name).any(|it| offered.contains(&it));
+        listed.is_some_and(|list| !spoken(&list))
+    }
+
+    /// The first line of the body, where RabbitMQ says what it means.
+    fn detail(&self) -> String {
+        if let Some(shown) = &self.shown {
+            return shown.1.clone();
+        }
+        let line = self.frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
+        String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
+    }
+}
+
+/// The octets of a body in which words are looked for: what they are is said in the first lines.
+const SEARCHED: usize = 4096;
+
+fn contains(octets: &[u8], text: &str) -> bool {
+    octets.windows(text.len().max(1)).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
+}
+
+impl fmt::Debug for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerError({self})")
+    }
+}
+
+/// The message and the first line of the body, escaped and cut: a broker may echo a frame of ours there.
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (message, detail) = (self.message(), self.detail());
+        escape(&message, f)?;
+        if detail.is_empty() || message.contains(&detail) {
+            Ok(())
+        } else {
+            f.write_str(": ")?;
+            escape(&detail, f)
+        }
+    }
+}
+
+/// Escapes what is not printable. Quotes are: RabbitMQ puts names into them.
+fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.chars().try_for_each(|letter| match letter {
+        '\'' | '"' => f.write_char(letter),
+        _ => write!(f, "{}", letter.escape_debug()),
+    })
+}
+
+/// Why a connection ended, or did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lost {
+    /// The broker refused a login with a backslash in it, or closed the connection instead of answering. Brokers do not agree
+    /// on how one is written in CONNECT.
+    #[error("{}", backslash_refused(.error.as_ref(), *.sent))]
+    BackslashRefused {
+        /// The ERROR, if there was one.
+        error: Option<ServerError>,
+        /// How it was written.
+        sent: ConnectEscaping,
+    },
+    /// The broker closed the connection instead of answering CONNECT.
+    #[error(
+        "the broker closed the connection before CONNECTED: is it a STOMP port, without TLS, and the login right?"
+    )]
+    ClosedBeforeConnected,
+    /// The broker did not answer CONNECT in time.
+    #[error("the broker accepted the connection and did not answer CONNECT within {}", seconds(.0))]
+    ConnectedTimeout(Duration),
+    /// Dialling did not end in time.
+    #[error("the connection was not made within {}: is the host reachable from here?", seconds(.0))]
+    ConnectTimeout(Duration),
+    /// Dialling failed.
+    #[error("cannot connect: {reason}")]
+    DialFailed {
+        /// What the operating system or TLS says.
+        reason: String,
+        /// Whether no retry can cure it.
+        permanent: bool,
+    },
+    /// The driver that runs the session was dropped.
+    #[error("the driver of the session was dropped")]
+    DriverDropped,
+    /// The broker closed the connection.
+    #[error("the broker closed the connection")]
+    Eof,
+    /// Nothing was heard for too long.
+    #[error("nothing was heard from the broker for {}", seconds(.0))]
+    HeartBeat(Duration),
+    /// The same, and no heart-beat ever came on that connection, though the broker had promised them.
+    #[error(
+        "nothing was heard from the broker for {}: it promised a beat every {} and sent none",
+        seconds(.silence), seconds(.promised)
+    )]
+    NoHeartBeats {
+        /// What it had promised.
+        promised: Duration,
+        /// How long it was silent.
+        silence: Duration,
+    },
+    /// Reading or writing failed.
+    #[error("the connection broke: {0}")]
+    Io(String),
+    /// CONNECTED carries a `heart-beat` that is none.
+    #[error("the broker's heart-beat header is invalid: \"{0}\"")]
+    InvalidHeartBeat(String),
+    /// The program, its runtime or the machine stood still for that long, more than once, and the broker was not heard.
+    #[error("time was reported {} too late, again, and nothing was heard from the broker", seconds(.0))]
+    LocalStall(Duration),
+    /// The owner of the session has asked to leave the connection.
+    #[error("the connection was left as its owner asked")]
+    Left,
+    /// The broker has refused this login in known words, and it is not sent again before its time: many accounts are locked
+    /// after a few wrong logins. Another login is sent at once.
+    #[error("the broker has refused this login, and it is not sent again for {}: only another one shortens this", seconds(.0))]
+    LoginHeldBack(Duration),
+    /// The provider of credentials has none.
+    #[error("there are no credentials for the broker: {0}")]
+    NoCredentials(String),
+    /// The session was disconnected by its owner.
+    #[error("the session was disconnected")]
+    Disconnected,
+    /// What came is no STOMP.
+    #[error("{}", not_stomp(.0))]
+    Protocol(ParseError),
+    /// The broker answered CONNECT with an ERROR.
+    #[error("the broker refused the connection: {0}")]
+    Refused(ServerError),
+    /// The broker sent an ERROR that names no frame of ours.
+    #[error("the broker sent an ERROR: {0}")]
+    ServerError(ServerError),
+    /// A frame that has no place there.
+    #[error("the broker sent a {0} frame where none may come")]
+    UnexpectedFrame(Command),
+    /// The broker chose a version that was not offered.
+    #[error("the broker chose STOMP version \"{0}\", which was not offered")]
+    VersionMismatch(String),
+}
+
+impl Lost {
+    /// Whether the broker said nothing.
+    pub(crate) const fn is_silent(&self) -> bool {
+        matches!(self, Self::Eof | Self::Io(_))
+    }
+
+    /// The ERROR that answered CONNECT.
+    pub(crate) const fn refusal(&self) -> Option<&ServerError> {
+        match self {
+            Self::Refused(error) | Self::BackslashRefused { error: Some(error), .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn seconds(duration: &Duration) -> String {
+    alloc::format!("{:.1} s", duration.as_secs_f64())
+}
+
+fn backslash_refused(error: Option<&ServerError>, sent: ConnectEscaping) -> String {
+    let answer =
+        error.map_or_else(|| "closed the connection".into(), |error| alloc::format!("said: {error}"));
+    let hint = match sent {
+        ConnectEscaping::Backslash => {
+            "was sent twice, as RabbitMQ and ActiveMQ want it: for Artemis set Profile::ARTEMIS (?profile=artemis), or \
+             ConnectEscaping::Literal in a profile"
+        }
+        ConnectEscaping::Literal => {
+            "was sent as it is: for RabbitMQ and ActiveMQ set ConnectEscaping::Backslash in the profile, and offer 1.1 or later"
+        }
+    };
+    alloc::format!("the broker refused a login with a backslash and {answer}. The backslash {hint}")
+}
+
+fn gave_up(attempts: u32, broker: Option<&Endpoint>) -> String {
+    match (attempts, broker) {
+        (1, Some(broker)) => alloc::format!("no connection to {broker}"),
+        (_, Some(broker)) => alloc::format!("no connection after {attempts} attempts, the last to {broker}"),
+        (_, None) => "no connection".into(),
+    }
+}
+
+fn not_stomp(error: &ParseError) -> String {
+    let spoken = match error.excerpt.as_slice() {
+        [0x15 | 0x16, 3, ..] => "TLS: use stomp+ssl://",
+        excerpt if excerpt.starts_with(b"HTTP/") || excerpt.starts_with(b"<") => {
+            "HTTP: STOMP has a port of its own, usually 61613"
+        }
+        excerpt if excerpt.starts_with(b"AMQP") => "AMQP: RabbitMQ's STOMP port is usually 61613",
+        _ => "",
+    };
+    match error.kind {
+        ParseErrorKind::UnknownCommand | ParseErrorKind::CommandTooLong { .. } if !spoken.is_empty() => {
+            alloc::format!("the broker speaks {spoken} ({error})")
+        }
+        _ => alloc::format!("the broker sent what is no STOMP: {error}"),
+    }
+}
+
+/// What became of a frame that asked for a RECEIPT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "these are the outcomes there are")]
+pub enum Outcome {
+    /// The RECEIPT came: the broker has processed the frame. For a SEND that is no promise of durability unless the
+    /// message is persistent, and none that anybody will read it.
+    Confirmed,
+    /// The ERROR that names the frame came: the broker has refused it.
+    Rejected(ServerError),
+    /// Nothing of the frame was handed to the transport, and nothing will be: the broker does not have it.
+    NotSent(NotSent),
+    /// Neither came. The broker may or may not have processed it.
+    Unknown(Unknown),
+}
+
+/// Why a frame was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// The client's inbox is full to its hard bound, and its RECEIPT would have come behind it.
+    #[error(
+        "nothing was sent: {octets} octets of messages wait to be taken, behind which no RECEIPT comes: take them first, \
+         or subscribe with a smaller prefetch"
+    )]
+    InboxFull {
+        /// How much waits there.
+        octets: usize,
+    },
+    /// The connection ended before the frame could leave.
+    #[error("nothing was sent: the connection ended first ({0})")]
+    Lost(Lost),
+    /// The transport took nothing of it in time.
+    #[error("nothing was sent: the frame could not leave within {}", seconds(.0))]
+    Timeout(Duration),
+    /// It cannot be written in the version of the connection that came about.
+    #[error("nothing was sent: {0}")]
+    Unwritable(CommandError),
+}
+
+/// Why an outcome is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unknown {
+    /// It was alone on five connections, or on three to more than one broker, and each of them ended without an answer. It is
+    /// not sent again.
+    #[error(
+        "the broker has closed several connections without a word when this frame came, and may have processed it: {0}"
+    )]
+    KillsConnection(Lost),
+    /// The client's inbox is full to its hard bound, and the RECEIPT comes behind it if it comes.
+    #[error(
+        "{octets} octets of messages wait to be taken, and the RECEIPT is behind them: take them first, or subscribe with \
+         a smaller prefetch; the broker may or may not have processed the frame"
+    )]
+    InboxFull {
+        /// How much waits there.
+        octets: usize,
+    },
+    /// The connection ended first.
+    #[error(
+        "the connection ended before the RECEIPT came ({0}): the broker may or may not have processed the frame"
+    )]
+    Lost(Lost),
+    /// No RECEIPT in time.
+    #[error("no RECEIPT within {}: the broker may or may not have processed the frame", seconds(.0))]
+    Timeout(Duration),
+    /// No RECEIPT in time, after refusals that were taken for passing ones.
+    #[error("no RECEIPT within {}, the broker may or may not have processed the frame: {last}", seconds(.limit))]
+    TimeoutAfter {
+        /// The time that it had.
+        limit: Duration,
+        /// Why it was tried again the last time.
+        last: Box<Lost>,
+    },
+    /// The COMMIT was answered, and a frame of its transaction was refused: the others may or may not count.
+    #[error(
+        "a frame of the transaction was refused, after which the broker may or may not have processed the others: {0}"
+    )]
+    PartRejected(ServerError),
+    /// It was sent on an earlier connection, and cannot be written in the version of this one.
+    #[error(
+        "an earlier broker may or may not have processed the frame, and to this one it cannot be sent: {0}"
+    )]
+    Unwritable(CommandError),
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Closed {
+    /// Its owner asked for it.
+    #[error("the session was disconnected ({})", if *.confirmed { "confirmed by the broker" } else { "unconfirmed" })]
+    Disconnected {
+        /// Whether the broker has confirmed the DISCONNECT, and with it everything before.
+        confirmed: bool,
+        /// Frames whose sender waited when the end began, and whose RECEIPT came.
+        receipted: usize,
+        /// Frames whose sender waited when the end began, and which were rejected, not sent, or not answered. Each had its
+        /// [`Event::Receipt`](crate::Event::Receipt).
+        unreceipted: usize,
+    },
+    /// No broker could be reached any more.
+    #[error("{}: {last}", gave_up(*.attempts, .broker.as_deref()))]
+    GaveUp {
+        /// How many attempts in a row have failed.
+        attempts: u32,
+        /// The broker of the last one.
+        broker: Option<Box<Endpoint>>,
+        /// Why the last one did.
+        last: Lost,
+    },
+    /// The driver that ran the session was dropped.
+    #[error("the driver of the session was dropped")]
+    DriverDropped,
+    /// The same error has ended three connections within ten minutes: a message that cannot be read comes again and again.
+    #[error("three connections within ten minutes ended alike: {}", not_stomp(.0))]
+    ProtocolErrorLoop(ParseError),
+}
+
+/// Why a subscription has ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The session has.
+    #[error("{0}")]
+    Closed(Closed),
+    /// The broker refused it, or ended it later.
+    #[error("the broker ended the subscription: {0}")]
+    Rejected(ServerError),
+    /// Connections ended without an answer while its SUBSCRIBE was alone on them.
+    #[error("the broker closed the connection without a word when it was asked to subscribe: {0}")]
+    KillsConnection(Lost),
+    /// Its owner unsubscribed.
+    #[error("unsubscribed")]
+    Unsubscribed,
+    /// It cannot be written in the version of the new connection.
+    #[error("the subscription cannot be written: {0}")]
+    Unwritable(CommandError),
+}
+
+/// What is wrong with a CONNECTED.
+impl From<FrameError> for Lost {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::InvalidHeartBeat(value) => Self::InvalidHeartBeat(value),
+            FrameError::VersionMismatch(version) => Self::VersionMismatch(version),
+            FrameError::MissingHeader { command, .. }
+            | FrameError::NotInVersion { command, .. }
+            | FrameError::WrongCommand { found: command, .. } => Self::UnexpectedFrame(command),
+        }
+    }
+}

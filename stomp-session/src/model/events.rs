@@ -1,0 +1,108 @@
+//! What the owner of a session has not been told yet.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use bytes::Bytes;
+use stomp_proto::Item;
+
+use super::{
+    error::{Closed, Outcome},
+    event::Event,
+    ids::ReceiptId,
+};
+
+/// Events, oldest first, and what became of the frames whose senders waited when the end began.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    queue: VecDeque<Event>,
+    traces_frames: bool,
+    farewell: Option<Farewell>,
+    /// Bodies that are done with, where the owner wants to drop them himself.
+    discarded: Option<Vec<Bytes>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Farewell {
+    receipted: usize,
+    unreceipted: usize,
+}
+
+impl Events {
+    pub(crate) fn push(&mut self, event: Event) {
+        self.queue.push_back(event);
+    }
+
+    pub(crate) fn extend(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.queue.extend(events);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.queue.pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Gives memory back that a quiet session does not need.
+    pub(crate) fn shrink(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+
+    /// Tells the outcome of a frame to whoever has sent it.
+    pub(crate) fn tell(&mut self, id: ReceiptId, outcome: Outcome) {
+        if let Some(farewell) = &mut self.farewell {
+            let count = match outcome {
+                Outcome::Confirmed => &mut farewell.receipted,
+                _ => &mut farewell.unreceipted,
+            };
+            *count = count.saturating_add(1);
+        }
+        self.push(Event::Receipt { id, outcome });
+    }
+
+    /// Counts outcomes from here on.
+    pub(crate) fn begin_farewell(&mut self) {
+        self.farewell = Some(Farewell::default());
+    }
+
+    /// What the end of a session says that its owner has asked for.
+    pub(crate) fn end_farewell(&mut self, confirmed: bool) -> Closed {
+        let Farewell { receipted, unreceipted } = self.farewell.take().unwrap_or_default();
+        Closed::Disconnected { confirmed, receipted, unreceipted }
+    }
+
+    pub(crate) const fn trace_frames(&mut self, traces: bool) {
+        self.traces_frames = traces;
+    }
+
+    pub(crate) const fn traces_frames(&self) -> bool {
+        self.traces_frames
+    }
+
+    /// Tells that something came, if that is wanted.
+    pub(crate) fn trace(&mut self, item: &Item) {
+        if self.traces_frames {
+            self.push(match item {
+                Item::Frame(frame) | Item::TooLarge { frame, .. } => {
+                    Event::FrameReceived(frame.clone().into_owned())
+                }
+                _ => Event::HeartBeatReceived,
+            });
+        }
+    }
+
+    /// Drops bodies, or keeps them for the owner: they are not ours, and dropping one may run anything.
+    pub(crate) fn discard(&mut self, bodies: impl IntoIterator<Item = Bytes>) {
+        match &mut self.discarded {
+            Some(discarded) => discarded.extend(bodies),
+            None => bodies.into_iter().for_each(drop),
+        }
+    }
+
+    /// From here on bodies are kept for the owner. Takes those that were.
+    #[cfg(feature = "client")]
+    pub(crate) fn take_discarded(&mut self) -> Vec<Bytes> {
+        self.discarded.replace(Vec::new()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,125 @@
+//! What to subscribe to.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use stomp_proto::{AckMode, Headers};
+
+/// What to subscribe to.
+///
+/// ```
+/// use stomp_session::{Subscribe, proto::AckMode};
+/// let subscribe = Subscribe::new("/queue/orders").ack(AckMode::Auto).header("selector", "price > 10");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "it is handed to `Session::subscribe`"]
+pub struct Subscribe {
+    pub(crate) destination: String,
+    pub(crate) ack_mode: AckMode,
+    pub(crate) prefetch: u32,
+    pub(crate) id: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) keep_stale: bool,
+    pub(crate) oversized: Oversized,
+    pub(crate) retry: Retry,
+    /// The broker subscribes by itself: neither SUBSCRIBE nor UNSUBSCRIBE is sent.
+    pub(crate) expected: bool,
+}
+
+/// What becomes of a message whose body was over the limit and was read past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Oversized {
+    /// It stays with the broker, unsettled, and keeps its place in the prefetch; it comes again on the next connection.
+    /// Whoever sees the event may settle it.
+    #[default]
+    Leave,
+    /// It is acknowledged, and so lost.
+    Acknowledge,
+    /// It is NACKed where that dead-letters, and left where it does not.
+    DeadLetter,
+}
+
+/// Whether a subscription that stood once is sent again when the broker refuses or cancels it. A first SUBSCRIBE that is
+/// refused is never sent again: its caller has the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retry {
+    /// For as long as the session lives.
+    #[default]
+    Always,
+    /// Not at all: the subscription ends.
+    Never,
+    /// Until that long after the first refusal in a row.
+    Within(Duration),
+}
+
+/// Messages that may be out unacknowledged. Few enough that a slow consumer does not hold up what others could do, enough
+/// that one round trip does not leave it idle.
+const PREFETCH: u32 = 100;
+
+impl Subscribe {
+    /// Acknowledged one by one, at most 100 messages out.
+    pub fn new(destination: impl Into<String>) -> Self {
+        Self {
+            destination: destination.into(),
+            ack_mode: AckMode::default(),
+            prefetch: PREFETCH,
+            id: None,
+            headers: Headers::new(),
+            keep_stale: false,
+            oversized: Oversized::Leave,
+            retry: Retry::Always,
+            expected: false,
+        }
+    }
+
+    /// Who acknowledges. `client-individual` does not exist in 1.0: it is sent as `client`, and an ACK leaves when all before
+    /// it are acknowledged: a message that is dropped holds up those behind it until the connection ends. `client` is sent as `client-individual`, and one ACK for each message, where the broker takes
+    /// an ACK for messages of other subscriptions too.
+    pub fn ack(mut self, ack_mode: AckMode) -> Self {
+        self.ack_mode = ack_mode;
+        self
+    }
+
+    /// How many messages may be out unacknowledged, if [`Config::prefetch_budget`](crate::Config::prefetch_budget) has them.
+    /// With `auto` it means nothing to RabbitMQ and Artemis, which counts octets: see [`Prefetch`](crate::Prefetch). A prefetch
+    /// header of your own goes before it.
+    pub fn prefetch(mut self, prefetch: u32) -> Self {
+        self.prefetch = prefetch;
+        self
+    }
+
+    /// An id of your own. Only a durable subscription of RabbitMQ needs one: it names the queue.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Delivers also what had come and was not collected when its connection ended. Usually such a message is skipped,
+    /// since the broker delivers it again and no acknowledgement of this copy can count. A topic does not deliver again,
+    /// unless the subscription is durable.
+    pub const fn keep_stale(mut self) -> Self {
+        self.keep_stale = true;
+        self
+    }
+
+    /// What becomes of a message whose body is over [`Limits::body`](crate::proto::Limits::body), which is told as
+    /// [`Event::TooLarge`](crate::Event::TooLarge).
+    pub const fn oversized(mut self, oversized: Oversized) -> Self {
+        self.oversized = oversized;
+        self
+    }
+
+    /// What to do when the broker refuses or cancels the subscription after it had stood.
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Another header: a selector, a broker's own.
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+}

@@ -1,0 +1,249 @@
+//! SENDs that are kept until a broker has them: in order, within bounds, over any number of connections.
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::{mem, time::Duration};
+
+use stomp_proto::Frame;
+
+use super::suspects::{Strikes, Wait, Waiting};
+use crate::model::{
+    at_least_once::AtLeastOnce, deadlines::Deadlines, endpoint::Endpoint, error::Lost, ids::ReceiptId,
+    timestamp::Timestamp,
+};
+
+/// A SEND that nobody has confirmed.
+#[derive(Debug)]
+pub(crate) struct KeptSend {
+    pub(crate) frame: Frame,
+    pub(crate) limit: Duration,
+    /// None until the first call that brings the time.
+    due: Option<Timestamp>,
+    /// Something of a copy was handed over, on this connection or an earlier one.
+    pub(crate) handed_over: bool,
+    /// The receipt that the copy on this connection asks for.
+    pub(crate) copy: Option<ReceiptId>,
+    strikes: Strikes,
+    /// Refusals that were taken for passing ones.
+    refusals: u32,
+    /// Why it is tried again.
+    pub(crate) last: Option<Box<Lost>>,
+    /// The destination, if it is ordered.
+    lane: Option<Vec<u8>>,
+}
+
+impl KeptSend {
+    fn new(frame: Frame, limit: Duration, lane: Option<Vec<u8>>) -> Self {
+        let strikes = Strikes::default();
+        Self {
+            frame,
+            limit,
+            due: None,
+            handed_over: false,
+            copy: None,
+            strikes,
+            refusals: 0,
+            last: None,
+            lane,
+        }
+    }
+
+    /// Counts a refusal that passes, and gives how many there were.
+    pub(crate) const fn count_refusal(&mut self) -> u32 {
+        self.refusals = self.refusals.saturating_add(1);
+        self.refusals
+    }
+
+    /// Counts that a connection ended while it was alone on it. When it may be tried again; nothing if it is to blame.
+    pub(crate) fn count_strike(
+        &mut self,
+        silent: bool,
+        broker: &Endpoint,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let blamed = match silent {
+            true => self.strikes.add_silent(broker, now),
+            false => self.strikes.add_worded(broker, now),
+        };
+        (!blamed).then(|| self.strikes.next())
+    }
+}
+
+/// The SENDs that are kept.
+#[derive(Debug, Default)]
+pub(crate) struct KeptSends {
+    kept: BTreeMap<ReceiptId, KeptSend>,
+    /// Those that may be written, the oldest first.
+    ready: BTreeSet<ReceiptId>,
+    /// Those that were written on this connection.
+    written: BTreeSet<ReceiptId>,
+    /// Those that wait until they may be written again.
+    waiting: Waiting<ReceiptId>,
+    /// The ordered ones of each destination: only the first of each is ready or written.
+    lanes: BTreeMap<Vec<u8>, BTreeSet<ReceiptId>>,
+    deadlines: Deadlines,
+    unstamped: BTreeSet<ReceiptId>,
+    octets: usize,
+}
+
+impl KeptSends {
+    pub(crate) fn add(&mut self, id: ReceiptId, frame: Frame, how: AtLeastOnce, default_timeout: Duration) {
+        let destination = frame.header("destination").filter(|_| how.ordered);
+        let lane = destination.map(|destination| destination.octets().into_owned());
+        let is_first = lane.as_ref().is_none_or(|lane| {
+            let lane = self.lanes.entry(lane.clone()).or_default();
+            lane.insert(id) && lane.len() == 1
+        });
+        if is_first {
+            self.ready.insert(id);
+        }
+        self.octets = self.octets.saturating_add(frame.size());
+        let limit = how.timeout.unwrap_or(default_timeout);
+        self.kept.insert(id, KeptSend::new(frame, limit, lane));
+        self.unstamped.insert(id);
+    }
+
+    /// Commands bring no time: what was added since the last call gets its deadline now.
+    pub(crate) fn stamp(&mut self, now: Timestamp) {
+        for id in mem::take(&mut self.unstamped) {
+            if let Some(kept) = self.kept.get_mut(&id) {
+                let due = now.after(kept.limit);
+                kept.due = Some(due);
+                self.deadlines.add(due, id);
+            }
+        }
+    }
+
+    /// The next one to be written, if that many may be out.
+    pub(crate) fn next(&self, window: usize) -> Option<ReceiptId> {
+        self.ready.first().filter(|_| self.written.len() < window).copied()
+    }
+
+    pub(crate) fn get(&self, id: ReceiptId) -> Option<&KeptSend> {
+        self.kept.get(&id)
+    }
+
+    pub(crate) fn note_written(&mut self, id: ReceiptId, receipt: ReceiptId) {
+        self.ready.remove(&id);
+        self.written.insert(id);
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.copy = Some(receipt);
+        }
+    }
+
+    pub(crate) fn note_handed_over(&mut self, id: ReceiptId) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.handed_over = true;
+        }
+    }
+
+    /// Takes one out: it is not written again.
+    pub(crate) fn take(&mut self, id: ReceiptId) -> Option<KeptSend> {
+        let kept = self.kept.remove(&id)?;
+        self.ready.remove(&id);
+        self.written.remove(&id);
+        self.waiting.remove(id);
+        self.octets = self.octets.saturating_sub(kept.frame.size());
+        match kept.due {
+            Some(due) => self.deadlines.remove(due, id),
+            None => _ = self.unstamped.remove(&id),
+        }
+        if let Some(lane) = &kept.lane {
+            self.leave_lane(lane, id);
+        }
+        Some(kept)
+    }
+
+    /// Lets the next one of the same destination in.
+    fn leave_lane(&mut self, lane: &[u8], id: ReceiptId) {
+        let Some(others) = self.lanes.get_mut(lane) else { return };
+        let was_first = others.first() == Some(&id);
+        others.remove(&id);
+        match others.first().filter(|_| was_first) {
+            Some(next) => _ = self.ready.insert(*next),
+            None if others.is_empty() => _ = self.lanes.remove(lane),
+            None => {}
+        }
+    }
+
+    /// Those that were on the wire of an earlier connection.
+    pub(crate) fn suspects(&self) -> impl Iterator<Item = ReceiptId> {
+        let was_out = |id: &ReceiptId| self.get(*id).is_some_and(|kept| kept.handed_over);
+        self.ready.iter().copied().filter(was_out)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ReceiptId) -> Option<&mut KeptSend> {
+        self.kept.get_mut(&id)
+    }
+
+    /// Waits until it may be written again.
+    pub(crate) fn wait(&mut self, id: ReceiptId, wait: Wait) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.copy = None;
+            self.ready.remove(&id);
+            self.written.remove(&id);
+            self.waiting.add(id, wait);
+        }
+    }
+
+    /// Lets those in that may go among the others.
+    pub(crate) fn release(&mut self, now: Timestamp) {
+        while let Some(id) = self.waiting.due(now) {
+            self.ready.insert(id);
+        }
+    }
+
+    /// Takes one that may be sent alone now; `clock` says whether the clock lets one.
+    pub(crate) fn suspect(&mut self, now: Timestamp, clock: bool) -> Option<ReceiptId> {
+        let id = self.waiting.suspect(now, clock)?;
+        self.ready.insert(id);
+        Some(id)
+    }
+
+    /// See [`Waiting::deadline`] and [`Waiting::suspect_deadline`].
+    pub(crate) fn deadlines(&self, clock: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.waiting.deadline(), self.waiting.suspect_deadline(clock))
+    }
+
+    /// The connection has ended: what was written on it is to be written again.
+    pub(crate) fn note_lost(&mut self) {
+        for id in &self.written {
+            if let Some(kept) = self.kept.get_mut(id) {
+                kept.copy = None;
+            }
+        }
+        self.ready.append(&mut self.written);
+    }
+
+    /// The oldest.
+    pub(crate) fn first(&self) -> Option<ReceiptId> {
+        self.kept.first_key_value().map(|(id, _)| *id)
+    }
+
+    /// One whose time is over.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Option<ReceiptId> {
+        self.deadlines.due(now)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Octets that their frames take.
+    pub(crate) const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Those that are not out on this connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.kept.len().saturating_sub(self.written.len())
+    }
+
+    /// One without a time wants one at once.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        if self.unstamped.is_empty() { self.deadlines.first() } else { Some(Timestamp::ZERO) }
+    }
+}

@@ -1,0 +1,253 @@
+//! What outlives a connection: subscriptions, and SENDs that are kept until they are confirmed.
+
+mod kept;
+mod subscriptions;
+mod suspects;
+
+use core::time::Duration;
+
+pub(crate) use kept::{KeptSend, KeptSends};
+pub(crate) use subscriptions::{Subscription, Subscriptions};
+pub(crate) use suspects::Wait;
+
+use self::suspects::{Clock, back_off};
+use crate::model::{
+    endpoint::Endpoint,
+    error::{Ended, Lost, NotSent, Outcome, Unknown},
+    event::Event,
+    events::Events,
+    ids::{ReceiptId, SubscriptionId},
+    random::Random,
+    timestamp::Timestamp,
+    verdict::BackOff,
+};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Replay {
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) kept: KeptSends,
+    /// Why the next connection begins with a careful replay, if it does.
+    pub(crate) careful: Option<Lost>,
+    clock: Clock,
+    random: Random,
+}
+
+impl Replay {
+    pub(crate) fn new(random: Random) -> Self {
+        Self {
+            subscriptions: Subscriptions::default(),
+            kept: KeptSends::default(),
+            careful: None,
+            clock: Clock::default(),
+            random,
+        }
+    }
+
+    /// Whether that may be tried which could have ended a connection as well as anything else.
+    pub(crate) fn allows_tries(&self, now: Timestamp) -> bool {
+        self.clock.allows(now)
+    }
+
+    /// Counts a connection that was lost for something that was tried again.
+    pub(crate) fn count_cost(&mut self, silent: bool, now: Timestamp) {
+        self.clock.count(silent, now);
+    }
+
+    /// A time with jitter for something that was refused that often in a row.
+    pub(crate) fn back_off(&mut self, kind: BackOff, refusals: u32) -> Duration {
+        back_off(kind, refusals, self.random.fraction())
+    }
+
+    /// Takes the subscription that may be sent alone now.
+    pub(crate) fn take_subscription_to_try(&mut self, now: Timestamp) -> Option<SubscriptionId> {
+        let clock = self.clock.next() <= now;
+        self.subscriptions.waiting().suspect(now, clock)
+    }
+
+    /// Takes the SEND that may be sent alone now.
+    pub(crate) fn take_kept_to_try(&mut self, now: Timestamp) -> Option<ReceiptId> {
+        let clock = self.clock.next() <= now;
+        self.kept.suspect(now, clock)
+    }
+
+    /// When something that waits may be tried again on a connection that stands; `alone` says whether anything may be sent
+    /// alone, `subscribes` whether anybody is there for messages.
+    pub(crate) fn deadline(&self, alone: bool, subscribes: bool) -> Option<Timestamp> {
+        let clock = self.clock.next();
+        let none = (None, None);
+        let (kept, kept_alone) = self.kept.deadlines(clock);
+        let (subscribe, subscribe_alone) =
+            if subscribes { self.subscriptions.deadlines(clock) } else { none };
+        let alone = kept_alone.into_iter().chain(subscribe_alone).filter(|_| alone);
+        alone.chain(kept).chain(subscribe).min()
+    }
+
+    /// Answers a SEND that is kept: it is over.
+    pub(crate) fn answer(&mut self, id: ReceiptId, outcome: Outcome, events: &mut Events) {
+        if let Some(kept) = self.kept.take(id) {
+            events.discard([kept.frame.body_bytes()]);
+            events.tell(id, outcome);
+        }
+    }
+
+    /// Ends a SEND that is kept without an answer. Returns the receipt that its copy on this connection asks for.
+    pub(crate) fn end(
+        &mut self,
+        id: ReceiptId,
+        not_sent: NotSent,
+        unknown: Unknown,
+        events: &mut Events,
+    ) -> Option<ReceiptId> {
+        let KeptSend { frame, handed_over, copy, .. } = self.kept.take(id)?;
+        events.discard([frame.body_bytes()]);
+        events.tell(id, if handed_over { Outcome::Unknown(unknown) } else { Outcome::NotSent(not_sent) });
+        copy
+    }
+
+    /// Ends a SEND whose time is over. Returns the receipt that its copy on this connection asks for.
+    pub(crate) fn expire(&mut self, id: ReceiptId, events: &mut Events) -> Option<ReceiptId> {
+        let kept = self.kept.get(id)?;
+        let limit = kept.limit;
+        let unknown = match kept.last.clone() {
+            Some(last) => Unknown::TimeoutAfter { limit, last },
+            None => Unknown::Timeout(limit),
+        };
+        self.end(id, NotSent::Timeout(limit), unknown, events)
+    }
+
+    /// The session ends.
+    pub(crate) fn end_all(&mut self, reason: &Lost, events: &mut Events) {
+        while let Some(id) = self.kept.first() {
+            self.end(id, NotSent::Lost(reason.clone()), Unknown::Lost(reason.clone()), events);
+        }
+    }
+
+    /// Keeps a SEND until it is tried again, and remembers why.
+    pub(crate) fn try_kept_again(&mut self, id: ReceiptId, wait: Wait, reason: Lost) {
+        if let Some(kept) = self.kept.get_mut(id) {
+            kept.last = Some(reason.into());
+            self.kept.wait(id, wait);
+        }
+    }
+
+    /// Lets a SEND wait for the clock.
+    pub(crate) fn hold_kept(&mut self, id: ReceiptId) {
+        self.kept.wait(id, Wait::Clock);
+    }
+
+    /// Lets a subscription wait until it is sent again, and tells its owner.
+    pub(crate) fn subscribe_later(
+        &mut self,
+        id: SubscriptionId,
+        wait: Wait,
+        reason: Ended,
+        now: Timestamp,
+        events: &mut Events,
+    ) {
+        let (Wait::Until(at) | Wait::Alone(at)) = wait else {
+            return self.hold_subscription(id, reason, now, events);
+        };
+        self.subscriptions.wait(id, wait);
+        events.push(Event::Resubscribing { id, reason, delay: at.since(now) });
+    }
+
+    /// Lets a subscription wait for the clock, and tells its owner.
+    pub(crate) fn hold_subscription(
+        &mut self,
+        id: SubscriptionId,
+        reason: Ended,
+        now: Timestamp,
+        events: &mut Events,
+    ) {
+        self.subscriptions.wait(id, Wait::Clock);
+        events.push(Event::Resubscribing { id, reason, delay: self.clock.next().since(now) });
+    }
+
+    /// A subscription ends, not by its owner's wish.
+    pub(crate) fn end_subscription(&mut self, id: SubscriptionId, reason: Ended, events: &mut Events) {
+        self.subscriptions.remove(id);
+        events.push(Event::SubscriptionEnded { id, reason });
+    }
+
+    /// Counts a refusal of a subscription. How many there were in a row; nothing if its owner wants no other try, and it has
+    /// ended.
+    pub(crate) fn count_refusal(
+        &mut self,
+        id: SubscriptionId,
+        reason: &Ended,
+        now: Timestamp,
+        events: &mut Events,
+    ) -> Option<u32> {
+        let counted = self.subscriptions.get_mut(id)?.count_refusal(now);
+        if counted.is_none() {
+            self.end_subscription(id, reason.clone(), events);
+        }
+        counted
+    }
+
+    /// A subscription that once stood ends a connection when it is sent.
+    pub(crate) fn suspect_subscription(
+        &mut self,
+        id: SubscriptionId,
+        reason: Ended,
+        silent: bool,
+        now: Timestamp,
+        events: &mut Events,
+    ) {
+        if self.count_refusal(id, &reason, now, events).is_some() {
+            self.clock.count(silent, now);
+            self.hold_subscription(id, reason, now, events);
+        }
+    }
+
+    /// A SEND was alone on a connection to that broker when it ended. Blames it, or lets it wait for the next try.
+    pub(crate) fn strike_kept(
+        &mut self,
+        id: ReceiptId,
+        broker: &Endpoint,
+        reason: &Lost,
+        now: Timestamp,
+        events: &mut Events,
+    ) {
+        let silent = reason.is_silent();
+        self.clock.count(silent, now);
+        let Some(kept) = self.kept.get_mut(id) else { return };
+        match (kept.count_strike(silent, broker, now), reason) {
+            (Some(next), _) => self.try_kept_again(id, Wait::Alone(next), reason.clone()),
+            (None, Lost::ServerError(error)) => self.answer(id, Outcome::Rejected(error.clone()), events),
+            (None, _) => {
+                let unknown = Unknown::KillsConnection(reason.clone());
+                self.end(id, NotSent::Lost(reason.clone()), unknown, events);
+            }
+        }
+    }
+
+    /// A SUBSCRIBE was alone on a connection to that broker when it ended without a word.
+    pub(crate) fn strike_subscribe(
+        &mut self,
+        id: SubscriptionId,
+        broker: &Endpoint,
+        reason: &Lost,
+        now: Timestamp,
+        events: &mut Events,
+    ) {
+        let ended = Ended::KillsConnection(reason.clone());
+        let Some(held) = self.subscriptions.get_mut(id) else { return };
+        if held.has_stood() {
+            return self.suspect_subscription(id, ended, reason.is_silent(), now, events);
+        }
+        let next = held.count_silence(broker, now);
+        self.clock.count(true, now);
+        match next {
+            Some(next) => self.subscribe_later(id, Wait::Alone(next), ended, now, events),
+            None => self.end_subscription(id, ended, events),
+        }
+    }
+
+    /// The connection has ended: what was sent on it is to be sent again.
+    pub(crate) fn note_lost(&mut self, now: Timestamp) {
+        self.kept.note_lost();
+        self.subscriptions.note_lost(now);
+    }
+}

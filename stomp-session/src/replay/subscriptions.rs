@@ -1,0 +1,349 @@
+//! The table of subscriptions. Each connection begins by sending it: the first time is no special case.
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+};
+use core::time::Duration;
+
+use stomp_proto::{AckMode, Command, Frame, Version};
+
+use super::suspects::{Strikes, Wait, Waiting};
+use crate::model::{
+    endpoint::Endpoint,
+    error::CommandError,
+    frames,
+    ids::{ReceiptId, SubscriptionId},
+    profile::{Cumulative, Profile},
+    subscribe::{Retry, Subscribe},
+    timestamp::Timestamp,
+};
+
+/// Headers that the table writes by itself.
+const RESERVED: [&str; 4] = ["destination", "id", "ack", "receipt"];
+
+/// A subscription in the table.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// The `id` on the wire.
+    pub(crate) wire_id: String,
+    pub(crate) subscribe: Subscribe,
+    /// Messages of the budget that it has on this connection.
+    granted: u32,
+    /// The RECEIPT that its SUBSCRIBE on this connection waits for.
+    pub(crate) asked: Option<ReceiptId>,
+    has_stood: bool,
+    /// Since when it stands.
+    since: Option<Timestamp>,
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What has kept a subscription from standing, since it stood for a while.
+#[derive(Debug)]
+struct Trouble {
+    since: Timestamp,
+    refusals: u32,
+    strikes: Strikes,
+}
+
+/// A subscription that stands for that long has no trouble any more.
+const STABLE: Duration = Duration::from_secs(60);
+
+impl Subscription {
+    /// Whether the broker has taken it once.
+    pub(crate) const fn has_stood(&self) -> bool {
+        self.has_stood
+    }
+
+    /// Whether it was refused, or met the end of a connection, and has not stood for a while since.
+    pub(crate) const fn is_suspect(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// It does not stand any more.
+    fn note_end(&mut self, now: Timestamp) {
+        if self.since.take().is_some_and(|since| now.since(since) >= STABLE) {
+            self.trouble = None;
+        }
+    }
+
+    fn trouble(&mut self, now: Timestamp) -> &mut Trouble {
+        self.note_end(now);
+        let none = || Box::new(Trouble { since: now, refusals: 0, strikes: Strikes::default() });
+        self.trouble.get_or_insert_with(none)
+    }
+
+    /// Counts a refusal. How many there were in a row; nothing if its owner does not want it to be tried again.
+    pub(crate) fn count_refusal(&mut self, now: Timestamp) -> Option<u32> {
+        let retry = self.subscribe.retry;
+        let trouble = self.trouble(now);
+        trouble.refusals = trouble.refusals.saturating_add(1);
+        let goes_on = match retry {
+            Retry::Always => true,
+            Retry::Never => false,
+            Retry::Within(limit) => now.since(trouble.since) < limit,
+        };
+        goes_on.then_some(trouble.refusals)
+    }
+
+    /// Counts a connection that ended without a word while the first SUBSCRIBE was alone on it. When it may be tried again;
+    /// nothing if it is to blame.
+    pub(crate) fn count_silence(&mut self, broker: &Endpoint, now: Timestamp) -> Option<Timestamp> {
+        let strikes = &mut self.trouble(now).strikes;
+        if strikes.add_silent(broker, now) { None } else { Some(strikes.next()) }
+    }
+
+    /// One message is the least, or nothing would ever come.
+    fn grant(&mut self, messages: u64) -> u64 {
+        self.granted = u32::try_from(messages).unwrap_or(u32::MAX).max(1);
+        self.granted.into()
+    }
+
+    /// From here on it wants a single message.
+    pub(crate) fn narrow(&mut self, profile: &Profile) {
+        self.granted = 1;
+        profile.prefetch.iter().for_each(|limit| self.subscribe.headers.remove(limit.name()));
+    }
+
+    /// Not always the mode that was asked for: `client-individual` does not exist in 1.0, and an ACK in mode `client` may
+    /// touch messages of others.
+    pub(crate) fn mode_on_wire(&self, version: Version, profile: &Profile) -> AckMode {
+        let has_individual = version != Version::V1_0 || profile.individual_in_1_0;
+        match self.subscribe.ack_mode {
+            AckMode::ClientIndividual if !has_individual => AckMode::Client,
+            AckMode::Client if has_individual && profile.cumulative == Cumulative::Connection => {
+                AckMode::ClientIndividual
+            }
+            mode => mode,
+        }
+    }
+
+    pub(crate) fn frame(&self, version: Version, profile: &Profile, receipt: ReceiptId) -> Frame {
+        let Subscribe { destination, headers, .. } = &self.subscribe;
+        let ack_mode = self.mode_on_wire(version, profile);
+        let mut frame =
+            frames::subscribe(&self.wire_id, destination, ack_mode).with_header("receipt", receipt.wire());
+        let limits = profile.prefetch.iter().filter_map(|limit| limit.header(self.granted, ack_mode));
+        for (name, number) in limits.filter(|(name, _)| !headers.contains(name)) {
+            frame.headers_mut().push(name, alloc::format!("{number}"));
+        }
+        for (name, value) in headers.iter() {
+            frame.headers_mut().push(name.octets(), value.octets());
+        }
+        frame
+    }
+}
+
+/// All subscriptions, in the order in which they were made.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    /// Boxed: a node of the tree has room for eleven, and most have one.
+    table: BTreeMap<SubscriptionId, Box<Subscription>>,
+    /// Ids that the user chose.
+    named: BTreeMap<String, SubscriptionId>,
+    /// Those that were unsubscribed on this connection: their messages may still be on their way, so another subscription
+    /// must not have them.
+    retired: BTreeSet<String>,
+    next: u64,
+    /// Messages that this connection's subscriptions may have out, all together.
+    granted: u64,
+    /// Those that are not on the wire, and wait until they may be.
+    waiting: Waiting<SubscriptionId>,
+    late_messages: u64,
+    stray_errors: u64,
+}
+
+impl Subscriptions {
+    pub(crate) fn add(&mut self, subscribe: Subscribe) -> Result<SubscriptionId, CommandError> {
+        if subscribe.destination.is_empty() {
+            return Err(CommandError::NoDestination);
+        }
+        if let Some(name) = RESERVED.into_iter().find(|name| subscribe.headers.contains(name)) {
+            return Err(CommandError::ReservedHeader(name));
+        }
+        let id = SubscriptionId(self.next);
+        if let Some(name) = &subscribe.id {
+            // A name made of digits alone could be that of a numbered subscription.
+            let taken = self.named.contains_key(name) || self.retired.contains(name);
+            if taken || name.bytes().all(|octet| octet.is_ascii_digit()) {
+                return Err(CommandError::SubscriptionIdInUse(name.clone()));
+            }
+            self.named.insert(name.clone(), id);
+        }
+        self.next = self.next.saturating_add(1);
+        let wire_id = subscribe.id.clone().unwrap_or_else(|| alloc::format!("{}", id.0));
+        self.table.insert(
+            id,
+            Box::new(Subscription {
+                wire_id,
+                subscribe,
+                granted: 0,
+                asked: None,
+                has_stood: false,
+                since: None,
+                trouble: None,
+            }),
+        );
+        Ok(id)
+    }
+
+    /// Shares the budget of a new connection out: all that was asked for, or to each the same part of it.
+    fn share_out(&mut self, budget: u32) {
+        let asked: u64 = self.table.values().map(|held| u64::from(held.subscribe.prefetch)).sum();
+        let budget = u64::from(budget);
+        self.granted = 0;
+        for held in self.table.values_mut() {
+            let own = u64::from(held.subscribe.prefetch);
+            let part = own.saturating_mul(budget).checked_div(asked.max(budget)).unwrap_or_default();
+            self.granted = self.granted.saturating_add(held.grant(part));
+        }
+    }
+
+    /// Gives a new subscription what is left of the budget.
+    pub(crate) fn share(&mut self, id: SubscriptionId, budget: u32) {
+        let left = u64::from(budget).saturating_sub(self.granted);
+        if let Some(held) = self.table.get_mut(&id) {
+            let asked = u64::from(held.subscribe.prefetch);
+            self.granted = self.granted.saturating_add(held.grant(asked.min(left)));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<Subscription> {
+        let removed = self.table.remove(&id)?;
+        self.granted = self.granted.saturating_sub(removed.granted.into());
+        self.named.remove(&removed.wire_id);
+        self.waiting.remove(id);
+        Some(*removed)
+    }
+
+    /// Remembers an id that was unsubscribed, as long as the connection lasts.
+    pub(crate) fn retire(&mut self, subscription: &Subscription) {
+        if subscription.subscribe.id.is_some() {
+            self.retired.insert(subscription.wire_id.clone());
+        }
+    }
+
+    /// A connection stands that knows nothing of ids which were used before; that many messages may be out on it.
+    pub(crate) fn begin_connection(&mut self, budget: u32) {
+        self.retired.clear();
+        self.share_out(budget);
+    }
+
+    pub(crate) const fn count_late_message(&mut self) {
+        self.late_messages = self.late_messages.saturating_add(1);
+    }
+
+    pub(crate) const fn late_messages(&self) -> u64 {
+        self.late_messages
+    }
+
+    pub(crate) const fn count_stray_error(&mut self) {
+        self.stray_errors = self.stray_errors.saturating_add(1);
+    }
+
+    pub(crate) const fn stray_errors(&self) -> u64 {
+        self.stray_errors
+    }
+
+    /// Whether messages under that id may be those of an earlier subscription of this connection.
+    pub(crate) fn was_used_before(&self, wire_id: &str) -> bool {
+        self.retired.contains(wire_id)
+    }
+
+    pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
+        self.table.get(&id).map(|held| &**held)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
+        self.table.get_mut(&id).map(|held| &mut **held)
+    }
+
+    /// Its SUBSCRIBE was taken. Whether it stands now: an ERROR may have come before its RECEIPT.
+    pub(crate) fn note_taken(&mut self, id: SubscriptionId, receipt: ReceiptId, now: Timestamp) -> bool {
+        let Some(held) = self.table.get_mut(&id) else { return false };
+        let is_answer = held.asked.take_if(|asked| *asked == receipt).is_some();
+        if is_answer {
+            (held.has_stood, held.since) = (true, Some(now));
+        }
+        is_answer
+    }
+
+    /// The connection has ended.
+    pub(crate) fn note_lost(&mut self, now: Timestamp) {
+        for held in self.table.values_mut() {
+            held.asked = None;
+            held.note_end(now);
+        }
+    }
+
+    /// Waits until it may be sent again.
+    pub(crate) fn wait(&mut self, id: SubscriptionId, wait: Wait) {
+        if let Some(held) = self.table.get_mut(&id) {
+            held.asked = None;
+            self.retired.insert(held.wire_id.clone());
+            self.waiting.add(id, wait);
+        }
+    }
+
+    pub(crate) fn waits(&self, id: SubscriptionId) -> bool {
+        self.waiting.contains(id)
+    }
+
+    /// Those that are to be on the wire.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.table.keys().copied().filter(|id| !self.waits(*id))
+    }
+
+    /// See [`Waiting`].
+    pub(crate) const fn waiting(&mut self) -> &mut Waiting<SubscriptionId> {
+        &mut self.waiting
+    }
+
+    /// See [`Waiting::deadline`] and [`Waiting::suspect_deadline`].
+    pub(crate) fn deadlines(&self, clock: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.waiting.deadline(), self.waiting.suspect_deadline(clock))
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {
+        self.get(id).is_some_and(|held| held.subscribe.keep_stale)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SubscriptionId, &Subscription)> {
+        self.table.iter().map(|(id, subscription)| (*id, &**subscription))
+    }
+
+    /// The subscription that a MESSAGE, or an ERROR, is for. In 1.0 it may go by destination alone.
+    pub(crate) fn of(&self, frame: &Frame) -> Option<SubscriptionId> {
+        match frame.header("subscription") {
+            Some(id) => {
+                let numbered = id.number().map(SubscriptionId);
+                let exact =
+                    |number: &SubscriptionId| self.get(*number).is_some_and(|held| id == *held.wire_id);
+                numbered.filter(exact).or_else(|| self.named.get(&*id.text().ok()?).copied())
+            }
+            None if frame.command() == Command::Message => {
+                let destination = frame.header("destination")?;
+                self.iter().find(|(_, held)| destination == *held.subscribe.destination).map(|(id, _)| id)
+            }
+            None => None,
+        }
+    }
+
+    /// The subscription that a MESSAGE is for, unless it waits to be sent again.
+    pub(crate) fn standing(&self, frame: &Frame) -> Option<SubscriptionId> {
+        self.of(frame).filter(|id| !self.waits(*id))
+    }
+
+    /// Whether a subscription has existed on this connection and is gone: its messages may still be on their way.
+    pub(crate) fn was_removed(&self, frame: &Frame) -> bool {
+        let id = frame.header("subscription").and_then(|id| id.text().ok());
+        id.is_some_and(|id| self.was_removed_id(&id))
+    }
+
+    pub(crate) fn was_removed_id(&self, id: &str) -> bool {
+        let counted = |number| number < self.next && !self.table.contains_key(&SubscriptionId(number));
+        id.parse().is_ok_and(counted) || self.retired.contains(id)
+    }
+}

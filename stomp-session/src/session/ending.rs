@@ -1,0 +1,81 @@
+//! The graceful end: what waits for a RECEIPT gets it, then DISCONNECT and its own.
+
+use core::time::Duration;
+
+use super::{Session, state::State};
+use crate::model::{error::Lost, timestamp::Timestamp};
+
+/// The end has begun: no command is taken any more.
+#[derive(Debug)]
+pub(super) struct Ending {
+    timeout: Duration,
+    /// None until the first call that brings the time.
+    deadline: Option<Timestamp>,
+}
+
+impl Ending {
+    pub(super) fn stamp(&mut self, now: Timestamp) {
+        self.deadline.get_or_insert_with(|| now.after(self.timeout));
+    }
+
+    /// One without a time wants one at once.
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.deadline.unwrap_or(Timestamp::ZERO)
+    }
+}
+
+/// Disconnecting.
+impl Session {
+    /// Begins the end: no more commands, and messages that come are dropped. What waits for a RECEIPT is awaited, then
+    /// DISCONNECT is sent and its RECEIPT awaited, all within
+    /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). For what is sent at least once it goes on
+    /// connecting until then; without that, and without a connection, the session ends at once, unconfirmed. A second call
+    /// changes nothing.
+    pub fn disconnect(&mut self) {
+        self.disconnect_within(self.config.disconnect_timeout);
+    }
+
+    /// [`disconnect`](Self::disconnect) with a time of its own.
+    pub fn disconnect_within(&mut self, timeout: Duration) {
+        if !self.is_ending() {
+            self.with_link(|link, _| link.begin_end());
+            self.ending = Some(Ending { timeout, deadline: None });
+            self.events.begin_farewell();
+            self.continue_ending();
+        }
+    }
+
+    /// Whether no command is taken any more.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.ending.is_some() || self.is_closed()
+    }
+
+    /// Goes on once nothing waits any more: RabbitMQ and Artemis drop the receipts that DISCONNECT overtakes.
+    pub(super) fn continue_ending(&mut self) {
+        if self.ending.is_none() || self.replay.kept.len() > 0 {
+            return;
+        }
+        match &self.state {
+            State::Connected(link) if link.is_answered() => self.say_disconnect(),
+            // Nobody was told of the end: it is not confirmed.
+            State::Waiting { .. } => self.end(false, &Lost::Disconnected, false),
+            State::Connecting { .. } | State::Handshake { .. } => self.end(false, &Lost::Disconnected, true),
+            _ => {}
+        }
+    }
+
+    fn say_disconnect(&mut self) {
+        if let Some(mut link) = self.state.take_link() {
+            link.say_disconnect(&mut self.ids);
+            self.state = State::Disconnecting(link);
+        }
+    }
+
+    /// Its time is over.
+    pub(super) fn expire_ending(&mut self) {
+        if self.ending.as_ref().is_some_and(|ending| ending.deadline() <= self.now) {
+            let open = !matches!(self.state, State::Waiting { .. });
+            self.end(false, &Lost::Disconnected, open);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Connections come and go: dialling, standing, ending, and what follows.
+
+use alloc::boxed::Box;
+
+use super::{Session, state::State, transport::LEAST};
+use crate::{
+    failover::Next,
+    link::{Link, outbox::Outbox},
+    model::{
+        connection::{Action, Connection},
+        endpoint::Endpoint,
+        error::{Closed, Lost},
+        event::Event,
+        profile::Profile,
+        timestamp::Timestamp,
+        verdict,
+    },
+};
+
+impl Session {
+    pub(super) fn dial(&mut self, endpoint: Endpoint) {
+        let attempt = self.failover.dial(endpoint.clone(), self.now);
+        self.actions.push_back(Action::Connect(attempt));
+        self.state =
+            State::Connecting { endpoint, deadline: self.now.after(self.config.connect_timeout.max(LEAST)) };
+    }
+
+    pub(super) fn establish(&mut self, connection: Connection, outbox: Outbox) {
+        self.failover.connected();
+        self.replay.subscriptions.begin_connection(self.config.prefetch_budget);
+        let (state, mut cx) = self.split();
+        *state = State::Connected(Box::new(Link::new(connection, outbox, &mut cx)));
+        self.continue_ending();
+    }
+
+    /// Loses the connection, or the attempt at one, and plans the next. `open` says whether the transport is still there to
+    /// be closed.
+    pub(super) fn lose(&mut self, reason: Lost, open: bool) {
+        let is_over = self.ending.is_some() && self.replay.kept.len() == 0;
+        match &self.state {
+            State::Waiting { .. } | State::Closed if !is_over => {}
+            State::Disconnecting(_) => self.end(false, &reason, open),
+            _ if is_over => self.end(false, &reason, open),
+            State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
+                self.lose_attempt(endpoint.clone(), reason, open);
+            }
+            _ => self.lose_connection(reason, open),
+        }
+    }
+
+    fn lose_attempt(&mut self, endpoint: Endpoint, reason: Lost, open: bool) {
+        let profile = self.config.profile_for(&endpoint).unwrap_or(&Profile::UNKNOWN);
+        let failure = verdict::failure(&reason, profile, &self.config.versions);
+        self.failover.failed(failure, reason.refusal(), self.now);
+        self.events.push(Event::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() });
+        self.leave(&reason, open);
+        self.try_next(Some(Box::new(endpoint)), reason);
+    }
+
+    fn lose_connection(&mut self, reason: Lost, open: bool) {
+        let explained = self
+            .with_link(|link, cx| (link.explain(reason, cx), link.since, link.connection.endpoint.clone()));
+        let Some(((reason, suspects), since, broker)) = explained else { return };
+        if let Lost::Protocol(error) = &reason
+            && self.failover.is_loop(error, self.now)
+        {
+            return self.close(Closed::ProtocolErrorLoop(error.clone()), &reason, open);
+        }
+        let lasted = self.has_lasted(since, &reason);
+        self.short_lived = if lasted { 0 } else { self.short_lived.saturating_add(1) };
+        self.failover.lost(lasted);
+        self.leave(&reason, open);
+        let is_short_lived = self.short_lived >= 2;
+        suspects.blame(&reason, is_short_lived, &broker, &mut self.split().1);
+        self.try_next(Some(Box::new(broker)), reason);
+    }
+
+    /// Whether a connection stood long enough for its loss to be the first again. Who promises beats and sends none is lost
+    /// after each silence, however long that is.
+    fn has_lasted(&self, since: Timestamp, reason: &Lost) -> bool {
+        let is_mute = matches!(reason, Lost::NoHeartBeats { .. });
+        matches!(reason, Lost::Left) || (!is_mute && self.failover.was_stable(self.now.since(since)))
+    }
+
+    /// Leaves the connection: what waits for it is told, what was queued on it is dropped.
+    fn leave(&mut self, reason: &Lost, open: bool) {
+        if open {
+            self.actions.push_back(Action::Close);
+        }
+        let (state, mut cx) = self.split();
+        if let Some(link) = state.take_link() {
+            link.end(reason, &mut cx);
+        }
+    }
+
+    /// Plans the next attempt, or ends.
+    pub(super) fn try_next(&mut self, broker: Option<Box<Endpoint>>, last: Lost) {
+        match self.failover.next(self.now) {
+            Next::Dial { endpoint, delay, again } => {
+                if again {
+                    self.events.push(Event::Reconnecting { endpoint: endpoint.clone(), delay });
+                }
+                self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
+            }
+            Next::GiveUp { .. } if self.ending.is_some() => self.end(false, &last, false),
+            Next::GiveUp { attempts } => {
+                self.close(Closed::GaveUp { attempts, broker, last: last.clone() }, &last, false);
+            }
+        }
+    }
+
+    /// Ends the session by itself.
+    fn close(&mut self, closed: Closed, reason: &Lost, open: bool) {
+        self.leave(reason, open);
+        self.replay.end_all(reason, &mut self.events);
+        self.ending = None;
+        self.events.push(Event::Closed(closed));
+    }
+
+    /// Ends the session as its owner has asked. `open` says whether there is a transport to be closed.
+    pub(super) fn end(&mut self, confirmed: bool, reason: &Lost, open: bool) {
+        self.leave(reason, open);
+        self.replay.end_all(reason, &mut self.events);
+        if self.ending.take().is_some() {
+            let closed = self.events.end_farewell(confirmed);
+            self.events.push(Event::Closed(closed));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The session: what it is told, what it tells, and the state between.
+
+mod commands;
+mod ending;
+mod life;
+mod output;
+mod sending;
+mod state;
+mod transport;
+
+use alloc::collections::VecDeque;
+use core::mem;
+
+use self::{ending::Ending, state::State};
+use crate::{
+    failover::{Failover, Rules},
+    link::{Cx, Link},
+    model::{
+        brokers::Brokers,
+        config::Config,
+        connection::Action,
+        error::{CommandError, Lost},
+        events::Events,
+        ids::Ids,
+        random::Random,
+        timestamp::Timestamp,
+    },
+    replay::Replay,
+};
+
+/// A STOMP conversation over any number of connections, as a pure state machine.
+///
+/// - the transport's owner reports: [`handle_connected`](Self::handle_connected),
+///   [`handle_disconnected`](Self::handle_disconnected), [`pause_input`](Self::pause_input),
+///   [`resume_input`](Self::resume_input)
+/// - and takes what came out of the input: [`next_event`](Self::next_event)
+/// - the clock's owner reports: [`handle_timeout`](Self::handle_timeout)
+/// - the application commands: [`send`](Self::send), [`send_confirmed`](Self::send_confirmed),
+///   [`send_at_least_once`](Self::send_at_least_once), [`cancel`](Self::cancel), [`subscribe`](Self::subscribe),
+///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack), [`give_back`](Self::give_back),
+///   [`begin`](Self::begin), [`send_in`](Self::send_in), [`ack_in`](Self::ack_in), [`commit`](Self::commit), [`abort`](Self::abort),
+///   [`disconnect`](Self::disconnect)
+/// - everybody collects, every turn and in this order: [`poll_event`](Self::poll_event),
+///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout)
+///
+/// `now` never runs back; debug builds assert that. A spurious call with the time of the last one is harmless.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    failover: Failover,
+    replay: Replay,
+    state: State,
+    events: Events,
+    actions: VecDeque<Action>,
+    ids: Ids,
+    ending: Option<Ending>,
+    /// Connections in a row that did not last.
+    short_lived: u32,
+    /// The newest time that was handed in.
+    now: Timestamp,
+}
+
+impl Session {
+    /// A session that wants to connect at once.
+    #[must_use]
+    pub fn new(mut config: Config, now: Timestamp) -> Self {
+        // From here on the failover has the list.
+        let endpoints = mem::take(&mut config.brokers.endpoints);
+        let brokers = Brokers { endpoints, ..config.brokers.clone() };
+        let rules = Rules {
+            at_start: config.refused_at_start,
+            later: config.refused_later,
+            stable_after: config.stable_after,
+        };
+        let mut session = Self {
+            failover: Failover::new(brokers, config.seed, rules),
+            // Another sequence than the schedule's.
+            replay: Replay::new(Random::new(!config.seed)),
+            state: State::Closed,
+            events: Events::default(),
+            actions: VecDeque::new(),
+            ids: Ids::new(),
+            ending: None,
+            short_lived: 0,
+            now,
+            config,
+        };
+        session
+            .try_next(None, Lost::DialFailed { reason: "no broker is configured".into(), permanent: true });
+        session
+    }
+
+    /// The state, and what its parts may touch beside it.
+    fn split(&mut self) -> (&mut State, Cx<'_>) {
+        let Self { config, failover, replay, state, events, ids, ending, now, .. } = self;
+        let login = failover.login();
+        (state, Cx { replay, events, ids, config, login, now: *now, is_ending: ending.is_some() })
+    }
+
+    /// Does something with the connection that stands, if one does.
+    fn with_link<R>(&mut self, run: impl FnOnce(&mut Link, &mut Cx<'_>) -> R) -> Option<R> {
+        let (state, mut cx) = self.split();
+        state.link_mut().map(|link| run(link, &mut cx))
+    }
+
+    /// Does something with the connection on which commands may be given.
+    fn on_link<R>(
+        &mut self,
+        run: impl FnOnce(&mut Link, &mut Cx<'_>) -> Result<R, CommandError>,
+    ) -> Result<R, CommandError> {
+        match self.split() {
+            (_, cx) if cx.is_ending => Err(CommandError::Closed),
+            (State::Connected(link), mut cx) => run(link, &mut cx),
+            (State::Disconnecting(_) | State::Closed, _) => Err(CommandError::Closed),
+            _ => Err(CommandError::NotConnected),
+        }
+    }
+
+    /// Takes the time.
+    fn set_now(&mut self, now: Timestamp) {
+        debug_assert!(now >= self.now, "the time ran back from {} to {now}", self.now);
+        self.now = now.max(self.now);
+    }
+
+    /// Gives what was commanded since the last call its time.
+    fn stamp(&mut self) {
+        let now = self.now;
+        self.replay.kept.stamp(now);
+        if let Some(ending) = &mut self.ending {
+            ending.stamp(now);
+        }
+        self.with_link(|link, cx| link.stamp(cx));
+    }
+
+    /// Does what has waited for an answer.
+    fn proceed(&mut self) {
+        self.with_connected(Link::proceed);
+        self.continue_ending();
+    }
+
+    /// Does something with a connection that stands and on which DISCONNECT was not said.
+    fn with_connected(&mut self, run: impl FnOnce(&mut Link, &mut Cx<'_>)) {
+        if let (State::Connected(link), mut cx) = self.split() {
+            run(link, &mut cx);
+        }
+    }
+}

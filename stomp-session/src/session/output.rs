@@ -1,0 +1,155 @@
+//! What everybody collects, and what can be asked.
+
+#[cfg(feature = "client")]
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{Session, ending::Ending, state::State};
+use crate::model::{
+    connection::{Action, Connection},
+    event::Event,
+    timestamp::Timestamp,
+};
+
+impl Session {
+    /// What clocks and commands have caused, oldest first. Whoever has the connection's input asks
+    /// [`next_event`](Self::next_event), which gives these as well.
+    #[must_use = "an event that is not looked at is lost"]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// What to do, oldest first.
+    #[must_use = "an action must be obeyed"]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next bytes to write, at most 64 KiB or one large body: ask when the transport takes some, and write all of
+    /// them. The time of a RECEIPT begins here.
+    #[must_use = "these bytes are not given twice"]
+    pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Bytes> {
+        self.set_now(now);
+        self.stamp();
+        match self.split() {
+            (State::Handshake { outbox, .. }, cx) => {
+                let bytes = outbox.take(|_, _| ());
+                cx.events.extend(outbox.take_traced());
+                bytes
+            }
+            (State::Connected(link) | State::Disconnecting(link), mut cx) => link.take(&mut cx),
+            _ => None,
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let ending = self.ending.as_ref().map(Ending::deadline);
+        let link = self.state.link().and_then(|link| link.deadline());
+        [self.state.deadline(), ending, self.replay.kept.deadline(), link, self.try_at()]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|at| *at < Timestamp::MAX)
+    }
+
+    /// When something that waits may be tried again on the connection that stands.
+    fn try_at(&self) -> Option<Timestamp> {
+        let State::Connected(link) = &self.state else { return None };
+        self.replay.deadline(link.may_isolate(), self.ending.is_none())
+    }
+
+    /// The connection that stands, if one does.
+    #[must_use]
+    pub fn connection(&self) -> Option<&Connection> {
+        self.state.link().map(|link| &link.connection)
+    }
+
+    /// Octets that wait for the transport.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.state.link().map_or(0, |link| link.unsent())
+    }
+
+    /// Frames that wait for a RECEIPT, those included that are kept until they can be sent.
+    #[must_use]
+    pub fn awaited_receipts(&self) -> usize {
+        let awaited = self.state.link().map_or(0, |link| link.awaited_receipts());
+        awaited.saturating_add(self.replay.kept.waiting())
+    }
+
+    /// Whether the session has ended.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Messages that came for a subscription after its end, and were dropped. They stay with the broker.
+    #[must_use]
+    pub const fn late_messages(&self) -> u64 {
+        self.replay.subscriptions.late_messages()
+    }
+
+    /// ERRORs that answered nothing: RabbitMQ sends up to 200 after an UNSUBSCRIBE on a busy queue.
+    #[must_use]
+    pub const fn stray_errors(&self) -> u64 {
+        self.replay.subscriptions.stray_errors()
+    }
+
+    /// Whether each frame and each heart-beat, both ways, is told as an event, for who looks for a fault.
+    pub fn trace_frames(&mut self, traces: bool) {
+        self.events.trace_frames(traces);
+        match &mut self.state {
+            State::Handshake { outbox, .. } => outbox.trace(traces),
+            State::Connected(link) | State::Disconnecting(link) => link.trace(traces),
+            _ => {}
+        }
+    }
+}
+
+/// What the client layer asks beside.
+#[cfg(feature = "client")]
+impl Session {
+    pub(crate) const fn config(&self) -> &crate::Config {
+        &self.config
+    }
+
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Octets of ACKs and NACKs that wait for the transport.
+    pub(crate) fn unsent_acknowledgements(&self) -> usize {
+        self.state.link().map_or(0, |link| link.unsent_acknowledgements())
+    }
+
+    /// Whether the command gate has closed.
+    pub(crate) const fn is_disconnecting(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Whether a connection stands on which messages are handed out.
+    pub(crate) const fn takes_messages(&self) -> bool {
+        matches!(self.state, State::Connected(_)) && self.ending.is_none()
+    }
+
+    /// Whether messages are wanted that nobody can acknowledge any more.
+    pub(crate) fn keeps_stale(&self, id: crate::SubscriptionId) -> bool {
+        self.replay.subscriptions.keeps_stale(id)
+    }
+
+    /// Gives up the receipts that stand behind messages which nobody takes; whether there were any.
+    pub(crate) fn give_up_receipts(&mut self, octets: usize) -> bool {
+        let gave_up = self.with_link(|link, cx| link.give_up_receipts(octets, cx));
+        self.proceed();
+        gave_up.unwrap_or_default()
+    }
+
+    /// From here on bodies that are done with are kept for the owner, who drops them where that may run anything. Takes
+    /// those that were.
+    pub(crate) fn take_discarded(&mut self) -> Vec<Bytes> {
+        self.events.take_discarded()
+    }
+}

@@ -1,0 +1,201 @@
+//! SEND: checked, tracked where its sender wants to know, and put into the send buffer, or kept until it is confirmed.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use stomp_proto::{Command, Frame, PreparedFrame};
+
+use super::Session;
+use crate::{
+    link::Link,
+    model::{at_least_once::AtLeastOnce, error::CommandError, ids::ReceiptId},
+    replay::KeptSend,
+};
+
+/// Sending.
+impl Session {
+    /// Sends a SEND frame. Nobody is told what becomes of it, and it is never repeated.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send(&mut self, frame: &Frame) -> Result<(), CommandError> {
+        check_send(frame)?;
+        self.on_link(|link, _| link.send(frame))
+    }
+
+    /// Sends a SEND frame and asks for its RECEIPT: [`Event::Receipt`](crate::Event::Receipt) comes exactly once, within
+    /// [`Config::timeout`](crate::Config::timeout) from here and
+    /// [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the frame has left. The frame is never
+    /// repeated; when the connection ends first, the outcome is unknown.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send_confirmed(&mut self, frame: Frame) -> Result<ReceiptId, CommandError> {
+        let timeout = self.config.timeout;
+        self.send_confirmed_within(frame, timeout)
+    }
+
+    /// [`send_confirmed`](Self::send_confirmed) with a time of its own from the call on.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send_confirmed_within(
+        &mut self,
+        mut frame: Frame,
+        timeout: Duration,
+    ) -> Result<ReceiptId, CommandError> {
+        self.confirm(&mut frame, timeout)
+    }
+
+    /// The same for a frame that its owner drops: a body may run anything when it is dropped.
+    pub(crate) fn confirm(
+        &mut self,
+        frame: &mut Frame,
+        timeout: Duration,
+    ) -> Result<ReceiptId, CommandError> {
+        check_send(frame)?;
+        self.on_link(|link, cx| link.confirm(frame, timeout, cx.ids))
+    }
+
+    /// [`send`](Self::send) for a prepared SEND with that body: its headers are not escaped again. It is written anew when this
+    /// connection speaks another version than the one it is written for.
+    ///
+    /// ```
+    /// # use stomp_session::{CommandError, Session, proto::{Command, EncodeError, Frame, Version}};
+    /// # fn example(session: &mut Session) -> Result<(), CommandError> {
+    /// let mut order = Frame::new(Command::Send).with_header("destination", "/queue/orders").prepare(Version::V1_2)?;
+    /// for body in ["one coffee", "two teas"] {
+    ///     session.send_prepared(&mut order, &body.into())?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send_prepared(&mut self, send: &mut PreparedFrame, body: &Bytes) -> Result<(), CommandError> {
+        check_send(send.frame())?;
+        self.on_link(|link, _| link.send_prepared(send, body, None))
+    }
+
+    /// [`send_confirmed_within`](Self::send_confirmed_within) for a prepared SEND with that body.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent.
+    pub fn send_prepared_confirmed(
+        &mut self,
+        send: &mut PreparedFrame,
+        body: &Bytes,
+        timeout: Duration,
+    ) -> Result<ReceiptId, CommandError> {
+        check_send(send.frame())?;
+        self.on_link(|link, cx| {
+            let id = cx.ids.receipt();
+            link.send_prepared(send, body, Some((id, timeout)))?;
+            Ok(id)
+        })
+    }
+}
+
+/// Sending at least once.
+impl Session {
+    /// Sends a SEND frame until a broker has confirmed it: over any number of connections, in the order of the calls, and
+    /// with or without a connection now. [`Event::Receipt`](crate::Event::Receipt) comes exactly once: confirmed, rejected,
+    /// or when its time is over ([`AtLeastOnce::timeout`]), then [`Outcome::NotSent`] if nothing of it was ever handed
+    /// over and [`Outcome::Unknown`] otherwise. After that it is never sent again.
+    ///
+    /// - It is kept in memory only: a crash of the process loses it.
+    /// - It may arrive more than once. Each copy carries the same de-duplication id
+    ///   ([`Config::deduplication_header`](crate::Config::deduplication_header)); Artemis discards a repeat.
+    ///   [`Config::at_least_once_window`](crate::Config::at_least_once_window) bounds how many may be doubled by a lost
+    ///   connection.
+    /// - It is `persistent:true` unless the frame says otherwise: a RECEIPT for anything else is no promise that the
+    ///   message survives the broker.
+    /// - Confirmed means receipted. A message that no queue takes is receipted too.
+    /// - Rejected is the broker's word on its newest copy; an earlier one may have been stored.
+    /// - It takes no part in a transaction, which belongs to one connection.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was sent. [`CommandError::AtLeastOnceFull`] when too many, or too much, is kept already;
+    /// [`CommandError::NoIdentity`] when [`Config::identity`](crate::Config::identity) was not set.
+    pub fn send_at_least_once(
+        &mut self,
+        mut frame: Frame,
+        how: AtLeastOnce,
+    ) -> Result<ReceiptId, CommandError> {
+        self.keep(&mut frame, how)
+    }
+
+    /// The same for a frame that its owner drops if it is not taken: a body may run anything when it is dropped.
+    pub(crate) fn keep(&mut self, frame: &mut Frame, how: AtLeastOnce) -> Result<ReceiptId, CommandError> {
+        check_send(frame)?;
+        if self.is_ending() {
+            return Err(CommandError::Closed);
+        }
+        if self.config.identity.is_none() {
+            return Err(CommandError::NoIdentity);
+        }
+        if !self.has_room_to_keep(frame.size()) {
+            let (messages, octets) = (self.replay.kept.len(), self.replay.kept.octets());
+            return Err(CommandError::AtLeastOnceFull { messages, octets });
+        }
+        let id = self.ids.receipt();
+        let mut frame = core::mem::replace(frame, Frame::new(Command::Send));
+        if !frame.headers().contains("persistent") {
+            frame.headers_mut().push("persistent", "true");
+        }
+        self.replay.kept.add(id, frame, how, self.config.at_least_once_timeout);
+        self.with_connected(Link::proceed);
+        Ok(id)
+    }
+
+    pub(crate) fn has_room_to_keep(&self, size: usize) -> bool {
+        self.replay.kept.len() < self.config.at_least_once_messages
+            && self.replay.kept.octets().saturating_add(size) <= self.config.at_least_once_octets
+    }
+
+    /// Whether none is kept: what finds no room then never will.
+    #[cfg(feature = "client")]
+    pub(crate) fn keeps_none(&self) -> bool {
+        self.replay.kept.len() == 0
+    }
+
+    /// Its time is over.
+    pub(super) fn expire_kept(&mut self, id: ReceiptId) {
+        if let Some(copy) = self.replay.expire(id, &mut self.events) {
+            self.with_link(|link, cx| link.forget(copy, cx));
+        }
+    }
+
+    /// Withdraws a frame that asked for a RECEIPT: nobody waits for it any more, no event comes, and it is never sent (again).
+    /// Whether nothing of it has ever left, so that no broker has it; else one may have it.
+    pub fn cancel(&mut self, id: ReceiptId) -> bool {
+        let withdrawn = match self.replay.kept.take(id) {
+            Some(KeptSend { frame, handed_over, copy, .. }) => {
+                self.events.discard([frame.body_bytes()]);
+                copy.map(|copy| self.forget(copy));
+                !handed_over
+            }
+            None => self.forget(id),
+        };
+        self.proceed();
+        withdrawn
+    }
+
+    /// Waits no more for an answer to a frame, and takes it back if nothing of it has left. Whether that was so.
+    fn forget(&mut self, id: ReceiptId) -> bool {
+        self.with_link(|link, cx| link.forget(id, cx)).unwrap_or_default()
+    }
+}
+
+pub(super) fn check_send(frame: &Frame) -> Result<(), CommandError> {
+    if frame.command() != Command::Send {
+        return Err(CommandError::WrongCommand(frame.command()));
+    }
+    if frame.header("destination").is_none_or(|destination| destination == "") {
+        return Err(CommandError::NoDestination);
+    }
+    match ["receipt", "transaction"].into_iter().find(|name| frame.headers().contains(name)) {
+        Some(name) => Err(CommandError::ReservedHeader(name)),
+        None => Ok(()),
+    }
+}

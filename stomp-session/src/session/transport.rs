@@ -1,0 +1,273 @@
+//! What the owner of the transport and of the clock reports.
+
+use alloc::{boxed::Box, string::String};
+use core::time::Duration;
+
+use stomp_proto::{Command, Frame, Item, Version};
+
+use super::{Session, state::State};
+use crate::{
+    link::{
+        Link, Reaction, handshake,
+        input::Input,
+        outbox::{Kind, Outbox},
+    },
+    model::{
+        connection::Connection,
+        endpoint::{Endpoint, Login},
+        error::{Lost, ServerError},
+        event::Event,
+        ids::AttemptId,
+        mask::Mask,
+        timestamp::Timestamp,
+    },
+};
+
+/// The least time that an attempt gets, so that time always moves on.
+pub(super) const LEAST: Duration = Duration::from_millis(1);
+
+impl Session {
+    /// The transport of that attempt is open, TLS included. `login` is the provider's word for this attempt; without it the
+    /// endpoint's own or the configured one is used. Returns the connection's parser, which the owner of the stream keeps,
+    /// or `None` if the attempt is not the current one any more, or was reported before: the stream is to be closed.
+    #[must_use = "without a parser the stream is to be closed"]
+    pub fn handle_connected(
+        &mut self,
+        attempt: AttemptId,
+        login: Option<Login>,
+        now: Timestamp,
+    ) -> Option<Input> {
+        self.set_now(now);
+        let State::Connecting { endpoint, .. } = &self.state else { return None };
+        if !self.failover.is_current(attempt) {
+            return None;
+        }
+        let endpoint = endpoint.clone();
+        let input = Input::new(self.ids.connection(), self.config.limits.clone());
+        match self.begin_handshake(endpoint, login) {
+            Ok(state) => self.state = state,
+            Err(lost) => self.lose(lost, true),
+        }
+        Some(input)
+    }
+
+    fn begin_handshake(&mut self, endpoint: Endpoint, login: Option<Login>) -> Result<State, Lost> {
+        let is_provided = login.is_some();
+        let login = login.or_else(|| self.config.login_for(&endpoint));
+        self.failover.log_in(login.as_ref(), is_provided, self.now)?;
+        let frame = handshake::connect(&self.config, &endpoint, login.as_ref());
+        let permanent = |reason: String| Lost::DialFailed { reason, permanent: true };
+        if frame.headers().contains("client-id") && self.config.send_beat.is_zero() {
+            let reason =
+                "a client-id needs heart-beats: the broker would never notice that an old connection is dead";
+            return Err(permanent(reason.into()));
+        }
+        let newest = self.config.versions.iter().max().copied().unwrap_or(Version::V1_0);
+        let mut outbox = Outbox::numbered(self.ids.outbox());
+        outbox.trace(self.events.traces_frames());
+        outbox.push(&frame, newest, Kind::Quiet).map_err(|error| {
+            permanent(alloc::format!("the login or virtual host cannot be sent: {error}"))
+        })?;
+        let deadline = self.now.after(self.config.connected_timeout.max(LEAST));
+        let has_backslash = login.is_some_and(|login| login.has_backslash());
+        let backslash = has_backslash.then(|| handshake::escaping(&self.config, &endpoint));
+        Ok(State::Handshake { endpoint, deadline, outbox, backslash })
+    }
+
+    /// The name of the broker of that attempt has so many addresses, and a connection to one of them was made, with TLS or
+    /// not yet: if it comes to nothing the others are tried before the next delay. To be reported before how the attempt
+    /// ended; without it there is one.
+    pub fn handle_addresses(&mut self, attempt: AttemptId, count: u32) {
+        self.failover.note_addresses(attempt, count);
+    }
+
+    /// What happened, oldest first: what is known already, then what follows from the input, one frame at a time. `None` when
+    /// there is no whole frame any more. Whoever stops asking stops the parsing.
+    ///
+    /// The owner of the stream asks until there is nothing, each turn and before [`handle_timeout`](Self::handle_timeout);
+    /// and once more when the stream has ended, before it reports that: what came before the end still counts. The input of
+    /// an earlier connection yields nothing.
+    #[must_use = "an event that is not looked at is lost"]
+    pub fn next_event(&mut self, input: &mut Input, now: Timestamp) -> Option<Event> {
+        self.set_now(now);
+        self.stamp();
+        if input.take_fresh() && self.is_current(input) {
+            self.with_link(|link, cx| link.heard(cx.now));
+        }
+        loop {
+            if let Some(event) = self.events.pop() {
+                return Some(event);
+            }
+            let Some(item) = self.next_item(input) else { return self.events.pop() };
+            let event = self.handle_item(item, input);
+            // What followed from the input has its time now, however it was cut.
+            self.stamp();
+            match event {
+                Some(event) if self.events.is_empty() => return Some(event),
+                event => self.events.extend(event),
+            }
+        }
+    }
+
+    /// The next item of the current connection. What is no STOMP ends it.
+    fn next_item(&mut self, input: &mut Input) -> Option<Item> {
+        if !self.is_current(input) {
+            return None;
+        }
+        match input.next_item() {
+            Ok(item) => item,
+            Err(error) => {
+                let reason = self.mask().lost(Lost::Protocol(error));
+                self.lose(reason, true);
+                None
+            }
+        }
+    }
+
+    fn handle_item(&mut self, item: Item, input: &mut Input) -> Option<Event> {
+        self.events.trace(&item);
+        let reaction = match self.split() {
+            (State::Connected(link) | State::Disconnecting(link), mut cx) => link.handle_item(item, &mut cx),
+            (State::Handshake { .. }, _) => self.handle_answer(item, input),
+            _ => return None,
+        };
+        let event = match reaction {
+            Ok(Reaction::None) => None,
+            Ok(Reaction::Tell(event)) => Some(event),
+            Ok(Reaction::Finished) => {
+                self.end(true, &Lost::Disconnected, true);
+                None
+            }
+            Err(reason) => {
+                self.lose(reason, true);
+                None
+            }
+        };
+        self.continue_ending();
+        event
+    }
+
+    fn is_current(&self, input: &Input) -> bool {
+        let open =
+            matches!(self.state, State::Handshake { .. } | State::Connected(_) | State::Disconnecting(_));
+        open && self.ids.is_newest(input.connection)
+    }
+
+    /// The answer to CONNECT: CONNECTED or ERROR, and nothing else.
+    fn handle_answer(&mut self, item: Item, input: &mut Input) -> Result<Reaction, Lost> {
+        let (Item::Frame(frame) | Item::TooLarge { frame, .. }) = item else { return Ok(Reaction::None) };
+        match frame.command() {
+            Command::Connected => {
+                self.handle_agreement(&frame, input).map_err(|reason| self.mask().lost(reason))?;
+                Ok(Reaction::None)
+            }
+            Command::Error => Err(self.refused(Some(ServerError::new(frame, &self.mask())))),
+            other => Err(Lost::UnexpectedFrame(other)),
+        }
+    }
+
+    /// Why CONNECT was answered so, or not at all.
+    fn refused(&self, error: Option<ServerError>) -> Lost {
+        match (&self.state, error) {
+            (State::Handshake { backslash: Some(sent), .. }, error) => {
+                Lost::BackslashRefused { error, sent: *sent }
+            }
+            (_, Some(error)) => Lost::Refused(error),
+            (_, None) => Lost::ClosedBeforeConnected,
+        }
+    }
+
+    /// What nothing that is shown may repeat.
+    fn mask(&self) -> Mask {
+        Mask::of(self.failover.login())
+    }
+
+    fn handle_agreement(&mut self, frame: &Frame, input: &mut Input) -> Result<(), Lost> {
+        let State::Handshake { endpoint, outbox, .. } = &mut self.state else { return Ok(()) };
+        let (agreed, profile) = handshake::connected(&self.config, endpoint, frame)?;
+        input.set_version(agreed.version);
+        let (endpoint, outbox) = (endpoint.clone(), core::mem::take(outbox));
+        let mask = self.mask();
+        let hide = |text: String| mask.hide(&text).unwrap_or(text);
+        let connection = Connection {
+            id: input.connection,
+            endpoint,
+            version: agreed.version,
+            heart_beat: agreed.heart_beat,
+            server: agreed.server.map(hide),
+            session: agreed.session.map(hide),
+            profile: Box::new(profile),
+        };
+        self.establish(connection, outbox);
+        Ok(())
+    }
+
+    /// The transport of that attempt has ended, or never came about. The report of an attempt that is not the current one
+    /// any more is ignored: after [`Action::Close`](crate::Action::Close) nothing of it counts.
+    pub fn handle_disconnected(&mut self, attempt: AttemptId, reason: Lost, now: Timestamp) {
+        self.set_now(now);
+        if !self.failover.is_current(attempt) {
+            return;
+        }
+        match (&self.state, reason) {
+            (State::Waiting { .. } | State::Closed, _) => {}
+            (State::Handshake { .. }, Lost::Eof | Lost::Io(_)) => self.lose(self.refused(None), false),
+            (_, reason) => self.lose(reason, false),
+        }
+    }
+
+    /// Says that the owner has stopped reading: from here on the peer's silence is our doing.
+    pub fn pause_input(&mut self) {
+        self.with_link(|link, _| link.pause());
+    }
+
+    /// Says that the owner reads again.
+    pub fn resume_input(&mut self, now: Timestamp) {
+        self.set_now(now);
+        self.with_link(|link, cx| link.resume(cx.now));
+    }
+
+    /// Does what is due. Afterwards [`poll_timeout`](Self::poll_timeout) is `None` or later than `now`.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.set_now(now);
+        self.stamp();
+        self.expire();
+        // Losing and dialling may each leave something that is due at once; a dial never does.
+        while self.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.stamp();
+            self.expire();
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.now;
+        while let Some(id) = self.replay.kept.overdue(now) {
+            self.expire_kept(id);
+        }
+        self.proceed();
+        self.expire_ending();
+        match &self.state {
+            State::Waiting { endpoint, retry_at } if *retry_at <= now => self.dial(endpoint.clone()),
+            State::Connecting { deadline, .. } if *deadline <= now => {
+                self.lose(Lost::ConnectTimeout(self.config.connect_timeout), true);
+            }
+            State::Handshake { deadline, .. } if *deadline <= now => {
+                self.lose(Lost::ConnectedTimeout(self.config.connected_timeout), true);
+            }
+            _ => self.tick(),
+        }
+    }
+
+    /// The timers of a connection that stands.
+    fn tick(&mut self) {
+        // A quiet session keeps no room for much.
+        self.events.shrink();
+        self.actions.shrink_to_fit();
+        let said_all = matches!(self.state, State::Disconnecting(_));
+        match self.with_link(|link: &mut Link, cx| link.tick(said_all, cx)) {
+            Some(Err(reason)) => self.lose(reason, true),
+            Some(Ok(())) => self.continue_ending(),
+            None => {}
+        }
+    }
+}
