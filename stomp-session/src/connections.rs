@@ -3,9 +3,9 @@
 use alloc::{boxed::Box, collections::BTreeMap};
 
 use crate::{
-    Action, Attempt, AttemptId, Closed, Connection, ConnectionId, Endpoint, Event, Lost, OnRefusal, Profile,
-    Session,
+    Action, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Profile, Session, Timestamp,
     connected::Connected,
+    failover::Next,
     heart_beats::HeartBeats,
     outbox::Outbox,
     receipts::Receipts,
@@ -14,20 +14,14 @@ use crate::{
 
 impl Session {
     pub(crate) fn dial(&mut self, endpoint: Endpoint) {
-        let refused = self.refusals.iter().find(|(broker, _)| *broker == endpoint);
-        let refused = refused.map(|(_, error)| error.clone());
-        self.attempt = AttemptId(self.attempt.0.saturating_add(1));
-        let attempt =
-            Attempt { id: self.attempt, endpoint: endpoint.clone(), number: self.attempts, refused };
-        self.attempts = self.attempts.saturating_add(1);
+        let attempt = self.failover.dial(endpoint.clone(), self.now);
         self.actions.push_back(Action::Connect(attempt));
         self.state =
             State::Connecting { endpoint, deadline: self.now.after(self.config.connect_timeout.max(LEAST)) };
     }
 
     pub(crate) fn establish(&mut self, connection: Connection, mut outbox: Outbox) {
-        self.schedule.connected();
-        self.refusals.retain(|(broker, _)| *broker != connection.endpoint);
+        self.failover.connected();
         self.subscriptions.forget_retired();
         self.subscriptions.share_out(self.config.prefetch_budget);
         let connected = Connected {
@@ -67,33 +61,20 @@ impl Session {
         match &self.state {
             State::Connected(connected) => {
                 if let Lost::Protocol(error) = &reason
-                    && self.breaker.trips(error, self.now)
+                    && self.failover.is_loop(error, self.now)
                 {
                     return self.close(Closed::ProtocolErrorLoop(error.clone()), &reason, open);
                 }
-                // A broker that lives for a moment between long absences is not stable either.
-                let stable = self.config.stable_after.max(self.schedule.last_delay());
-                let lasted = self.now.since(connected.since) >= stable;
+                let lasted = self.has_lasted(connected.since, &reason);
                 self.note_end(lasted, &reason);
-                if lasted {
-                    self.schedule.restart();
-                    self.failed_in_a_row = 0;
-                }
+                self.failover.lost(lasted);
             }
             State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
-                let profile = self.config.profile_for(endpoint).unwrap_or(&Profile::UNKNOWN);
-                let is_final = reason.is_final(profile, &self.config.versions);
-                if is_final && self.config.refused_at_start == OnRefusal::End {
-                    self.schedule.give_up(endpoint);
-                } else if is_final || reason.is_refusal() {
-                    self.schedule.hold_back(endpoint);
-                }
-                if let Some(error) = reason.refusal() {
-                    self.refusals.retain(|(broker, _)| broker != endpoint);
-                    self.refusals.push((endpoint.clone(), error.clone()));
-                }
-                self.events
-                    .push_back(Event::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() });
+                let endpoint = endpoint.clone();
+                let profile = self.config.profile_for(&endpoint).unwrap_or(&Profile::UNKNOWN);
+                let failure = reason.failure(profile, &self.config.versions);
+                self.failover.failed(failure, reason.refusal(), self.now);
+                self.events.push_back(Event::ConnectFailed { endpoint, reason: reason.clone() });
             }
             State::Waiting { .. } | State::Disconnecting(_) | State::Closed => return,
         }
@@ -103,8 +84,15 @@ impl Session {
         if let Some(killer) = killer {
             self.blame(killer, &reason);
         }
-        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
         self.try_next(broker, reason);
+    }
+
+    /// Whether a connection stood long enough for its loss to be the first again. Who promises beats and sends none is lost
+    /// after each silence, however long that is.
+    fn has_lasted(&self, since: Timestamp, reason: &Lost) -> bool {
+        let is_left = matches!(reason, Lost::Left);
+        let is_mute = matches!(reason, Lost::NoHeartBeats { .. });
+        is_left || !is_mute && self.failover.was_stable(self.now.since(since))
     }
 
     /// The broker that the connection is to, or the attempt.
@@ -144,17 +132,16 @@ impl Session {
     }
 
     pub(crate) fn try_next(&mut self, broker: Option<Box<Endpoint>>, last: Lost) {
-        match self.schedule.next() {
-            Some((endpoint, delay)) => {
-                if self.failed_in_a_row > 0 {
+        match self.failover.next(self.now) {
+            Next::Dial { endpoint, delay, again } => {
+                if again {
                     self.events.push_back(Event::Reconnecting { endpoint: endpoint.clone(), delay });
                 }
                 self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
             }
-            None if self.ending.is_some() => self.end(false, &last, false),
-            None => {
-                let closed = Closed::GaveUp { attempts: self.failed_in_a_row, broker, last: last.clone() };
-                self.close(closed, &last, false);
+            Next::GiveUp { .. } if self.ending.is_some() => self.end(false, &last, false),
+            Next::GiveUp { attempts } => {
+                self.close(Closed::GaveUp { attempts, broker, last: last.clone() }, &last, false);
             }
         }
     }

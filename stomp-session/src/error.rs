@@ -8,7 +8,10 @@ use core::{
 
 use stomp_proto::{Command, EncodeError, Frame, ParseError, ParseErrorKind, Version};
 
-use crate::{ConnectEscaping, ConnectionId, Endpoint, Meaning, Nack, Profile, frames::FrameError, verdict};
+use crate::{
+    ConnectEscaping, ConnectionId, Endpoint, Meaning, Nack, Profile, failover::Failure, frames::FrameError,
+    mask::Mask, verdict,
+};
 
 /// You called wrongly. Nothing happened and nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,20 +120,30 @@ pub enum CommandError {
 pub struct ServerError {
     /// Shared, since everybody who waits for something may get the same one.
     frame: Arc<Frame>,
+    /// The message and the detail as they are shown, where they repeat our passcode.
+    shown: Option<Arc<(String, String)>>,
 }
 
 impl ServerError {
-    pub(crate) fn new(frame: Frame) -> Self {
-        Self { frame: Arc::new(frame.into_owned()) }
+    pub(crate) fn new(frame: Frame, mask: &Mask) -> Self {
+        let mut error = Self { frame: Arc::new(frame.into_owned()), shown: None };
+        let (message, detail) = (error.message(), error.detail());
+        let hidden = (mask.hide(&message), mask.hide(&detail));
+        if hidden != (None, None) {
+            let shown = (hidden.0.unwrap_or(message), hidden.1.unwrap_or(detail));
+            error.shown = Some(Arc::new(shown));
+        }
+        error
     }
 
-    /// The `message` header, or nothing.
+    /// The `message` header, or nothing. Where it repeats our passcode, or a part of it, that is left out.
     #[must_use]
     pub fn message(&self) -> String {
-        self.text("message").unwrap_or_default()
+        let shown = self.shown.as_ref().map(|shown| shown.0.clone());
+        shown.unwrap_or_else(|| self.text("message").unwrap_or_default())
     }
 
-    /// The whole ERROR frame.
+    /// The whole ERROR frame as it came: it may repeat what we have sent, our passcode included.
     #[must_use]
     pub fn frame(&self) -> &Frame {
         &self.frame
@@ -142,7 +155,8 @@ impl ServerError {
 
     /// Whether the message or the body says that, in capitals or not.
     pub(crate) fn says(&self, text: &str) -> bool {
-        contains(self.message().as_bytes(), text) || contains(self.frame.body(), text)
+        let message = self.text("message").unwrap_or_default();
+        contains(message.as_bytes(), text) || contains(self.frame.body(), text)
     }
 
     /// 1.1 and 1.2, "Protocol Negotiation": an ERROR for want of a common version lists those of the server. RabbitMQ lists
@@ -156,6 +170,9 @@ impl ServerError {
 
     /// The first line of the body, where RabbitMQ says what it means.
     fn detail(&self) -> String {
+        if let Some(shown) = &self.shown {
+            return shown.1.clone();
+        }
         let line = self.frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
         String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
     }
@@ -234,6 +251,17 @@ pub enum Lost {
     /// Nothing was heard for too long.
     #[error("nothing was heard from the broker for {}", seconds(.0))]
     HeartBeat(Duration),
+    /// The same, and no heart-beat ever came on that connection, though the broker had promised them.
+    #[error(
+        "nothing was heard from the broker for {}: it promised a beat every {} and sent none",
+        seconds(.silence), seconds(.promised)
+    )]
+    NoHeartBeats {
+        /// What it had promised.
+        promised: Duration,
+        /// How long it was silent.
+        silence: Duration,
+    },
     /// Reading or writing failed.
     #[error("the connection broke: {0}")]
     Io(String),
@@ -243,6 +271,13 @@ pub enum Lost {
     /// The program, its runtime or the machine stood still for that long, more than once, and the broker was not heard.
     #[error("time was reported {} too late, again, and nothing was heard from the broker", seconds(.0))]
     LocalStall(Duration),
+    /// The owner of the session has asked to leave the connection.
+    #[error("the connection was left as its owner asked")]
+    Left,
+    /// The broker has refused this login in known words, and it is not sent again before its time: many accounts are locked
+    /// after a few wrong logins. Another login is sent at once.
+    #[error("the broker has refused this login, and it is not sent again for {}: only another one shortens this", seconds(.0))]
+    LoginHeldBack(Duration),
     /// The provider of credentials has none.
     #[error("there are no credentials for the broker: {0}")]
     NoCredentials(String),
@@ -267,15 +302,26 @@ pub enum Lost {
 }
 
 impl Lost {
-    /// Whether that broker is better left alone for a while.
-    pub(crate) const fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused(_)
-                | Self::BackslashRefused { .. }
-                | Self::ClosedBeforeConnected
-                | Self::NoCredentials(_)
-        )
+    /// What an attempt that ended so says about its broker.
+    pub(crate) fn failure(&self, profile: &Profile, offered: &[Version]) -> Failure {
+        let refuses_login = |error: &ServerError| verdict::meaning(profile, error) == Some(Meaning::Login);
+        match self {
+            Self::NoCredentials(_) | Self::LoginHeldBack(_) => Failure::NotAsked,
+            Self::DialFailed { permanent: true, .. }
+            | Self::VersionMismatch(_)
+            | Self::InvalidHeartBeat(_)
+            | Self::Disconnected
+            | Self::DriverDropped => Failure::Final,
+            Self::Refused(error) | Self::BackslashRefused { error: Some(error), .. } => {
+                match (refuses_login(error), error.speaks_none_of(offered)) {
+                    (true, _) => Failure::Login,
+                    (false, true) => Failure::Final,
+                    (false, false) => Failure::Refusal,
+                }
+            }
+            Self::BackslashRefused { error: None, .. } | Self::ClosedBeforeConnected => Failure::Refusal,
+            _ => Failure::Passing,
+        }
     }
 
     /// The ERROR that answered CONNECT.
@@ -283,21 +329,6 @@ impl Lost {
         match self {
             Self::Refused(error) | Self::BackslashRefused { error: Some(error), .. } => Some(error),
             _ => None,
-        }
-    }
-
-    /// Whether trying that broker again is pointless.
-    pub(crate) fn is_final(&self, profile: &Profile, offered: &[Version]) -> bool {
-        match self {
-            Self::DialFailed { permanent, .. } => *permanent,
-            Self::Refused(error) | Self::BackslashRefused { error: Some(error), .. } => {
-                verdict::meaning(profile, error) == Some(Meaning::Login) || error.speaks_none_of(offered)
-            }
-            Self::VersionMismatch(_)
-            | Self::InvalidHeartBeat(_)
-            | Self::Disconnected
-            | Self::DriverDropped => true,
-            _ => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 
 use stomp_proto::{Frame, HeartBeat, Version};
 
-use crate::{Closed, Ended, Endpoint, Lost, Message, Outcome, Profile, ServerError};
+use crate::{Closed, Ended, Endpoint, Login, Lost, Message, Outcome, Profile, ServerError};
 
 /// Counts the connections of a session: what came on one has no meaning on the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,7 +177,24 @@ pub struct Attempt {
     pub endpoint: Endpoint,
     /// What it answered the last CONNECT with, if that was an ERROR: a provider of credentials may want fresh ones.
     pub refused: Option<ServerError>,
-    /// Counts all attempts of the session, from 0: a dial that begins with another address each time lets no frozen
+    /// Counts the attempts to reach this broker, from 0: a dial that begins with another address each time lets no frozen
     /// address win for ever.
     pub number: u32,
+    /// The login that this broker has refused, and how long it must not see it again.
+    pub(crate) held_back: Option<(Login, Duration)>,
+}
+
+impl Attempt {
+    /// Whether that login may be sent: what to report instead of dialling if it may not. The session asks as well before it
+    /// sends CONNECT, but then a connection was made for nothing.
+    ///
+    /// # Errors
+    /// [`Lost::LoginHeldBack`] for a login that this broker has refused, for a minute, doubling to 15: many accounts are
+    /// locked after a few wrong logins.
+    pub fn check(&self, login: &Login) -> Result<(), Lost> {
+        match &self.held_back {
+            Some((held, wait)) if held == login => Err(Lost::LoginHeldBack(*wait)),
+            _ => Ok(()),
+        }
+    }
 }

@@ -26,7 +26,9 @@ pub(crate) fn connect(config: &Config, endpoint: &Endpoint, login: Option<&Login
     let headers = frame.headers_mut();
     if let Some(login) = login {
         headers.push("login", value(login.login()));
-        headers.push("passcode", value(login.passcode()));
+        if let Some(passcode) = login.passcode() {
+            headers.push("passcode", value(passcode));
+        }
     }
     for (name, text) in config.connect_headers() {
         headers.push(name, value(text));

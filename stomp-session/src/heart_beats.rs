@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use stomp_proto::HeartBeat;
 
-use crate::{Config, Timestamp};
+use crate::{Config, Lost, Timestamp};
 
 /// The heart-beats of one connection.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct HeartBeats {
     paused: bool,
     /// The peer's silence was ours once already since it was heard.
     excused: bool,
+    /// What the peer has promised, until its first heart-beat comes.
+    owed: Option<Duration>,
 }
 
 /// What the time says about the peer.
@@ -48,6 +50,20 @@ impl HeartBeats {
             heard: now,
             paused: false,
             excused: false,
+            owed: (agreed.incoming > 0).then(|| Duration::from_millis(agreed.incoming)),
+        }
+    }
+
+    /// A heart-beat came. A peer that has much to say sends none for long, so that they prove more than frames.
+    pub(crate) const fn beat(&mut self) {
+        self.owed = None;
+    }
+
+    /// Why a connection is given up on which nothing was heard for so long.
+    pub(crate) const fn lost(&self, silence: Duration) -> Lost {
+        match self.owed {
+            Some(promised) => Lost::NoHeartBeats { promised, silence },
+            None => Lost::HeartBeat(silence),
         }
     }
 

@@ -1,12 +1,12 @@
 //! What the broker sends, and what follows from it.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, string::String};
 
 use stomp_proto::{AckMode, Command, Frame, Item};
 
 use crate::{
     Connection, Ended, Event, Input, Lost, Message, Nack, Oversized, ServerError, Session, SubscriptionId,
-    handshake, session::State,
+    handshake, mask::Mask, session::State,
 };
 
 impl Session {
@@ -22,6 +22,11 @@ impl Session {
             }
             Item::TooLarge { frame, .. } => self.handle_frame(frame),
             // That something came was noted before.
+            Item::HeartBeat => {
+                if let Some(connected) = self.connected_mut() {
+                    connected.heart_beats.beat();
+                }
+            }
             _ => {}
         }
     }
@@ -42,7 +47,8 @@ impl Session {
         match frame.command() {
             Command::Connected => self.handle_agreement(&frame, input),
             Command::Error => {
-                let reason = self.refused(Some(ServerError::new(frame)));
+                let error = ServerError::new(frame, &self.mask());
+                let reason = self.refused(Some(error));
                 self.fail(reason, true);
             }
             other => self.fail(Lost::UnexpectedFrame(other), true),
@@ -66,19 +72,29 @@ impl Session {
         match handshake::connected(&self.config, &endpoint, frame) {
             Ok((agreed, profile)) => {
                 input.set_version(agreed.version);
+                let mask = self.mask();
+                let hide = |text: String| mask.hide(&text).unwrap_or(text);
                 let connection = Connection {
                     id: self.connection_id(),
                     endpoint,
                     version: agreed.version,
                     heart_beat: agreed.heart_beat,
-                    server: agreed.server,
-                    session: agreed.session,
+                    server: agreed.server.map(hide),
+                    session: agreed.session.map(hide),
                     profile: Box::new(profile),
                 };
                 self.establish(connection, outbox);
             }
-            Err(reason) => self.fail(reason, true),
+            Err(reason) => {
+                let reason = self.mask().lost(reason);
+                self.fail(reason, true);
+            }
         }
+    }
+
+    /// What nothing that is shown may repeat.
+    pub(crate) fn mask(&self) -> Mask {
+        Mask::of(self.failover.login())
     }
 
     fn handle_frame(&mut self, frame: Frame) {
@@ -88,7 +104,7 @@ impl Session {
                 self.events.extend(message);
             }
             Command::Receipt => self.handle_receipt(frame),
-            Command::Error => self.handle_error(ServerError::new(frame)),
+            Command::Error => self.handle_error(ServerError::new(frame, &self.mask())),
             other => self.fail(Lost::UnexpectedFrame(other), true),
         }
     }
@@ -155,7 +171,7 @@ impl Session {
     /// The id of the subscription that was ended, if an ERROR that names nobody answers a message which the broker had for
     /// it. One that means an ACK of ours has another text.
     fn stray_id<'a>(&self, error: &'a ServerError) -> Option<&'a str> {
-        let (frame, message) = (error.frame(), error.message());
+        let (frame, message) = (error.frame(), error.text("message").unwrap_or_default());
         let names_nobody = !["receipt-id", "subscription"].iter().any(|name| frame.headers().contains(name));
         let strays = self.connection().map_or(&[][..], |connection| connection.profile.strays);
         let strays = strays.iter().filter(|stray| names_nobody && message == stray.message);

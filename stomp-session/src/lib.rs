@@ -17,7 +17,6 @@ extern crate alloc;
 extern crate std;
 
 mod at_least_once;
-mod breaker;
 mod careful;
 mod commands;
 mod config;
@@ -25,7 +24,6 @@ mod connected;
 mod connections;
 mod deadlines;
 mod disconnect;
-mod endpoint;
 mod error;
 mod event;
 mod failover;
@@ -36,11 +34,11 @@ mod incoming;
 mod input;
 mod keep;
 mod leaving;
+mod mask;
 mod message;
 mod outbox;
 mod outcomes;
 mod profile;
-mod random;
 mod receipts;
 mod send;
 mod session;
@@ -49,7 +47,6 @@ mod subscriptions;
 mod timestamp;
 mod transaction;
 mod unsettled;
-mod uri;
 mod verdict;
 
 #[cfg(feature = "client")]
@@ -57,10 +54,9 @@ pub mod client;
 
 pub use at_least_once::AtLeastOnce;
 pub use config::{Config, OnRefusal};
-pub use endpoint::{Endpoint, Login};
 pub use error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown};
 pub use event::{Action, Attempt, AttemptId, Connection, ConnectionId, Event, ReceiptId, SubscriptionId};
-pub use failover::{Brokers, Reconnect, Schedule};
+pub use failover::{Brokers, BrokersError, Endpoint, Login, Reconnect, Schedule, Which};
 pub use input::Input;
 pub use message::Message;
 pub use profile::{
@@ -70,7 +66,6 @@ pub use session::Session;
 pub use subscriptions::{Oversized, Retry, Subscribe};
 pub use timestamp::Timestamp;
 pub use transaction::TransactionId;
-pub use uri::BrokersError;
 pub use verdict::Meaning;
 
 pub use stomp_proto as proto;

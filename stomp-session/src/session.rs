@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use crate::{
     Action, AttemptId, Brokers, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input,
-    Login, Lost, ReceiptId, Schedule, ServerError, Timestamp,
+    Login, Lost, ReceiptId, Timestamp,
     at_least_once::Deliveries,
-    breaker::Breaker,
     connected::Connected,
     disconnect::Ending,
+    failover::{Failover, Rules},
     handshake,
     heart_beats::Silence,
     outbox::{Kind, Outbox},
@@ -47,17 +47,10 @@ pub struct Session {
     pub(crate) events: VecDeque<Event>,
     pub(crate) traces_frames: bool,
     pub(crate) actions: VecDeque<Action>,
-    pub(crate) schedule: Schedule,
+    pub(crate) failover: Failover,
     /// The number of the newest connection.
     pub(crate) connection: ConnectionId,
     next_receipt: u64,
-    /// The newest attempt to connect.
-    pub(crate) attempt: AttemptId,
-    pub(crate) attempts: u32,
-    pub(crate) failed_in_a_row: u32,
-    /// What brokers have answered CONNECT with, until they accept one.
-    pub(crate) refusals: Vec<(Endpoint, ServerError)>,
-    pub(crate) breaker: Breaker,
     pub(crate) late_messages: u64,
     pub(crate) stray_errors: u64,
     /// The newest time that was handed in.
@@ -121,10 +114,15 @@ impl Session {
     /// A session that wants to connect at once.
     #[must_use]
     pub fn new(mut config: Config, now: Timestamp) -> Self {
-        // From here on the schedule has the list.
+        // From here on the failover has the list.
         let endpoints = mem::take(&mut config.brokers.endpoints);
         let brokers = Brokers { endpoints, ..config.brokers.clone() };
-        let schedule = Schedule::new(brokers, config.seed);
+        let rules = Rules {
+            at_start: config.refused_at_start,
+            later: config.refused_later,
+            stable_after: config.stable_after,
+        };
+        let failover = Failover::new(brokers, config.seed, rules);
         let mut session = Self {
             config,
             state: State::Closed,
@@ -136,14 +134,9 @@ impl Session {
             events: VecDeque::new(),
             traces_frames: false,
             actions: VecDeque::new(),
-            schedule,
+            failover,
             connection: ConnectionId(0),
             next_receipt: 1,
-            attempt: AttemptId(0),
-            attempts: 0,
-            failed_in_a_row: 0,
-            refusals: Vec::new(),
-            breaker: Breaker::default(),
             late_messages: 0,
             stray_errors: 0,
             now,
@@ -167,7 +160,7 @@ impl Session {
     ) -> Option<Input> {
         self.now = now;
         let State::Connecting { endpoint, .. } = &self.state else { return None };
-        if attempt != self.attempt {
+        if !self.failover.is_current(attempt) {
             return None;
         }
         self.connection = ConnectionId(self.connection.0.saturating_add(1));
@@ -178,7 +171,11 @@ impl Session {
     }
 
     fn begin_handshake(&mut self, endpoint: Endpoint, login: Option<Login>) {
+        let provided = login.is_some();
         let login = login.or_else(|| self.config.login_for(&endpoint));
+        if let Err(held_back) = self.failover.log_in(login.as_ref(), provided, self.now) {
+            return self.fail(held_back, true);
+        }
         let frame = handshake::connect(&self.config, &endpoint, login.as_ref());
         if frame.headers().contains("client-id") && self.config.send_beat.is_zero() {
             let reason =
@@ -215,7 +212,10 @@ impl Session {
             match input.next_item() {
                 Ok(Some(item)) => self.handle_item(item, input),
                 Ok(None) => break,
-                Err(error) => self.fail(Lost::Protocol(error), true),
+                Err(error) => {
+                    let reason = self.mask().lost(Lost::Protocol(error));
+                    self.fail(reason, true);
+                }
             }
         }
         // What followed from the input has its time now, however it was cut.
@@ -228,11 +228,18 @@ impl Session {
         open && input.connection == self.connection
     }
 
+    /// The name of the broker of that attempt has so many addresses, and a connection to one of them was made, with TLS or
+    /// not yet: if it comes to nothing the others are tried before the next delay. To be reported before how the attempt
+    /// ended; without it there is one.
+    pub fn handle_addresses(&mut self, attempt: AttemptId, count: u32) {
+        self.failover.note_addresses(attempt, count);
+    }
+
     /// The transport of that attempt has ended, or never came about. The report of an attempt that is not the current one
     /// any more is ignored: after [`Action::Close`] nothing of it counts.
     pub fn handle_disconnected(&mut self, attempt: AttemptId, reason: Lost, now: Timestamp) {
         self.now = now;
-        if attempt != self.attempt {
+        if !self.failover.is_current(attempt) {
             return;
         }
         match (&self.state, reason) {
@@ -313,7 +320,10 @@ impl Session {
         match silence {
             Silence::None => {}
             Silence::Stall(late) => self.events.push_back(Event::LocalStall { late }),
-            Silence::Dead(silence) => return self.fail(Lost::HeartBeat(silence), true),
+            Silence::Dead(silence) => {
+                let lost = connected.heart_beats.lost(silence);
+                return self.fail(lost, true);
+            }
             Silence::DeadAfterStall(late) => return self.fail(Lost::LocalStall(late), true),
         }
         while let Some(id) = self.connected().and_then(|connected| connected.receipts.overdue(now)) {

@@ -63,6 +63,7 @@ fn a_transport_that_takes_nothing_gets_one_and_not_a_pile() {
 #[test]
 fn a_silent_peer_is_dead_after_two_periods_and_a_margin_and_not_before() {
     let mut pair = Pair::connected(beating(0, 1000), BrokerConfig::default());
+    pair.advance(milliseconds(1000));
     pair.broker.silence(pair.broker.connections()[0]);
     pair.advance(milliseconds(2499));
     assert!(pair.events().is_empty());

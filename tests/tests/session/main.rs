@@ -1,8 +1,8 @@
 //! The session in virtual time: face to face with the embedded broker, or with a script of what a broker might say.
 
 mod acknowledge;
-mod attempts;
 mod at_least_once;
+mod attempts;
 mod breaker;
 mod brokers;
 mod careful;

@@ -8,9 +8,10 @@ use stomp_session::{
 };
 use stomp_testkit::pair::Transcript;
 
-/// The settings of most tests: one broker, tried for ever, and no heart-beats.
+/// The settings of most tests: one broker, tried for ever, without jitter, and no heart-beats.
 pub(crate) fn config() -> Config {
-    let mut config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
+    let uri = "failover:(tcp://broker)?startupMaxReconnectAttempts=-1&reconnectDelayJitter=0";
+    let mut config = Config::new(uri.parse().unwrap());
     (config.send_beat, config.receive_beat) = (Duration::ZERO, Duration::ZERO);
     config.identity = Some(7);
     config
@@ -86,15 +87,21 @@ impl Script {
         attempt
     }
 
-    /// The dial that the session asks for.
+    /// The dial that the session asks for, now or when its time comes.
     pub(crate) fn attempt(&mut self) -> Attempt {
+        let mut asked = None;
         loop {
-            match self.session.poll_action().expect("a dial") {
-                Action::Connect(attempt) => {
+            match (self.session.poll_action(), asked.take()) {
+                (Some(Action::Connect(attempt)), _) => asked = Some(attempt),
+                (Some(_), _) => self.input = None,
+                (None, Some(attempt)) => {
                     self.attempt = Some(attempt.id);
                     return attempt;
                 }
-                _ => self.input = None,
+                (None, None) => {
+                    let due = self.due_in().expect("a dial");
+                    self.pass(due);
+                }
             }
         }
     }

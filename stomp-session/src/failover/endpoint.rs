@@ -3,37 +3,43 @@
 use alloc::{boxed::Box, string::String};
 use core::{fmt, str::FromStr};
 
-use crate::{BrokersError, Profile, uri};
+use super::uri;
+use crate::{BrokersError, Profile};
 
 /// The port of `tcp://` and `stomp://`.
 pub(crate) const PLAIN_PORT: u16 = 61613;
 /// The port of `ssl://`, `stomp+ssl://` and `stomps://`.
 pub(crate) const TLS_PORT: u16 = 61614;
 
-/// A login and its passcode. Neither is ever shown.
+/// A login, with its passcode if it has one. Neither is ever shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     login: String,
-    passcode: String,
+    passcode: Option<String>,
 }
 
 impl Login {
     /// A login and its passcode.
     pub fn new(login: impl Into<String>, passcode: impl Into<String>) -> Self {
-        Self { login: login.into(), passcode: passcode.into() }
+        Self { login: login.into(), passcode: Some(passcode.into()) }
+    }
+
+    /// A login without a passcode: CONNECT has no `passcode` header.
+    pub fn without_passcode(login: impl Into<String>) -> Self {
+        Self { login: login.into(), passcode: None }
     }
 
     pub(crate) fn login(&self) -> &str {
         &self.login
     }
 
-    pub(crate) fn passcode(&self) -> &str {
-        &self.passcode
+    pub(crate) fn passcode(&self) -> Option<&str> {
+        self.passcode.as_deref()
     }
 
     /// Brokers do not agree on how one is written in CONNECT.
     pub(crate) fn has_backslash(&self) -> bool {
-        self.login.contains('\\') || self.passcode.contains('\\')
+        self.login.contains('\\') || self.passcode().is_some_and(|passcode| passcode.contains('\\'))
     }
 }
 
@@ -148,7 +154,8 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "stomp+ssl" } else { "tcp" };
         if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
+            // RFC 6874, section 2: the '%' before a zone is written %25.
+            write!(f, "{scheme}://[{}]:{}", self.host.replace('%', "%25"), self.port)
         } else {
             write!(f, "{scheme}://{}:{}", self.host, self.port)
         }

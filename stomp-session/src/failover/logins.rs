@@ -1,0 +1,63 @@
+//! Logins that were refused: no account is locked by us.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::{Endpoint, Login, Timestamp};
+
+/// How long a login waits that was refused for the first time, and at most. Accounts are locked after a few wrong logins
+/// within minutes.
+const FIRST: Duration = Duration::from_secs(60);
+const MOST: Duration = Duration::from_secs(900);
+
+/// Which login was refused where, and when it may go out again.
+#[derive(Debug, Default)]
+pub(super) struct Logins(Vec<Refused>);
+
+/// A login that was refused and not accepted since; or the lack of one.
+#[derive(Debug)]
+struct Refused {
+    login: Option<Login>,
+    by: Vec<Endpoint>,
+    step: Duration,
+    until: Timestamp,
+}
+
+impl Logins {
+    /// A broker has refused it. Gives the time until which it goes to none of those that have: a minute from here, and
+    /// doubling each time that one refuses it again.
+    pub(super) fn refuse(&mut self, login: Option<&Login>, by: &Endpoint, now: Timestamp) -> Timestamp {
+        // A broker remembers the newest alone: a provider may have a fresh one each time.
+        self.0.iter_mut().filter(|it| it.login.as_ref() != login).for_each(|it| it.by.retain(|it| it != by));
+        self.0.retain(|refused| !refused.by.is_empty());
+        let known = self.0.iter().position(|refused| refused.login.as_ref() == login);
+        let Some(refused) = known.and_then(|at| self.0.get_mut(at)) else {
+            let until = now.after(FIRST);
+            self.0.push(Refused { login: login.cloned(), by: [by.clone()].into(), step: FIRST, until });
+            return until;
+        };
+        if refused.by.contains(by) {
+            refused.step = refused.step.saturating_mul(2).min(MOST);
+        } else {
+            refused.by.push(by.clone());
+        }
+        refused.until = now.after(refused.step);
+        refused.until
+    }
+
+    /// The brokers that have refused it.
+    pub(super) fn refused_by(&self, login: Option<&Login>) -> impl Iterator<Item = &Endpoint> {
+        self.0.iter().filter(move |refused| refused.login.as_ref() == login).flat_map(|refused| &refused.by)
+    }
+
+    /// A broker has accepted it.
+    pub(super) fn accept(&mut self, login: Option<&Login>) {
+        self.0.retain(|refused| refused.login.as_ref() != login);
+    }
+
+    /// The login that this broker has refused and must not see yet, and how long not.
+    pub(super) fn held_back(&self, by: &Endpoint, now: Timestamp) -> Option<(Option<&Login>, Duration)> {
+        let refused = self.0.iter().find(|refused| refused.until > now && refused.by.contains(by))?;
+        Some((refused.login.as_ref(), refused.until.since(now)))
+    }
+}

@@ -1,0 +1,270 @@
+//! Which broker, which address, when: the one owner of "what next".
+
+mod breaker;
+mod brokers;
+mod endpoint;
+mod logins;
+mod options;
+mod random;
+mod schedule;
+mod uri;
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use stomp_proto::ParseError;
+
+pub use brokers::{Brokers, Reconnect};
+pub use endpoint::{Endpoint, Login};
+pub use schedule::Schedule;
+pub use uri::{BrokersError, Which};
+
+use self::{breaker::Breaker, logins::Logins};
+use crate::{Attempt, AttemptId, Lost, OnRefusal, ServerError, Timestamp};
+
+/// The way of a session from attempt to attempt.
+#[derive(Debug)]
+pub(crate) struct Failover {
+    schedule: Schedule,
+    breaker: Breaker,
+    logins: Logins,
+    records: Vec<Record>,
+    /// The newest attempt, and how many there were.
+    current: Option<Current>,
+    attempts: u64,
+    failed_in_a_row: u32,
+    rules: Rules,
+}
+
+/// What the configuration says about it.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) at_start: OnRefusal,
+    pub(crate) later: OnRefusal,
+    pub(crate) stable_after: Duration,
+}
+
+/// What is remembered of a broker.
+#[derive(Debug)]
+struct Record {
+    endpoint: Endpoint,
+    /// Attempts.
+    number: u32,
+    /// What it has answered CONNECT with, until it accepts one.
+    refused: Option<ServerError>,
+    /// Since when it refuses us in words that are known as final.
+    refused_since: Option<Timestamp>,
+}
+
+/// The attempt that is made, or the connection that it became.
+#[derive(Debug)]
+struct Current {
+    endpoint: Endpoint,
+    /// How many addresses the broker's name has, if a connection to one of them was made.
+    addresses: u32,
+    login: Option<Login>,
+    /// Whether the login came from a provider, who may have another one next time.
+    provided: bool,
+}
+
+/// What an attempt that failed says about its broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Its other addresses may do better.
+    Passing,
+    /// So too, and it is left alone for a while.
+    Refusal,
+    /// Nothing was asked of it.
+    NotAsked,
+    /// No retry helps, as far as is known.
+    Final,
+    /// So too: it has refused the login, and its other addresses would as well.
+    Login,
+}
+
+/// What follows.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// That broker is dialled after that delay.
+    Dial { endpoint: Endpoint, delay: Duration, again: bool },
+    /// There is nothing to be tried any more, after so many attempts in a row.
+    GiveUp { attempts: u32 },
+}
+
+impl Failover {
+    pub(crate) fn new(brokers: Brokers, seed: u64, rules: Rules) -> Self {
+        Self {
+            schedule: Schedule::new(brokers, seed),
+            breaker: Breaker::default(),
+            logins: Logins::default(),
+            records: Vec::new(),
+            current: None,
+            attempts: 0,
+            failed_in_a_row: 0,
+            rules,
+        }
+    }
+
+    /// What to try next, and when.
+    pub(crate) fn next(&mut self, now: Timestamp) -> Next {
+        self.current = None;
+        match self.schedule.next_at(now) {
+            Some((endpoint, delay)) => Next::Dial { endpoint, delay, again: self.failed_in_a_row > 0 },
+            None => Next::GiveUp { attempts: self.failed_in_a_row },
+        }
+    }
+
+    /// Begins an attempt.
+    pub(crate) fn dial(&mut self, endpoint: Endpoint, now: Timestamp) -> Attempt {
+        self.attempts = self.attempts.saturating_add(1);
+        let held_back = self.logins.held_back(&endpoint, now);
+        let held_back = held_back.and_then(|(login, wait)| Some((login?.clone(), wait)));
+        let (number, refused) = self.note(&endpoint, |record| {
+            let number = record.number;
+            record.number = number.wrapping_add(1);
+            (number, record.refused.clone())
+        });
+        self.current =
+            Some(Current { endpoint: endpoint.clone(), addresses: 1, login: None, provided: false });
+        Attempt { id: AttemptId(self.attempts), endpoint, refused, number, held_back }
+    }
+
+    /// Whether that is the newest attempt.
+    pub(crate) fn is_current(&self, attempt: AttemptId) -> bool {
+        self.current.is_some() && attempt.0 == self.attempts
+    }
+
+    /// A connection was made to one of so many addresses.
+    pub(crate) fn note_addresses(&mut self, attempt: AttemptId, count: u32) {
+        if let Some(current) = self.current.as_mut().filter(|_| attempt.0 == self.attempts) {
+            current.addresses = count;
+        }
+    }
+
+    /// Notes the login that is about to be sent, and who gave it. One that the broker has refused is held back.
+    pub(crate) fn log_in(
+        &mut self,
+        login: Option<&Login>,
+        provided: bool,
+        now: Timestamp,
+    ) -> Result<(), Lost> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        match self.logins.held_back(&current.endpoint, now) {
+            Some((held, wait)) if held == login => Err(Lost::LoginHeldBack(wait)),
+            _ => {
+                (current.login, current.provided) = (login.cloned(), provided);
+                Ok(())
+            }
+        }
+    }
+
+    /// The login that was sent on the newest connection, which nothing that is shown may repeat.
+    pub(crate) fn login(&self) -> Option<&Login> {
+        self.current.as_ref()?.login.as_ref()
+    }
+
+    /// The broker has accepted us.
+    pub(crate) fn connected(&mut self) {
+        self.schedule.connected();
+        let Some(current) = &self.current else { return };
+        self.logins.accept(current.login.as_ref());
+        let endpoint = current.endpoint.clone();
+        self.note(&endpoint, |record| (record.refused, record.refused_since) = (None, None));
+    }
+
+    /// The attempt has failed.
+    pub(crate) fn failed(&mut self, failure: Failure, answer: Option<&ServerError>, now: Timestamp) {
+        let Some(current) = self.current.take() else { return };
+        let endpoint = &current.endpoint;
+        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+        if let Some(answer) = answer {
+            self.note(endpoint, |record| record.refused = Some(answer.clone()));
+        }
+        if matches!(failure, Failure::Final | Failure::Login) && self.gives_up(endpoint, now) {
+            return self.schedule.give_up(endpoint);
+        }
+        if failure != Failure::Passing {
+            self.hold_back(&current, now);
+        }
+        match failure {
+            Failure::Login => self.refuse_login(&current, now),
+            Failure::NotAsked => {}
+            _ => self.schedule.try_again(endpoint, current.addresses),
+        }
+    }
+
+    /// Whether a broker that has refused us for good is given up.
+    fn gives_up(&mut self, endpoint: &Endpoint, now: Timestamp) -> bool {
+        let rule = if self.schedule.ever_connected() { self.rules.later } else { self.rules.at_start };
+        let since = self.note(endpoint, |record| *record.refused_since.get_or_insert(now));
+        match rule {
+            OnRefusal::End => true,
+            OnRefusal::Retry => false,
+            OnRefusal::Until(patience) => now.since(since) >= patience,
+        }
+    }
+
+    fn hold_back(&mut self, current: &Current, now: Timestamp) {
+        let policy = &self.schedule.brokers().reconnect;
+        let until = now.after(policy.refusal_delay.min(policy.max_delay));
+        self.schedule.hold_back(&current.endpoint, until);
+    }
+
+    /// A login that nobody may change waits with all brokers that have refused it. A provider is asked again soon.
+    fn refuse_login(&mut self, current: &Current, now: Timestamp) {
+        let login = current.login.as_ref();
+        let until = self.logins.refuse(login, &current.endpoint, now);
+        if !current.provided {
+            self.logins.refused_by(login).for_each(|endpoint| self.schedule.hold_back(endpoint, until));
+        }
+    }
+
+    /// Whether a connection that stood for so long was stable. One that lives for a moment between long absences was not.
+    pub(crate) fn was_stable(&self, stood: Duration) -> bool {
+        stood >= self.rules.stable_after.max(self.schedule.least_stand())
+    }
+
+    /// A connection has ended.
+    pub(crate) fn lost(&mut self, was_stable: bool) {
+        let Some(current) = self.current.take() else { return };
+        if was_stable {
+            self.schedule.restart();
+            self.failed_in_a_row = 0;
+        } else {
+            self.schedule.try_again(&current.endpoint, current.addresses);
+        }
+        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+    }
+
+    /// Whether the same error has ended too many connections.
+    pub(crate) fn is_loop(&mut self, error: &ParseError, now: Timestamp) -> bool {
+        self.breaker.trips(error, now)
+    }
+
+    /// Adds a broker, which is tried next.
+    pub(crate) fn add(&mut self, endpoint: Endpoint) {
+        self.schedule.add(endpoint);
+    }
+
+    /// Removes a broker. Whether it was there.
+    pub(crate) fn remove(&mut self, endpoint: &Endpoint) -> bool {
+        let was_listed = self.schedule.brokers().endpoints.contains(endpoint);
+        self.schedule.give_up(endpoint);
+        self.records.retain(|record| record.endpoint != *endpoint);
+        was_listed
+    }
+
+    fn note<R>(&mut self, endpoint: &Endpoint, note: impl FnOnce(&mut Record) -> R) -> R {
+        let at = self.records.iter().position(|record| record.endpoint == *endpoint);
+        let mut record = at.map(|at| self.records.swap_remove(at)).unwrap_or_else(|| Record::of(endpoint));
+        let noted = note(&mut record);
+        self.records.push(record);
+        noted
+    }
+}
+
+impl Record {
+    fn of(endpoint: &Endpoint) -> Self {
+        Self { endpoint: endpoint.clone(), number: 0, refused: None, refused_since: None }
+    }
+}

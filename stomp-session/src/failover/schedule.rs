@@ -1,0 +1,250 @@
+//! In what order the brokers are tried, and how long to wait before each round of tries.
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::time::Duration;
+
+use super::random::Random;
+use crate::{Brokers, Endpoint, Timestamp};
+
+/// The sequence of tries, by rounds. A round tries each broker of the list once, without a pause, the one that failed last
+/// at its end. The first round comes at once, each other after a delay that grows from round to round. The sequence ends
+/// when the limit of attempts is reached.
+///
+/// ```
+/// use stomp_session::{Brokers, Schedule};
+///
+/// let uri = "failover:(tcp://a:1,tcp://b:2)?startupMaxReconnectAttempts=5&initialReconnectDelay=20&randomize=false\
+///            &reconnectDelayJitter=0";
+/// let brokers: Brokers = uri.parse()?;
+/// let tries: Vec<_> = Schedule::new(brokers, 42).map(|(broker, delay)| (broker.port(), delay.as_millis())).collect();
+/// assert_eq!(tries, [(1, 0), (2, 0), (1, 20), (2, 0), (1, 40), (2, 0)]);
+/// # Ok::<(), stomp_session::BrokersError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    brokers: Brokers,
+    /// How many brokers there were before any was given up.
+    listed: usize,
+    random: Random,
+    /// Who is still to be tried in this round, the next one first.
+    round: VecDeque<Entry>,
+    /// How often each broker was tried in this round.
+    tries: Vec<(Endpoint, u32)>,
+    /// Rounds since the schedule has begun, all delays between them, and tries of brokers.
+    rounds: u32,
+    waited: Duration,
+    tried: u32,
+    /// The delay before the next round, as it grows.
+    delay: Duration,
+    /// The delay before this round.
+    given: Duration,
+    /// Brokers that are not tried before a certain time.
+    held_back: Vec<(Endpoint, Timestamp)>,
+    /// Who was tried last.
+    last: Option<Endpoint>,
+    ever_connected: bool,
+    /// The time, where nobody else brings it.
+    clock: Timestamp,
+}
+
+/// A try that is to come.
+#[derive(Clone, Debug)]
+struct Entry {
+    endpoint: Endpoint,
+    /// It was tried in this round and has more addresses.
+    again: bool,
+}
+
+/// The least delay after the first retry, whatever the options say: nobody dials in circles.
+const FLOOR: Duration = Duration::from_millis(10);
+
+impl Schedule {
+    /// The tries for these brokers; jitter and order come from the seed.
+    #[must_use]
+    pub fn new(brokers: Brokers, seed: u64) -> Self {
+        Self {
+            listed: brokers.endpoints.len(),
+            random: Random::new(seed),
+            round: VecDeque::new(),
+            tries: Vec::new(),
+            rounds: 0,
+            waited: Duration::ZERO,
+            tried: 0,
+            delay: brokers.reconnect.initial_delay,
+            given: Duration::ZERO,
+            held_back: Vec::new(),
+            last: None,
+            ever_connected: false,
+            clock: Timestamp::ZERO,
+            brokers,
+        }
+    }
+
+    /// Says that a connection stood: from here on the limit of reconnects holds and not the one of the start, whose tries
+    /// do not count for it.
+    pub const fn connected(&mut self) {
+        if !self.ever_connected {
+            self.ever_connected = true;
+            self.tried = 0;
+        }
+    }
+
+    /// Begins anew, as after a connection that proved stable: the next round has no delay.
+    pub fn restart(&mut self) {
+        (self.rounds, self.waited, self.tried) = (0, Duration::ZERO, 0);
+        self.delay = self.brokers.reconnect.initial_delay;
+        self.round.clear();
+    }
+
+    /// Tries that broker not before that time, as when it has refused us. The others are tried meanwhile.
+    pub fn hold_back(&mut self, endpoint: &Endpoint, until: Timestamp) {
+        self.held_back.retain(|(other, _)| other != endpoint);
+        self.held_back.push((endpoint.clone(), until));
+    }
+
+    /// Tries that broker no more: it has refused us for good.
+    pub fn give_up(&mut self, endpoint: &Endpoint) {
+        self.brokers.endpoints.retain(|other| other != endpoint);
+        self.round.retain(|entry| entry.endpoint != *endpoint);
+        self.held_back.retain(|(other, _)| other != endpoint);
+    }
+
+    /// The next try, and how long from `now` until then. As an iterator the schedule keeps the time by itself.
+    pub fn next_at(&mut self, now: Timestamp) -> Option<(Endpoint, Duration)> {
+        self.held_back.retain(|(_, until)| *until > now);
+        let mut delay = Duration::ZERO;
+        let held_back = &self.held_back;
+        let is_held = |entry: &Entry| held_back.iter().any(|(endpoint, _)| *endpoint == entry.endpoint);
+        self.round.retain(|entry| entry.again || !is_held(entry));
+        if self.round.front().is_none_or(|entry| !entry.again) && self.is_exhausted() {
+            return None;
+        }
+        if self.round.is_empty() {
+            delay = self.begin_round(now)?;
+        }
+        let Entry { endpoint, again } = self.round.pop_front()?;
+        self.tried = self.tried.saturating_add(u32::from(!again));
+        self.count(&endpoint);
+        self.last = Some(endpoint.clone());
+        // A connection may stand for days: nothing is kept for its end.
+        self.round.shrink_to_fit();
+        Some((endpoint, delay))
+    }
+
+    /// The broker that was tried has so many addresses: those that were not are tried in this round.
+    pub(super) fn try_again(&mut self, endpoint: &Endpoint, addresses: u32) {
+        let tries = self.tries.iter().find(|(other, _)| other == endpoint).map_or(0, |(_, tries)| *tries);
+        if tries < addresses {
+            self.round.push_back(Entry { endpoint: endpoint.clone(), again: true });
+        }
+    }
+
+    /// Adds a broker: it is the next to be tried.
+    pub(super) fn add(&mut self, endpoint: Endpoint) {
+        if !self.brokers.endpoints.contains(&endpoint) {
+            self.listed = self.listed.saturating_add(1);
+            self.round.push_front(Entry { endpoint: endpoint.clone(), again: false });
+            self.brokers.endpoints.push(endpoint);
+        }
+    }
+
+    /// How long a connection must stand at the least to be more than one more failure: as long as was waited for it.
+    pub(super) fn least_stand(&self) -> Duration {
+        self.given.max(FLOOR)
+    }
+
+    pub(super) const fn ever_connected(&self) -> bool {
+        self.ever_connected
+    }
+
+    pub(super) const fn brokers(&self) -> &Brokers {
+        &self.brokers
+    }
+
+    /// Whether no further broker may be tried.
+    fn is_exhausted(&self) -> bool {
+        let policy = &self.brokers.reconnect;
+        if self.ever_connected {
+            return policy.max_attempts.is_some_and(|limit| self.tried >= limit);
+        }
+        let each_once = u32::try_from(self.listed.saturating_sub(1)).unwrap_or(u32::MAX);
+        policy.startup_max_attempts.is_some_and(|limit| self.tried > limit.max(each_once))
+    }
+
+    fn count(&mut self, endpoint: &Endpoint) {
+        match self.tries.iter_mut().find(|(other, _)| other == endpoint) {
+            Some((_, tries)) => *tries = tries.saturating_add(1),
+            None => self.tries.push((endpoint.clone(), 1)),
+        }
+    }
+
+    /// Lines up all brokers that may be tried after the next delay, and gives that. Where none may, it is the time until
+    /// the first one may.
+    fn begin_round(&mut self, now: Timestamp) -> Option<Duration> {
+        self.given = if self.rounds == 0 { Duration::ZERO } else { self.grow() };
+        self.rounds = self.rounds.saturating_add(1);
+        self.tries.clear();
+        let free_at = |endpoint: &Endpoint| {
+            let held = self.held_back.iter().find(|(other, _)| other == endpoint);
+            held.map_or(now, |(_, until)| *until)
+        };
+        let at = now.after(self.given).max(self.brokers.endpoints.iter().map(free_at).min()?);
+        let mut round: Vec<_> =
+            self.brokers.endpoints.iter().filter(|it| free_at(it) <= at).cloned().collect();
+        self.order(&mut round);
+        self.round = round.into_iter().map(|endpoint| Entry { endpoint, again: false }).collect();
+        let delay = at.since(now);
+        self.waited = self.waited.saturating_add(delay);
+        Some(delay)
+    }
+
+    fn order(&mut self, round: &mut [Endpoint]) {
+        if self.brokers.reconnect.randomize {
+            self.random.shuffle(round);
+        }
+        if self.brokers.reconnect.priority_backup {
+            round.sort_by_key(|endpoint| !is_local(endpoint.host()));
+        }
+        round.sort_by_key(|endpoint| self.last.as_ref() == Some(endpoint));
+    }
+
+    /// The delay before this round; the next one is longer.
+    fn grow(&mut self) -> Duration {
+        let policy = &self.brokers.reconnect;
+        let delay = self.delay.min(policy.max_delay);
+        if policy.exponential {
+            let grown = Duration::try_from_secs_f64(delay.as_secs_f64() * policy.multiplier);
+            self.delay = grown.unwrap_or(policy.max_delay);
+        }
+        let luck = self.random.fraction();
+        let drawn = if policy.full_jitter {
+            // Who draws little for long would later draw from much more than it has waited, and be back long after the
+            // others.
+            let bounded = delay.min(self.waited.saturating_add(policy.initial_delay));
+            bounded.mul_f64(luck)
+        } else {
+            delay.saturating_add(policy.jitter.mul_f64(luck)).min(policy.max_delay)
+        };
+        if self.rounds < 2 { drawn } else { drawn.max(FLOOR) }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = (Endpoint, Duration);
+
+    fn next(&mut self) -> Option<(Endpoint, Duration)> {
+        let (endpoint, delay) = self.next_at(self.clock)?;
+        self.clock = self.clock.after(delay);
+        Some((endpoint, delay))
+    }
+}
+
+/// By its spelling alone: a look-up would be I/O.
+fn is_local(host: &str) -> bool {
+    let loopback = host.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    loopback || host.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;
