@@ -12,6 +12,55 @@ use crate::{
     session::{LEAST, State},
 };
 
+/// Which broker.
+impl Session {
+    /// Connects anew: without a delay, if it waits for one, else by leaving the connection that stands, as a broker that
+    /// closed it would have it: what waits for a RECEIPT is unknown. The broker that is left is tried last. What is dialled
+    /// goes on. A login that was refused is held back nevertheless.
+    pub fn reconnect(&mut self) {
+        match &mut self.state {
+            State::Waiting { retry_at, .. } => *retry_at = self.now,
+            State::Connected(_) if self.ending.is_none() => self.fail(Lost::Left, true),
+            _ => {}
+        }
+    }
+
+    /// Leaves that broker, if the session is connected to it, dials it or waits to do so, and goes on to the next.
+    /// It stays in the list. Whether there was anything to leave.
+    pub fn leave_broker(&mut self, endpoint: &Endpoint) -> bool {
+        let is_there = self.broker() == Some(endpoint) && self.ending.is_none();
+        match &self.state {
+            State::Waiting { .. } if is_there => self.skip(),
+            State::Connecting { .. } | State::Handshake { .. } | State::Connected(_) if is_there => {
+                self.fail(Lost::Left, true);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Adds a broker to the list, unless it is there. A session that waits tries it at once.
+    pub fn add_broker(&mut self, endpoint: Endpoint) {
+        if self.failover.add(endpoint) && matches!(self.state, State::Waiting { .. }) {
+            self.skip();
+        }
+    }
+
+    /// Removes a broker from the list, and leaves it if the session is connected to it or dials it. Without a broker the
+    /// session ends when it has none to go to. Whether it was in the list.
+    pub fn remove_broker(&mut self, endpoint: &Endpoint) -> bool {
+        let was_listed = self.failover.remove(endpoint);
+        self.leave_broker(endpoint);
+        was_listed
+    }
+
+    /// Waits for the next broker instead.
+    fn skip(&mut self) {
+        let broker = self.broker().cloned().map(Box::new);
+        self.try_next(broker, Lost::Left);
+    }
+}
+
 impl Session {
     pub(crate) fn dial(&mut self, endpoint: Endpoint) {
         let attempt = self.failover.dial(endpoint.clone(), self.now);
@@ -66,8 +115,9 @@ impl Session {
                     return self.close(Closed::ProtocolErrorLoop(error.clone()), &reason, open);
                 }
                 let lasted = self.has_lasted(connected.since, &reason);
+                let stood = self.now.since(connected.since);
                 self.note_end(lasted, &reason);
-                self.failover.lost(lasted);
+                self.failover.lost(lasted, stood, self.now);
             }
             State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
                 let endpoint = endpoint.clone();

@@ -62,7 +62,7 @@ pub use message::Message;
 pub use profile::{
     ConnectEscaping, Cumulative, DeliveryIds, Nack, Prefetch, Profile, ReplyQueue, Stray, Unsubscribe,
 };
-pub use session::Session;
+pub use session::{Phase, Session};
 pub use subscriptions::{Oversized, Retry, Subscribe};
 pub use timestamp::Timestamp;
 pub use transaction::TransactionId;

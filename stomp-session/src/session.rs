@@ -28,7 +28,8 @@ use crate::{
 ///   [`send_at_least_once`](Self::send_at_least_once), [`cancel`](Self::cancel), [`subscribe`](Self::subscribe),
 ///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack), [`give_back`](Self::give_back),
 ///   [`begin`](Self::begin), [`send_in`](Self::send_in), [`ack_in`](Self::ack_in), [`commit`](Self::commit), [`abort`](Self::abort),
-///   [`disconnect`](Self::disconnect)
+///   [`disconnect`](Self::disconnect), [`reconnect`](Self::reconnect), [`add_broker`](Self::add_broker),
+///   [`remove_broker`](Self::remove_broker), [`leave_broker`](Self::leave_broker)
 /// - everybody collects, every turn and in this order: [`poll_event`](Self::poll_event),
 ///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout)
 ///
@@ -58,6 +59,27 @@ pub struct Session {
     /// Bodies that are done with, where the owner wants to drop them himself.
     #[cfg(feature = "client")]
     pub(crate) discarded: Option<Vec<Bytes>>,
+}
+
+/// Where a session stands: see [`Session::phase`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase<'a> {
+    /// It waits until it dials that broker.
+    Waiting {
+        /// The broker.
+        endpoint: &'a Endpoint,
+        /// When it is dialled.
+        until: Timestamp,
+    },
+    /// That broker is dialled, or asked to let us in.
+    Connecting(&'a Endpoint),
+    /// A connection stands.
+    Connected(&'a Connection),
+    /// DISCONNECT was said on that connection.
+    Disconnecting(&'a Connection),
+    /// The session has ended.
+    Closed,
 }
 
 /// ```text
@@ -388,6 +410,20 @@ impl Session {
             .flatten()
             .min()
             .filter(|at| *at < Timestamp::MAX)
+    }
+
+    /// Where the session stands.
+    #[must_use]
+    pub fn phase(&self) -> Phase<'_> {
+        match &self.state {
+            State::Waiting { endpoint, retry_at } => Phase::Waiting { endpoint, until: *retry_at },
+            State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
+                Phase::Connecting(endpoint)
+            }
+            State::Connected(connected) => Phase::Connected(&connected.connection),
+            State::Disconnecting(connected) => Phase::Disconnecting(&connected.connection),
+            State::Closed => Phase::Closed,
+        }
     }
 
     /// The connection that stands, if one does.

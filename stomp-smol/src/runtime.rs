@@ -8,7 +8,7 @@ use smol::{
 };
 use stomp_session::{
     Timestamp,
-    client::{Runtime, race},
+    client::{Addresses, Runtime, race},
 };
 
 /// Smol as a [`Runtime`]. Its futures can be polled by any executor.
@@ -35,10 +35,15 @@ impl Runtime for Smol {
     type Stream = TcpStream;
 
     async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<TcpStream> {
-        let mut addresses = resolve((host, port)).await?;
-        let first = attempt as usize % addresses.len().max(1);
-        addresses.rotate_left(first);
-        let stream = race(self, addresses.into_iter().map(TcpStream::connect)).await?;
+        self.dial_counted(host, port, &Addresses::new(attempt)).await
+    }
+
+    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<TcpStream> {
+        let mut resolved = resolve((host, port)).await?;
+        addresses.rotate(&mut resolved);
+        let count = resolved.len();
+        let stream = race(self, resolved.into_iter().map(TcpStream::connect)).await?;
+        addresses.reached(count);
         stream.set_nodelay(true)?;
         Ok(stream)
     }

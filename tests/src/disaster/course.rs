@@ -81,7 +81,7 @@ impl Course {
         }
         let lived = self.connected_at.take().map_or(Duration::ZERO, |since| now.since(since));
         let is_mute = matches!(reason, Lost::NoHeartBeats { .. });
-        if lived >= self.stable_after.max(self.given).max(FLOOR) && !is_mute {
+        if lived >= self.stable_after.max(self.given) && !is_mute {
             (self.rounds, self.grown) = (0, self.policy.initial_delay);
             self.left.clear();
         }

@@ -297,3 +297,16 @@ fn a_connection_that_came_after_a_long_delay_must_stand_as_long() {
         assert_eq!(events[1], next, "stood for {stood:?}");
     }
 }
+
+#[test]
+fn where_every_connection_counts_as_stable_nobody_dials_in_circles() {
+    let mut config = configured("failover:(tcp://a)?initialReconnectDelay=0&maxReconnectDelay=0");
+    config.stable_after = Duration::ZERO;
+    let mut pair = Pair::new(config, BrokerConfig::default());
+    for _ in 0..100 {
+        pair.drive();
+        pair.cut(Lost::Eof);
+        pair.advance_to_deadline();
+    }
+    assert_eq!(pair.now().since_start(), seconds(1), "10 ms each");
+}

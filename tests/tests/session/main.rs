@@ -6,6 +6,7 @@ mod attempts;
 mod breaker;
 mod brokers;
 mod careful;
+mod commands;
 mod connect;
 mod credentials;
 mod disconnect;
