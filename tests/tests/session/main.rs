@@ -15,6 +15,7 @@ mod failover;
 mod frames;
 mod heart_beats;
 mod laws;
+mod logins;
 mod parity;
 mod profiles;
 mod receipts;

@@ -80,11 +80,20 @@ impl Script {
     /// Lets the next dial succeed, with what a provider says.
     pub(crate) fn dial_as(&mut self, login: Option<Login>) -> Attempt {
         let attempt = self.attempt();
+        self.connect_as(&attempt, login);
+        attempt
+    }
+
+    /// The newest dial succeeds.
+    pub(crate) fn connect(&mut self, attempt: &Attempt) {
+        self.connect_as(attempt, None);
+    }
+
+    fn connect_as(&mut self, attempt: &Attempt, login: Option<Login>) {
         self.input = self.session.handle_connected(attempt.id, login, self.now);
         assert!(self.input.is_some(), "it is the newest attempt");
         self.transcript = Transcript::new();
         self.collect();
-        attempt
     }
 
     /// The dial that the session asks for, now or when its time comes.
