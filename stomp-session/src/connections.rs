@@ -141,7 +141,7 @@ impl Session {
     /// after each silence, however long that is.
     fn has_lasted(&self, since: Timestamp, reason: &Lost) -> bool {
         let is_left = matches!(reason, Lost::Left);
-        let is_mute = matches!(reason, Lost::NoHeartBeats { .. });
+        let is_mute = matches!(reason, Lost::NoHeartBeats(_));
         is_left || !is_mute && self.failover.was_stable(self.now.since(since))
     }
 

@@ -9,7 +9,7 @@ mod random;
 mod schedule;
 mod uri;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use stomp_proto::ParseError;
@@ -118,7 +118,7 @@ impl Failover {
     pub(crate) fn dial(&mut self, endpoint: Endpoint, now: Timestamp) -> Attempt {
         self.attempts = self.attempts.saturating_add(1);
         let held_back = self.logins.held_back(&endpoint, now);
-        let held_back = held_back.and_then(|(login, wait)| Some((login?.clone(), wait)));
+        let held_back = held_back.and_then(|(login, wait)| Some(Box::new((login?.clone(), wait))));
         let (number, refused) = self.note(&endpoint, |record| {
             let number = record.number;
             record.number = number.wrapping_add(1);

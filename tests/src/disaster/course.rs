@@ -80,7 +80,7 @@ impl Course {
             self.poisons.push((now, error.kind, error.destination.clone()));
         }
         let lived = self.connected_at.take().map_or(Duration::ZERO, |since| now.since(since));
-        let is_mute = matches!(reason, Lost::NoHeartBeats { .. });
+        let is_mute = matches!(reason, Lost::NoHeartBeats(_));
         if lived >= self.stable_after.max(self.given) && !is_mute {
             (self.rounds, self.grown) = (0, self.policy.initial_delay);
             self.left.clear();

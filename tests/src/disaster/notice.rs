@@ -168,7 +168,7 @@ impl Actor {
 
     /// A peer is not called dead too early, nor while nobody reads, nor when only we were late: that is excused once.
     fn check_reason(&self, reason: &Lost, scene: &Scene<'_>) -> Checked {
-        let (Lost::HeartBeat(_) | Lost::NoHeartBeats { .. }, Some(watch)) = (reason, &scene.watch) else {
+        let (Lost::HeartBeat(_) | Lost::NoHeartBeats(_), Some(watch)) = (reason, &scene.watch) else {
             return Ok(());
         };
         let (silence, agreed) = (scene.now.since(watch.last_heard), watch.agreed.incoming);
