@@ -39,6 +39,7 @@ mod message;
 mod outbox;
 mod outcomes;
 mod profile;
+mod random;
 mod receipts;
 mod send;
 mod session;

@@ -5,7 +5,7 @@ mod brokers;
 mod endpoint;
 mod logins;
 mod options;
-mod random;
+
 mod schedule;
 mod uri;
 

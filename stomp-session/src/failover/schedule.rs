@@ -3,8 +3,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
-use super::random::Random;
-use crate::{Brokers, Endpoint, Timestamp};
+use crate::{Brokers, Endpoint, Timestamp, random::Random};
 
 /// The sequence of tries, by rounds. A round tries each broker of the list once, without a pause, the one that failed last
 /// at its end. The first round comes at once, each other after a delay that grows from round to round. The sequence ends
