@@ -45,6 +45,6 @@ pub use model::{
     subscribe::{Oversized, Retry, Subscribe},
     timestamp::Timestamp,
 };
-pub use session::Session;
+pub use session::{Phase, Session};
 
 pub use stomp_proto as proto;

@@ -16,7 +16,7 @@ use smol::{
 };
 use stomp_session::{
     Timestamp,
-    client::{KeepAlive, Runtime, race},
+    client::{Addresses, KeepAlive, Runtime, race},
 };
 
 use crate::{socket::Socket, tcp};
@@ -54,10 +54,15 @@ impl Runtime for Smol {
     type Stream = Socket;
 
     async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<Socket> {
-        let mut addresses = resolve((host, port)).await?;
-        let first = attempt as usize % addresses.len().max(1);
-        addresses.rotate_left(first);
-        let stream = race(self, addresses.into_iter().map(TcpStream::connect)).await?;
+        self.dial_counted(host, port, &Addresses::new(attempt)).await
+    }
+
+    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Socket> {
+        let mut resolved = resolve((host, port)).await?;
+        addresses.rotate(&mut resolved);
+        let count = resolved.len();
+        let stream = race(self, resolved.into_iter().map(TcpStream::connect)).await?;
+        addresses.reached(count);
         stream.set_nodelay(true)?;
         self.beats.store(false, Ordering::Relaxed);
         let beats = self.keep_alive.as_ref().map(|keep_alive| {

@@ -12,7 +12,7 @@ use std::{
 
 use stomp_session::{
     Timestamp,
-    client::{KeepAlive, Runtime, race},
+    client::{Addresses, KeepAlive, Runtime, race},
 };
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -55,10 +55,15 @@ impl Runtime for Tokio {
     type Stream = Compat;
 
     async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<Compat> {
-        let mut addresses: Vec<_> = lookup_host((host, port)).await?.collect();
-        let first = attempt as usize % addresses.len().max(1);
-        addresses.rotate_left(first);
-        let stream = race(self, addresses.into_iter().map(TcpStream::connect)).await?;
+        self.dial_counted(host, port, &Addresses::new(attempt)).await
+    }
+
+    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Compat> {
+        let mut resolved: Vec<_> = lookup_host((host, port)).await?.collect();
+        addresses.rotate(&mut resolved);
+        let count = resolved.len();
+        let stream = race(self, resolved.into_iter().map(TcpStream::connect)).await?;
+        addresses.reached(count);
         stream.set_nodelay(true)?;
         self.beats.store(false, Ordering::Relaxed);
         let beats = self.keep_alive.as_ref().map(|keep_alive| {

@@ -54,6 +54,7 @@ impl Shared {
             Event::Receipt { id, outcome } => inner.resolve(id, outcome),
             Event::Connected(connection) => {
                 self.connection.store(connection.id.0, Ordering::Release);
+                inner.stood = (inner.stood.0.saturating_add(1), Some(connection));
                 inner.wake_all(For::Connection);
                 inner.changed();
             }

@@ -12,7 +12,9 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{Connector, Credentials, Notice, Runtime, TransportError, buffer::Buffer, shared::Shared};
+use super::{
+    Addresses, Connector, Credentials, Notice, Runtime, TransportError, buffer::Buffer, shared::Shared,
+};
 use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp};
 
 /// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
@@ -39,8 +41,15 @@ struct Timer {
 
 enum Link<S> {
     Down,
-    Dialling(AttemptId, Boxed<Result<(S, Option<Login>), Lost>>),
+    Dialling(Dialling<S>),
     Up(Box<Up<S>>),
+}
+
+/// A dial on its way.
+struct Dialling<S> {
+    attempt: AttemptId,
+    addresses: Arc<Addresses>,
+    dial: Boxed<Result<(S, Option<Login>), Lost>>,
 }
 
 /// A stream with what is on its way through it.
@@ -143,7 +152,12 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
                 self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
                 let connector = Arc::clone(&self.connector);
                 let credentials = self.shared.settings.credentials.clone();
-                Link::Dialling(attempt.id, Box::pin(dial(attempt, connector, credentials)))
+                let addresses = Arc::new(Addresses::new(attempt.number));
+                Link::Dialling(Dialling {
+                    attempt: attempt.id,
+                    addresses: Arc::clone(&addresses),
+                    dial: Box::pin(dial(attempt, addresses, connector, credentials)),
+                })
             }
         };
     }
@@ -184,9 +198,14 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     }
 
     fn dialled(&mut self, cx: &mut Context<'_>) -> bool {
-        let Link::Dialling(attempt, dial) = &mut self.link else { return false };
+        let Link::Dialling(Dialling { attempt, addresses, dial }) = &mut self.link else { return false };
         let attempt = *attempt;
-        let Poll::Ready(result) = dial.as_mut().poll(cx) else { return false };
+        let polled = dial.as_mut().poll(cx);
+        // Before its time may be over: what hangs now may be one of several.
+        if let Some(count) = addresses.count() {
+            self.shared.with(|inner| inner.session.handle_addresses(attempt, count));
+        }
+        let Poll::Ready(result) = polled else { return false };
         let now = self.runtime.now();
         match result {
             Ok((stream, login)) => {
@@ -327,6 +346,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
 /// Asks for the login first: a broker does not wait long for the CONNECT of a connection that stands.
 async fn dial<C: Connector>(
     attempt: Attempt,
+    addresses: Arc<Addresses>,
     connector: Arc<C>,
     credentials: Option<Credentials>,
 ) -> Result<(C::Stream, Option<Login>), Lost> {
@@ -334,7 +354,8 @@ async fn dial<C: Connector>(
         Some(credentials) => Some(credentials.ask(attempt.clone()).await?),
         None => None,
     };
-    let stream = connector.connect(&attempt.endpoint, attempt.number).await.map_err(|error| {
+    login.as_ref().map_or(Ok(()), |login| attempt.check(login))?;
+    let stream = connector.connect_counted(&attempt.endpoint, &addresses).await.map_err(|error| {
         let permanent = TransportError::is_permanent(&error);
         Lost::DialFailed { reason: dial_error(&error), permanent }
     })?;

@@ -94,13 +94,20 @@ impl Client {
 
     /// Waits until a connection stands, as long as the session tries to get one. Cancel safe.
     ///
+    /// One that has ended again before its waiter could look counts: what follows is the session's business, and the next
+    /// one may end as fast.
+    ///
     /// # Errors
     /// [`Closed`] when the session has ended.
     pub async fn connected(&self) -> Result<Connection, Closed> {
-        self.wait(For::Connection, |inner| match (&inner.closed, inner.session.connection()) {
-            (Some(closed), _) => Some(Err(closed.clone())),
-            (None, Some(connection)) => Some(Ok(connection.clone())),
-            (None, None) => None,
+        let mut before = None;
+        self.wait(For::Connection, |inner| {
+            let before = *before.get_or_insert(inner.stood.0);
+            let stands = inner.session.connection();
+            match (&inner.closed, stands.or_else(|| inner.stood_since(before))) {
+                (Some(closed), _) => Some(Err(closed.clone())),
+                (None, stood) => stood.map(|connection| Ok(connection.clone())),
+            }
         })
         .await
     }

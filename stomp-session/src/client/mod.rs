@@ -40,7 +40,7 @@ pub use prepared::PreparedSend;
 pub use race::race;
 pub use request::{RequestBuilder, RequestError, Requesting};
 pub use runner::{Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
-pub use runtime::{Connector, Dial, Runtime, Stream, TransportError};
+pub use runtime::{Addresses, Connector, Dial, Runtime, Stream, TransportError};
 pub use send::{SendBuilder, Sending};
 pub use state::{State, Watch};
 pub use subscription::{SubscribeBuilder, Subscribing, Subscription};

@@ -5,7 +5,10 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -29,6 +32,17 @@ pub trait Runtime: Send + Sync + 'static {
         port: u16,
         attempt: u32,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// As [`dial`](Self::dial), for a runtime that says how many addresses the name has: see [`Addresses`]. Without it the
+    /// other addresses of a broker that accepts a connection and refuses the rest are tried only after the next delay.
+    fn dial_counted(
+        &self,
+        host: &str,
+        port: u16,
+        addresses: &Addresses,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        self.dial(host, port, addresses.attempt())
+    }
 
     /// Ends at that time of [`now`](Self::now), or a little later.
     fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send;
@@ -66,6 +80,66 @@ pub trait Connector: Send + Sync + 'static {
         endpoint: &Endpoint,
         attempt: u32,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// As [`connect`](Self::connect), for a connector that says how many addresses the endpoint has.
+    fn connect_counted(
+        &self,
+        endpoint: &Endpoint,
+        addresses: &Addresses,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        self.connect(endpoint, addresses.attempt())
+    }
+}
+
+/// With which of a name's addresses an attempt begins, and how many there turn out to be.
+///
+/// ```
+/// use stomp_session::client::Addresses;
+///
+/// let addresses = Addresses::new(1);
+/// let mut resolved = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+/// addresses.rotate(&mut resolved);
+/// assert_eq!(resolved, ["10.0.0.2", "10.0.0.3", "10.0.0.1"]);
+/// // One of them has taken the connection: if it comes to nothing, two are left.
+/// addresses.reached(resolved.len());
+/// assert_eq!(addresses.count(), Some(3));
+/// ```
+#[derive(Debug)]
+pub struct Addresses {
+    attempt: u32,
+    count: AtomicU32,
+}
+
+impl Addresses {
+    /// For that attempt.
+    #[must_use]
+    pub const fn new(attempt: u32) -> Self {
+        Self { attempt, count: AtomicU32::new(0) }
+    }
+
+    /// The number of the attempt among those to reach the same broker, from 0.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Puts the address first with which this attempt begins: that of its number, modulo their count.
+    pub fn rotate<T>(&self, addresses: &mut [T]) {
+        let first = (self.attempt as usize).checked_rem(addresses.len()).unwrap_or_default();
+        addresses.rotate_left(first);
+    }
+
+    /// Says that a connection was made to one of so many addresses. Where none was made all of them have failed, and there
+    /// is nothing to say.
+    pub fn reached(&self, count: usize) {
+        self.count.store(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Release);
+    }
+
+    /// How many addresses there are, if a connection was made to one of them.
+    #[must_use]
+    pub fn count(&self) -> Option<u32> {
+        Some(self.count.load(Ordering::Acquire)).filter(|count| *count > 0)
+    }
 }
 
 /// The connector of the adapters: TCP, and TLS where the endpoint asks for it.
@@ -92,6 +166,10 @@ impl<R: Runtime> Connector for Dial<R> {
     type Stream = Stream;
 
     async fn connect(&self, endpoint: &Endpoint, attempt: u32) -> io::Result<Stream> {
+        self.connect_counted(endpoint, &Addresses::new(attempt)).await
+    }
+
+    async fn connect_counted(&self, endpoint: &Endpoint, addresses: &Addresses) -> io::Result<Stream> {
         // An endpoint that asks for TLS never gets less.
         #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
         if endpoint.is_tls() {
@@ -102,7 +180,7 @@ impl<R: Runtime> Connector for Dial<R> {
         if endpoint.is_tls() {
             self.tls.backend()?;
         }
-        let stream = self.runtime.dial(endpoint.host(), endpoint.port(), attempt).await?;
+        let stream = self.runtime.dial_counted(endpoint.host(), endpoint.port(), addresses).await?;
         #[cfg(any(feature = "native-tls", feature = "rustls"))]
         if endpoint.is_tls() {
             return self.tls.secure(&*self.runtime, endpoint, stream).await;

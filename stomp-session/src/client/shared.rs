@@ -22,7 +22,9 @@ use super::{
     runners::Runners,
     waits::{For, Queues, Ticket},
 };
-use crate::{Closed, ConnectionId, Ended, Message, Outcome, Profile, ReceiptId, Session, SubscriptionId};
+use crate::{
+    Closed, Connection, ConnectionId, Ended, Message, Outcome, Profile, ReceiptId, Session, SubscriptionId,
+};
 
 /// What handles, messages and the driver share.
 pub(super) struct Shared {
@@ -55,6 +57,8 @@ pub(super) struct Inner {
     pub(super) unroutable: u64,
     /// Since reading has stopped.
     pub(super) stall: Option<Stall>,
+    /// How many connections have stood, and the newest.
+    pub(super) stood: (u64, Option<Connection>),
     /// How often the state has changed.
     pub(super) changes: u64,
     pub(super) after: After,
@@ -131,6 +135,7 @@ impl Shared {
             handles: 0,
             unroutable: 0,
             stall: None,
+            stood: (0, None),
             changes: 0,
             after: After::default(),
         };
@@ -189,6 +194,11 @@ impl Shared {
 }
 
 impl Inner {
+    /// The newest connection, if it began to stand after so many others.
+    pub(super) fn stood_since(&self, count: u64) -> Option<&Connection> {
+        self.stood.1.as_ref().filter(|_| self.stood.0 > count)
+    }
+
     pub(super) fn wake(&mut self, waker: Waker) {
         self.after.wake(Some(waker));
     }

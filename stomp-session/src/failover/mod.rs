@@ -7,7 +7,7 @@ mod schedule;
 mod uri;
 mod uri_error;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use stomp_proto::ParseError;
@@ -108,7 +108,7 @@ impl Failover {
     pub(crate) fn dial(&mut self, endpoint: Endpoint, now: Timestamp) -> Attempt {
         self.attempts = self.attempts.saturating_add(1);
         let held_back = self.logins.held_back(&endpoint, now);
-        let held_back = held_back.and_then(|(login, wait)| Some((login?.clone(), wait)));
+        let held_back = held_back.and_then(|(login, wait)| Some(Box::new((login?.clone(), wait))));
         let (number, refused) = self.note(&endpoint, |record| {
             let number = record.number;
             record.number = number.wrapping_add(1);
@@ -211,15 +211,19 @@ impl Failover {
 
     /// Whether a connection that stood for so long was stable. One that lives for a moment between long absences was not.
     pub(crate) fn was_stable(&self, stood: Duration) -> bool {
-        stood >= self.rules.stable_after.max(self.schedule.least_stand())
+        stood >= self.rules.stable_after.max(self.schedule.last_delay())
     }
 
-    /// A connection has ended.
-    pub(crate) fn lost(&mut self, was_stable: bool) {
+    /// A connection has ended that stood for so long.
+    pub(crate) fn lost(&mut self, was_stable: bool, stood: Duration, now: Timestamp) {
         let Some(current) = self.current.take() else { return };
         if was_stable {
             self.schedule.restart();
             self.failed_in_a_row = 0;
+            if stood < schedule::FLOOR {
+                // Whatever counts as stable: nobody dials in circles.
+                self.schedule.hold_back(&current.endpoint, now.after(schedule::FLOOR));
+            }
         } else {
             self.schedule.try_again(&current.endpoint, current.addresses);
         }
@@ -231,9 +235,9 @@ impl Failover {
         self.breaker.trips(error, now)
     }
 
-    /// Adds a broker, which is tried next.
-    pub(crate) fn add(&mut self, endpoint: Endpoint) {
-        self.schedule.add(endpoint);
+    /// Adds a broker, which is tried next. Whether it is new.
+    pub(crate) fn add(&mut self, endpoint: Endpoint) -> bool {
+        self.schedule.add(endpoint)
     }
 
     /// Removes a broker. Whether it was there.

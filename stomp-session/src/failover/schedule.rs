@@ -55,7 +55,7 @@ struct Entry {
 }
 
 /// The least delay after the first retry, whatever the options say: nobody dials in circles.
-const FLOOR: Duration = Duration::from_millis(10);
+pub(super) const FLOOR: Duration = Duration::from_millis(10);
 
 impl Schedule {
     /// The tries for these brokers; jitter and order come from the seed.
@@ -139,17 +139,19 @@ impl Schedule {
     }
 
     /// Adds a broker: it is the next to be tried.
-    pub(super) fn add(&mut self, endpoint: Endpoint) {
-        if !self.brokers.endpoints.contains(&endpoint) {
+    pub(super) fn add(&mut self, endpoint: Endpoint) -> bool {
+        let is_new = !self.brokers.endpoints.contains(&endpoint);
+        if is_new {
             self.listed = self.listed.saturating_add(1);
             self.round.push_front(Entry { endpoint: endpoint.clone(), again: false });
             self.brokers.endpoints.push(endpoint);
         }
+        is_new
     }
 
-    /// How long a connection must stand at the least to be more than one more failure: as long as was waited for it.
-    pub(super) fn least_stand(&self) -> Duration {
-        self.given.max(FLOOR)
+    /// The delay before this round.
+    pub(super) const fn last_delay(&self) -> Duration {
+        self.given
     }
 
     pub(super) const fn ever_connected(&self) -> bool {

@@ -35,7 +35,7 @@ pub enum BrokersError {
     )]
     AmbiguousLogin(Which),
     /// A login or virtual host with a '%' that is not followed by two hexadecimal digits, or that is not UTF-8.
-    #[error("{broker}the {part} is not percent-encoded UTF-8 (a '%' itself is written %25)")]
+    #[error("{broker}the {part} is not percent-encoded UTF-8 (a percent sign is itself to be encoded)")]
     InvalidEncoding {
         /// Which broker of the list.
         broker: Which,

@@ -18,8 +18,8 @@ pub(crate) struct HeartBeats {
     paused: bool,
     /// The peer's silence was ours once already since it was heard.
     excused: bool,
-    /// What the peer has promised, until its first heart-beat comes.
-    owed: Option<Duration>,
+    /// What the peer has promised, in milliseconds, until its first heart-beat comes.
+    owed: Option<u64>,
 }
 
 /// What the time says about the peer.
@@ -50,7 +50,7 @@ impl HeartBeats {
             heard: now,
             paused: false,
             excused: false,
-            owed: (agreed.incoming > 0).then(|| Duration::from_millis(agreed.incoming)),
+            owed: (agreed.incoming > 0).then_some(agreed.incoming),
         }
     }
 
@@ -62,7 +62,7 @@ impl HeartBeats {
     /// Why a connection is given up on which nothing was heard for so long.
     pub(crate) const fn lost(&self, silence: Duration) -> Lost {
         match self.owed {
-            Some(promised) => Lost::NoHeartBeats { promised, silence },
+            Some(promised) => Lost::NoHeartBeats(Duration::from_millis(promised)),
             None => Lost::HeartBeat(silence),
         }
     }

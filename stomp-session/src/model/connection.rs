@@ -57,7 +57,7 @@ pub struct Attempt {
     /// address win for ever.
     pub number: u32,
     /// The login that this broker has refused, and how long it must not see it again.
-    pub(crate) held_back: Option<(Login, Duration)>,
+    pub(crate) held_back: Option<Box<(Login, Duration)>>,
 }
 
 impl Attempt {
@@ -68,7 +68,7 @@ impl Attempt {
     /// [`Lost::LoginHeldBack`] for a login that this broker has refused, for a minute, doubling to 15: many accounts are
     /// locked after a few wrong logins.
     pub fn check(&self, login: &Login) -> Result<(), Lost> {
-        match &self.held_back {
+        match self.held_back.as_deref() {
             Some((held, wait)) if held == login => Err(Lost::LoginHeldBack(*wait)),
             _ => Ok(()),
         }

@@ -122,43 +122,47 @@ pub enum CommandError {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerError {
     /// Shared, since everybody who waits for something may get the same one.
-    frame: Arc<Frame>,
+    said: Arc<Said>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Said {
+    frame: Frame,
     /// The message and the detail as they are shown, where they repeat our passcode.
-    shown: Option<Arc<(String, String)>>,
+    shown: Option<(String, String)>,
 }
 
 impl ServerError {
     pub(crate) fn new(frame: Frame, mask: &Mask) -> Self {
-        let mut error = Self { frame: Arc::new(frame.into_owned()), shown: None };
-        let (message, detail) = (error.message(), error.detail());
-        let hidden = (mask.hide(&message), mask.hide(&detail));
-        if hidden != (None, None) {
-            let shown = (hidden.0.unwrap_or(message), hidden.1.unwrap_or(detail));
-            error.shown = Some(Arc::new(shown));
-        }
-        error
+        let frame = frame.into_owned();
+        let (message, detail) = (text(&frame, "message").unwrap_or_default(), detail(&frame));
+        let shown = match (mask.hide(&message), mask.hide(&detail)) {
+            (None, None) => None,
+            (hidden, hidden_detail) => Some((hidden.unwrap_or(message), hidden_detail.unwrap_or(detail))),
+        };
+        Self { said: Arc::new(Said { frame, shown }) }
     }
 
     /// The `message` header, or nothing. Where it repeats our passcode, or a part of it, that is left out.
     #[must_use]
     pub fn message(&self) -> String {
-        let shown = self.shown.as_ref().map(|shown| shown.0.clone());
+        let shown = self.said.shown.as_ref().map(|shown| shown.0.clone());
         shown.unwrap_or_else(|| self.text("message").unwrap_or_default())
     }
 
     /// The whole ERROR frame as it came: it may repeat what we have sent, our passcode included.
     #[must_use]
     pub fn frame(&self) -> &Frame {
-        &self.frame
+        &self.said.frame
     }
 
     pub(crate) fn text(&self, header: &str) -> Option<String> {
-        self.frame.header(header).map(|value| String::from_utf8_lossy(&value.octets()).into_owned())
+        text(&self.said.frame, header)
     }
 
     /// Whether the message or the body says that, in capitals or not.
     pub(crate) fn says(&self, text: &str) -> bool {
-        let (message, body) = (self.text("message").unwrap_or_default(), self.frame.body());
+        let (message, body) = (self.text("message").unwrap_or_default(), self.said.frame.body());
         contains(message.as_bytes(), text) || contains(body.get(..SEARCHED).unwrap_or(body), text)
     }
 
@@ -171,14 +175,19 @@ impl ServerError {
         listed.is_some_and(|list| !spoken(&list))
     }
 
-    /// The first line of the body, where RabbitMQ says what it means.
     fn detail(&self) -> String {
-        if let Some(shown) = &self.shown {
-            return shown.1.clone();
-        }
-        let line = self.frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
-        String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
+        self.said.shown.as_ref().map_or_else(|| detail(&self.said.frame), |shown| shown.1.clone())
     }
+}
+
+fn text(frame: &Frame, header: &str) -> Option<String> {
+    frame.header(header).map(|value| String::from_utf8_lossy(&value.octets()).into_owned())
+}
+
+/// The first line of the body, where RabbitMQ says what it means.
+fn detail(frame: &Frame) -> String {
+    let line = frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
+    String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
 }
 
 /// The octets of a body in which words are looked for: what they are is said in the first lines.
@@ -257,17 +266,9 @@ pub enum Lost {
     /// Nothing was heard for too long.
     #[error("nothing was heard from the broker for {}", seconds(.0))]
     HeartBeat(Duration),
-    /// The same, and no heart-beat ever came on that connection, though the broker had promised them.
-    #[error(
-        "nothing was heard from the broker for {}: it promised a beat every {} and sent none",
-        seconds(.silence), seconds(.promised)
-    )]
-    NoHeartBeats {
-        /// What it had promised.
-        promised: Duration,
-        /// How long it was silent.
-        silence: Duration,
-    },
+    /// The same, and no heart-beat ever came on that connection, though the broker had promised one that often.
+    #[error("nothing was heard from the broker: it promised a beat every {} and sent none", seconds(.0))]
+    NoHeartBeats(Duration),
     /// Reading or writing failed.
     #[error("the connection broke: {0}")]
     Io(String),

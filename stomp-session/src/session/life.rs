@@ -1,6 +1,7 @@
 //! Connections come and go: dialling, standing, ending, and what follows.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use super::{Session, state::State, transport::LEAST};
 use crate::{
@@ -12,10 +13,58 @@ use crate::{
         error::{Closed, Lost},
         event::Event,
         profile::Profile,
-        timestamp::Timestamp,
         verdict,
     },
 };
+
+/// Which broker.
+impl Session {
+    /// Connects anew: without a delay, if it waits for one, else by leaving the connection that stands, as a broker that
+    /// closed it would have it: what waits for a RECEIPT is unknown. The broker that is left is tried last. What is dialled
+    /// goes on. A login that was refused is held back nevertheless.
+    pub fn reconnect(&mut self) {
+        match &mut self.state {
+            State::Waiting { retry_at, .. } => *retry_at = self.now,
+            State::Connected(_) if self.ending.is_none() => self.lose(Lost::Left, true),
+            _ => {}
+        }
+    }
+
+    /// Leaves that broker, if the session is connected to it, dials it or waits to do so, and goes on to the next.
+    /// It stays in the list. Whether there was anything to leave.
+    pub fn leave_broker(&mut self, endpoint: &Endpoint) -> bool {
+        let is_there = self.broker() == Some(endpoint) && self.ending.is_none();
+        match &self.state {
+            State::Waiting { .. } if is_there => self.skip(),
+            State::Connecting { .. } | State::Handshake { .. } | State::Connected(_) if is_there => {
+                self.lose(Lost::Left, true);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Adds a broker to the list, unless it is there. A session that waits tries it at once.
+    pub fn add_broker(&mut self, endpoint: Endpoint) {
+        if self.failover.add(endpoint) && matches!(self.state, State::Waiting { .. }) {
+            self.skip();
+        }
+    }
+
+    /// Removes a broker from the list, and leaves it if the session is connected to it or dials it. Without a broker the
+    /// session ends when it has none to go to. Whether it was in the list.
+    pub fn remove_broker(&mut self, endpoint: &Endpoint) -> bool {
+        let was_listed = self.failover.remove(endpoint);
+        self.leave_broker(endpoint);
+        was_listed
+    }
+
+    /// Waits for the next broker instead.
+    fn skip(&mut self) {
+        let broker = self.broker().cloned().map(Box::new);
+        self.try_next(broker, Lost::Left);
+    }
+}
 
 impl Session {
     pub(super) fn dial(&mut self, endpoint: Endpoint) {
@@ -58,17 +107,19 @@ impl Session {
     }
 
     fn lose_connection(&mut self, reason: Lost, open: bool) {
-        let explained = self
-            .with_link(|link, cx| (link.explain(reason, cx), link.since, link.connection.endpoint.clone()));
-        let Some(((reason, suspects), since, broker)) = explained else { return };
+        let told = self.with_link(|link, cx| {
+            let stood = cx.now.since(link.since);
+            (link.explain(reason, cx), stood, link.connection.endpoint.clone())
+        });
+        let Some(((reason, suspects), stood, broker)) = told else { return };
         if let Lost::Protocol(error) = &reason
             && self.failover.is_loop(error, self.now)
         {
             return self.close(Closed::ProtocolErrorLoop(error.clone()), &reason, open);
         }
-        let lasted = self.has_lasted(since, &reason);
+        let lasted = self.has_lasted(stood, &reason);
         self.short_lived = if lasted { 0 } else { self.short_lived.saturating_add(1) };
-        self.failover.lost(lasted);
+        self.failover.lost(lasted, stood, self.now);
         self.leave(&reason, open);
         let is_short_lived = self.short_lived >= 2;
         suspects.blame(&reason, is_short_lived, &broker, &mut self.split().1);
@@ -77,9 +128,20 @@ impl Session {
 
     /// Whether a connection stood long enough for its loss to be the first again. Who promises beats and sends none is lost
     /// after each silence, however long that is.
-    fn has_lasted(&self, since: Timestamp, reason: &Lost) -> bool {
-        let is_mute = matches!(reason, Lost::NoHeartBeats { .. });
-        matches!(reason, Lost::Left) || (!is_mute && self.failover.was_stable(self.now.since(since)))
+    fn has_lasted(&self, stood: Duration, reason: &Lost) -> bool {
+        let is_mute = matches!(reason, Lost::NoHeartBeats(_));
+        matches!(reason, Lost::Left) || (!is_mute && self.failover.was_stable(stood))
+    }
+
+    /// The broker that the connection is to, or the attempt.
+    fn broker(&self) -> Option<&Endpoint> {
+        match &self.state {
+            State::Connecting { endpoint, .. }
+            | State::Handshake { endpoint, .. }
+            | State::Waiting { endpoint, .. } => Some(endpoint),
+            State::Connected(link) | State::Disconnecting(link) => Some(&link.connection.endpoint),
+            State::Closed => None,
+        }
     }
 
     /// Leaves the connection: what waits for it is told, what was queued on it is dropped.

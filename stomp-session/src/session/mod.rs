@@ -11,6 +11,8 @@ mod transport;
 use alloc::collections::VecDeque;
 use core::mem;
 
+pub use output::Phase;
+
 use self::{ending::Ending, state::State};
 use crate::{
     failover::{Failover, Rules},
@@ -39,7 +41,8 @@ use crate::{
 ///   [`send_at_least_once`](Self::send_at_least_once), [`cancel`](Self::cancel), [`subscribe`](Self::subscribe),
 ///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack), [`give_back`](Self::give_back),
 ///   [`begin`](Self::begin), [`send_in`](Self::send_in), [`ack_in`](Self::ack_in), [`commit`](Self::commit), [`abort`](Self::abort),
-///   [`disconnect`](Self::disconnect)
+///   [`disconnect`](Self::disconnect), [`reconnect`](Self::reconnect), [`add_broker`](Self::add_broker),
+///   [`remove_broker`](Self::remove_broker), [`leave_broker`](Self::leave_broker)
 /// - everybody collects, every turn and in this order: [`poll_event`](Self::poll_event),
 ///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout)
 ///

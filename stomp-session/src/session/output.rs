@@ -8,9 +8,31 @@ use bytes::Bytes;
 use super::{Session, ending::Ending, state::State};
 use crate::model::{
     connection::{Action, Connection},
+    endpoint::Endpoint,
     event::Event,
     timestamp::Timestamp,
 };
+
+/// Where a session stands: see [`Session::phase`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase<'a> {
+    /// It waits until it dials that broker.
+    Waiting {
+        /// The broker.
+        endpoint: &'a Endpoint,
+        /// When it is dialled.
+        until: Timestamp,
+    },
+    /// That broker is dialled, or asked to let us in.
+    Connecting(&'a Endpoint),
+    /// A connection stands.
+    Connected(&'a Connection),
+    /// DISCONNECT was said on that connection.
+    Disconnecting(&'a Connection),
+    /// The session has ended.
+    Closed,
+}
 
 impl Session {
     /// What clocks and commands have caused, oldest first. Whoever has the connection's input asks
@@ -59,6 +81,20 @@ impl Session {
     fn try_at(&self) -> Option<Timestamp> {
         let State::Connected(link) = &self.state else { return None };
         self.replay.deadline(link.may_isolate(), self.ending.is_none())
+    }
+
+    /// Where the session stands.
+    #[must_use]
+    pub fn phase(&self) -> Phase<'_> {
+        match &self.state {
+            State::Waiting { endpoint, retry_at } => Phase::Waiting { endpoint, until: *retry_at },
+            State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
+                Phase::Connecting(endpoint)
+            }
+            State::Connected(link) => Phase::Connected(&link.connection),
+            State::Disconnecting(link) => Phase::Disconnecting(&link.connection),
+            State::Closed => Phase::Closed,
+        }
     }
 
     /// The connection that stands, if one does.

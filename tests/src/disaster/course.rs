@@ -1,27 +1,37 @@
 //! When a session may dial, and when it must give up, reckoned once more.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use stomp_proto::ParseErrorKind;
 use stomp_session::{Config, Lost, Reconnect, Timestamp};
 
 use super::law::{Checked, Law, demand};
 
-/// The way of a session from attempt to attempt.
+/// The way of a session from attempt to attempt. There is no jitter here.
 #[derive(Debug)]
 pub(super) struct Course {
     policy: Reconnect,
     stable_after: Duration,
-    /// The delay that has grown so far; none after a connection that was stable.
-    grown: Option<Duration>,
-    /// The delay before the last attempt, and when it was due.
-    last: Duration,
+    brokers: usize,
+    /// Rounds since the schedule has begun, the delay before the next, and before this one.
+    rounds: u32,
+    grown: Duration,
+    given: Duration,
+    /// Brokers that are still to be tried in this round.
+    left: BTreeSet<usize>,
+    last: Option<usize>,
     due: Timestamp,
     connected_at: Option<Timestamp>,
+    ever_connected: bool,
     announced: bool,
     /// Brokers that have refused the client for a while, and for good.
-    held_back: BTreeSet<usize>,
+    held_back: BTreeMap<usize, Timestamp>,
     pub(super) barred: BTreeSet<usize>,
+    /// How long the login waits that a broker has refused.
+    steps: BTreeMap<usize, Duration>,
     /// What was no STOMP, and when.
     poisons: Vec<(Timestamp, ParseErrorKind, Option<String>)>,
 }
@@ -29,24 +39,39 @@ pub(super) struct Course {
 /// The time in which three of the same poison are one too many.
 const POISONED: Duration = Duration::from_secs(600);
 
+/// The least delay after the first retry.
+const FLOOR: Duration = Duration::from_millis(10);
+
+/// How long a refused login waits, at first and at most.
+const LOGIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));
+
 impl Course {
     pub(super) fn new(config: &Config) -> Self {
+        let brokers = config.brokers.endpoints.len();
         Self {
             policy: config.brokers.reconnect.clone(),
             stable_after: config.stable_after,
-            grown: Some(config.brokers.reconnect.initial_delay),
-            last: Duration::ZERO,
+            brokers,
+            rounds: 1,
+            grown: config.brokers.reconnect.initial_delay,
+            given: Duration::ZERO,
+            left: (0..brokers).collect(),
+            last: None,
             due: Timestamp::ZERO,
             connected_at: None,
+            ever_connected: false,
             announced: true,
-            held_back: BTreeSet::new(),
+            held_back: BTreeMap::new(),
             barred: BTreeSet::new(),
+            steps: BTreeMap::new(),
             poisons: Vec::new(),
         }
     }
 
-    pub(super) const fn connected(&mut self, now: Timestamp) {
+    pub(super) fn connected(&mut self, broker: usize, now: Timestamp) {
         self.connected_at = Some(now);
+        self.ever_connected = true;
+        self.steps.remove(&broker);
     }
 
     /// A connection has ended.
@@ -55,32 +80,60 @@ impl Course {
             self.poisons.push((now, error.kind, error.destination.clone()));
         }
         let lived = self.connected_at.take().map_or(Duration::ZERO, |since| now.since(since));
-        if lived >= self.stable_after.max(self.last) {
-            self.grown = None;
+        let is_mute = matches!(reason, Lost::NoHeartBeats(_));
+        if lived >= self.stable_after.max(self.given) && !is_mute {
+            (self.rounds, self.grown) = (0, self.policy.initial_delay);
+            self.left.clear();
         }
     }
 
     /// An attempt has failed.
-    pub(super) fn failed(&mut self, broker: usize, reason: &Lost) {
-        match reason {
+    pub(super) fn failed(&mut self, broker: usize, reason: &Lost, now: Timestamp) {
+        let refusal_delay = self.policy.refusal_delay.min(self.policy.max_delay);
+        let wait = match reason {
             Lost::Refused(error) if FINAL.iter().any(|text| error.to_string().contains(text)) => {
-                self.barred.insert(broker);
+                if !self.ever_connected {
+                    self.barred.insert(broker);
+                    self.left.remove(&broker);
+                }
+                let step = self.steps.get(&broker).map_or(LOGIN.0, |step| (*step * 2).min(LOGIN.1));
+                self.steps.insert(broker, step);
+                step
             }
-            Lost::Refused(_) | Lost::ClosedBeforeConnected => _ = self.held_back.insert(broker),
-            _ => {}
-        }
+            Lost::Refused(_) | Lost::ClosedBeforeConnected => refusal_delay,
+            _ => return,
+        };
+        self.held_back.insert(broker, now.after(wait));
     }
 
     /// The session says when it dials next.
     pub(super) fn announce(&mut self, broker: usize, delay: Duration, now: Timestamp) -> Checked {
-        let Reconnect { initial_delay, max_delay, multiplier, refusal_delay, .. } = self.policy;
-        let least = if self.held_back.remove(&broker) { refusal_delay } else { Duration::ZERO };
-        let expected = self.grown.unwrap_or_default().max(least).min(max_delay);
-        self.grown = Some(self.grown.map_or(initial_delay, |grown| grown.min(max_delay).mul_f64(multiplier)));
+        let expected = if self.left.is_empty() { self.begin_round(now) } else { Duration::ZERO };
         demand(!self.is_poisoned(now), Law::Poison, || format!("it goes on after {:?}", self.poisons))?;
         demand(delay == expected, Law::Schedule, || format!("the delay is {delay:?} and not {expected:?}"))?;
-        (self.last, self.due, self.announced) = (delay, now.after(delay), true);
-        Ok(())
+        (self.due, self.announced) = (now.after(delay), true);
+        demand(self.left.contains(&broker), Law::Schedule, || {
+            format!("broker {broker} is none of {:?}, which are left in this round", self.left)
+        })
+    }
+
+    fn begin_round(&mut self, now: Timestamp) -> Duration {
+        let floor = if self.rounds < 2 { Duration::ZERO } else { FLOOR };
+        self.given = match self.rounds {
+            0 => Duration::ZERO,
+            _ => {
+                let delay = self.grown.min(self.policy.max_delay);
+                self.grown = delay.mul_f64(self.policy.multiplier);
+                delay.max(floor)
+            }
+        };
+        self.rounds += 1;
+        let free_at = |broker: &usize| self.held_back.get(broker).map_or(now, |until| (*until).max(now));
+        let listed: Vec<_> = (0..self.brokers).filter(|broker| !self.barred.contains(broker)).collect();
+        let first = listed.iter().map(free_at).min().unwrap_or(now);
+        let at = now.after(self.given).max(first);
+        self.left = listed.into_iter().filter(|broker| free_at(broker) <= at).collect();
+        at.since(now)
     }
 
     /// The session dials.
@@ -90,6 +143,13 @@ impl Course {
         demand(now >= self.due, Law::Schedule, || format!("it dials at {now} and announced {}", self.due))?;
         demand(std::mem::take(&mut self.announced), Law::Schedule, || {
             format!("it dials unannounced at {now}")
+        })?;
+        let held = self.held_back.get(&broker).filter(|until| **until > now);
+        demand(held.is_none(), Law::Schedule, || format!("broker {broker} is held back until {held:?}"))?;
+        let is_lined_up = self.left.remove(&broker);
+        let last = self.last.replace(broker);
+        demand(is_lined_up && (last != Some(broker) || self.left.is_empty()), Law::Schedule, || {
+            format!("broker {broker} is dialled before {:?}, and {last:?} was the last", self.left)
         })
     }
 

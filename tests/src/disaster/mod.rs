@@ -50,7 +50,7 @@
 //! | INV-9 | no SEND is written twice, none that was withdrawn at all | each frame |
 //! | INV-10 | the gap between writes is within what was agreed, while there is room | each turn |
 //! | INV-11 | silence is noticed within two periods and 500 ms, not before one | each turn, each event |
-//! | INV-12 | dials: one at a time, when announced, after exactly the delay of the policy, none after a final refusal | each dial |
+//! | INV-12 | dials: one at a time, when announced, by rounds, after exactly the delay of the policy, none after a final refusal; a report of another attempt changes nothing | each dial |
 //! | INV-13 | a connection begins with the subscriptions that live, in order, unchanged, under ids of their own | each frame |
 //! | INV-14 | at the end no deadline, no octet and no wait is left | the end |
 //! | INV-15 | frames of a transaction come after its BEGIN, on its connection | each frame |

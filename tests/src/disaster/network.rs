@@ -10,7 +10,7 @@ use super::{
     accounts::{Entry, key},
     actor::{Actor, Dial, MARK, Mark, NOTE},
     kind::Kind,
-    law::{Checked, Law, Violation, demand},
+    law::{Checked, Law, demand},
     link::Link,
     model::Model,
     notice::{MARGIN, Scene},
@@ -197,13 +197,13 @@ impl World {
             actor.session.handle_disconnected(dial.attempt, reason, now);
         } else {
             let input = actor.session.handle_connected(dial.attempt, None, now);
-            let twice = actor.session.handle_connected(dial.attempt, None, now);
-            let (Some(input), None) = (input, twice) else {
-                return Err(Violation {
-                    law: Law::Schedule,
-                    what: format!("{} is not connected once", dial.attempt),
-                });
+            let Some(input) = input else {
+                let is_over = actor.session.is_closed();
+                demand(is_over, Law::Schedule, || format!("{} is the newest and unknown", dial.attempt))?;
+                return self.collect(number).map(|_| true);
             };
+            let again = actor.session.handle_connected(dial.attempt, None, now);
+            demand(again.is_none(), Law::Schedule, || format!("{} is connected twice", dial.attempt))?;
             let connection = model.broker.connect(now.since_start());
             let place = (number, dial.broker, connection);
             let link = Link::new(place, dial.attempt, input, &self.setting, now);

@@ -33,7 +33,7 @@ impl Actor {
         demand(self.closed.is_none(), Law::Close, || format!("after the end came {event:?}"))?;
         match event {
             Event::Connected(connection) => {
-                self.course.connected(scene.now);
+                self.course.connected(scene.broker, scene.now);
                 self.handed.clear();
                 // Who did not read goes on not reading.
                 if self.paused {
@@ -58,7 +58,7 @@ impl Actor {
                 self.check_reason(&reason, scene)
             }
             Event::ConnectFailed { endpoint, reason } => {
-                self.course.failed(broker_of(&endpoint), &reason);
+                self.course.failed(broker_of(&endpoint), &reason, scene.now);
                 Ok(())
             }
             Event::Reconnecting { endpoint, delay, .. } => {
@@ -185,7 +185,9 @@ impl Actor {
 
     /// A peer is not called dead too early, nor while nobody reads, nor when only we were late: that is excused once.
     fn check_reason(&self, reason: &Lost, scene: &Scene<'_>) -> Checked {
-        let (Lost::HeartBeat(_), Some(watch)) = (reason, &scene.watch) else { return Ok(()) };
+        let (Lost::HeartBeat(_) | Lost::NoHeartBeats(_), Some(watch)) = (reason, &scene.watch) else {
+            return Ok(());
+        };
         let (silence, agreed) = (scene.now.since(watch.last_heard), watch.agreed.incoming);
         let in_time = Duration::from_millis(agreed * 2 + MARGIN + MARGIN);
         let is_due = silence.as_millis() >= u128::from(agreed) && (silence <= in_time || watch.excused);

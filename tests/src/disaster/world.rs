@@ -200,7 +200,9 @@ fn config(setting: &Setting, number: usize) -> Config {
     });
     let uris = uris.collect::<Vec<_>>().join(",");
     let delay = setting.max_reconnect_delay.as_millis();
-    let uri = format!("failover:({uris})?startupMaxReconnectAttempts=-1&maxReconnectDelay={delay}");
+    let uri = format!(
+        "failover:({uris})?startupMaxReconnectAttempts=-1&maxReconnectDelay={delay}&reconnectDelayJitter=0"
+    );
     let mut config = Config::new(uri.parse().expect("a list of brokers"));
     config.versions.clone_from(&setting.versions);
     (config.send_beat, config.receive_beat) = setting.beats;

@@ -1,19 +1,21 @@
 //! Nobody there, or somebody else: a typed error in time, in words that help.
 
 use std::{
+    future::Future as _,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
-    Closed, Config, Lost,
-    client::{Client, Runtime as _, TransportError},
+    Closed, Config, Endpoint, Lost,
+    client::{Addresses, Client, Connector, Runtime as _, TransportError, client},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
-    sim::{Door, Ending, Sim},
+    sim::{Door, Ending, Sim, SimStream, World},
 };
 
 use crate::kit::{seconds, settings};
@@ -132,9 +134,8 @@ fn it_refuses_the_login() {
 fn a_transport_that_fails_for_good_is_not_tried_again() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
-    let world = std::sync::Arc::new(sim.world());
-    let (client, driver) =
-        stomp_session::client::client(config, settings(), world, std::sync::Arc::new(Faulty));
+    let world = Arc::new(sim.world());
+    let (client, driver) = client(config, settings(), world, Arc::new(Faulty));
     drop(sim.spawn(driver.run()));
     let closed = sim.block_on(client.closed());
     let reason = Lost::DialFailed { reason: "certificate expired".into(), permanent: true };
@@ -144,10 +145,10 @@ fn a_transport_that_fails_for_good_is_not_tried_again() {
 /// A connector whose configuration is wrong.
 struct Faulty;
 
-impl stomp_session::client::Connector for Faulty {
-    type Stream = stomp_testkit::sim::SimStream;
+impl Connector for Faulty {
+    type Stream = SimStream;
 
-    async fn connect(&self, _: &stomp_session::Endpoint, _: u32) -> io::Result<Self::Stream> {
+    async fn connect(&self, _: &Endpoint, _: u32) -> io::Result<Self::Stream> {
         Err(TransportError::permanent("certificate expired").into())
     }
 }
@@ -157,9 +158,8 @@ impl stomp_session::client::Connector for Faulty {
 fn a_refusal_that_is_read_outweighs_the_write_that_failed() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
-    let world = std::sync::Arc::new(sim.world());
-    let (client, driver) =
-        stomp_session::client::client(config, settings(), world, std::sync::Arc::new(Refusing));
+    let world = Arc::new(sim.world());
+    let (client, driver) = client(config, settings(), world, Arc::new(Refusing));
     drop(sim.spawn(driver.run()));
     let closed = sim.block_on(client.closed());
     let reason = Lost::DialFailed { reason: "certificate required".into(), permanent: true };
@@ -169,10 +169,10 @@ fn a_refusal_that_is_read_outweighs_the_write_that_failed() {
 /// A connector that connects to who refuses us at the first read.
 struct Refusing;
 
-impl stomp_session::client::Connector for Refusing {
+impl Connector for Refusing {
     type Stream = RefusedStream;
 
-    async fn connect(&self, _: &stomp_session::Endpoint, _: u32) -> io::Result<RefusedStream> {
+    async fn connect(&self, _: &Endpoint, _: u32) -> io::Result<RefusedStream> {
         Ok(RefusedStream { written: false })
     }
 }
@@ -220,5 +220,94 @@ fn the_next_broker_of_the_list_is_found() {
         let connection = sim.block_on(client.connected()).unwrap();
         assert_eq!(connection.endpoint.host(), "backup");
         sim.block_on(async { client.send("/queue/a", "x").confirmed().await.unwrap() });
+    }
+}
+
+/// A broker that accepts, says no more or why it does not want us, and closes; cut anywhere, by the broker or on the way.
+#[test]
+fn connected_returns_whatever_the_broker_does_around_connected() {
+    const SAID: &[u8] = b"CONNECTED\nversion:1.2\n\n\0ERROR\nmessage:no room for you\n\n\0";
+    let whole = SAID.iter().position(|octet| *octet == 0).unwrap() + 1;
+    for uri in ["tcp://broker", "failover:(tcp://broker)?maxReconnectAttempts=0"] {
+        for said in 0..=SAID.len() {
+            for seed in 0..4 {
+                let mut sim = Sim::new(seed);
+                sim.add_stranger("broker", &SAID[..said]);
+                let client = sim.client(Config::new(uri.parse().unwrap()), settings());
+                let world = sim.world();
+                let connected = sim.block_on(async {
+                    let mut waiting = pin!(client.connected());
+                    let mut patience = pin!(world.sleep(seconds(30)));
+                    std::future::poll_fn(|cx| match waiting.as_mut().poll(cx) {
+                        Poll::Ready(connected) => Poll::Ready(Some(connected)),
+                        Poll::Pending => patience.as_mut().poll(cx).map(|()| None),
+                    })
+                    .await
+                });
+                let connected = connected.unwrap_or_else(|| panic!("{uri} {said} {seed}: it never returns"));
+                match connected {
+                    Ok(_) => assert!(said >= whole),
+                    Err(closed) if said < whole => assert!(closed.to_string().contains("is it a STOMP port")),
+                    Err(closed) if said == SAID.len() => {
+                        assert!(closed.to_string().contains("no room for you"), "{closed}");
+                    }
+                    Err(closed) => assert!(closed.to_string().contains("closed the connection"), "{closed}"),
+                }
+            }
+        }
+    }
+}
+
+/// A name with several addresses, of which only the last one is a broker's.
+struct Rotating {
+    world: World,
+    addresses: Vec<&'static str>,
+}
+
+impl Connector for Rotating {
+    type Stream = SimStream;
+
+    async fn connect(&self, endpoint: &Endpoint, attempt: u32) -> io::Result<SimStream> {
+        self.connect_counted(endpoint, &Addresses::new(attempt)).await
+    }
+
+    async fn connect_counted(&self, endpoint: &Endpoint, addresses: &Addresses) -> io::Result<SimStream> {
+        let mut resolved = self.addresses.clone();
+        addresses.rotate(&mut resolved);
+        let stream = self.world.dial(resolved[0], endpoint.port(), 0).await?;
+        addresses.reached(resolved.len());
+        Ok(stream)
+    }
+}
+
+#[test]
+fn at_the_start_each_address_is_tried() {
+    let rows: [(&'static [u8], bool); 4] = [
+        (b"", true),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", true),
+        (b"ERROR\nmessage:not now\n\n\0", true),
+        (b"ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'me'\n\0", false),
+    ];
+    for (octets, found) in rows {
+        let mut sim = Sim::new(1);
+        sim.add_stranger("first", octets);
+        sim.add_stranger("second", octets);
+        sim.add_broker("third", BrokerConfig::default());
+        let world = sim.world();
+        let rotating = Rotating { world: world.clone(), addresses: vec!["first", "second", "third"] };
+        let (client, driver) = client(once(), settings(), Arc::new(world.clone()), Arc::new(rotating));
+        let connected = sim.block_on(async {
+            let mut driver = pin!(driver.run());
+            let mut waiting = pin!(client.connected());
+            std::future::poll_fn(|cx| {
+                let _ = driver.as_mut().poll(cx);
+                waiting.as_mut().poll(cx)
+            })
+            .await
+        });
+        assert_eq!(connected.is_ok(), found, "{connected:?}");
+        let dials = ["first", "second", "third"].map(|host| world.dials(host));
+        let expected = if found { [1, 1, 1] } else { [1, 0, 0] };
+        assert_eq!(dials, expected, "a login that was refused is not repeated at other addresses");
     }
 }

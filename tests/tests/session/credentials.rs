@@ -83,14 +83,14 @@ fn no_credentials_is_a_reason_that_may_pass() {
     script.attempt();
     script.report(Lost::NoCredentials("the vault is sealed".into()));
     let told = "failed: a, there are no credentials for the broker: the vault is sealed";
-    assert_eq!(script.events(), [told, "next: b in 10ms"]);
+    assert_eq!(script.events(), [told, "next: b in 0ns"]);
 }
 
 /// A refused login with a backslash, and how it was written: what the error says to try.
 #[test]
 fn a_refused_backslash_says_which_switch_to_try() {
     let backslash = Some(Login::new("me", r"p\ss"));
-    let plain = Some(Login::new("me", "pass"));
+    let plain = Some(Login::new("me", "p4ss"));
     let doubled = "set Profile::ARTEMIS (?profile=artemis)";
     let literal = "set ConnectEscaping::Backslash";
     let rows = [
@@ -112,7 +112,7 @@ fn a_refused_backslash_says_which_switch_to_try() {
             let told = script.events().remove(0);
             assert_eq!(told.contains(hint), hints, "{told}");
             assert_eq!(told.contains("password is invalid"), answer.is_some(), "{told}");
-            assert!(!told.contains("ss\"") && !told.contains("pass\""), "{told}");
+            assert!(!told.contains("ss\"") && !told.contains("p4ss\""), "{told}");
             assert_eq!(script.session.is_closed(), answer.is_some(), "a refused login is final");
         }
     }

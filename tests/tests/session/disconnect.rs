@@ -106,7 +106,7 @@ fn without_a_connection_it_ends_at_once() {
     for dialled in [false, true] {
         let mut script = if dialled { Script::dialled(config()) } else { Script::new(config()) };
         script.session.disconnect();
-        assert_eq!(script.events(), ["closed: the session was disconnected (confirmed by the broker)"]);
+        assert_eq!(script.events(), ["closed: the session was disconnected (unconfirmed)"]);
         assert!(script.closes(), "the dial, or the handshake, is given up");
         assert_eq!(script.due_in(), None);
     }

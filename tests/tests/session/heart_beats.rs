@@ -63,6 +63,7 @@ fn a_transport_that_takes_nothing_gets_one_and_not_a_pile() {
 #[test]
 fn a_silent_peer_is_dead_after_two_periods_and_a_margin_and_not_before() {
     let mut pair = Pair::connected(beating(0, 1000), BrokerConfig::default());
+    pair.advance(milliseconds(1000));
     pair.broker.silence(pair.broker.connections()[0]);
     pair.advance(milliseconds(2499));
     assert!(pair.events().is_empty());
@@ -155,7 +156,8 @@ fn a_peer_that_stays_silent_after_a_stall_is_dead() {
     script.pass(seconds(3600));
     assert_eq!(script.events(), ["stall: 3597.5s"]);
     script.pass(milliseconds(2500));
-    assert!(script.events()[0].contains("nothing was heard from the broker for 2.5 s"));
+    let told = "nothing was heard from the broker: it promised a beat every 1.0 s and sent none";
+    assert!(script.events()[0].contains(told));
 }
 
 #[test]
@@ -184,4 +186,32 @@ fn in_version_1_0_nothing_is_expected() {
     script.events();
     script.pass(seconds(600));
     assert_eq!(script.events(), ["stall: 599.2s"], "only our own beat");
+}
+
+/// Beats that are promised and never come: each connection dies of silence, however long that takes.
+#[test]
+fn a_broker_that_promises_beats_and_sends_none_counts_as_not_stable() {
+    let mut config = beating(0, 10_000);
+    config.brokers.reconnect.full_jitter = false;
+    let mut script = Script::dialled(config);
+    let mut delays = Vec::new();
+    for _ in 0..6 {
+        script.hear("CONNECTED\nversion:1.2\nheart-beat:10000,0\n\n\0");
+        script.pass(seconds(1));
+        script.hear("RECEIPT\nreceipt-id:99\n\n\0");
+        script.events();
+        script.pass(milliseconds(20_500));
+        let told = script.events();
+        assert!(told[0].contains("it promised a beat every 10.0 s and sent none"), "{told:?}");
+        delays.push(script.due_in().unwrap().as_millis());
+        script.dial();
+    }
+    assert_eq!(delays, [10, 20, 40, 80, 160, 320]);
+    script.hear("CONNECTED\nversion:1.2\nheart-beat:10000,0\n\n\0");
+    script.pass(seconds(1));
+    script.hear("\n");
+    script.events();
+    script.pass(milliseconds(20_500));
+    let told = script.events();
+    assert!(!told[0].contains("promised") && told[1].ends_with("in 0ns"), "{told:?}");
 }

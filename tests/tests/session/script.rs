@@ -8,9 +8,10 @@ use stomp_session::{
 };
 use stomp_testkit::pair::Transcript;
 
-/// The settings of most tests: one broker, tried for ever, and no heart-beats.
+/// The settings of most tests: one broker, tried for ever, without jitter, and no heart-beats.
 pub(crate) fn config() -> Config {
-    let mut config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
+    let uri = "failover:(tcp://broker)?startupMaxReconnectAttempts=-1&reconnectDelayJitter=0";
+    let mut config = Config::new(uri.parse().unwrap());
     (config.send_beat, config.receive_beat) = (Duration::ZERO, Duration::ZERO);
     config.identity = Some(7);
     config
@@ -82,11 +83,20 @@ impl Script {
     /// Lets the next dial succeed, with what a provider says.
     pub(crate) fn dial_as(&mut self, login: Option<Login>) -> Attempt {
         let attempt = self.attempt();
+        self.connect_as(&attempt, login);
+        attempt
+    }
+
+    /// The newest dial succeeds.
+    pub(crate) fn connect(&mut self, attempt: &Attempt) {
+        self.connect_as(attempt, None);
+    }
+
+    fn connect_as(&mut self, attempt: &Attempt, login: Option<Login>) {
         self.input = self.session.handle_connected(attempt.id, login, self.now);
         assert!(self.input.is_some(), "it is the newest attempt");
         self.transcript = Transcript::new();
         self.collect();
-        attempt
     }
 
     /// Lets a dial succeed if the session asks for one.
@@ -104,21 +114,23 @@ impl Script {
         false
     }
 
-    /// The dial that the session asks for: the newest.
+    /// The dial that the session asks for, now or when its time comes.
     pub(crate) fn attempt(&mut self) -> Attempt {
-        let mut newest = None;
-        while let Some(action) = self.session.poll_action() {
-            match action {
-                Action::Connect(attempt) => newest = Some(attempt),
-                _ => (self.input, newest) = (None, None),
+        let mut asked = None;
+        loop {
+            match (self.session.poll_action(), asked.take()) {
+                (Some(Action::Connect(attempt)), _) => asked = Some(attempt),
+                (Some(_), _) => self.input = None,
+                (None, Some(attempt)) => {
+                    self.attempt = Some(attempt.id);
+                    return attempt;
+                }
+                (None, None) => {
+                    let due = self.due_in().expect("a dial");
+                    self.pass(due);
+                }
             }
         }
-        let Some(attempt) = newest else {
-            self.pass(self.due_in().expect("an attempt to come"));
-            return self.attempt();
-        };
-        self.attempt = Some(attempt.id);
-        attempt
     }
 
     pub(crate) fn accept(&mut self, version: Version) {

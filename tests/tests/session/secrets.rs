@@ -1,23 +1,28 @@
 //! A passcode leaves in CONNECT and nowhere else: not in what is shown, told or returned.
 
-use stomp_session::{Action, Config, Login, Lost, Session, Timestamp};
-use stomp_testkit::{broker::BrokerConfig, pair::Pair};
+use proptest::prelude::*;
+use stomp_proto::Version;
+use stomp_session::{Action, Brokers, Config, Login, Lost, Session, Timestamp};
+use stomp_testkit::{broker::BrokerConfig, fuzzing::fragments, pair::Pair};
 
-use crate::script::{Script, config};
+use crate::script::{Script, brief, config};
 
-const SECRET: &str = "canary-7f3a";
+/// With everything that means something in a URI.
+const SECRET: &str = "canary-7f3a/K@Q:W,X#Y?Z%20B";
+/// The same as it stands in a URI.
+const ENCODED: &str = "canary-7f3a%2FK%40Q%3AW%2CX%23Y%3FZ%2520B";
 
 fn configs() -> Vec<Config> {
     let mut by_uri = config();
     by_uri.brokers =
-        format!("failover:(tcp://me:{SECRET}@a)?startupMaxReconnectAttempts=-1").parse().unwrap();
+        format!("failover:(tcp://me:{ENCODED}@a)?startupMaxReconnectAttempts=-1").parse().unwrap();
     let mut by_config = config();
     by_config.login = Some(Login::new("me", SECRET));
     vec![by_uri, by_config]
 }
 
 fn assert_secret(shown: &str) {
-    assert!(!shown.contains("canary"), "{shown}");
+    assert_eq!(fragments(SECRET).find(|fragment| shown.contains(fragment)), None, "{shown}");
 }
 
 #[test]
@@ -57,14 +62,112 @@ fn in_no_error() {
     }
 }
 
+/// Where a passcode may stand, and where it may end up when something is forgotten.
+const SHAPES: [&str; 20] = [
+    "tcp://me:SECRET",
+    "tcp://me:SECRET@",
+    "tcp://me:SECRET@a",
+    "tcp://me:SECRET@a:99999",
+    "tcp://me:SECRET@a:1/x@y",
+    "tcp://me:SECRET@a?x=1",
+    "tcp://me:SECRET@a?profile=SECRET",
+    "tcp://me:SECRET@a?SECRET=1",
+    "tcp://me:SECRET%zz@a",
+    "tcp://SECRET@a:x",
+    "tcp://[SECRET]:1",
+    "tcp://a/SECRET@b",
+    "tcp:/me:SECRET@a",
+    "me:SECRET@a",
+    "foo://me:SECRET@a",
+    "SECRET://a",
+    "failover:(tcp://me:SECRET@a",
+    "failover:(tcp://me:SECRET@a)?randomize=SECRET",
+    "ssl://me:SECRET@a:1,ssl://b:x",
+    "failover:(tcp://a:1,tcp://me:SECRET@b:x)?maxReconnectDelay=SECRET",
+];
+
+#[track_caller]
+fn assert_hides(uri: &str, secret: &str) {
+    let Err(error) = uri.parse::<Brokers>() else { return };
+    let shown = format!("{error} {error:?}");
+    assert_eq!(fragments(secret).find(|fragment| shown.contains(fragment)), None, "{uri}: {shown}");
+}
+
 #[test]
 fn in_no_refusal_of_a_uri() {
-    let uris =
-        ["tcp://me:SECRET@", "tcp://me:SECRET@a:99999", "failover:(tcp://me:SECRET@a", "foo://me:SECRET@a"];
-    for uri in uris {
-        let error = uri.replace("SECRET", SECRET).parse::<stomp_session::Brokers>().unwrap_err();
-        assert_secret(&format!("{error} {error:?}"));
+    for shape in SHAPES {
+        assert_hides(&shape.replace("SECRET", SECRET), SECRET);
     }
+    for (uri, secret) in [
+        ("tcp://u:s3cr3t/x@h", "s3cr3t/x"),
+        ("tcp://svc:61613/x@broker:61613", "61613/x"),
+        ("ssl://u:geheim,w@a:1,ssl://b:x", "geheim,w"),
+        ("tcp://u:12345678", "12345678"),
+    ] {
+        let error = uri.parse::<Brokers>().unwrap_err();
+        assert_eq!(stomp_testkit::fuzzing::repeated(secret, &format!("{error} {error:?}")), None, "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    /// The letters are such that no error has four of them in its own words.
+    #[test]
+    fn whatever_a_uri_looks_like(secret in "[BCDFGHJKLNQVWXYZ24579/@:,#?%()= ]{4,20}", shape in 0..SHAPES.len()) {
+        assert_hides(&SHAPES[shape].replace("SECRET", &secret), &secret);
+    }
+
+    #[test]
+    fn whatever_it_looks_like_it_is_no_part_of_an_error(text in "(failover:)?\\(?(tcp|ssl|foo)://[a-z0-9:/@,#?%()=. ]{0,40}") {
+        stomp_testkit::fuzzing::uri(text.as_bytes());
+    }
+}
+
+/// A broker that repeats what it was sent, when it refuses us and later, in an ERROR and in what is no STOMP.
+#[test]
+fn in_nothing_that_a_broker_repeats() {
+    let errors = [
+        format!("ERROR\nmessage:no login me with {SECRET}\n\nI got passcode '{SECRET}'\n\0"),
+        format!("ERROR\nmessage:Access refused\n\n'{}' and no more\n\0", &SECRET[3..12]),
+        format!("ERROR\nmessage:half of {}\n\n\0", &SECRET[10..]),
+    ];
+    let others = [
+        format!("CONNECTED\nversion:{SECRET}\n\n\0"),
+        format!("CONNECTED\nversion:1.2\nheart-beat:{SECRET}\n\n\0"),
+        format!("CONNECTED\nversion:1.2\nserver:{SECRET}\nsession:{SECRET}\n\n\0"),
+        format!("{SECRET}\n"),
+        format!("CONNECTED\n{SECRET}\n\n\0"),
+    ];
+    for config in configs() {
+        for answer in errors.iter().chain(&others) {
+            for connected in [false, true] {
+                let mut script = Script::dialled(config.clone());
+                if connected {
+                    script.accept(Version::V1_2);
+                }
+                script.hear(answer);
+                let events = script.raw_events();
+                assert_secret(&format!("{events:?} {:?}", script.session));
+                let told = events.iter().map(brief).collect::<Vec<_>>();
+                assert_secret(&told.join(" "));
+                let shows_who =
+                    !answer.contains("login me") || told.iter().any(|told| told.contains("login me"));
+                assert!(shows_who, "the login is no secret: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_login_without_a_passcode_sends_none() {
+    let said = |uri: &str| {
+        let mut config = config();
+        config.brokers = uri.parse().unwrap();
+        Script::dialled(config).said()
+    };
+    assert!(said("tcp://me@a").contains("login:me\n") && !said("tcp://me@a").contains("passcode"));
+    assert!(said("tcp://me:@a").contains("login:me\npasscode:\n"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ const GONE_AT: Duration = seconds(10);
 const BACK_AT: Duration = seconds(70);
 
 fn session(seed: u64) -> Session {
-    let mut config = Config::new("failover:(tcp://broker)?fullJitter=true".parse().unwrap());
+    let mut config = Config::new("failover:(tcp://broker)".parse().unwrap());
     (config.send_beat, config.receive_beat) = (Duration::ZERO, Duration::ZERO);
     config.seed = seed;
     Session::new(config, Timestamp::ZERO)
