@@ -10,6 +10,15 @@
 //! println!("connect to {}", server.uri());
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! Without features it is that, the sessions and drivers in virtual time, and the wire cases: plain Rust that builds wherever
+//! Rust does. The rest has to be asked for:
+//!
+//! | feature | what it adds | what it needs |
+//! | --- | --- | --- |
+//! | `tls` | `pki` makes certificates, `tls` ends TLS in front of the broker | a C compiler (ring) |
+//! | `proxy` | `proxy` stands between client and broker and fails on purpose | |
+//! | `real` | `real` runs RabbitMQ, ActiveMQ and Artemis as plain processes (Unix) | OpenSSL with its headers, and the brokers |
 
 #![forbid(unsafe_code)]
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use stomp_session::{
-    Attempt, Config, Login, Lost, OnRefusal,
+    Attempt, Closed, Config, Login, Lost, OnRefusal,
     client::{Client, Credentials, Notice, State},
 };
 use stomp_testkit::{
@@ -87,6 +87,7 @@ fn one_that_never_answers_is_given_up() {
                 break;
             }
         }
-        client.disconnect().await.unwrap();
+        let ended = client.disconnect().await.unwrap_err();
+        assert!(matches!(ended, Closed::Disconnected { confirmed: false, .. }), "nobody was told: {ended:?}");
     });
 }

@@ -121,9 +121,7 @@ mod tests {
     use super::*;
 
     fn backend(wanted: TlsBackend) -> Result<TlsBackend, String> {
-        let mut config = TlsConfig::default();
-        config.backend = wanted;
-        Tls::new(config).backend().map_err(|error| {
+        Tls::new(TlsConfig { backend: wanted, ..TlsConfig::default() }).backend().map_err(|error| {
             assert!(TransportError::is_permanent(&error.clone().into()), "no retry compiles it in");
             error.to_string()
         })
