@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use stomp_proto::{Frame, Headers, Version};
 
-use super::{Broker, ConnectionId, store::Content};
+use super::{Broker, ConnectionId, store::Content, subscription::SubscriptionName};
 
 /// What was counted and kept. It outlives the connections.
 #[derive(Debug, Default)]
@@ -96,6 +96,13 @@ impl Broker {
     pub fn subscribers(&self, destination: &str) -> usize {
         let subscriptions = self.subscriptions.values();
         subscriptions.filter(|subscription| *subscription.terms.destination == *destination).count()
+    }
+
+    /// Whether a connection has a subscription with that id.
+    #[must_use]
+    pub fn is_subscribed(&self, connection: ConnectionId, id: &str) -> bool {
+        let name = SubscriptionName::Id(id.into());
+        self.connections.get(&connection).is_some_and(|peer| peer.subscriptions.contains_key(&name))
     }
 
     /// All frames that a connection's client has sent, refused ones included, with
