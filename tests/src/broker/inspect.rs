@@ -98,6 +98,13 @@ impl Broker {
         subscriptions.filter(|subscription| *subscription.terms.destination == *destination).count()
     }
 
+    /// The subscriptions of a destination that have an id, each with its connection, oldest first.
+    #[must_use]
+    pub fn subscriptions(&self, destination: &str) -> Vec<(ConnectionId, String)> {
+        let there = self.subscriptions.values().filter(|held| *held.terms.destination == *destination);
+        there.filter_map(|held| Some((held.connection, held.terms.name.id()?.to_owned()))).collect()
+    }
+
     /// Whether a connection has a subscription with that id.
     #[must_use]
     pub fn is_subscribed(&self, connection: ConnectionId, id: &str) -> bool {

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use stomp_proto::ParseErrorKind;
 use stomp_session::{Config, Lost, Reconnect, Timestamp};
 
-use super::law::{Checked, Law, demand};
+use super::{
+    law::{Checked, Law, demand},
+    plan::WHOLE,
+};
 
 /// The way of a session from attempt to attempt.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(super) struct Course {
     last: Duration,
     due: Timestamp,
     connected_at: Option<Timestamp>,
+    /// Whether a connection has ever stood.
+    pub(super) stood: bool,
     announced: bool,
     /// Brokers that have refused the client for a while, and for good.
     held_back: BTreeSet<usize>,
@@ -38,6 +43,7 @@ impl Course {
             last: Duration::ZERO,
             due: Timestamp::ZERO,
             connected_at: None,
+            stood: false,
             announced: true,
             held_back: BTreeSet::new(),
             barred: BTreeSet::new(),
@@ -46,7 +52,7 @@ impl Course {
     }
 
     pub(super) const fn connected(&mut self, now: Timestamp) {
-        self.connected_at = Some(now);
+        (self.connected_at, self.stood) = (Some(now), true);
     }
 
     /// A connection has ended.
@@ -63,9 +69,7 @@ impl Course {
     /// An attempt has failed.
     pub(super) fn failed(&mut self, broker: usize, reason: &Lost) {
         match reason {
-            Lost::Refused(error) if FINAL.iter().any(|text| error.to_string().contains(text)) => {
-                self.barred.insert(broker);
-            }
+            _ if is_final(reason) && (!WHOLE || !self.stood) => _ = self.barred.insert(broker),
             Lost::Refused(_) | Lost::ClosedBeforeConnected => _ = self.held_back.insert(broker),
             _ => {}
         }
@@ -100,6 +104,15 @@ impl Course {
         last.is_some_and(|(_, kind, destination)| {
             recent().filter(|(_, other, of)| other == kind && of == destination).count() >= 3
         })
+    }
+}
+
+/// Whether a broker has refused for good, as long as no connection has stood.
+fn is_final(reason: &Lost) -> bool {
+    match reason {
+        Lost::DialFailed { permanent, .. } => *permanent,
+        Lost::Refused(error) => FINAL.iter().any(|text| error.to_string().contains(text)),
+        _ => false,
     }
 }
 

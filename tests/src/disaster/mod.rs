@@ -62,10 +62,12 @@
 
 mod accounts;
 mod actor;
+mod blows;
 mod course;
 mod deed;
 mod ending;
 mod fate;
+mod foreign;
 mod kind;
 mod law;
 mod link;
@@ -74,11 +76,14 @@ mod network;
 mod notice;
 mod pipe;
 mod plan;
+mod replay;
 mod report;
 mod script;
 mod shrink;
 mod trace;
+mod trouble;
 mod watch;
+mod words;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

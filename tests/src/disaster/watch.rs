@@ -6,8 +6,10 @@ use stomp_proto::{Command, Frame, HeartBeat, Item, Limits, Parser, Sender, Versi
 use stomp_session::{ConnectionId, Timestamp};
 
 use super::{
-    actor::Mark,
+    actor::{MARK, Mark},
     law::{Checked, Law, Violation, demand},
+    plan::WHOLE,
+    words::{self, Meaning},
 };
 use crate::pair::Transcript;
 
@@ -36,7 +38,20 @@ pub(super) struct Watch {
     /// Receipts that frames asked for, with what they were for.
     asked_receipts: BTreeMap<String, Asked>,
     pub(super) receipts: BTreeSet<String>,
-    pub(super) refusals: BTreeSet<String>,
+    /// ERRORs that named a receipt, by it, and what they meant.
+    pub(super) refusals: BTreeMap<String, Meaning>,
+    /// ERRORs that named a subscription, by it, and what they meant.
+    pub(super) cancels: BTreeMap<String, Meaning>,
+    /// Ids of subscriptions that were refused or cancelled here.
+    pub(super) refused_ids: BTreeSet<String>,
+    /// Receipts of SUBSCRIBEs that only give back what was on its way to an earlier one of their id.
+    pub(super) returning: BTreeSet<String>,
+    /// ERRORs that named nobody: what they meant, and what was out when they came.
+    pub(super) lone: Vec<(Meaning, Out)>,
+    /// Subscriptions that were taken.
+    pub(super) taken: Vec<Mark>,
+    /// An ERROR that names nobody was the last that counts.
+    deaf: bool,
     /// Subscriptions that must be written before anything else.
     pub(super) replay: VecDeque<Mark>,
     /// Subscriptions that were written, by their id here.
@@ -44,6 +59,10 @@ pub(super) struct Watch {
     /// The ids of those whose UNSUBSCRIBE was written.
     pub(super) left: BTreeSet<String>,
     transactions: BTreeSet<String>,
+    /// The broker has closed it, or the network.
+    pub(super) has_ended: bool,
+    /// Whether an ERROR that names nobody is no end here.
+    pub(super) stays_open: bool,
     /// Whether any subscription here is acknowledged cumulatively.
     pub(super) cumulative: bool,
     pub(super) agreed: HeartBeat,
@@ -67,7 +86,16 @@ pub(super) struct Came {
 pub(super) enum Asked {
     /// A SEND, by the key of its body.
     Send(String),
+    /// A SUBSCRIBE, by its mark and its id.
+    Subscribe(Mark, String),
     Other(Command),
+}
+
+/// What asked for a RECEIPT and was not answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Out {
+    pub(super) sends: Vec<String>,
+    pub(super) marks: Vec<Mark>,
 }
 
 impl Watch {
@@ -87,11 +115,19 @@ impl Watch {
             allowed: BTreeSet::new(),
             asked_receipts: BTreeMap::new(),
             receipts: BTreeSet::new(),
-            refusals: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+            cancels: BTreeMap::new(),
+            refused_ids: BTreeSet::new(),
+            returning: BTreeSet::new(),
+            lone: Vec::new(),
+            taken: Vec::new(),
+            deaf: false,
             replay: VecDeque::new(),
             subscribed: BTreeMap::new(),
             left: BTreeSet::new(),
             transactions: BTreeSet::new(),
+            has_ended: false,
+            stays_open: false,
             cumulative: false,
             agreed: HeartBeat::default(),
             last_written: now,
@@ -132,26 +168,71 @@ impl Watch {
                     id.rsplit_once("@@").and_then(|(_, number)| number.parse().ok()).unwrap_or(self.last);
                 self.deliveries.insert(id.clone());
                 let came = Came { id, subscription: text("subscription").unwrap_or_default() };
+                if !self.deaf && !self.refused_ids.contains(&came.subscription) {
+                    self.taken.extend(self.subscribed.get(&came.subscription));
+                }
                 self.came.push(came.clone());
                 self.inbox.push_back(came);
             }
-            Command::Receipt => self.receipts.extend(text("receipt-id")),
-            Command::Error => {
-                self.refusals.extend(text("receipt-id"));
-                self.note_stray(frame);
-            }
+            Command::Receipt => self.note_receipt(text("receipt-id").unwrap_or_default()),
+            Command::Error => self.note_error(frame),
             _ => {}
         }
     }
 
+    fn note_receipt(&mut self, id: String) {
+        if let Some(Asked::Subscribe(mark, _)) = self.asked_receipts.get(&id)
+            && !self.deaf
+            && !self.refusals.contains_key(&id)
+        {
+            self.taken.push(*mark);
+        }
+        self.receipts.insert(id);
+    }
+
+    fn note_error(&mut self, error: &Frame) {
+        let text = |name: &str| error.header(name).map(|value| value.to_string());
+        let meaning = words::meaning(error);
+        if let Some(receipt) = text("receipt-id") {
+            if let Some(Asked::Subscribe(_, id)) = self.asked_receipts.get(&receipt) {
+                self.refused_ids.insert(id.clone());
+            }
+            self.refusals.insert(receipt, meaning);
+        } else if let Some(id) = text("subscription") {
+            self.refused_ids.insert(id.clone());
+            self.cancels.insert(id, meaning);
+        } else if !self.note_stray(error) {
+            self.lone.push((meaning, self.out()));
+            self.deaf |= !self.stays_open;
+        }
+    }
+
+    /// What has not been answered.
+    pub(super) fn out(&self) -> Out {
+        let is_open =
+            |receipt: &&String| !self.receipts.contains(*receipt) && !self.refusals.contains_key(*receipt);
+        let open = self.asked_receipts.iter().filter(|(receipt, _)| is_open(receipt));
+        let mut out = Out::default();
+        for (_, asked) in open {
+            match asked {
+                Asked::Send(key) => out.sends.push(key.clone()),
+                Asked::Subscribe(mark, _) => out.marks.push(*mark),
+                Asked::Other(_) => {}
+            }
+        }
+        out
+    }
+
     /// An ERROR that stands for a message which an UNSUBSCRIBE has overtaken: it can be given back.
-    fn note_stray(&mut self, error: &Frame) {
+    fn note_stray(&mut self, error: &Frame) -> bool {
         let body = String::from_utf8_lossy(error.body());
         let tag = body.strip_prefix("There is no current subscription with tag '");
         if let Some(tag) = tag.and_then(|rest| rest.strip_suffix("'\n")) {
             self.last += 1;
             self.deliveries.insert(format!("{tag}@@{}@@{}", self.session, self.last));
+            return true;
         }
+        false
     }
 
     /// The client has written that: gives the frames that it completes.
@@ -169,6 +250,10 @@ impl Watch {
         if let Some(receipt) = text("receipt") {
             let asked = match frame.command() {
                 Command::Send => Asked::Send(super::accounts::key(frame.body())),
+                Command::Subscribe if !self.returning.contains(&receipt) => {
+                    let mark = text(MARK).and_then(|mark| mark.parse().ok()).unwrap_or(Mark::MAX);
+                    Asked::Subscribe(mark, text("id").unwrap_or_default())
+                }
                 other => Asked::Other(other),
             };
             let before = self.asked_receipts.insert(receipt.clone(), asked);
@@ -195,7 +280,8 @@ impl Watch {
             }
             Command::Unsubscribe => {
                 let id = text("id").unwrap_or_default();
-                let stands = self.subscribed.contains_key(&id) && self.left.insert(id.clone());
+                let is_there = !self.refused_ids.contains(&id) || !WHOLE;
+                let stands = is_there && self.subscribed.contains_key(&id) && self.left.insert(id.clone());
                 demand(stands, Law::Wire, || format!("UNSUBSCRIBE of {id}, which is not subscribed here"))
             }
             _ => Ok(()),
@@ -234,6 +320,11 @@ impl Watch {
     fn check_transaction(&self, name: Option<String>) -> Checked {
         let known = name.as_ref().is_none_or(|name| self.transactions.contains(name));
         demand(known, Law::Transaction, || format!("{name:?} did not begin on this connection"))
+    }
+
+    /// What receipts were asked for.
+    pub(super) fn asked(&self) -> impl Iterator<Item = (&String, &Asked)> {
+        self.asked_receipts.iter()
     }
 
     /// The receipt that a SEND asked for.
