@@ -59,6 +59,8 @@ pub(super) struct Actor {
     transaction: Option<(TransactionId, Vec<String>)>,
     timeout: Duration,
     prefetch: u32,
+    /// Whether it promises heart-beats.
+    beats: bool,
     next_mark: Mark,
     next_send: u32,
 }
@@ -98,7 +100,9 @@ pub(super) struct Subscribed {
     pub(super) retry: Retry,
     /// Whether a broker has ever taken it.
     pub(super) stood: bool,
-    /// When it was first refused or cancelled since it stood.
+    /// Since when it stands.
+    pub(super) stands_since: Option<Timestamp>,
+    /// When it was first refused or cancelled since it stood for a while.
     pub(super) refused_since: Option<Timestamp>,
     /// When it is to be sent again.
     pub(super) retry_at: Option<Timestamp>,
@@ -122,14 +126,33 @@ impl Operation {
 }
 
 impl Subscribed {
+    /// A broker has taken it.
+    pub(super) fn note_taken(&mut self, now: Timestamp) {
+        (self.stood, self.suspect, self.retry_at) = (true, false, None);
+        self.stands_since.get_or_insert(now);
+    }
+
+    /// It does not stand any more. If it did for a while its trouble is new.
+    pub(super) fn note_trouble(&mut self, now: Timestamp) {
+        self.suspect = true;
+        if self.stands_since.take().is_some_and(|since| now.since(since) >= STABLE) {
+            self.refused_since = None;
+        }
+        self.refused_since.get_or_insert(now);
+    }
+
     const fn new(id: SubscriptionId, destination: String, ack_mode: AckMode, retry: Retry) -> Self {
-        let (refused_since, retry_at) = (None, None);
-        Self { id, destination, ack_mode, retry, stood: false, refused_since, retry_at, suspect: false }
+        let (stood, suspect) = (false, false);
+        let (stands_since, refused_since, retry_at) = (None, None, None);
+        Self { id, destination, ack_mode, retry, stood, stands_since, refused_since, retry_at, suspect }
     }
 }
 
 /// What the queues begin with that are for one connection alone.
 const EXCLUSIVE: &str = "/queue/x";
+
+/// What stands for that long has no trouble any more.
+const STABLE: Duration = Duration::from_secs(60);
 
 /// How long some subscriptions are made again.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -161,6 +184,7 @@ impl Actor {
             transaction: None,
             timeout: setting.timeout,
             prefetch: setting.prefetch,
+            beats: !setting.beats.0.is_zero(),
             next_mark: 0,
             next_send: 0,
         }
@@ -403,7 +427,8 @@ impl Actor {
     fn wish(&self, how: u8) -> (String, Retry) {
         match how / 16 % 8 {
             _ if how >= 248 => (IMPOSSIBLE.to_owned(), Retry::Always),
-            5 if WHOLE => (format!("{EXCLUSIVE}{}", self.number), Retry::Always),
+            // Without heart-beats no broker would notice that the old owner is dead.
+            5 if WHOLE && self.beats => (format!("{EXCLUSIVE}{}", self.number), Retry::Always),
             6 if WHOLE => (queue(how), Retry::Never),
             7 if WHOLE => (queue(how), Retry::Within(WITHIN)),
             _ => (queue(how), Retry::Always),

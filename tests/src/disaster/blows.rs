@@ -69,8 +69,7 @@ impl Actor {
     pub(super) fn note_heard(&mut self, link: &mut Link, kind: Kind, now: Timestamp) {
         for mark in std::mem::take(&mut link.watch.taken) {
             if let Some(held) = self.subscriptions.get_mut(&mark) {
-                (held.stood, held.suspect) = (true, false);
-                (held.refused_since, held.retry_at) = (None, None);
+                held.note_taken(now);
             }
         }
         for (meaning, out) in std::mem::take(&mut link.watch.lone) {
@@ -91,7 +90,9 @@ impl Actor {
             return;
         }
         for mark in &blow.out.marks {
-            self.subscriptions.get_mut(mark).into_iter().for_each(|held| held.suspect = true);
+            if let Some(held) = self.subscriptions.get_mut(mark) {
+                held.note_trouble(blow.at);
+            }
         }
         self.blows.push(blow);
     }
@@ -108,8 +109,7 @@ impl Actor {
             watch.replay.retain(|expected| *expected != mark);
         }
         if let Some(held) = self.subscriptions.values_mut().find(|held| held.id == id) {
-            held.suspect = true;
-            held.refused_since.get_or_insert(now);
+            held.note_trouble(now);
             held.retry_at = Some(now.after(delay));
         }
         demand(!delay.is_zero() && delay <= LONGEST, Law::Retried, || format!("{id:?} again in {delay:?}"))
@@ -126,22 +126,22 @@ impl Actor {
         if !WHOLE || matches!(reason, Ended::Unwritable(_)) {
             return Ok(());
         }
-        let said = self.answer_to(mark, scene);
+        let said = self.answers_to(mark, scene);
         if held.stood {
-            let is_lawful = said == Some(Meaning::Invalid) || is_given_up(&held, scene.now);
+            let is_lawful = said.contains(&Meaning::Invalid) || is_given_up(&held, scene.now);
             return demand(is_lawful, Law::Retried, || {
                 format!("{mark} stood, and has ended: {reason}, {held:?}")
             });
         }
         let silences = self.silences(|blow| blow.meets_mark(mark));
-        demand(said.is_some() || silences, Law::Blame, || {
+        demand(!said.is_empty() || silences, Law::Blame, || {
             format!("{mark} has ended, and was not the cause: {reason}, {said:?} {:?}", self.blows)
         })
     }
 
-    /// What an ERROR said that answered a SUBSCRIBE, or ended the subscription.
-    fn answer_to(&self, mark: Mark, scene: &Scene<'_>) -> Option<Meaning> {
-        let watch = scene.watch.as_ref()?;
+    /// What ERRORs said that answered a SUBSCRIBE, or ended the subscription.
+    fn answers_to(&self, mark: Mark, scene: &Scene<'_>) -> Vec<Meaning> {
+        let Some(watch) = &scene.watch else { return Vec::new() };
         let cancelled = watch.subscribed.iter().filter(|(_, other)| **other == mark);
         let cancelled = cancelled.filter_map(|(id, _)| watch.cancels.get(id)).copied();
         let asked =
@@ -149,7 +149,7 @@ impl Actor {
         let refused = asked.filter_map(|(receipt, _)| watch.refusals.get(receipt)).copied();
         let lone = self.blows.last().filter(|blow| blow.at == scene.now && blow.meets_mark(mark));
         let lone = lone.and_then(|blow| blow.said).filter(|said| *said != Meaning::Connection);
-        refused.chain(cancelled).chain(lone).last()
+        refused.chain(cancelled).chain(lone).collect()
     }
 
     /// Whether connections have ended often enough, and far enough apart, when something was alone.
@@ -187,7 +187,11 @@ impl Actor {
                     format!("{key} was not the cause: {:?}", self.blows)
                 })
             }
-            Unknown::Lost(_) => demand(self.is_leaving(), Law::Blame, || format!("{key}: {why}")),
+            // The session ends.
+            Unknown::Lost(_) => {
+                let ends = self.is_leaving() || self.course.is_poisoned(scene.now);
+                demand(ends, Law::Blame, || format!("{key}: {why}"))
+            }
             _ => Ok(()),
         }
     }
@@ -206,12 +210,12 @@ fn is_given_up(held: &Subscribed, now: Timestamp) -> bool {
 }
 
 /// A SEND is rejected by an ERROR that names it, or that it has met alone twice.
-pub(super) fn check_rejected(blows: &[Blow], key: &str, named: Option<Meaning>, entry: &Entry) -> Checked {
+pub(super) fn check_rejected(blows: &[Blow], key: &str, named: &[Meaning], entry: &Entry) -> Checked {
     if !WHOLE {
         return Ok(());
     }
-    let passes = |said| entry.repeats && matches!(said, Meaning::Connection | Meaning::Passing);
-    let is_named = named.is_some_and(|said| !passes(said) && entry.refused > 0);
+    let passes = |said: &Meaning| entry.repeats && matches!(said, Meaning::Connection | Meaning::Passing);
+    let is_named = named.iter().any(|said| !passes(said)) && entry.refused > 0;
     let mut alone = blows.iter().filter(|blow| blow.is_answer() && blow.meets_send(key)).map(|blow| blow.at);
     let first = alone.next();
     let twice = first.is_some_and(|first| alone.any(|at| at >= first.after(APART)));

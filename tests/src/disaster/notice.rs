@@ -136,25 +136,22 @@ impl Actor {
             return note_commit(&operation.commits, outcome, scene);
         }
         let key = operation.key;
-        let receipt = scene.watch.as_ref().and_then(|watch| watch.receipt_of(&key));
         let broker = scene.broker;
         let entry = scene.accounts.entry(&key);
         match outcome {
             Outcome::Confirmed => {
-                let came = receipt.is_some_and(|receipt| {
-                    scene.watch.as_ref().is_some_and(|watch| watch.receipts.contains(receipt))
+                let came = scene.watch.as_ref().is_some_and(|watch| {
+                    watch.receipts_of(&key).any(|receipt| watch.receipts.contains(receipt))
                 });
-                demand(came, Law::RightResult, || {
-                    format!("{key} is confirmed, and no RECEIPT came for {receipt:?}")
-                })?;
+                demand(came, Law::RightResult, || format!("{key} is confirmed, and no RECEIPT came for it"))?;
                 entry.confirmed.insert(broker);
                 demand(entry.stored.contains(&broker), Law::ConfirmedIsStored, || {
                     format!("{key} is confirmed and not with broker {broker}")
                 })
             }
             Outcome::Rejected(_) => {
-                let named = receipt.and_then(|receipt| scene.watch.as_ref()?.refusals.get(receipt));
-                check_rejected(&self.blows, &key, named.copied(), entry)?;
+                let named = scene.watch.as_ref().map_or_else(Vec::new, |watch| watch.refusals_of(&key));
+                check_rejected(&self.blows, &key, &named, entry)?;
                 entry.rejected = true;
                 // An earlier copy may be stored.
                 entry.rejected &= !entry.repeats;

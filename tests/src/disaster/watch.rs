@@ -48,6 +48,9 @@ pub(super) struct Watch {
     pub(super) returning: BTreeSet<String>,
     /// ERRORs that named nobody: what they meant, and what was out when they came.
     pub(super) lone: Vec<(Meaning, Out)>,
+    /// Ids of subscriptions whose messages have come, and receipts that need not come any more for that.
+    proven: BTreeSet<String>,
+    answered: BTreeSet<String>,
     /// Subscriptions that were taken.
     pub(super) taken: Vec<Mark>,
     /// An ERROR that names nobody was the last that counts.
@@ -120,6 +123,8 @@ impl Watch {
             refused_ids: BTreeSet::new(),
             returning: BTreeSet::new(),
             lone: Vec::new(),
+            proven: BTreeSet::new(),
+            answered: BTreeSet::new(),
             taken: Vec::new(),
             deaf: false,
             replay: VecDeque::new(),
@@ -168,9 +173,7 @@ impl Watch {
                     id.rsplit_once("@@").and_then(|(_, number)| number.parse().ok()).unwrap_or(self.last);
                 self.deliveries.insert(id.clone());
                 let came = Came { id, subscription: text("subscription").unwrap_or_default() };
-                if !self.deaf && !self.refused_ids.contains(&came.subscription) {
-                    self.taken.extend(self.subscribed.get(&came.subscription));
-                }
+                self.note_taken_by(&came.subscription);
                 self.came.push(came.clone());
                 self.inbox.push_back(came);
             }
@@ -178,6 +181,24 @@ impl Watch {
             Command::Error => self.note_error(frame),
             _ => {}
         }
+    }
+
+    /// A MESSAGE says that its subscription stands, whether a RECEIPT has come or not.
+    fn note_taken_by(&mut self, id: &str) {
+        let Some(mark) = self.subscribed.get(id).copied().filter(|_| !self.deaf) else { return };
+        if self.proven.contains(id) || self.refused_ids.contains(id) {
+            return;
+        }
+        self.proven.insert(id.to_owned());
+        self.taken.push(mark);
+        self.note_answered(id);
+    }
+
+    /// What a MESSAGE or an ERROR has answered needs no RECEIPT any more.
+    fn note_answered(&mut self, id: &str) {
+        let is_this = |asked: &Asked| matches!(asked, Asked::Subscribe(_, other) if other == id);
+        let of_this = self.asked_receipts.iter().filter(|(_, asked)| is_this(asked));
+        self.answered.extend(of_this.map(|(receipt, _)| receipt.clone()));
     }
 
     fn note_receipt(&mut self, id: String) {
@@ -199,6 +220,7 @@ impl Watch {
             }
             self.refusals.insert(receipt, meaning);
         } else if let Some(id) = text("subscription") {
+            self.note_answered(&id);
             self.refused_ids.insert(id.clone());
             self.cancels.insert(id, meaning);
         } else if !self.note_stray(error) {
@@ -209,8 +231,11 @@ impl Watch {
 
     /// What has not been answered.
     pub(super) fn out(&self) -> Out {
-        let is_open =
-            |receipt: &&String| !self.receipts.contains(*receipt) && !self.refusals.contains_key(*receipt);
+        let is_open = |receipt: &&String| {
+            !self.receipts.contains(*receipt)
+                && !self.refusals.contains_key(*receipt)
+                && !self.answered.contains(*receipt)
+        };
         let open = self.asked_receipts.iter().filter(|(receipt, _)| is_open(receipt));
         let mut out = Out::default();
         for (_, asked) in open {
@@ -327,10 +352,15 @@ impl Watch {
         self.asked_receipts.iter()
     }
 
-    /// The receipt that a SEND asked for.
-    pub(super) fn receipt_of(&self, body: &str) -> Option<&String> {
-        let asked = Asked::Send(body.to_owned());
-        self.asked_receipts.iter().find(|(_, for_what)| **for_what == asked).map(|(receipt, _)| receipt)
+    /// The receipts that copies of a SEND asked for.
+    pub(super) fn receipts_of(&self, body: &str) -> impl Iterator<Item = &String> {
+        let is_copy = move |asked: &Asked| matches!(asked, Asked::Send(key) if key == body);
+        self.asked_receipts.iter().filter(move |(_, asked)| is_copy(asked)).map(|(receipt, _)| receipt)
+    }
+
+    /// What ERRORs said that named a copy of a SEND.
+    pub(super) fn refusals_of(&self, body: &str) -> Vec<Meaning> {
+        self.receipts_of(body).filter_map(|receipt| self.refusals.get(receipt)).copied().collect()
     }
 
     /// Receipts that frames of that command asked for.
