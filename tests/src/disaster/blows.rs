@@ -6,12 +6,13 @@ use stomp_session::{Ended, Lost, Retry, SubscriptionId, Timestamp, Unknown};
 
 use super::{
     accounts::Entry,
-    actor::{Actor, Mark, Subscribed},
+    actor::{Actor, Mark},
     kind::Kind,
     law::{Checked, Law, demand},
     link::Link,
     notice::Scene,
     plan::WHOLE,
+    subscribed::Subscribed,
     watch::{Asked, Out},
     words::Meaning,
 };

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Longer than every deadline and every delay together.
-const PATIENCE: Duration = Duration::from_secs(if WHOLE { 2 * 60 * 60 } else { 300 });
+const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
 /// Longer than it takes to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(300);
 /// Octets that may always be on their way.

@@ -18,7 +18,7 @@ impl World {
             Fault::Certificate => self.nodes[at].distrusted_until = until,
             Fault::Elect => {
                 let election = Denial::of(Command::Send).and(Command::Subscribe);
-                let election = if how % 2 == 0 { election.at(&queue(how / 2)) } else { election };
+                let election = if how.is_multiple_of(2) { election.at(&queue(how / 2)) } else { election };
                 model.deny(election, until);
             }
             Fault::EndHandshake => match how % 4 {
@@ -78,7 +78,7 @@ fn denial(command: Command, kind: Kind, how: u8) -> Denial {
     let denial = if how / 36 < 4 { denial.at(&queue) } else { denial };
     match kind {
         Kind::ActiveMq => denial,
-        Kind::RabbitMq if how % 3 == 0 => denial.closing().receipting(),
+        Kind::RabbitMq if how.is_multiple_of(3) => denial.closing().receipting(),
         Kind::Artemis | Kind::RabbitMq => denial.closing(),
     }
 }

@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    fn perform(&mut self, deed: Deed) -> Checked {
+    pub(super) fn perform(&mut self, deed: Deed) -> Checked {
         match deed {
             Deed::Publish { broker, queue } => self.publish(broker.into(), queue),
             Deed::Fault { fault, whom, how } => return self.strike(fault, whom.into(), how),
