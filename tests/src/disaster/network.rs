@@ -10,7 +10,7 @@ use super::{
     accounts::key,
     actor::{Dial, NOTE},
     kind::Kind,
-    law::{Checked, Law, Violation, demand},
+    law::{Checked, Law, demand},
     link::Link,
     model::Model,
     notice::{MARGIN, Scene},
@@ -203,12 +203,12 @@ impl World {
         } else {
             let input = actor.session.handle_connected(dial.attempt, None, now);
             let twice = actor.session.handle_connected(dial.attempt, None, now);
-            let (Some(input), None) = (input, twice) else {
-                return Err(Violation {
-                    law: Law::Schedule,
-                    what: format!("{} is not connected once", dial.attempt),
-                });
-            };
+            let is_once = input.is_some() || actor.is_leaving();
+            demand(is_once && twice.is_none(), Law::Schedule, || {
+                format!("{} is not connected once", dial.attempt)
+            })?;
+            // Who has said goodbye meanwhile has closed it already.
+            let Some(input) = input else { return self.collect(number).map(|_| true) };
             let connection = model.broker.connect(now.since_start());
             let place = (number, dial.broker, number_of_model, connection);
             let link = Link::new(place, dial.attempt, input, &self.setting, now);
