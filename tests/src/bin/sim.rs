@@ -1,6 +1,7 @@
 //! Runs sessions through disasters, seed after seed: see the module `disaster`.
 
 use std::{
+    collections::BTreeMap,
     env,
     process::ExitCode,
     sync::{
@@ -11,9 +12,9 @@ use std::{
     time::Instant,
 };
 
-use stomp_testkit::disaster::{self, Outcome, Report};
+use stomp_testkit::disaster::{self, Law, Outcome, Report};
 
-const USAGE: &str = "usage: sim [--seeds COUNT] [--from SEED] [--jobs COUNT]
+const USAGE: &str = "usage: sim [--seeds COUNT] [--from SEED] [--jobs COUNT] [--tally]
        sim --seed SEED [--trace]
 
 Runs sessions, model brokers and a network through disasters, each seed another one, and checks the laws.
@@ -21,11 +22,15 @@ Runs sessions, model brokers and a network through disasters, each seed another 
   --seeds COUNT   how many seeds (1000)
   --from SEED     the first one (0)
   --jobs COUNT    how many threads (all processors)
+  --tally         goes on after a violation, and counts them by law
   --seed SEED     this one alone
   --trace         writes down all that happens";
 
 /// Each so many seeds one is run twice, to see that it is the same run.
 const TWICE: u64 = 64;
+
+/// Each so many seeds one is hours with queues that cannot be had.
+const HOURS: u64 = 1024;
 
 #[derive(Debug)]
 struct Arguments {
@@ -33,6 +38,7 @@ struct Arguments {
     seeds: u64,
     jobs: usize,
     trace: bool,
+    tally: bool,
 }
 
 fn main() -> ExitCode {
@@ -52,7 +58,7 @@ fn main() -> ExitCode {
 /// `None` if only the usage is wanted.
 fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
     let jobs = thread::available_parallelism().map_or(1, usize::from);
-    let mut arguments = Arguments { from: 0, seeds: 1000, jobs, trace: false };
+    let mut arguments = Arguments { from: 0, seeds: 1000, jobs, trace: false, tally: false };
     while let Some(word) = words.next() {
         let mut number = || {
             let value = words.next().ok_or_else(|| format!("{word} wants a number"))?;
@@ -64,6 +70,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
             "--jobs" => arguments.jobs = usize::try_from(number()?).unwrap_or(usize::MAX).max(1),
             "--seed" => (arguments.from, arguments.seeds) = (number()?, 1),
             "--trace" => arguments.trace = true,
+            "--tally" => arguments.tally = true,
             "--help" | "-h" => return Ok(None),
             _ => return Err(format!("unknown: {word}")),
         }
@@ -77,17 +84,19 @@ fn run(arguments: &Arguments) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let next = AtomicU64::new(arguments.from);
     let shared = Mutex::new((Report::default(), None::<u64>));
+    let tally = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
         for _ in 0..arguments.jobs {
-            scope.spawn(|| work(arguments, &next, &shared));
+            scope.spawn(|| work(arguments, &next, &shared, &tally));
         }
     });
     let (report, failed) = shared.into_inner().unwrap_or_default();
     let seconds = start.elapsed().as_secs_f64();
+    let tally = tally.into_inner().unwrap_or_default();
     match failed {
         None => {
-            tell(&report, seconds);
-            ExitCode::SUCCESS
+            tell(&report, seconds, &tally);
+            if tally.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Some(seed) => {
             explain(seed, arguments.trace);
@@ -97,7 +106,12 @@ fn run(arguments: &Arguments) -> ExitCode {
 }
 
 /// Runs seeds until there are no more, or somebody has found something.
-fn work(arguments: &Arguments, next: &AtomicU64, shared: &Mutex<(Report, Option<u64>)>) {
+fn work(
+    arguments: &Arguments,
+    next: &AtomicU64,
+    shared: &Mutex<(Report, Option<u64>)>,
+    tally: &Mutex<Tally>,
+) {
     let mut sum = Report::default();
     let end = arguments.from.saturating_add(arguments.seeds);
     let mut found = None;
@@ -112,7 +126,16 @@ fn work(arguments: &Arguments, next: &AtomicU64, shared: &Mutex<(Report, Option<
             println!("trace hash {:016x}", outcome.hash);
         }
         sum.add(&outcome.report);
-        found = outcome.violation.map(|_| seed);
+        if let Some(violation) = outcome.violation {
+            if arguments.tally {
+                tally
+                    .lock()
+                    .into_iter()
+                    .for_each(|mut tally| tally.entry(violation.law).or_default().push(seed));
+            } else {
+                found = Some(seed);
+            }
+        }
     }
     if found.is_some() {
         next.store(end, Ordering::Relaxed);
@@ -125,12 +148,23 @@ fn work(arguments: &Arguments, next: &AtomicU64, shared: &Mutex<(Report, Option<
 
 /// INV-19 is checked here, where two runs can be had.
 fn run_seed(seed: u64, traced: bool) -> Outcome {
+    if is_long(seed) {
+        return disaster::suspects(seed, traced);
+    }
     let octets = disaster::octets(seed);
     let outcome = disaster::run(&octets, traced);
     if seed.is_multiple_of(TWICE) { disaster::compare(outcome, &octets) } else { outcome }
 }
 
-fn tell(report: &Report, seconds: f64) {
+/// The seeds that break each law.
+type Tally = BTreeMap<Law, Vec<u64>>;
+
+/// Whether a seed is hours with queues that cannot be had.
+const fn is_long(seed: u64) -> bool {
+    disaster::WHOLE && seed % HOURS == HOURS / 2
+}
+
+fn tell(report: &Report, seconds: f64, tally: &Tally) {
     println!(
         "{} seeds in {seconds:.1} s: {} sessions, {:.1} virtual hours, {} dials, {} connections",
         report.runs,
@@ -143,7 +177,10 @@ fn tell(report: &Report, seconds: f64) {
     for (fault, count) in &report.faults {
         println!("{count:>10} {fault}");
     }
-    println!("0 violations");
+    for (law, seeds) in tally {
+        println!("{:>10} {law}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(20)]);
+    }
+    println!("{} violations", tally.values().map(Vec::len).sum::<usize>());
 }
 
 fn explain(seed: u64, traced: bool) {
@@ -153,7 +190,7 @@ fn explain(seed: u64, traced: bool) {
     if let Some(violation) = &found.violation {
         println!("{violation}");
     }
-    if !traced {
+    if !traced && !is_long(seed) {
         let short = disaster::run(&disaster::shrink(&octets), true);
         println!("--- shrunk:\n{}", short.trace);
         short.violation.iter().for_each(|violation| println!("{violation}"));

@@ -62,28 +62,37 @@ impl BrokerConfig {
     /// The habits of RabbitMQ 3.10 with its STOMP plugin: NACK requeues at once, a cumulative ACK covers the whole
     /// connection, an ERROR names no receipt and mostly leaves the connection open. Ids of deliveries count from 1 on each
     /// connection and nothing else of them is looked at: an ACK that comes too late acknowledges another message. What is
-    /// unacknowledged at an UNSUBSCRIBE stays with the connection.
+    /// unacknowledged at an UNSUBSCRIBE stays with the connection. A queue that is subscribed with `exclusive:true` is locked
+    /// for other connections.
     pub fn rabbitmq() -> Self {
         let errors = ErrorPolicy::stay_open()
             .closing_on(ErrorClass::DuplicateSubscription)
             .closing_on(ErrorClass::UnknownAck)
             .closing_on(ErrorClass::Impossible)
+            .closing_on(ErrorClass::Locked)
             .without_receipt_id();
         let config = Self::default().server("RabbitMQ/3.10.8").errors(errors).nack(NackPolicy::Requeue);
-        let habits = Habits { counts_acks: true, unsubscribe_keeps: true, ..Habits::default() };
+        let habits = Habits {
+            counts_acks: true,
+            exclusive_queues: true,
+            unsubscribe_keeps: true,
+            ..Habits::default()
+        };
         Self { acks_whole_connection: true, relays_all: true, habits, ..config }
     }
 
     /// The habits of ActiveMQ "classic": NACK dead-letters, and an ERROR leaves the connection open unless it refuses
-    /// the CONNECT.
+    /// the CONNECT. A SEND to the reply queue of a client that is gone (`/remote-temp-queue/…`) is refused.
     pub fn activemq() -> Self {
         let errors =
             ErrorPolicy::stay_open().closing_on(ErrorClass::BadLogin).closing_on(ErrorClass::NoCommonVersion);
         let config = Self::default().server("ActiveMQ/5.17.2").errors(errors).nack(NackPolicy::DeadLetter);
-        Self { relays_all: true, logins: config.logins.refusing_as_activemq(), ..config }
+        let habits = Habits { refuses_dead_replies: true, ..Habits::default() };
+        Self { relays_all: true, logins: config.logins.refusing_as_activemq(), habits, ..config }
     }
 
-    /// The habits of ActiveMQ Artemis: NACK destroys the message, every ERROR closes, and CONNECT is taken literally. An
+    /// The habits of ActiveMQ Artemis: NACK destroys the message, every ERROR closes once all that has arrived was
+    /// read and receipted, and CONNECT is taken literally. An
     /// ACK in a transaction counts at once, a SEND in an unknown one is receipted and gone, and what has the `_AMQ_DUPL_ID`
     /// of an earlier message is receipted and dropped.
     pub fn artemis() -> Self {
@@ -92,6 +101,7 @@ impl BrokerConfig {
         let habits = Habits {
             acks_in_transactions_count_at_once: true,
             forgives_unknown_transactions: true,
+            reads_on: true,
             remembers_duplicates: true,
             ..Habits::default()
         };

@@ -47,6 +47,8 @@ pub(super) struct Connection {
     pub(super) client_id: Option<Arc<str>>,
     /// The broker is done with it: what is written leaves, then it is closed.
     pub(super) closing: bool,
+    /// An ERROR was written that ends it when all that has arrived was read.
+    pub(super) doomed: bool,
     deliveries: u64,
     output: BytesMut,
     /// Octets of the output that have not left, polled or not.
@@ -66,6 +68,7 @@ impl Connection {
             afterwards: BytesMut::new(),
             client_id: None,
             closing: false,
+            doomed: false,
             deliveries: 0,
             output: BytesMut::new(),
             pending: 0,

@@ -36,6 +36,7 @@ impl Broker {
             Work::Sync { receipt, .. } => self.confirm(connection, receipt.as_deref()),
             Work::Transaction(steps) => self.carry_out(connection, steps),
         }
+        self.finish_doomed(connection);
         self.dispatch();
     }
 

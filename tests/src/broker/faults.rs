@@ -37,6 +37,12 @@ impl Broker {
         }
     }
 
+    /// Ends a connection: what is written leaves, and nothing more is read.
+    pub fn hang_up(&mut self, connection: ConnectionId) {
+        self.finish(connection);
+        self.dispatch();
+    }
+
     /// Dies and comes back: all connections end without a word, and messages that were with consumers are in their
     /// queues again. With [`durable_only`](super::BrokerConfig::durable_only) those without `persistent:true` are gone.
     pub fn crash(&mut self) {
@@ -68,6 +74,7 @@ impl Broker {
     pub fn send_error(&mut self, connection: ConnectionId, message: &str, detail: &str) {
         let refusal = Refusal::new(ErrorClass::Scripted, detail.to_owned());
         self.refuse(connection, None, &Refusal { message: Some(message.to_owned()), ..refusal });
+        self.finish_doomed(connection);
         self.dispatch();
     }
 

@@ -10,9 +10,13 @@ pub(super) struct Habits {
     pub(super) defers: bool,
     pub(super) delivery_limit: Option<u32>,
     pub(super) exclusive_clients: bool,
+    pub(super) exclusive_queues: bool,
     pub(super) forgives_unknown_transactions: bool,
     pub(super) journals: bool,
     pub(super) late_messages: usize,
+    pub(super) reads_on: bool,
+    pub(super) receipts_no_subscribe: bool,
+    pub(super) refuses_dead_replies: bool,
     pub(super) remembers_duplicates: bool,
     pub(super) stray_errors: usize,
     pub(super) unsubscribe_keeps: bool,
@@ -58,6 +62,12 @@ impl BrokerConfig {
     /// not close the connection; the messages stay unacknowledged.
     pub const fn stray_errors(mut self, most: usize) -> Self {
         self.habits.stray_errors = most;
+        self
+    }
+
+    /// Never sends the RECEIPT that a SUBSCRIBE asks for, as some brokers do. Its messages come nevertheless.
+    pub const fn without_subscribe_receipts(mut self) -> Self {
+        self.habits.receipts_no_subscribe = true;
         self
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use stomp_proto::{Frame, Headers, Version};
 
-use super::{Broker, ConnectionId, store::Content};
+use super::{Broker, ConnectionId, store::Content, subscription::SubscriptionName};
 
 /// What was counted and kept. It outlives the connections.
 #[derive(Debug, Default)]
@@ -96,6 +96,20 @@ impl Broker {
     pub fn subscribers(&self, destination: &str) -> usize {
         let subscriptions = self.subscriptions.values();
         subscriptions.filter(|subscription| *subscription.terms.destination == *destination).count()
+    }
+
+    /// The subscriptions of a destination that have an id, each with its connection, oldest first.
+    #[must_use]
+    pub fn subscriptions(&self, destination: &str) -> Vec<(ConnectionId, String)> {
+        let there = self.subscriptions.values().filter(|held| *held.terms.destination == *destination);
+        there.filter_map(|held| Some((held.connection, held.terms.name.id()?.to_owned()))).collect()
+    }
+
+    /// Whether a connection has a subscription with that id.
+    #[must_use]
+    pub fn is_subscribed(&self, connection: ConnectionId, id: &str) -> bool {
+        let name = SubscriptionName::Id(id.into());
+        self.connections.get(&connection).is_some_and(|peer| peer.subscriptions.contains_key(&name))
     }
 
     /// All frames that a connection's client has sent, refused ones included, with

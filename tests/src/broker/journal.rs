@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use stomp_proto::Command;
 
 use super::{Broker, ConnectionId, store::Content};
 
@@ -32,6 +33,17 @@ pub enum Fact {
     Discarded(Bytes),
     /// A crash has destroyed it.
     Forgotten(Bytes),
+    /// A SEND or SUBSCRIBE was refused, or ended its connection without a word.
+    Refused {
+        /// On which connection.
+        connection: ConnectionId,
+        /// Which of the two.
+        command: Command,
+        /// The `id` of a SUBSCRIBE.
+        id: String,
+        /// The body of a SEND.
+        body: Bytes,
+    },
     /// It was accepted.
     Stored {
         /// Where to.

@@ -32,6 +32,7 @@ mod connection;
 mod crash;
 mod deferred;
 mod deliver;
+mod denial;
 mod faults;
 mod habits;
 mod handshake;
@@ -49,8 +50,11 @@ mod write;
 
 pub use config::{BrokerConfig, ErrorPolicy, NackPolicy};
 pub use crash::CrashPoint;
+pub use denial::{Denial, DenialId, HandshakeEnd};
 pub use journal::Fact;
 pub use refusal::ErrorClass;
+#[doc(no_inline)]
+pub use stomp_proto as proto;
 
 use connection::Connection;
 use deferred::Deferred;
@@ -140,6 +144,10 @@ pub struct Broker {
     silences_new: bool,
     next_connection: u64,
     next_subscription: u64,
+    /// Refusals in force.
+    denials: BTreeMap<DenialId, Denial>,
+    next_denial: u64,
+    handshakes_end: Option<HandshakeEnd>,
 }
 
 impl Broker {
@@ -163,6 +171,9 @@ impl Broker {
             silences_new: false,
             next_connection: 0,
             next_subscription: 0,
+            denials: BTreeMap::new(),
+            next_denial: 0,
+            handshakes_end: None,
         }
     }
 
@@ -190,6 +201,7 @@ impl Broker {
                 self.dispatch();
             }
         }
+        self.finish_doomed(connection);
         self.dispatch();
     }
 

@@ -18,6 +18,8 @@ pub enum ErrorClass {
     DuplicateTransaction,
     /// A destination that cannot exist: one that begins with `/impossible/`.
     Impossible,
+    /// A SUBSCRIBE to a queue that belongs to another connection.
+    Locked,
     /// Octets that are no STOMP.
     Malformed,
     /// A header is missing that the frame needs.
@@ -38,13 +40,14 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// All classes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AlreadyConnected,
         Self::BadHeader,
         Self::BadLogin,
         Self::DuplicateSubscription,
         Self::DuplicateTransaction,
         Self::Impossible,
+        Self::Locked,
         Self::Malformed,
         Self::MissingHeader,
         Self::NoCommonVersion,
@@ -65,6 +68,7 @@ impl ErrorClass {
             Self::DuplicateSubscription => "Duplicate subscription",
             Self::DuplicateTransaction => "Duplicate transaction",
             Self::Impossible => "not_found",
+            Self::Locked => "resource_locked",
             Self::Malformed => "Malformed frame",
             Self::MissingHeader => "Missing header",
             Self::NoCommonVersion => "Version mismatch",

@@ -5,6 +5,7 @@ use stomp_proto::{Command, EncodeError, Frame, Headers, Version};
 
 use super::{
     Broker, ConnectionId, CrashPoint, SubscriptionKey, Verdict,
+    connection::Connection,
     deferred::Work,
     habits::Habits,
     refusal::{ErrorClass, Refusal},
@@ -26,17 +27,29 @@ impl Broker {
         if self.reach_any(CrashPoint::before(command)) {
             return;
         }
+        let before = self.connections.get(&connection).map_or(0, Connection::output_len);
         let mut receipt = receipt(frame);
+        if self.is_denied(connection, frame) {
+            return;
+        }
         let obeyed = self.obey(connection, frame, &mut receipt);
         if self.reach_any(CrashPoint::within(command)) {
             return;
         }
         match obeyed {
             Ok(()) => {
+                let is_mum = command == Command::Subscribe && self.config.habits.receipts_no_subscribe;
+                let receipt = receipt.filter(|_| !is_mum);
                 let receipt = receipt.and_then(|receipt| self.withhold(connection, frame, receipt));
                 self.confirm(connection, receipt.as_deref());
             }
-            Err(refusal) => self.refuse(connection, receipt.as_deref(), &refusal),
+            Err(refusal) => {
+                self.note_refused(connection, frame);
+                self.refuse(connection, receipt.as_deref(), &refusal);
+            }
+        }
+        if is_connect(command) && self.version(connection).is_some() {
+            self.end_handshake(connection, before);
         }
         self.write_afterwards(connection);
         if !self.reach_any(CrashPoint::after(command)) && command == Command::Disconnect {
@@ -102,6 +115,9 @@ impl Broker {
             return Ok(());
         }
         possible(&content)?;
+        if self.config.habits.refuses_dead_replies && content.destination.starts_with(DEAD) {
+            return Err(dead(&content.destination));
+        }
         if self.is_repeated(send)? {
             return Ok(());
         }
@@ -131,6 +147,9 @@ impl Broker {
         if !write::can_serve(&terms, version) {
             return Err(Refusal::bad("id or destination"));
         }
+        if self.is_locked(connection, &terms) {
+            return Err(locked(&terms.destination));
+        }
         let key = SubscriptionKey(self.next_subscription);
         let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
         if peer.subscriptions.contains_key(&terms.name) {
@@ -142,6 +161,15 @@ impl Broker {
         let source = self.store.add_consumer(&terms.destination, key);
         self.subscriptions.insert(key, Subscription { connection, terms, source, in_flight: 0 });
         Ok(())
+    }
+
+    /// RabbitMQ: an exclusive queue belongs to the connection that has made it, until the broker knows that this is dead.
+    fn is_locked(&self, connection: ConnectionId, terms: &Terms) -> bool {
+        let mut others = self.subscriptions.values().filter(|other| other.connection != connection);
+        let clashes = |other: &Subscription| {
+            other.terms.destination == terms.destination && (other.terms.exclusive || terms.exclusive)
+        };
+        self.config.habits.exclusive_queues && others.any(clashes)
     }
 
     fn unsubscribe(
@@ -201,6 +229,22 @@ impl Broker {
             self.write(connection, |version, out| write::error(&silent, None, version, out));
         }
         if self.config.errors.closes(refusal.class) {
+            self.end_refused(connection);
+        }
+    }
+
+    /// Ends a connection behind an ERROR: at once, or when all that has arrived was read.
+    pub(super) fn end_refused(&mut self, connection: ConnectionId) {
+        let reads_on = self.config.habits.reads_on && self.version(connection).is_some();
+        let Some(peer) = self.connections.get_mut(&connection).filter(|_| reads_on) else {
+            return self.finish(connection);
+        };
+        peer.doomed = true;
+    }
+
+    /// Ends a connection now that has had its last ERROR.
+    pub(super) fn finish_doomed(&mut self, connection: ConnectionId) {
+        if self.connections.get(&connection).is_some_and(|peer| peer.doomed) {
             self.finish(connection);
         }
     }
@@ -227,13 +271,26 @@ pub(super) fn possible(content: &Content) -> Result<(), Refusal> {
     if content.destination.starts_with(IMPOSSIBLE) { Err(impossible(&content.destination)) } else { Ok(()) }
 }
 
+/// The queues of requesters that are gone, as ActiveMQ names them to others.
+const DEAD: &str = "/remote-temp-queue/";
+
+fn dead(destination: &str) -> Refusal {
+    let name = destination.strip_prefix(DEAD).unwrap_or_default();
+    let message = format!("Cannot publish to a deleted Destination: temp-queue://{name}");
+    Refusal { message: Some(message), ..Refusal::new(ErrorClass::Impossible, String::new()) }
+}
+
 fn impossible(destination: &str) -> Refusal {
     Refusal::new(ErrorClass::Impossible, format!("there is no '{}'\n", destination.escape_debug()))
 }
 
+const fn is_connect(command: Command) -> bool {
+    matches!(command, Command::Connect | Command::Stomp)
+}
+
 /// The receipt that a frame asks for. 1.0 to 1.2, "receipt": any client frame other than CONNECT.
 pub(super) fn receipt(frame: &Frame) -> Option<Vec<u8>> {
-    if matches!(frame.command(), Command::Connect | Command::Stomp) {
+    if is_connect(frame.command()) {
         return None;
     }
     frame.header("receipt").map(|id| id.octets().into_owned())
@@ -262,6 +319,15 @@ fn relayed(headers: &Headers, relays_all: bool) -> Headers {
 fn unshared(frame: &Frame) -> Bytes {
     let body = frame.body();
     if body.len() < 32 * 1024 { Bytes::copy_from_slice(body) } else { frame.body_bytes() }
+}
+
+fn locked(destination: &str) -> Refusal {
+    let name = destination.strip_prefix("/queue/").unwrap_or(destination).escape_debug();
+    let detail = format!(
+        "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{name}' in vhost '/'. It could be originally \
+         declared on another connection or the exclusive property value does not match that of the original declaration.\n"
+    );
+    Refusal::new(ErrorClass::Locked, detail)
 }
 
 #[cfg(test)]

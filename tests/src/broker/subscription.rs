@@ -54,13 +54,16 @@ pub(super) struct Terms {
     pub(super) destination: Arc<str>,
     pub(super) ack_mode: AckMode,
     pub(super) prefetch: Option<u64>,
+    /// Whether its queue is for its connection alone.
+    pub(super) exclusive: bool,
 }
 
 impl Terms {
     pub(super) fn of(frame: &Frame, version: Version) -> Result<Self, Refusal> {
         let destination = value(frame, "destination")?.ok_or_else(|| Refusal::missing("destination"))?;
         let name = SubscriptionName::of(frame, version)?;
-        Ok(Self { name, destination, ack_mode: ack_mode(frame)?, prefetch: prefetch(frame) })
+        let exclusive = frame.header("exclusive").is_some_and(|value| value == "true");
+        Ok(Self { name, destination, ack_mode: ack_mode(frame)?, prefetch: prefetch(frame), exclusive })
     }
 }
 

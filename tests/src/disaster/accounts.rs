@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stomp_proto::Command;
+
 use crate::broker::Fact;
 
 /// What a message is known by: the first word of its body.
@@ -29,6 +31,8 @@ pub(super) struct Entry {
     pub(super) copies: Option<String>,
     pub(super) persistent: bool,
     pub(super) rejected: bool,
+    /// How often a broker has refused it, or closed at it.
+    pub(super) refused: usize,
     /// Whether its sender was told that nothing of it is written.
     pub(super) withdrawn: bool,
 }
@@ -58,7 +62,8 @@ impl Accounts {
                 self.entry(&key(body)).ended.insert(broker);
             }
             Fact::Forgotten(body) => _ = self.entry(&key(body)).forgotten.insert(broker),
-            Fact::DeadLettered(_) | Fact::Delivered { .. } => {}
+            Fact::Refused { command: Command::Send, body, .. } => self.entry(&key(body)).refused += 1,
+            Fact::DeadLettered(_) | Fact::Delivered { .. } | Fact::Refused { .. } => {}
         }
     }
 }

@@ -1,22 +1,22 @@
 //! A client: its session, the user behind it, and what the user knows.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use stomp_proto::{AckMode, Command, Frame};
 use stomp_session::{
-    AtLeastOnce, AttemptId, Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Session,
+    AtLeastOnce, AttemptId, Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Retry, Session,
     Subscribe, SubscriptionId, Timestamp, TransactionId,
 };
 
 use super::{
     accounts::Accounts,
+    blows::Blow,
     course::Course,
     deed::Act,
     law::{Checked, Law, demand},
-    plan::Setting,
+    plan::{Setting, WHOLE},
+    subscribed::Subscribed,
+    trouble::queue,
     watch::Watch,
 };
 
@@ -45,11 +45,11 @@ pub(super) struct Actor {
     pub(super) dropped: Vec<Held>,
     /// Subscriptions that live.
     pub(super) subscriptions: BTreeMap<Mark, Subscribed>,
-    /// Those of them that wait until they may be sent again.
-    pub(super) waiting: BTreeSet<Mark>,
     pub(super) operations: BTreeMap<ReceiptId, Operation>,
     /// What was handed out on the connection that stands.
     pub(super) handed: Vec<(Mark, String)>,
+    /// What has ended connections, or said so.
+    pub(super) blows: Vec<Blow>,
     pub(super) course: Course,
     pub(super) stalled_until: Timestamp,
     pub(super) was_stalled: bool,
@@ -60,6 +60,8 @@ pub(super) struct Actor {
     transaction: Option<(TransactionId, Vec<String>)>,
     timeout: Duration,
     prefetch: u32,
+    /// Whether it promises heart-beats.
+    beats: bool,
     next_mark: Mark,
     next_send: u32,
 }
@@ -90,14 +92,6 @@ impl Held {
     }
 }
 
-/// A subscription as the user knows it.
-#[derive(Debug)]
-pub(super) struct Subscribed {
-    pub(super) id: SubscriptionId,
-    pub(super) destination: String,
-    pub(super) ack_mode: AckMode,
-}
-
 /// Something that a result is awaited of.
 #[derive(Debug)]
 pub(super) struct Operation {
@@ -112,6 +106,12 @@ impl Operation {
         self.key.starts_with("commit")
     }
 }
+
+/// What the queues begin with that are for one connection alone.
+const EXCLUSIVE: &str = "/queue/x";
+
+/// How long some subscriptions are made again.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// The destination that no broker has.
 pub(super) const IMPOSSIBLE: &str = "/impossible/x";
@@ -129,9 +129,9 @@ impl Actor {
             held: Vec::new(),
             dropped: Vec::new(),
             subscriptions: BTreeMap::new(),
-            waiting: BTreeSet::new(),
             operations: BTreeMap::new(),
             handed: Vec::new(),
+            blows: Vec::new(),
             stalled_until: Timestamp::ZERO,
             was_stalled: false,
             paused: false,
@@ -140,6 +140,7 @@ impl Actor {
             transaction: None,
             timeout: setting.timeout,
             prefetch: setting.prefetch,
+            beats: !setting.beats.0.is_zero(),
             next_mark: 0,
             next_send: 0,
         }
@@ -174,6 +175,9 @@ impl Actor {
                 }
                 Ok(())
             }
+            // It takes two: see `foreign`.
+            Act::Foreign(_) => Ok(()),
+            Act::SendToNobody => self.send_to_nobody(accounts),
             Act::Nack(which) => self.settle(usize::from(which), true, watch),
             Act::Pause => {
                 self.paused = true;
@@ -357,20 +361,45 @@ impl Actor {
     fn subscribe(&mut self, how: u8) -> Checked {
         let mark = self.next_mark;
         self.next_mark += 1;
-        let destination = if how >= 248 { IMPOSSIBLE.to_owned() } else { queue(how) };
+        let (destination, retry) = self.wish(how);
         let ack_mode = [AckMode::ClientIndividual, AckMode::ClientIndividual, AckMode::Client, AckMode::Auto];
         let ack_mode = ack_mode[usize::from(how / 4) % 4];
         let subscribe = Subscribe::new(&destination).ack(ack_mode).prefetch(self.prefetch);
-        let subscribe = subscribe.header(MARK, mark.to_string());
+        let subscribe = subscribe.header(MARK, mark.to_string()).retry(retry);
+        let is_exclusive = destination.starts_with(EXCLUSIVE);
+        let subscribe = if is_exclusive { subscribe.header("exclusive", "true") } else { subscribe };
         match self.session.subscribe(subscribe) {
             Ok(id) => {
-                self.subscriptions.insert(mark, Subscribed { id, destination, ack_mode });
+                self.subscriptions.insert(mark, Subscribed::new(id, destination, ack_mode, retry));
                 Ok(())
             }
             Err(error) => demand(error == CommandError::Closed, Law::Wire, || {
                 format!("a SUBSCRIBE was refused: {error}")
             }),
         }
+    }
+
+    /// Where a subscription is to, and whether it is made again.
+    fn wish(&self, how: u8) -> (String, Retry) {
+        match how / 16 % 8 {
+            _ if how >= 248 => (IMPOSSIBLE.to_owned(), Retry::Always),
+            // Without heart-beats no broker would notice that the old owner is dead.
+            5 if WHOLE && self.beats => (format!("{EXCLUSIVE}{}", self.number), Retry::Always),
+            6 if WHOLE => (queue(how), Retry::Never),
+            7 if WHOLE => (queue(how), Retry::Within(WITHIN)),
+            _ => (queue(how), Retry::Always),
+        }
+    }
+
+    fn send_to_nobody(&mut self, accounts: &mut Accounts) -> Checked {
+        let key = format!("c{}.{}", self.number, self.next_send);
+        self.next_send += 1;
+        accounts.entry(&key);
+        let frame = Frame::new(Command::Send)
+            .with_header("destination", "/remote-temp-queue/ID:gone")
+            .with_header(NOTE.0, NOTE.1)
+            .with_body(key);
+        self.session.send(&frame).or_else(|error| check_closed(&error))
     }
 
     fn unsubscribe(&mut self, which: u8) -> Checked {
@@ -421,10 +450,6 @@ pub(super) fn ack_id(message: &Message) -> String {
         .header("ack")
         .or_else(|| message.header("message-id"))
         .map_or_else(String::new, |id| id.to_string())
-}
-
-fn queue(which: u8) -> String {
-    format!("/queue/{}", which % 4)
 }
 
 /// What is refused without a connection, or at the end.

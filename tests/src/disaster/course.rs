@@ -25,7 +25,8 @@ pub(super) struct Course {
     last: Option<usize>,
     due: Timestamp,
     connected_at: Option<Timestamp>,
-    ever_connected: bool,
+    /// Whether a connection has ever stood.
+    pub(super) stood: bool,
     announced: bool,
     /// Brokers that have refused the client for a while, and for good.
     held_back: BTreeMap<usize, Timestamp>,
@@ -59,7 +60,7 @@ impl Course {
             last: None,
             due: Timestamp::ZERO,
             connected_at: None,
-            ever_connected: false,
+            stood: false,
             announced: true,
             held_back: BTreeMap::new(),
             barred: BTreeSet::new(),
@@ -69,8 +70,7 @@ impl Course {
     }
 
     pub(super) fn connected(&mut self, broker: usize, now: Timestamp) {
-        self.connected_at = Some(now);
-        self.ever_connected = true;
+        (self.connected_at, self.stood) = (Some(now), true);
         self.steps.remove(&broker);
     }
 
@@ -90,17 +90,19 @@ impl Course {
     /// An attempt has failed.
     pub(super) fn failed(&mut self, broker: usize, reason: &Lost, now: Timestamp) {
         let refusal_delay = self.policy.refusal_delay.min(self.policy.max_delay);
+        if is_final(reason) && !self.stood {
+            self.barred.insert(broker);
+            self.left.remove(&broker);
+        }
         let wait = match reason {
-            Lost::Refused(error) if FINAL.iter().any(|text| error.to_string().contains(text)) => {
-                if !self.ever_connected {
-                    self.barred.insert(broker);
-                    self.left.remove(&broker);
-                }
+            Lost::Refused(_) if is_final(reason) => {
                 let step = self.steps.get(&broker).map_or(LOGIN.0, |step| (*step * 2).min(LOGIN.1));
                 self.steps.insert(broker, step);
                 step
             }
-            Lost::Refused(_) | Lost::ClosedBeforeConnected => refusal_delay,
+            Lost::Refused(_) | Lost::ClosedBeforeConnected | Lost::DialFailed { permanent: true, .. } => {
+                refusal_delay
+            }
             _ => return,
         };
         self.held_back.insert(broker, now.after(wait));
@@ -160,6 +162,15 @@ impl Course {
         last.is_some_and(|(_, kind, destination)| {
             recent().filter(|(_, other, of)| other == kind && of == destination).count() >= 3
         })
+    }
+}
+
+/// Whether a broker has refused for good, as long as no connection has stood.
+fn is_final(reason: &Lost) -> bool {
+    match reason {
+        Lost::DialFailed { permanent, .. } => *permanent,
+        Lost::Refused(error) => FINAL.iter().any(|text| error.to_string().contains(text)),
+        _ => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::plan::Setting;
+use super::plan::{Setting, WHOLE};
 
 /// Something that is done at a moment of a run. Numbers choose among what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(super) enum Act {
     Disconnect,
     /// Forgets a message without settling it.
     Drop(u8),
+    /// Settles a message of another client, or ends a subscription or a wait of it.
+    Foreign(u8),
     Nack(u8),
     Pause,
     Resume,
@@ -44,6 +46,8 @@ pub(super) enum Act {
         to: u8,
         how: u8,
     },
+    /// Sends a reply to somebody who is gone.
+    SendToNobody,
     Subscribe(u8),
     /// Takes a step of a transaction.
     Transact(u8),
@@ -87,10 +91,26 @@ pub(super) enum Fault {
     Flap,
     /// A message that cannot be decoded.
     Poison,
+    /// The certificate of a broker is not to be trusted for a while.
+    Certificate,
+    /// An ERROR that is about the connection.
+    ConnectionError,
+    /// A quorum queue elects its leader: for a while each SEND and SUBSCRIBE ends its connection without a word.
+    Elect,
+    /// Handshakes come to nothing for a while.
+    EndHandshake,
+    /// The login is refused for a while.
+    LoginRefused,
+    /// A node of a cluster is down for a while, and the queues that live on it.
+    NodeDown,
+    /// SENDs are refused for a while.
+    RefuseSend,
+    /// SUBSCRIBEs are refused for a while.
+    RefuseSubscribe,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Blackhole,
         Self::Cancel,
         Self::Crash,
@@ -108,6 +128,14 @@ impl Fault {
         Self::Delay,
         Self::Flap,
         Self::Poison,
+        Self::Certificate,
+        Self::ConnectionError,
+        Self::Elect,
+        Self::EndHandshake,
+        Self::LoginRefused,
+        Self::NodeDown,
+        Self::RefuseSend,
+        Self::RefuseSubscribe,
     ];
 }
 
@@ -122,6 +150,8 @@ impl Deed {
             80..120 => user(Act::Ack(b)),
             120..140 => user(Act::AckAll),
             140..148 => user(Act::Nack(b)),
+            148 if WHOLE => user(Act::Foreign(b)),
+            201 if WHOLE => user(Act::SendToNobody),
             148..154 => user(Act::Drop(b)),
             154..166 => user(Act::Unsubscribe(b)),
             166..170 => user(Act::Pause),
@@ -170,6 +200,14 @@ impl Fault {
             Self::Delay => "delays",
             Self::Flap => "flaps",
             Self::Poison => "poisons",
+            Self::Certificate => "certificates not trusted",
+            Self::ConnectionError => "ERRORs about the connection",
+            Self::Elect => "elections",
+            Self::EndHandshake => "handshakes ended",
+            Self::LoginRefused => "logins refused",
+            Self::NodeDown => "nodes down",
+            Self::RefuseSend => "SENDs refused",
+            Self::RefuseSubscribe => "SUBSCRIBEs refused",
         }
     }
 }

@@ -7,14 +7,18 @@ use stomp_session::{Closed, Timestamp};
 
 use super::{
     accounts::key,
-    actor::Actor,
+    actor::{Actor, Mark},
     law::{Checked, Law, demand},
     link::Link,
+    model::{Model, Node},
+    plan::WHOLE,
     world::World,
 };
 
 /// Longer than every deadline and every delay together.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
+/// Longer than it takes to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(300);
 /// Octets that may always be on their way.
 const BEATS: usize = 4;
 /// Looks are no further apart.
@@ -35,7 +39,7 @@ impl World {
             // A second time is no other.
             self.actors[number].disconnect(now)?;
         }
-        let limit = self.now.after(PATIENCE);
+        let limit = self.now.after(FAREWELL);
         while self.actors.iter().any(|actor| actor.closed.is_none()) || !self.links.is_empty() {
             demand(self.now < limit, Law::Close, || {
                 format!("long after the goodbyes: {:?}", self.links.keys())
@@ -51,7 +55,8 @@ impl World {
     fn heal(&mut self) -> Checked {
         self.stormy = false;
         self.trace.note(self.now, 7, || "no more faults".to_owned());
-        self.models.iter_mut().for_each(|model| model.heal());
+        self.models.iter_mut().for_each(Model::heal);
+        self.nodes.iter_mut().for_each(Node::heal);
         for link in self.links.values_mut() {
             link.up.heal();
             link.down.heal();
@@ -99,6 +104,9 @@ impl World {
                     format!("client {} has not written {:?}", actor.number, link.watch.replay),
                 ));
             }
+            if let Some(mark) = self.unsubscribed(actor, link) {
+                return Some((Law::Retried, format!("client {} is not subscribed to {mark}", actor.number)));
+            }
             if !actor.held.is_empty() {
                 return Some((Law::Ends, format!("client {} has work", actor.number)));
             }
@@ -106,9 +114,8 @@ impl World {
         let unfinished =
             |link: &&Link| !link.held || !link.served || link.up.held() + link.down.held() > BEATS;
         if let Some(link) = self.links.values().find(unfinished) {
-            let Link { client, broker, held, served, up, down, .. } = link;
-            let what =
-                format!("client {client} to broker {broker}: {held} {served}, up {up:?}, down {down:?}");
+            let Link { client, node, held, served, up, down, .. } = link;
+            let what = format!("client {client} to broker {node}: {held} {served}, up {up:?}, down {down:?}");
             return Some((Law::Ends, what));
         }
         if let Some(broker) = self.models.iter().position(|model| model.broker.deferred() > 0) {
@@ -125,16 +132,26 @@ impl World {
         waiting.map(|queue| (Law::AtLeastOnce, format!("{queue} has consumers and holds messages")))
     }
 
+    /// A subscription that lives and does not stand.
+    fn unsubscribed(&self, actor: &Actor, link: &Link) -> Option<Mark> {
+        let broker = &self.models[link.model].broker;
+        let stands = |mark: &Mark| {
+            let mut ids = link.watch.subscribed.iter().filter(|(_, other)| *other == mark);
+            ids.any(|(id, _)| broker.is_subscribed(link.connection, id))
+        };
+        actor.subscriptions.keys().find(|mark| WHOLE && !actor.is_leaving() && !stands(mark)).copied()
+    }
+
     /// Whether a living connection keeps messages from others whose subscription has ended. In 1.0 nothing can be done.
     fn strands(&self, link: &Link) -> bool {
-        let broker = &self.models[link.broker].broker;
+        let broker = &self.models[link.model].broker;
         let version = broker.version(link.connection);
         version.is_some_and(|version| version > Version::V1_0) && broker.stranded(link.connection) > 0
     }
 
     /// A queue that holds messages for a client.
     fn waiting_for(&self, actor: &Actor) -> Option<String> {
-        let broker = &self.models.get(self.links.get(&actor.link?)?.broker)?.broker;
+        let broker = &self.models.get(self.links.get(&actor.link?)?.model)?.broker;
         let mut queues = actor.subscriptions.values().map(|subscribed| &subscribed.destination);
         queues.find(|queue| broker.depth(queue) > 0).cloned()
     }
@@ -148,10 +165,10 @@ impl World {
             demand(is_empty, Law::Memory, || {
                 format!("client {} has ended and holds {session:?}", actor.number)
             })?;
-            let everybody_refused = actor.course.barred.len() == self.models.len();
+            let everybody_refused = actor.course.barred.len() == self.nodes.len();
             let is_lawful = match &actor.closed {
                 Some(Closed::Disconnected { .. }) => actor.disconnected_at < Some(Timestamp::MAX),
-                Some(Closed::GaveUp { .. }) => everybody_refused,
+                Some(Closed::GaveUp { .. }) => everybody_refused && (!WHOLE || !actor.course.stood),
                 // Checked when it came.
                 Some(Closed::ProtocolErrorLoop(_)) => true,
                 _ => false,

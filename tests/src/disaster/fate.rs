@@ -8,6 +8,8 @@ use super::{
     deed::{Fault, spell},
     kind::Kind,
     law::Checked,
+    plan::WHOLE,
+    words::OF_THE_CONNECTION,
     world::World,
 };
 use crate::broker::CrashPoint;
@@ -18,8 +20,9 @@ impl World {
         self.trace.note(self.now, 5, || format!("fault: {fault:?} {whom} {how}"));
         let until = self.now.after(spell(how));
         let link = whom.checked_rem(self.links.len()).and_then(|at| self.links.keys().nth(at).copied());
-        let broker = whom % self.models.len();
-        let model = &mut self.models[broker];
+        let at = whom % self.nodes.len();
+        let which = whom % self.models.len();
+        let (node, model) = (&mut self.nodes[at], &mut self.models[which]);
         let is_done = match fault {
             Fault::Crash => {
                 model.broker.crash();
@@ -30,21 +33,20 @@ impl World {
                 true
             }
             Fault::Freeze => extend(&mut model.frozen_until, until),
-            Fault::Hang => extend(&mut model.hangs_until, until),
+            Fault::Hang => extend(&mut node.hangs_until, until),
             Fault::HoldReceipts => extend(&mut model.withholds_until, until),
             Fault::Mute => extend(&mut model.mute_until, until),
-            Fault::Refuse => extend(&mut model.refuses_until, until),
+            Fault::Refuse => extend(&mut node.refuses_until, until),
             Fault::Flap => {
-                let links: Vec<_> =
-                    self.links.iter().filter(|(_, link)| link.broker == broker).map(|(id, _)| *id).collect();
-                links.into_iter().for_each(|link| self.reset(link));
-                extend(&mut self.models[broker].refuses_until, until)
+                self.reset_all(at);
+                extend(&mut self.nodes[at].refuses_until, until)
             }
             Fault::Stall => {
                 let at = whom % self.actors.len();
                 self.actors[at].was_stalled = true;
                 extend(&mut self.actors[at].stalled_until, until)
             }
+            _ if self.refuse(fault, whom, how, until) => true,
             _ => link.is_some_and(|link| self.strike_link(fault, link, how, until)),
         };
         if is_done {
@@ -59,7 +61,7 @@ impl World {
             return true;
         }
         let Some(link) = self.links.get_mut(&id).filter(|link| link.served) else { return false };
-        let model = &mut self.models[link.broker];
+        let model = &mut self.models[link.model];
         let is_open = model.broker.version(link.connection).is_some();
         let until = if fault == Fault::Blackhole { Timestamp::MAX } else { until };
         match fault {
@@ -71,12 +73,15 @@ impl World {
                     link.down.hold_up(until);
                 }
             }
-            Fault::Cancel if model.kind == Kind::RabbitMq && is_open => {
+            Fault::Cancel if (model.kind == Kind::RabbitMq || WHOLE) && is_open => {
                 let Some(at) = usize::from(how).checked_rem(link.watch.subscribed.len()) else {
                     return false;
                 };
                 let Some(subscription) = link.watch.subscribed.keys().nth(at) else { return false };
                 model.broker.cancel(link.connection, subscription);
+                if WHOLE && (model.kind == Kind::Artemis || how >= 192) {
+                    model.broker.hang_up(link.connection);
+                }
             }
             Fault::FalseReceipt if is_open => {
                 let known = usize::from(how).checked_rem(link.watch.receipts.len());
@@ -89,6 +94,13 @@ impl World {
             Fault::HalfClose => model.broker.close(link.connection),
             Fault::LoneError if is_open => {
                 model.broker.send_error(link.connection, "Processing error", "scripted\n")
+            }
+            Fault::ConnectionError if is_open => {
+                let (message, detail) = OF_THE_CONNECTION[usize::from(how % 4)];
+                model.broker.send_error(link.connection, message, detail);
+                if how >= 128 {
+                    model.broker.hang_up(link.connection);
+                }
             }
             _ => return false,
         }
@@ -106,6 +118,13 @@ impl World {
         }
     }
 
+    /// Ends all connections to a node.
+    pub(super) fn reset_all(&mut self, node: usize) {
+        let links = self.links.iter().filter(|(_, link)| link.node == node);
+        let links: Vec<_> = links.map(|(id, _)| *id).collect();
+        links.into_iter().for_each(|link| self.reset(link));
+    }
+
     /// A broker has crashed: what it had sent may or may not arrive, and it takes a while to come back.
     pub(super) fn fall(&mut self, number: usize) {
         let down = if self.stormy {
@@ -117,9 +136,10 @@ impl World {
         self.arm();
         self.trace.note(self.now, 6, || format!("broker {number} has crashed and is back in {down:?}"));
         let until = self.now.after(down);
-        extend(&mut self.models[number].refuses_until, until);
+        let nodes = self.nodes.iter_mut().filter(|node| node.model == number);
+        nodes.for_each(|node| node.refuses_until = node.refuses_until.max(until));
         let links: Vec<_> =
-            self.links.iter().filter(|(_, link)| link.broker == number).map(|(id, _)| *id).collect();
+            self.links.iter().filter(|(_, link)| link.model == number).map(|(id, _)| *id).collect();
         for link in links {
             if self.luck.once_in(2) {
                 self.reset(link);

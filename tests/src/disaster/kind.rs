@@ -20,7 +20,7 @@ impl Kind {
     pub const ALL: [Self; 3] = [Self::ActiveMq, Self::Artemis, Self::RabbitMq];
 
     /// Its habits: the table is in the module's documentation.
-    pub(super) fn config(self, setting: &Setting, login: &str, passcode: &str) -> BrokerConfig {
+    pub(super) fn config(self, setting: &Setting) -> BrokerConfig {
         let config = match self {
             Self::ActiveMq => BrokerConfig::activemq().late_messages(3).exclusive_clients(),
             Self::Artemis => BrokerConfig::artemis(),
@@ -32,7 +32,7 @@ impl Kind {
             Some(limit) => config.delivery_limit(limit),
             None => config,
         };
-        config.user(login, passcode)
+        if setting.mum { config.without_subscribe_receipts() } else { config }
     }
 
     /// Whether it reads nothing while it cannot write.

@@ -46,6 +46,14 @@ pub enum Law {
     Determinism,
     /// INV-20: what kills connections is not met for ever.
     Poison,
+    /// INV-21: a subscription that stood once is subscribed or being retried.
+    Retried,
+    /// INV-22: nothing of one session goes out on another's connection.
+    Foreign,
+    /// INV-23: a frame that is blamed was the cause.
+    Blame,
+    /// INV-24: what cannot be had costs the others little.
+    Suspects,
 }
 
 impl fmt::Display for Law {

@@ -10,7 +10,9 @@ use crate::broker::ConnectionId;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) client: usize,
-    pub(super) broker: usize,
+    /// The place of the broker in the list, and the model that it is a node of.
+    pub(super) node: usize,
+    pub(super) model: usize,
     pub(super) connection: ConnectionId,
     pub(super) attempt: AttemptId,
     pub(super) up: Pipe,
@@ -29,7 +31,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(
-        (client, broker, connection): (usize, usize, ConnectionId),
+        (client, node, model, connection): (usize, usize, usize, ConnectionId),
         attempt: AttemptId,
         input: Input,
         setting: &Setting,
@@ -37,7 +39,8 @@ impl Link {
     ) -> Self {
         Self {
             client,
-            broker,
+            node,
+            model,
             connection,
             attempt,
             up: Pipe::new(setting.capacity),

@@ -1,53 +1,92 @@
-//! A model broker: the embedded broker of one kind, up or down, awake or frozen.
+//! A model broker: the embedded broker of one kind, awake or frozen, and the nodes that it is reached by.
 
 use std::time::Duration;
 
 use stomp_session::Timestamp;
 
 use super::{kind::Kind, plan::Setting};
-use crate::{broker::Broker, sim::Random};
+use crate::{
+    broker::{Broker, BrokerConfig, Denial, DenialId},
+    sim::Random,
+};
 
-/// A broker of the run.
+/// A broker of the run: one node, or a cluster that shares its store.
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) kind: Kind,
     pub(super) broker: Broker,
-    /// Dials are refused until then.
-    pub(super) refuses_until: Timestamp,
-    /// Dials do not end until then.
-    pub(super) hangs_until: Timestamp,
     /// It neither reads nor writes until then.
     pub(super) frozen_until: Timestamp,
     /// New connections are not answered until then.
     pub(super) mute_until: Timestamp,
     /// Receipts are held back until then.
     pub(super) withholds_until: Timestamp,
+    /// Handshakes come to nothing until then.
+    pub(super) hangs_up_until: Timestamp,
+    /// What is refused, and until when.
+    denials: Vec<(Timestamp, DenialId)>,
     /// When the next deferred work is carried out.
     pub(super) completes_at: Option<Timestamp>,
     crashes: u64,
 }
 
-/// What it has of a login: of each broker another.
-pub(super) fn login(broker: usize) -> (String, String) {
-    (format!("user{broker}"), format!("canary{broker}"))
+/// A broker of the list, as it is dialled.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// What it is a node of.
+    pub(super) model: usize,
+    /// Dials are refused until then.
+    pub(super) refuses_until: Timestamp,
+    /// Dials do not end until then.
+    pub(super) hangs_until: Timestamp,
+    /// Its certificate is not to be trusted until then.
+    pub(super) distrusted_until: Timestamp,
+}
+
+impl Node {
+    pub(super) const fn new(model: usize) -> Self {
+        let zero = Timestamp::ZERO;
+        Self { model, refuses_until: zero, hangs_until: zero, distrusted_until: zero }
+    }
+
+    pub(super) const fn heal(&mut self) {
+        *self = Self::new(self.model);
+    }
+}
+
+/// What a node has of a login: of each another, unless they all share one.
+pub(super) fn login(node: usize, setting: &Setting) -> (String, String) {
+    if setting.one_login {
+        return ("user".to_owned(), "canary".to_owned());
+    }
+    (format!("user{node}"), format!("canary{node}"))
 }
 
 impl Model {
-    pub(super) fn new(number: usize, kind: Kind, setting: &Setting) -> Self {
-        let (login, passcode) = login(number);
-        let passcode = if setting.wrong_login && number == 0 { "another".to_owned() } else { passcode };
+    pub(super) fn new(number: usize, setting: &Setting) -> Self {
+        let kind = setting.brokers[number];
         let zero = Timestamp::ZERO;
         Self {
             kind,
-            broker: Broker::new(kind.config(setting, &login, &passcode)),
-            refuses_until: zero,
-            hangs_until: zero,
+            broker: Broker::new(Self::config(kind, number, setting)),
             frozen_until: zero,
             mute_until: zero,
             withholds_until: zero,
+            hangs_up_until: zero,
+            denials: Vec::new(),
             completes_at: None,
             crashes: 0,
         }
+    }
+
+    /// Its habits, and the users of its nodes.
+    fn config(kind: Kind, number: usize, setting: &Setting) -> BrokerConfig {
+        let nodes = if setting.cluster { 0..setting.brokers.len() } else { number..number + 1 };
+        nodes.fold(kind.config(setting), |config, node| {
+            let (login, passcode) = login(node, setting);
+            let is_wrong = setting.wrong_login && node == 0;
+            config.user(&login, if is_wrong { "another" } else { &passcode })
+        })
     }
 
     /// Whether it has crashed since the last call.
@@ -59,6 +98,12 @@ impl Model {
         self.frozen_until > now
     }
 
+    /// Refuses that until then.
+    pub(super) fn deny(&mut self, denial: Denial, until: Timestamp) {
+        let id = self.broker.deny(denial);
+        self.denials.push((until, id));
+    }
+
     /// When it has something to do by itself.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let own = self.broker.poll_timeout().map(Timestamp::from_start);
@@ -68,6 +113,7 @@ impl Model {
 
     /// Does what is due. Says whether anything was.
     pub(super) fn tick(&mut self, luck: &mut Random, now: Timestamp) -> bool {
+        self.lift(now);
         if self.is_frozen(now) {
             return false;
         }
@@ -78,6 +124,21 @@ impl Model {
         self.broker.silence_new_connections(self.mute_until > now);
         self.broker.drop_receipts(self.withholds_until > now);
         self.complete(luck, now) || is_due
+    }
+
+    /// Lifts the refusals whose time is over.
+    fn lift(&mut self, now: Timestamp) {
+        let Self { broker, denials, .. } = self;
+        denials.retain(|(until, id)| {
+            if *until <= now {
+                broker.lift(*id);
+            }
+            *until > now
+        });
+        if self.hangs_up_until <= now && self.hangs_up_until > Timestamp::ZERO {
+            self.hangs_up_until = Timestamp::ZERO;
+            self.broker.end_handshakes(None);
+        }
     }
 
     /// Carries out deferred work, in any order.
@@ -96,12 +157,11 @@ impl Model {
     }
 
     /// Everything is well from now on.
-    pub(super) const fn heal(&mut self) {
-        self.refuses_until = Timestamp::ZERO;
-        self.hangs_until = Timestamp::ZERO;
+    pub(super) fn heal(&mut self) {
         self.frozen_until = Timestamp::ZERO;
         self.mute_until = Timestamp::ZERO;
         self.withholds_until = Timestamp::ZERO;
+        self.lift(Timestamp::MAX);
     }
 }
 

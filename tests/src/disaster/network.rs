@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use stomp_proto::{Command, Frame};
+use stomp_proto::Command;
 use stomp_session::{Action, Attempt, Endpoint, Lost, Timestamp};
 
 use super::{
-    accounts::{Entry, key},
-    actor::{Actor, Dial, MARK, Mark, NOTE},
+    accounts::key,
+    actor::{Dial, NOTE},
     kind::Kind,
     law::{Checked, Law, demand},
     link::Link,
     model::Model,
     notice::{MARGIN, Scene},
     pipe::{Parcel, reset},
+    replay::{check_copy, check_login},
     world::World,
 };
 use crate::broker::{CrashPoint, Fact, Output};
@@ -75,12 +76,14 @@ impl World {
                 Parcel::Octets(octets) => {
                     self.report.octets.1 += octets.len();
                     self.trace.octets(self.now, || format!("client {number} <"), &octets);
-                    self.models[link.broker].broker.sent(link.connection, octets.len());
+                    self.models[link.model].broker.sent(link.connection, octets.len());
                     link.watch.hear(&octets, self.now);
+                    actor.note_heard(link, self.models[link.model].kind, self.now);
                     link.input.feed(&octets);
                 }
                 Parcel::End(reason) => {
                     self.trace.words(self.now, &format!("client {number} hears: {reason}"));
+                    actor.note_end(link, self.now);
                     let attempt = link.attempt;
                     actor.session.handle_disconnected(attempt, reason, self.now);
                     self.collect(number)?;
@@ -107,7 +110,7 @@ impl World {
     /// Collects what the session tells and wants. Says whether there was anything.
     fn collect(&mut self, number: usize) -> Checked<bool> {
         let mut busy = false;
-        let Self { actors, links, accounts, trace, report, now, .. } = self;
+        let Self { actors, links, models, accounts, trace, report, now, .. } = self;
         let actor = &mut actors[number];
         let mut link = actor.link.and_then(|link| links.get_mut(&link));
         while let Some(event) = match &mut link {
@@ -119,9 +122,10 @@ impl World {
             let shown = format!("{event:?}");
             trace.words(*now, &shown);
             demand(!shown.contains("canary"), Law::Secrets, || shown.clone())?;
-            let broker = link.as_ref().map_or(usize::MAX, |link| link.broker);
+            let broker = link.as_ref().map_or(usize::MAX, |link| link.model);
+            let kind = models.get(broker).map(|model| model.kind);
             let watch = link.as_mut().map(|link| &mut link.watch);
-            actor.note(event, &mut Scene { now: *now, watch, broker, accounts })?;
+            actor.note(event, &mut Scene { now: *now, watch, broker, kind, accounts })?;
         }
         link.into_iter().try_for_each(|link| actor.check_inbox(&mut link.watch))?;
         while let Some(action) = self.actors[number].session.poll_action() {
@@ -167,7 +171,7 @@ impl World {
         let broker = broker_of(&attempt.endpoint);
         actor.course.dial(broker, now)?;
         self.report.dials += 1;
-        let hangs = self.models[broker].hangs_until > now;
+        let hangs = self.nodes[broker].hangs_until > now;
         let ends_at = (!hangs).then(|| now.after(self.setting.latency));
         actor.dial = Some(Dial { attempt: attempt.id, broker, ends_at });
         actor.former = actor.attempt.replace(attempt.id);
@@ -190,22 +194,25 @@ impl World {
         let Some(dial) = actor.dial.take_if(|dial| dial.ends_at.is_some_and(|at| at <= now)) else {
             return Ok(false);
         };
-        let model = &mut self.models[dial.broker];
+        let node = &self.nodes[dial.broker];
+        let (number_of_model, model) = (node.model, &mut self.models[node.model]);
         let dies = !model.is_frozen(now) && model.broker.reach(CrashPoint::Dialled);
-        if model.refuses_until > now || dies {
-            let reason = Lost::DialFailed { reason: "connection refused".into(), permanent: false };
+        if dies || node.refuses_until > now || node.distrusted_until > now {
+            let permanent = !dies && node.refuses_until <= now;
+            let reason = if permanent { "certificate not valid" } else { "connection refused" };
+            let reason = Lost::DialFailed { reason: reason.into(), permanent };
             actor.session.handle_disconnected(dial.attempt, reason, now);
         } else {
             let input = actor.session.handle_connected(dial.attempt, None, now);
-            let Some(input) = input else {
-                let is_over = actor.session.is_closed();
-                demand(is_over, Law::Schedule, || format!("{} is the newest and unknown", dial.attempt))?;
-                return self.collect(number).map(|_| true);
-            };
-            let again = actor.session.handle_connected(dial.attempt, None, now);
-            demand(again.is_none(), Law::Schedule, || format!("{} is connected twice", dial.attempt))?;
+            let twice = actor.session.handle_connected(dial.attempt, None, now);
+            let is_once = input.is_some() || actor.is_leaving();
+            demand(is_once && twice.is_none(), Law::Schedule, || {
+                format!("{} is not connected once", dial.attempt)
+            })?;
+            // Who has said goodbye meanwhile has closed it already.
+            let Some(input) = input else { return self.collect(number).map(|_| true) };
             let connection = model.broker.connect(now.since_start());
-            let place = (number, dial.broker, connection);
+            let place = (number, dial.broker, number_of_model, connection);
             let link = Link::new(place, dial.attempt, input, &self.setting, now);
             actor.link = Some(self.next_link);
             self.links.insert(self.next_link, link);
@@ -244,16 +251,16 @@ impl World {
 
     fn transmit(&mut self, number: usize, octets: Bytes) -> Checked {
         let arrival = self.arrival();
-        let Self { actors, links, accounts, trace, report, mishaps, now, .. } = self;
+        let Self { actors, links, accounts, trace, report, mishaps, setting, now, .. } = self;
         let actor = &mut actors[number];
         let Some(link) = actor.link.and_then(|link| links.get_mut(&link)) else { return Ok(()) };
         trace.octets(*now, || format!("client {number} >"), &octets);
         check_beat(link, *now)?;
         for frame in link.watch.write(&octets, *now)? {
-            actor.check_replay(&mut link.watch, &frame)?;
+            actor.check_replay(&mut link.watch, &frame, *now)?;
             link.watch.check_written(&frame)?;
             match frame.command() {
-                Command::Connect => check_login(link.broker, &frame)?,
+                Command::Connect => check_login(link.node, setting, &frame)?,
                 Command::Send => {
                     let key = key(frame.body());
                     let entry = accounts.entry(&key);
@@ -314,7 +321,7 @@ impl World {
         let links: Vec<_> = self
             .links
             .iter()
-            .filter(|(_, link)| link.broker == number && link.served)
+            .filter(|(_, link)| link.model == number && link.served)
             .map(|(id, _)| *id)
             .collect();
         for id in links {
@@ -332,7 +339,7 @@ impl World {
     fn listen(&mut self, id: u64) -> bool {
         let mut busy = false;
         let Some(link) = self.links.get_mut(&id) else { return false };
-        let model = &mut self.models[link.broker];
+        let model = &mut self.models[link.model];
         let now = self.now;
         while !model.is_frozen(now) && link.served && !is_blocked(link, model) {
             let Some(parcel) = link.up.take(now, usize::MAX) else { break };
@@ -363,7 +370,7 @@ impl World {
             busy = true;
             let arrival = self.arrival();
             let (Output::Send { connection, .. } | Output::Close { connection }) = output;
-            let of_broker = |link: &&mut Link| link.broker == number && link.connection == connection;
+            let of_broker = |link: &&mut Link| link.model == number && link.connection == connection;
             let Some(link) = self.links.values_mut().find(of_broker) else { continue };
             match output {
                 Output::Send { bytes, .. } => {
@@ -400,7 +407,7 @@ impl World {
         connection: crate::broker::ConnectionId,
         key: &str,
     ) -> Checked {
-        let link = self.links.values().find(|link| link.broker == number && link.connection == connection);
+        let link = self.links.values().find(|link| link.model == number && link.connection == connection);
         let Some(link) = link else { return Ok(()) };
         // RabbitMQ takes the cumulative ACK of one subscription for all of them.
         let sweeps = self.models[number].kind == Kind::RabbitMq && link.watch.cumulative;
@@ -445,63 +452,4 @@ fn check_beat(link: &Link, now: Timestamp) -> Checked {
     demand(agreed == 0 || silence.as_millis() <= u128::from(agreed), Law::Beats, || {
         format!("nothing was written for {silence:?}, and {agreed} ms are promised")
     })
-}
-
-/// Each copy of a message carries the same de-duplication id.
-fn check_copy(entry: &mut Entry, frame: &Frame) -> Checked {
-    let id = frame.header("_AMQ_DUPL_ID").map(|value| value.to_string());
-    let before = entry.copies.replace(id.clone().unwrap_or_default());
-    let is_same = id.is_some() && before.is_none_or(|before| Some(before) == id);
-    demand(is_same, Law::NoRepeat, || format!("a copy has another id: {frame:?}"))
-}
-
-fn check_login(broker: usize, connect: &Frame) -> Checked {
-    let (login, passcode) = super::model::login(broker);
-    let is_own = connect.header("login").is_some_and(|value| value == *login)
-        && connect.header("passcode").is_some_and(|value| value == *passcode);
-    demand(is_own, Law::Secrets, || format!("broker {broker} gets other credentials than its own"))
-}
-
-impl Actor {
-    /// A connection begins with the subscriptions that live, in order, each as it was made.
-    fn check_replay(&mut self, watch: &mut super::watch::Watch, frame: &Frame) -> Checked {
-        // Who is leaving sends what waits, and wants no messages any more.
-        if self.is_leaving() {
-            watch.replay.clear();
-        }
-        let lives = |mark: &Mark| self.subscriptions.contains_key(mark);
-        if frame.command() != Command::Subscribe {
-            let may_precede = matches!(
-                frame.command(),
-                Command::Connect | Command::Unsubscribe | Command::Disconnect | Command::Ack | Command::Nack
-            );
-            return demand(may_precede || !watch.replay.iter().any(lives), Law::Replay, || {
-                format!("{} comes before the subscriptions {:?}", frame.command(), watch.replay)
-            });
-        }
-        let text = |name: &str| frame.header(name).map_or_else(String::new, |value| value.to_string());
-        let (mark, id) = (text(MARK).parse().unwrap_or(Mark::MAX), text("id"));
-        let waited = self.waiting.remove(&mark);
-        if watch.left.remove(&id) {
-            let is_again = watch.subscribed.get(&id) == Some(&mark) && text("prefetch-count") == "1";
-            return demand(is_again, Law::Replay, || format!("the id {id} is used again: {frame:?}"));
-        }
-        // One that has ended meanwhile may still be on its way, or not.
-        while watch.replay.front().is_some_and(|front| *front != mark && !lives(front)) && !waited {
-            watch.replay.pop_front();
-        }
-        let expected = if waited { None } else { watch.replay.pop_front() };
-        demand(expected.is_none_or(|expected| expected == mark), Law::Replay, || {
-            format!("SUBSCRIBE {mark} comes instead of {expected:?}")
-        })?;
-        let is_same =
-            self.subscriptions.get(&mark).is_none_or(|held| text("destination") == held.destination);
-        demand(is_same, Law::Replay, || format!("SUBSCRIBE {mark} has changed: {frame:?}"))?;
-        watch.cumulative |= text("ack") == "client";
-        let before = watch.subscribed.insert(id.clone(), mark);
-        let is_again = before == Some(mark) && waited;
-        demand(before.is_none() || is_again, Law::Replay, || {
-            format!("the id {id} is used for {before:?} and for {mark}")
-        })
-    }
 }

@@ -8,6 +8,8 @@ use stomp_session::{Closed, Event, Lost, Message, Outcome, ReceiptId, Timestamp}
 use super::{
     accounts::Accounts,
     actor::{Actor, Mark, ack_id},
+    blows::{check_kept, check_rejected},
+    kind::Kind,
     law::{Checked, Law, demand},
     network::broker_of,
     watch::{Came, Watch},
@@ -22,8 +24,9 @@ pub(super) struct Scene<'a> {
     pub(super) now: Timestamp,
     /// The connection that stands, or has just ended.
     pub(super) watch: Option<&'a mut Watch>,
-    /// The broker of that connection.
+    /// The broker of that connection, and what it is.
     pub(super) broker: usize,
+    pub(super) kind: Option<Kind>,
     pub(super) accounts: &'a mut Accounts,
 }
 
@@ -44,10 +47,9 @@ impl Actor {
                 // Heart-beats are promised from here on (1.2, "Heart-beating").
                 watch.last_written = scene.now;
                 // Who is leaving wants no messages any more.
+                watch.stays_open = scene.kind == Some(Kind::ActiveMq);
                 if !self.is_leaving() {
-                    let ready =
-                        self.subscriptions.keys().copied().filter(|mark| !self.waiting.contains(mark));
-                    watch.replay = ready.collect();
+                    watch.replay = self.healthy().collect();
                 }
                 Ok(())
             }
@@ -55,6 +57,7 @@ impl Actor {
             Event::Receipt { id, outcome } => self.note_receipt(id, &outcome, scene),
             Event::Disconnected { reason, .. } => {
                 self.course.lost(&reason, scene.now);
+                check_kept(&reason, scene)?;
                 self.check_reason(&reason, scene)
             }
             Event::ConnectFailed { endpoint, reason } => {
@@ -64,26 +67,11 @@ impl Actor {
             Event::Reconnecting { endpoint, delay, .. } => {
                 self.course.announce(broker_of(&endpoint), delay, scene.now)
             }
-            Event::Resubscribing { id, .. } => {
-                if let Some(mark) = self.mark_of(id) {
-                    self.waiting.insert(mark);
-                    scene
-                        .watch
-                        .iter_mut()
-                        .for_each(|watch| watch.replay.retain(|expected| *expected != mark));
-                }
-                Ok(())
-            }
-            Event::Subscribed(id) => {
-                self.mark_of(id).map(|mark| self.waiting.remove(&mark));
-                Ok(())
-            }
-            Event::SubscriptionEnded { id, .. } => {
-                if let Some(mark) = self.mark_of(id) {
-                    self.subscriptions.remove(&mark);
-                }
-                Ok(())
-            }
+            Event::Resubscribing { id, delay, .. } => self.note_retry(id, delay, scene),
+            Event::SubscriptionEnded { id, reason } => match self.mark_of(id) {
+                Some(mark) => self.note_subscription_ended(mark, &reason, scene),
+                None => Ok(()),
+            },
             Event::LocalStall { late } => {
                 scene.watch.iter_mut().for_each(|watch| watch.excused = true);
                 let was_run = scene.now.since(self.stalled_until) > Duration::ZERO;
@@ -137,8 +125,7 @@ impl Actor {
     /// Whether a message must be handed out: its subscription lives, and it can be acknowledged or need not be.
     fn lives(&self, came: &Came, subscribed: &BTreeMap<String, Mark>, stands: bool) -> bool {
         let held = subscribed.get(&came.subscription).and_then(|mark| self.subscriptions.get(mark));
-        let waits = subscribed.get(&came.subscription).is_some_and(|mark| self.waiting.contains(mark));
-        held.is_some_and(|held| !waits && (stands || held.ack_mode == AckMode::Auto))
+        held.is_some_and(|held| held.retry_at.is_none() && (stands || held.ack_mode == AckMode::Auto))
     }
 
     fn note_receipt(&mut self, id: ReceiptId, outcome: &Outcome, scene: &mut Scene<'_>) -> Checked {
@@ -149,23 +136,22 @@ impl Actor {
             return note_commit(&operation.commits, outcome, scene);
         }
         let key = operation.key;
-        let receipt = scene.watch.as_ref().and_then(|watch| watch.receipt_of(&key));
         let broker = scene.broker;
         let entry = scene.accounts.entry(&key);
         match outcome {
             Outcome::Confirmed => {
-                let came = receipt.is_some_and(|receipt| {
-                    scene.watch.as_ref().is_some_and(|watch| watch.receipts.contains(receipt))
+                let came = scene.watch.as_ref().is_some_and(|watch| {
+                    watch.receipts_of(&key).any(|receipt| watch.receipts.contains(receipt))
                 });
-                demand(came, Law::RightResult, || {
-                    format!("{key} is confirmed, and no RECEIPT came for {receipt:?}")
-                })?;
+                demand(came, Law::RightResult, || format!("{key} is confirmed, and no RECEIPT came for it"))?;
                 entry.confirmed.insert(broker);
                 demand(entry.stored.contains(&broker), Law::ConfirmedIsStored, || {
                     format!("{key} is confirmed and not with broker {broker}")
                 })
             }
             Outcome::Rejected(_) => {
+                let named = scene.watch.as_ref().map_or_else(Vec::new, |watch| watch.refusals_of(&key));
+                check_rejected(&self.blows, &key, &named, entry)?;
                 entry.rejected = true;
                 // An earlier copy may be stored.
                 entry.rejected &= !entry.repeats;
@@ -179,7 +165,7 @@ impl Actor {
                     format!("{key} was not sent, and was written")
                 })
             }
-            Outcome::Unknown(_) => Ok(()),
+            Outcome::Unknown(why) => self.check_unknown(&key, why, operation.since, scene),
         }
     }
 

@@ -18,6 +18,9 @@ pub(super) const HEAD: usize = 32;
 /// Octets of a deed.
 pub(super) const DEED: usize = 4;
 
+/// Whether the world has refusals that pass, clusters and cancels, and what follows from them is demanded.
+pub const WHOLE: bool = false;
+
 /// The settings and the deeds of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -50,6 +53,14 @@ pub(super) struct Setting {
     pub(super) durable_only: bool,
     pub(super) delivery_limit: Option<u32>,
     pub(super) prefetch: u32,
+    /// Whether the brokers of the list share one store.
+    pub(super) cluster: bool,
+    /// Whether the clients have a `client-id`, which ActiveMQ lets in once.
+    pub(super) client_id: bool,
+    /// Whether no SUBSCRIBE is receipted.
+    pub(super) mum: bool,
+    /// Whether all brokers have the same login.
+    pub(super) one_login: bool,
 }
 
 impl Plan {
@@ -107,6 +118,10 @@ impl Setting {
             durable_only: false,
             delivery_limit: None,
             prefetch: 100,
+            cluster: false,
+            client_id: false,
+            mum: false,
+            one_login: false,
         }
     }
 
@@ -116,7 +131,11 @@ impl Setting {
         let first = draw.of(&Kind::ALL);
         let brokers =
             (0..=draw.below(3)).map(|_| if draw.below(4) == 0 { draw.of(&Kind::ALL) } else { first });
-        let brokers = brokers.collect();
+        let brokers: Vec<_> = brokers.collect();
+        let is_uniform = brokers.iter().all(|kind| *kind == first);
+        // The octets of the head are all spoken for.
+        let mut more = Random::new(luck ^ 0x5748_4f4c_4520_574f);
+        let mut one_in = |count| more.once_in(count) && WHOLE;
         let second = Duration::from_secs(1);
         Self {
             luck,
@@ -142,9 +161,16 @@ impl Setting {
             durable_only: draw.below(2) == 0,
             delivery_limit: draw.of(&[None, None, Some(2), Some(10)]),
             prefetch: draw.of(&[1, 3, 10, 100]),
+            cluster: one_in(4) && is_uniform,
+            client_id: one_in(4),
+            mum: one_in(8),
+            one_login: one_in(4),
         }
     }
 }
+
+/// The faults that are there without the whole world.
+const OLDER: usize = 17;
 
 /// Octets that are used up from the front; nothing more comes as zeros.
 struct Draw<'a>(&'a [u8]);
@@ -168,7 +194,8 @@ impl Draw<'_> {
     fn faults(&mut self) -> Vec<Fault> {
         let is_calm = self.below(8) == 0;
         let mask = (0..4).fold(0_u32, |mask, _| (mask << 8) | u32::from(self.octet()));
-        let drawn = Fault::ALL.into_iter().enumerate();
+        let known = if WHOLE { Fault::ALL.len() } else { OLDER };
+        let drawn = Fault::ALL.into_iter().take(known).enumerate();
         drawn.filter(|(number, _)| !is_calm && mask & (1 << number) != 0).map(|(_, fault)| fault).collect()
     }
 }

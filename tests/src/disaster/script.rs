@@ -108,7 +108,8 @@ impl Script {
     pub fn run(&self) -> Outcome {
         let mut world = World::new(self.setting.clone(), false);
         world.mishaps = self.mishaps.clone();
-        super::finish(world, &Plan { setting: self.setting.clone(), deeds: self.deeds() })
+        let plan = Plan { setting: self.setting.clone(), deeds: self.deeds() };
+        super::finish(world, |world| world.run(&plan))
     }
 
     fn deeds(&self) -> Vec<(Duration, Deed)> {

@@ -6,8 +6,10 @@ use stomp_proto::{Command, Frame, HeartBeat, Item, Limits, Parser, Sender, Versi
 use stomp_session::{ConnectionId, Timestamp};
 
 use super::{
-    actor::Mark,
+    actor::{MARK, Mark},
     law::{Checked, Law, Violation, demand},
+    plan::WHOLE,
+    words::{self, Meaning},
 };
 use crate::pair::Transcript;
 
@@ -36,7 +38,23 @@ pub(super) struct Watch {
     /// Receipts that frames asked for, with what they were for.
     asked_receipts: BTreeMap<String, Asked>,
     pub(super) receipts: BTreeSet<String>,
-    pub(super) refusals: BTreeSet<String>,
+    /// ERRORs that named a receipt, by it, and what they meant.
+    pub(super) refusals: BTreeMap<String, Meaning>,
+    /// ERRORs that named a subscription, by it, and what they meant.
+    pub(super) cancels: BTreeMap<String, Meaning>,
+    /// Ids of subscriptions that were refused or cancelled here.
+    pub(super) refused_ids: BTreeSet<String>,
+    /// Receipts of SUBSCRIBEs that only give back what was on its way to an earlier one of their id.
+    pub(super) returning: BTreeSet<String>,
+    /// ERRORs that named nobody: what they meant, and what was out when they came.
+    pub(super) lone: Vec<(Meaning, Out)>,
+    /// Ids of subscriptions whose messages have come, and receipts that need not come any more for that.
+    proven: BTreeSet<String>,
+    answered: BTreeSet<String>,
+    /// Subscriptions that were taken.
+    pub(super) taken: Vec<Mark>,
+    /// An ERROR that names nobody was the last that counts.
+    deaf: bool,
     /// Subscriptions that must be written before anything else.
     pub(super) replay: VecDeque<Mark>,
     /// Subscriptions that were written, by their id here.
@@ -44,6 +62,10 @@ pub(super) struct Watch {
     /// The ids of those whose UNSUBSCRIBE was written.
     pub(super) left: BTreeSet<String>,
     transactions: BTreeSet<String>,
+    /// The broker has closed it, or the network.
+    pub(super) has_ended: bool,
+    /// Whether an ERROR that names nobody is no end here.
+    pub(super) stays_open: bool,
     /// Whether any subscription here is acknowledged cumulatively.
     pub(super) cumulative: bool,
     pub(super) agreed: HeartBeat,
@@ -67,7 +89,16 @@ pub(super) struct Came {
 pub(super) enum Asked {
     /// A SEND, by the key of its body.
     Send(String),
+    /// A SUBSCRIBE, by its mark and its id.
+    Subscribe(Mark, String),
     Other(Command),
+}
+
+/// What asked for a RECEIPT and was not answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Out {
+    pub(super) sends: Vec<String>,
+    pub(super) marks: Vec<Mark>,
 }
 
 impl Watch {
@@ -87,11 +118,21 @@ impl Watch {
             allowed: BTreeSet::new(),
             asked_receipts: BTreeMap::new(),
             receipts: BTreeSet::new(),
-            refusals: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+            cancels: BTreeMap::new(),
+            refused_ids: BTreeSet::new(),
+            returning: BTreeSet::new(),
+            lone: Vec::new(),
+            proven: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            taken: Vec::new(),
+            deaf: false,
             replay: VecDeque::new(),
             subscribed: BTreeMap::new(),
             left: BTreeSet::new(),
             transactions: BTreeSet::new(),
+            has_ended: false,
+            stays_open: false,
             cumulative: false,
             agreed: HeartBeat::default(),
             last_written: now,
@@ -132,26 +173,91 @@ impl Watch {
                     id.rsplit_once("@@").and_then(|(_, number)| number.parse().ok()).unwrap_or(self.last);
                 self.deliveries.insert(id.clone());
                 let came = Came { id, subscription: text("subscription").unwrap_or_default() };
+                self.note_taken_by(&came.subscription);
                 self.came.push(came.clone());
                 self.inbox.push_back(came);
             }
-            Command::Receipt => self.receipts.extend(text("receipt-id")),
-            Command::Error => {
-                self.refusals.extend(text("receipt-id"));
-                self.note_stray(frame);
-            }
+            Command::Receipt => self.note_receipt(text("receipt-id").unwrap_or_default()),
+            Command::Error => self.note_error(frame),
             _ => {}
         }
     }
 
+    /// A MESSAGE says that its subscription stands, whether a RECEIPT has come or not.
+    fn note_taken_by(&mut self, id: &str) {
+        let Some(mark) = self.subscribed.get(id).copied().filter(|_| !self.deaf) else { return };
+        if self.proven.contains(id) || self.refused_ids.contains(id) {
+            return;
+        }
+        self.proven.insert(id.to_owned());
+        self.taken.push(mark);
+        self.note_answered(id);
+    }
+
+    /// What a MESSAGE or an ERROR has answered needs no RECEIPT any more.
+    fn note_answered(&mut self, id: &str) {
+        let is_this = |asked: &Asked| matches!(asked, Asked::Subscribe(_, other) if other == id);
+        let of_this = self.asked_receipts.iter().filter(|(_, asked)| is_this(asked));
+        self.answered.extend(of_this.map(|(receipt, _)| receipt.clone()));
+    }
+
+    fn note_receipt(&mut self, id: String) {
+        if let Some(Asked::Subscribe(mark, _)) = self.asked_receipts.get(&id)
+            && !self.deaf
+            && !self.refusals.contains_key(&id)
+        {
+            self.taken.push(*mark);
+        }
+        self.receipts.insert(id);
+    }
+
+    fn note_error(&mut self, error: &Frame) {
+        let text = |name: &str| error.header(name).map(|value| value.to_string());
+        let meaning = words::meaning(error);
+        if let Some(receipt) = text("receipt-id") {
+            if let Some(Asked::Subscribe(_, id)) = self.asked_receipts.get(&receipt) {
+                self.refused_ids.insert(id.clone());
+            }
+            self.refusals.insert(receipt, meaning);
+        } else if let Some(id) = text("subscription") {
+            self.note_answered(&id);
+            self.refused_ids.insert(id.clone());
+            self.cancels.insert(id, meaning);
+        } else if !self.note_stray(error) {
+            self.lone.push((meaning, self.out()));
+            self.deaf |= !self.stays_open;
+        }
+    }
+
+    /// What has not been answered.
+    pub(super) fn out(&self) -> Out {
+        let is_open = |receipt: &&String| {
+            !self.receipts.contains(*receipt)
+                && !self.refusals.contains_key(*receipt)
+                && !self.answered.contains(*receipt)
+        };
+        let open = self.asked_receipts.iter().filter(|(receipt, _)| is_open(receipt));
+        let mut out = Out::default();
+        for (_, asked) in open {
+            match asked {
+                Asked::Send(key) => out.sends.push(key.clone()),
+                Asked::Subscribe(mark, _) => out.marks.push(*mark),
+                Asked::Other(_) => {}
+            }
+        }
+        out
+    }
+
     /// An ERROR that stands for a message which an UNSUBSCRIBE has overtaken: it can be given back.
-    fn note_stray(&mut self, error: &Frame) {
+    fn note_stray(&mut self, error: &Frame) -> bool {
         let body = String::from_utf8_lossy(error.body());
         let tag = body.strip_prefix("There is no current subscription with tag '");
         if let Some(tag) = tag.and_then(|rest| rest.strip_suffix("'\n")) {
             self.last += 1;
             self.deliveries.insert(format!("{tag}@@{}@@{}", self.session, self.last));
+            return true;
         }
+        false
     }
 
     /// The client has written that: gives the frames that it completes.
@@ -169,6 +275,10 @@ impl Watch {
         if let Some(receipt) = text("receipt") {
             let asked = match frame.command() {
                 Command::Send => Asked::Send(super::accounts::key(frame.body())),
+                Command::Subscribe if !self.returning.contains(&receipt) => {
+                    let mark = text(MARK).and_then(|mark| mark.parse().ok()).unwrap_or(Mark::MAX);
+                    Asked::Subscribe(mark, text("id").unwrap_or_default())
+                }
                 other => Asked::Other(other),
             };
             let before = self.asked_receipts.insert(receipt.clone(), asked);
@@ -195,7 +305,8 @@ impl Watch {
             }
             Command::Unsubscribe => {
                 let id = text("id").unwrap_or_default();
-                let stands = self.subscribed.contains_key(&id) && self.left.insert(id.clone());
+                let is_there = !self.refused_ids.contains(&id) || !WHOLE;
+                let stands = is_there && self.subscribed.contains_key(&id) && self.left.insert(id.clone());
                 demand(stands, Law::Wire, || format!("UNSUBSCRIBE of {id}, which is not subscribed here"))
             }
             _ => Ok(()),
@@ -236,10 +347,20 @@ impl Watch {
         demand(known, Law::Transaction, || format!("{name:?} did not begin on this connection"))
     }
 
-    /// The receipt that a SEND asked for.
-    pub(super) fn receipt_of(&self, body: &str) -> Option<&String> {
-        let asked = Asked::Send(body.to_owned());
-        self.asked_receipts.iter().find(|(_, for_what)| **for_what == asked).map(|(receipt, _)| receipt)
+    /// What receipts were asked for.
+    pub(super) fn asked(&self) -> impl Iterator<Item = (&String, &Asked)> {
+        self.asked_receipts.iter()
+    }
+
+    /// The receipts that copies of a SEND asked for.
+    pub(super) fn receipts_of(&self, body: &str) -> impl Iterator<Item = &String> {
+        let is_copy = move |asked: &Asked| matches!(asked, Asked::Send(key) if key == body);
+        self.asked_receipts.iter().filter(move |(_, asked)| is_copy(asked)).map(|(receipt, _)| receipt)
+    }
+
+    /// What ERRORs said that named a copy of a SEND.
+    pub(super) fn refusals_of(&self, body: &str) -> Vec<Meaning> {
+        self.receipts_of(body).filter_map(|receipt| self.refusals.get(receipt)).copied().collect()
     }
 
     /// Receipts that frames of that command asked for.

@@ -7,10 +7,10 @@ use stomp_session::{Config, Timestamp};
 use super::{
     accounts::Accounts,
     actor::Actor,
-    deed::Deed,
+    deed::{Act, Deed},
     law::{Checked, Law, demand},
     link::Link,
-    model::{self, Model},
+    model::{self, Model, Node},
     plan::{Plan, Setting},
     report::Report,
     trace::Trace,
@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) luck: Random,
     pub(super) actors: Vec<Actor>,
     pub(super) models: Vec<Model>,
+    /// The brokers of the list.
+    pub(super) nodes: Vec<Node>,
     /// By their numbers, which are never used again.
     pub(super) links: BTreeMap<u64, Link>,
     pub(super) next_link: u64,
@@ -53,8 +55,9 @@ const ROUNDS: usize = 10_000;
 
 impl World {
     pub(super) fn new(setting: Setting, traced: bool) -> Self {
-        let models = setting.brokers.iter().enumerate();
-        let models = models.map(|(number, kind)| Model::new(number, *kind, &setting)).collect();
+        let count = if setting.cluster { 1 } else { setting.brokers.len() };
+        let models = (0..count).map(|number| Model::new(number, &setting)).collect();
+        let nodes = (0..setting.brokers.len()).map(|number| Node::new(number % count)).collect();
         let actors = (0..setting.clients)
             .map(|number| Actor::new(number, config(&setting, number), &setting))
             .collect();
@@ -63,6 +66,7 @@ impl World {
             luck: Random::new(setting.luck),
             actors,
             models,
+            nodes,
             links: BTreeMap::new(),
             next_link: 0,
             accounts: Accounts::default(),
@@ -93,10 +97,11 @@ impl World {
         }
     }
 
-    fn perform(&mut self, deed: Deed) -> Checked {
+    pub(super) fn perform(&mut self, deed: Deed) -> Checked {
         match deed {
             Deed::Publish { broker, queue } => self.publish(broker.into(), queue),
             Deed::Fault { fault, whom, how } => return self.strike(fault, whom.into(), how),
+            Deed::User { client, act: Act::Foreign(which) } => return self.trespass(client.into(), which),
             Deed::User { client, act } => {
                 let number = usize::from(client) % self.actors.len();
                 self.trace.note(self.now, 1, || format!("client {number}: {act:?}"));
@@ -180,7 +185,7 @@ impl World {
     fn arrivals(&self, link: &Link) -> impl Iterator<Item = Timestamp> {
         let actor = self.actors.get(link.client).filter(|actor| link.held && !actor.paused);
         let down = actor.and_then(|actor| Some(link.down.next_at()?.max(actor.stalled_until)));
-        let model = self.models.get(link.broker).filter(|_| link.served);
+        let model = self.models.get(link.model).filter(|_| link.served);
         let up = model.filter(|model| !self.is_blocked(link, model));
         let up = up.and_then(|model| Some(link.up.next_at()?.max(model.frozen_until)));
         let freed = link
@@ -195,7 +200,7 @@ impl World {
 fn config(setting: &Setting, number: usize) -> Config {
     let count = setting.brokers.len();
     let uris = (0..count).map(|at| (at + number) % count).map(|broker| {
-        let (login, passcode) = model::login(broker);
+        let (login, passcode) = model::login(broker, setting);
         format!("tcp://{login}:{passcode}@b{broker}")
     });
     let uris = uris.collect::<Vec<_>>().join(",");
@@ -208,6 +213,9 @@ fn config(setting: &Setting, number: usize) -> Config {
     (config.send_beat, config.receive_beat) = setting.beats;
     (config.receipt_timeout, config.timeout) = (setting.receipt_timeout, setting.timeout);
     config.at_least_once_timeout = setting.timeout;
+    if setting.client_id && !setting.beats.0.is_zero() {
+        config.add_connect_header("client-id", format!("client{number}"));
+    }
     config.identity = Some(number as u128 + 1);
     config.seed = setting.luck ^ number as u64;
     config

@@ -3,3 +3,4 @@
 mod exhaustive;
 mod laws;
 mod seeds;
+mod suspects;

@@ -3,6 +3,7 @@
 mod acknowledgement;
 mod conversation;
 mod delivery;
+mod denials;
 mod errors;
 mod faults;
 mod habits;

@@ -1,0 +1,177 @@
+//! Refusals that a test puts in force: of a command, for one destination or for all, in any words or in none, until they
+//! are lifted.
+
+use core::fmt;
+use std::sync::Arc;
+
+use stomp_proto::{Command, Frame};
+
+use super::{
+    Broker, ConnectionId,
+    journal::Fact,
+    refusal::{ErrorClass, Refusal},
+    request, write,
+};
+
+/// A refusal in force. The number is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DenialId(u64);
+
+/// What is refused, and how.
+///
+/// ```
+/// use stomp_testkit::broker::{Broker, BrokerConfig, Denial, proto::Command};
+///
+/// let mut broker = Broker::new(BrokerConfig::rabbitmq());
+/// let words = "NOT_FOUND - home node 'rabbit@a' of durable queue 'a' in vhost '/' is down or inaccessible\n";
+/// let denial = broker.deny(Denial::of(Command::Subscribe).at("/queue/a").saying("not_found", words).closing());
+/// broker.lift(denial);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[must_use = "it is handed to `Broker::deny`"]
+pub struct Denial {
+    commands: Vec<Command>,
+    destination: Option<Arc<str>>,
+    words: Option<(String, String)>,
+    closes: bool,
+    receipts: bool,
+}
+
+impl Denial {
+    /// Ends each connection that such a frame comes on, without a word: RabbitMQ's reader crashes so while a quorum queue
+    /// elects its leader. `CONNECT` stands for `STOMP` too.
+    pub fn of(command: Command) -> Self {
+        Self { commands: vec![command], destination: None, words: None, closes: true, receipts: false }
+    }
+
+    /// That command as well.
+    pub fn and(mut self, command: Command) -> Self {
+        self.commands.push(command);
+        self
+    }
+
+    /// Only where the frame names that destination.
+    pub fn at(mut self, destination: &str) -> Self {
+        self.destination = Some(destination.into());
+        self
+    }
+
+    /// By an ERROR with that `message` header and that body, after which the connection goes on. It names the receipt as
+    /// other ERRORs of the broker do.
+    pub fn saying(mut self, message: &str, detail: &str) -> Self {
+        self.words = Some((message.to_owned(), detail.to_owned()));
+        self.closes = false;
+        self
+    }
+
+    /// The ERROR ends the connection.
+    pub const fn closing(mut self) -> Self {
+        self.closes = true;
+        self
+    }
+
+    /// Behind the ERROR comes the RECEIPT that the frame asked for, as RabbitMQ 3.10 does at times.
+    pub const fn receipting(mut self) -> Self {
+        self.receipts = true;
+        self
+    }
+
+    fn meets(&self, frame: &Frame) -> bool {
+        let command = if frame.command() == Command::Stomp { Command::Connect } else { frame.command() };
+        let is_there = |name: &Arc<str>| frame.header("destination").is_some_and(|value| value == **name);
+        self.commands.contains(&command) && self.destination.as_ref().is_none_or(is_there)
+    }
+}
+
+/// Without the words, which may be long.
+impl fmt::Debug for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.words.as_ref().map_or("", |(message, _)| message);
+        write!(f, "{:?} at {:?}: {message:?}", self.commands, self.destination)
+    }
+}
+
+/// Where a handshake ends that the broker does not let come to anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandshakeEnd {
+    /// Within the octets of CONNECTED.
+    WithinConnected,
+    /// Right behind CONNECTED.
+    AfterConnected,
+    /// Behind CONNECTED, with an ERROR that has this `message` header.
+    WithError(String),
+}
+
+impl Broker {
+    /// Refuses what the denial says until it is [lifted](Self::lift). Of several that meet a frame the oldest counts.
+    pub fn deny(&mut self, denial: Denial) -> DenialId {
+        let id = DenialId(self.next_denial);
+        self.next_denial += 1;
+        self.denials.insert(id, denial);
+        id
+    }
+
+    /// Lifts a refusal. One that was lifted before is ignored.
+    pub fn lift(&mut self, id: DenialId) {
+        self.denials.remove(&id);
+    }
+
+    /// Where the handshakes from now on end; none of them with `None`.
+    pub fn end_handshakes(&mut self, end: Option<HandshakeEnd>) {
+        self.handshakes_end = end;
+    }
+
+    /// Refuses a frame if a denial says so. Says whether it did.
+    pub(super) fn is_denied(&mut self, connection: ConnectionId, frame: &Frame) -> bool {
+        let is_open = self.version(connection).is_some();
+        let is_connect = matches!(frame.command(), Command::Connect | Command::Stomp);
+        let Some(denial) = self.denials.values().find(|denial| denial.meets(frame) && is_open != is_connect)
+        else {
+            return false;
+        };
+        let Denial { words, closes, receipts, .. } = denial.clone();
+        self.note_refused(connection, frame);
+        let Some((message, detail)) = words else {
+            self.finish(connection);
+            return true;
+        };
+        let receipt = request::receipt(frame);
+        let named = receipt.as_deref().filter(|_| self.config.errors.receipt_id);
+        let refusal = Refusal { message: Some(message), ..Refusal::new(ErrorClass::Scripted, detail) };
+        self.write(connection, |version, out| write::error(&refusal, named, version, out));
+        if receipts {
+            self.confirm(connection, receipt.as_deref());
+        }
+        if closes || is_connect {
+            self.end_refused(connection);
+        }
+        true
+    }
+
+    /// Enters a SEND or SUBSCRIBE that was refused into the journal.
+    pub(super) fn note_refused(&mut self, connection: ConnectionId, frame: &Frame) {
+        let command = frame.command();
+        if matches!(command, Command::Send | Command::Subscribe) {
+            let id = frame.header("id").map_or_else(String::new, |id| id.to_string());
+            self.note(|| Fact::Refused { connection, command, id, body: frame.body_bytes() });
+        }
+    }
+
+    /// Ends a handshake that has just been answered from `before` on in the output.
+    pub(super) fn end_handshake(&mut self, connection: ConnectionId, before: usize) {
+        let Some(end) = self.handshakes_end.clone() else { return };
+        match end {
+            HandshakeEnd::AfterConnected => {}
+            HandshakeEnd::WithinConnected => {
+                self.connections.get_mut(&connection).into_iter().for_each(|peer| peer.halve_output(before));
+            }
+            HandshakeEnd::WithError(message) => {
+                let refusal = Refusal::new(ErrorClass::Scripted, String::new());
+                let refusal = Refusal { message: Some(message), ..refusal };
+                self.write(connection, |version, out| write::error(&refusal, None, version, out));
+            }
+        }
+        self.finish(connection);
+    }
+}
