@@ -1,6 +1,7 @@
 //! SENDs that are kept until a broker has them: in order, within bounds, over any number of connections.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -8,7 +9,11 @@ use core::{mem, time::Duration};
 
 use stomp_proto::Frame;
 
-use crate::{ReceiptId, Timestamp, deadlines::Deadlines};
+use crate::{
+    Endpoint, Lost, ReceiptId, Timestamp,
+    deadlines::Deadlines,
+    suspects::{Strikes, Wait, Waiting},
+};
 
 /// How a SEND is to be delivered at least once. See [`Session::send_at_least_once`](crate::Session::send_at_least_once).
 ///
@@ -54,10 +59,50 @@ pub(crate) struct Kept {
     pub(crate) handed_over: bool,
     /// The receipt that the copy on this connection asks for.
     pub(crate) copy: Option<ReceiptId>,
-    /// Connections that have ended while it was alone on them.
-    kills: u8,
+    strikes: Strikes,
+    /// Refusals that were taken for passing ones.
+    refusals: u32,
+    /// Why it is tried again.
+    pub(crate) last: Option<Box<Lost>>,
     /// The destination, if it is ordered.
     lane: Option<Vec<u8>>,
+}
+
+impl Kept {
+    fn new(frame: Frame, limit: Duration, lane: Option<Vec<u8>>) -> Self {
+        let strikes = Strikes::default();
+        Self {
+            frame,
+            limit,
+            due: None,
+            handed_over: false,
+            copy: None,
+            strikes,
+            refusals: 0,
+            last: None,
+            lane,
+        }
+    }
+
+    /// Counts a refusal that passes, and gives how many there were.
+    pub(crate) const fn count_refusal(&mut self) -> u32 {
+        self.refusals = self.refusals.saturating_add(1);
+        self.refusals
+    }
+
+    /// Counts that a connection ended while it was alone on it. When it may be tried again; nothing if it is to blame.
+    pub(crate) fn count_strike(
+        &mut self,
+        silent: bool,
+        broker: &Endpoint,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let blamed = match silent {
+            true => self.strikes.add_silent(broker, now),
+            false => self.strikes.add_worded(broker, now),
+        };
+        (!blamed).then(|| self.strikes.next())
+    }
 }
 
 /// The SENDs that are kept.
@@ -68,6 +113,8 @@ pub(crate) struct Deliveries {
     ready: BTreeSet<ReceiptId>,
     /// Those that were written on this connection.
     written: BTreeSet<ReceiptId>,
+    /// Those that wait until they may be written again.
+    waiting: Waiting<ReceiptId>,
     /// The ordered ones of each destination: only the first of each is ready or written.
     lanes: BTreeMap<Vec<u8>, BTreeSet<ReceiptId>>,
     deadlines: Deadlines,
@@ -88,8 +135,7 @@ impl Deliveries {
         }
         self.octets = self.octets.saturating_add(frame.size());
         let limit = how.timeout.unwrap_or(default_timeout);
-        self.kept
-            .insert(id, Kept { frame, limit, due: None, handed_over: false, copy: None, kills: 0, lane });
+        self.kept.insert(id, Kept::new(frame, limit, lane));
         self.unstamped.insert(id);
     }
 
@@ -132,6 +178,7 @@ impl Deliveries {
         let kept = self.kept.remove(&id)?;
         self.ready.remove(&id);
         self.written.remove(&id);
+        self.waiting.remove(id);
         self.octets = self.octets.saturating_sub(kept.frame.size());
         match kept.due {
             Some(due) => self.deadlines.remove(due, id),
@@ -161,11 +208,37 @@ impl Deliveries {
         self.ready.iter().copied().filter(was_out)
     }
 
-    /// Counts that it has ended a connection, and gives how often.
-    pub(crate) fn count_kill(&mut self, id: ReceiptId) -> u8 {
-        let Some(kept) = self.kept.get_mut(&id) else { return 0 };
-        kept.kills = kept.kills.saturating_add(1);
-        kept.kills
+    pub(crate) fn get_mut(&mut self, id: ReceiptId) -> Option<&mut Kept> {
+        self.kept.get_mut(&id)
+    }
+
+    /// Waits until it may be written again.
+    pub(crate) fn wait(&mut self, id: ReceiptId, wait: Wait) {
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.copy = None;
+            self.ready.remove(&id);
+            self.written.remove(&id);
+            self.waiting.add(id, wait);
+        }
+    }
+
+    /// Lets those in that may go among the others.
+    pub(crate) fn release(&mut self, now: Timestamp) {
+        while let Some(id) = self.waiting.due(now) {
+            self.ready.insert(id);
+        }
+    }
+
+    /// Takes one that may be sent alone now; `clock` says whether the clock lets one.
+    pub(crate) fn suspect(&mut self, now: Timestamp, clock: bool) -> Option<ReceiptId> {
+        let id = self.waiting.suspect(now, clock)?;
+        self.ready.insert(id);
+        Some(id)
+    }
+
+    /// See [`Waiting::deadline`] and [`Waiting::suspect_deadline`].
+    pub(crate) fn deadlines(&self, clock: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.waiting.deadline(), self.waiting.suspect_deadline(clock))
     }
 
     /// The connection has ended: what was written on it is to be written again.

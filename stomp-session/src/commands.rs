@@ -7,8 +7,8 @@ use stomp_proto::AckMode;
 
 use crate::{
     CommandError, Connection, Ended, Event, Session, Subscribe, SubscriptionId,
-    careful::Push,
     connected::Connected,
+    isolation::Push,
     receipts::Awaited,
     session::State,
     unsettled::{Form, Unsettled},
@@ -47,7 +47,7 @@ impl Session {
 
     /// Sends the table of subscriptions.
     pub(crate) fn replay(&mut self) {
-        let ids: Vec<_> = self.subscriptions.iter().map(|(id, _)| id).collect();
+        let ids: Vec<_> = self.subscriptions.ready().collect();
         ids.into_iter().for_each(|id| self.resubscribe(id, Connected::push_awaited));
     }
 
@@ -87,7 +87,10 @@ impl Session {
         // It lives longer than any wait: only the broker's time for the RECEIPT counts.
         push(connected, &frame, receipt, Awaited::Subscribe(id), Duration::MAX)?;
         if asked != AckMode::Auto {
-            connected.unsettled.insert(id, Unsettled::new(form));
+            connected.unsettled.insert(id, Unsettled::new(form, connected.deliveries));
+        }
+        if let Some(held) = self.subscriptions.get_mut(id) {
+            held.asked = Some(receipt);
         }
         Ok(())
     }

@@ -9,8 +9,9 @@ use stomp_proto::{EncodeError, Frame};
 use crate::{
     CommandError, Connection, ReceiptId, SubscriptionId, Timestamp,
     at_least_once::Deliveries,
-    careful::Careful,
     heart_beats::HeartBeats,
+    isolation::Isolation,
+    judgement::Warnings,
     leaving::Leaving,
     outbox::{Kind, Outbox, Place},
     receipts::{Awaited, Receipts, Stage},
@@ -24,7 +25,7 @@ pub(crate) struct Connected {
     pub(crate) connection: Connection,
     pub(crate) outbox: Outbox,
     /// What goes before the outbox.
-    pub(crate) careful: Option<Box<Careful>>,
+    pub(crate) isolation: Option<Box<Isolation>>,
     pub(crate) receipts: Receipts,
     pub(crate) heart_beats: HeartBeats,
     pub(crate) since: Timestamp,
@@ -36,6 +37,9 @@ pub(crate) struct Connected {
     pub(crate) deliveries: u64,
     /// A frame without a RECEIPT was handed over, or one whose RECEIPT did not come: an ERROR may mean that.
     pub(crate) unanswered: bool,
+    /// An ACK or NACK was handed over, which an ERROR may mean where its words are not known.
+    pub(crate) settled: bool,
+    pub(crate) warnings: Warnings,
     /// SENDs without a RECEIPT of which a later RECEIPT says that they were received.
     pub(crate) sends_received: u64,
 }
@@ -48,7 +52,7 @@ impl Connected {
         receipt_timeout: Duration,
         deliveries: &mut Deliveries,
     ) -> Option<Bytes> {
-        let Self { outbox, careful, receipts, unanswered, .. } = self;
+        let Self { outbox, isolation, receipts, unanswered, settled, .. } = self;
         let mut alone = None;
         let mut note = |kind, progress| match kind {
             Kind::Receipted(id) => {
@@ -58,18 +62,19 @@ impl Connected {
                 }
             }
             Kind::Send | Kind::Unanswered => *unanswered = true,
+            Kind::Settlement => *settled = true,
             Kind::Quiet => {}
         };
-        let bytes = match careful {
-            Some(careful) => careful.outbox.take(&mut note),
+        let bytes = match isolation {
+            Some(isolation) => isolation.outbox.take(&mut note),
             None => outbox.take(&mut note),
         };
-        if let (Some(careful), Some((id, progress))) = (careful, alone) {
-            careful.note(id, progress, now, receipt_timeout);
+        if let (Some(isolation), Some((id, progress))) = (isolation, alone) {
+            isolation.note(id, progress, now, receipt_timeout);
         }
         if bytes.is_some() {
             self.heart_beats.sent(now);
-        } else if self.careful.take_if(|careful| careful.is_done()).is_some() {
+        } else if self.isolation.take_if(|isolation| isolation.is_done()).is_some() {
             return self.take(now, receipt_timeout, deliveries);
         }
         bytes
@@ -77,18 +82,24 @@ impl Connected {
 
     /// The outbox from which the next octets come.
     pub(crate) fn first_outbox(&mut self) -> &mut Outbox {
-        self.careful.as_mut().map_or(&mut self.outbox, |careful| &mut careful.outbox)
+        self.isolation.as_mut().map_or(&mut self.outbox, |isolation| &mut isolation.outbox)
     }
 
     /// Takes a frame back of which nothing was handed over, and gives the body that it does not need any more.
     pub(crate) fn withdraw(&mut self, place: Place) -> Option<Bytes> {
-        let outbox = if place.is_alone() { self.first_outbox() } else { &mut self.outbox };
+        let outbox = if self.outbox.holds(place) { &mut self.outbox } else { self.first_outbox() };
         outbox.withdraw(place).flatten().map(|body| *body)
     }
 
     /// Appends a frame that asks for no RECEIPT.
     pub(crate) fn push(&mut self, frame: &Frame, kind: Kind) -> Result<(), EncodeError> {
         self.outbox.push(frame, self.connection.version, kind).map(|_| ())
+    }
+
+    /// Appends an ACK or NACK. It waits for nothing that is sent alone.
+    pub(crate) fn push_settlement(&mut self, frame: &Frame) -> Result<(), EncodeError> {
+        let version = self.connection.version;
+        self.first_outbox().push(frame, version, Kind::Settlement).map(|_| ())
     }
 
     /// Appends a frame that asks for that RECEIPT, and waits for it. `timeout` runs from the call.
@@ -117,9 +128,11 @@ impl Connected {
         awaited: Awaited,
         timeout: Duration,
     ) -> Result<(), CommandError> {
-        let Some(careful) = &mut self.careful else { return self.push_awaited(frame, id, awaited, timeout) };
-        let place = careful.outbox.push(frame, self.connection.version, Kind::Receipted(id))?;
-        careful.set_alone(id);
+        let Some(isolation) = &mut self.isolation else {
+            return self.push_awaited(frame, id, awaited, timeout);
+        };
+        let place = isolation.outbox.push(frame, self.connection.version, Kind::Receipted(id))?;
+        isolation.set_alone(id);
         self.receipts.add(id, awaited, Stage::Queued(place), timeout, 0);
         Ok(())
     }

@@ -3,10 +3,12 @@
 use alloc::{boxed::Box, collections::BTreeMap};
 
 use crate::{
-    Action, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Profile, Session, Timestamp,
+    Action, Closed, Connection, ConnectionId, Endpoint, Event, Lost, Message, Profile, Session,
+    SubscriptionId, Timestamp,
     connected::Connected,
     failover::Next,
     heart_beats::HeartBeats,
+    judgement::Warnings,
     outbox::Outbox,
     receipts::Receipts,
     session::{LEAST, State},
@@ -30,7 +32,7 @@ impl Session {
     pub fn leave_broker(&mut self, endpoint: &Endpoint) -> bool {
         let is_there = self.broker() == Some(endpoint) && self.ending.is_none();
         match &self.state {
-            State::Waiting { .. } if is_there => self.skip(),
+            State::Waiting { .. } if is_there => self.dial_another(),
             State::Connecting { .. } | State::Handshake { .. } | State::Connected(_) if is_there => {
                 self.fail(Lost::Left, true);
             }
@@ -42,7 +44,7 @@ impl Session {
     /// Adds a broker to the list, unless it is there. A session that waits tries it at once.
     pub fn add_broker(&mut self, endpoint: Endpoint) {
         if self.failover.add(endpoint) && matches!(self.state, State::Waiting { .. }) {
-            self.skip();
+            self.dial_another();
         }
     }
 
@@ -55,7 +57,7 @@ impl Session {
     }
 
     /// Waits for the next broker instead.
-    fn skip(&mut self) {
+    fn dial_another(&mut self) {
         let broker = self.broker().cloned().map(Box::new);
         self.try_next(broker, Lost::Left);
     }
@@ -74,7 +76,7 @@ impl Session {
         self.subscriptions.forget_retired();
         self.subscriptions.share_out(self.config.prefetch_budget);
         let connected = Connected {
-            careful: self.careful_replay(&mut outbox),
+            isolation: self.careful_replay(&mut outbox),
             outbox,
             receipts: Receipts::default(),
             heart_beats: HeartBeats::new(connection.heart_beat, &self.config, self.now),
@@ -84,12 +86,14 @@ impl Session {
             leaving: BTreeMap::new(),
             deliveries: 0,
             unanswered: false,
+            settled: false,
+            warnings: Warnings::default(),
             sends_received: 0,
             connection: connection.clone(),
         };
         self.state = State::Connected(Box::new(connected));
         self.events.push_back(Event::Connected(connection));
-        if !self.careful && self.ending.is_none() {
+        if self.careful.is_none() && self.ending.is_none() {
             self.replay();
         }
         self.proceed();
@@ -107,6 +111,8 @@ impl Session {
         if is_over || matches!(self.state, State::Disconnecting(_)) {
             return self.end(false, &reason, open);
         }
+        let reason = self.explain(reason);
+        let suspects = self.suspects(&reason);
         match &self.state {
             State::Connected(connected) => {
                 if let Lost::Protocol(error) = &reason
@@ -116,7 +122,7 @@ impl Session {
                 }
                 let lasted = self.has_lasted(connected.since, &reason);
                 let stood = self.now.since(connected.since);
-                self.note_end(lasted, &reason);
+                self.note_end(lasted, &reason, &suspects);
                 self.failover.lost(lasted, stood, self.now);
             }
             State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
@@ -129,11 +135,9 @@ impl Session {
             State::Waiting { .. } | State::Disconnecting(_) | State::Closed => return,
         }
         let broker = self.broker().cloned().map(Box::new);
-        let killer = self.killer(&reason);
+        self.last_broker.clone_from(&broker);
         self.leave(&reason, open);
-        if let Some(killer) = killer {
-            self.blame(killer, &reason);
-        }
+        self.blame(&suspects, &reason);
         self.try_next(broker, reason);
     }
 
@@ -146,7 +150,7 @@ impl Session {
     }
 
     /// The broker that the connection is to, or the attempt.
-    fn broker(&self) -> Option<&Endpoint> {
+    pub(crate) fn broker(&self) -> Option<&Endpoint> {
         match &self.state {
             State::Connecting { endpoint, .. }
             | State::Handshake { endpoint, .. }
@@ -175,7 +179,8 @@ impl Session {
         let left = core::mem::replace(&mut self.state, State::Closed);
         if let State::Connected(mut connected) | State::Disconnecting(mut connected) = left {
             self.deliveries.note_lost();
-            let bodies = connected.careful.iter_mut().flat_map(|careful| careful.outbox.take_bodies());
+            self.subscriptions.note_lost(self.now);
+            let bodies = connected.isolation.iter_mut().flat_map(|isolation| isolation.outbox.take_bodies());
             self.discard(bodies);
             self.discard(connected.outbox.take_bodies());
         }
@@ -206,10 +211,19 @@ impl Session {
 
     /// Drops the messages that nobody has collected and nobody could acknowledge any more.
     fn skip_stale(&mut self) -> usize {
+        self.skip(|_| true)
+    }
+
+    /// The same for those of one subscription.
+    pub(crate) fn skip_uncollected(&mut self, id: SubscriptionId) {
+        self.skip(|message| message.subscription == id);
+    }
+
+    fn skip(&mut self, is_meant: impl Fn(&Message) -> bool) -> usize {
         let before = self.events.len();
         let subscriptions = &self.subscriptions;
         self.events.retain(|event| match event {
-            Event::Message(message) | Event::TooLarge { message, .. } => {
+            Event::Message(message) | Event::TooLarge { message, .. } if is_meant(message) => {
                 !message.needs_ack() || subscriptions.keeps_stale(message.subscription)
             }
             _ => true,

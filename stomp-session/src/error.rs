@@ -159,8 +159,8 @@ impl ServerError {
 
     /// Whether the message or the body says that, in capitals or not.
     pub(crate) fn says(&self, text: &str) -> bool {
-        let message = self.text("message").unwrap_or_default();
-        contains(message.as_bytes(), text) || contains(self.said.frame.body(), text)
+        let (message, body) = (self.text("message").unwrap_or_default(), self.said.frame.body());
+        contains(message.as_bytes(), text) || contains(body.get(..SEARCHED).unwrap_or(body), text)
     }
 
     /// 1.1 and 1.2, "Protocol Negotiation": an ERROR for want of a common version lists those of the server. RabbitMQ lists
@@ -186,6 +186,8 @@ fn detail(frame: &Frame) -> String {
     let line = frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
     String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
 }
+/// The octets of a body in which words are looked for: what they are is said in the first lines.
+const SEARCHED: usize = 4096;
 
 fn contains(octets: &[u8], text: &str) -> bool {
     octets.windows(text.len().max(1)).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
@@ -421,9 +423,10 @@ pub enum NotSent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unknown {
-    /// It was alone on three connections, and each of them ended without an answer. It is not sent again.
+    /// It was alone on five connections, or on three to more than one broker, and each of them ended without an answer. It is
+    /// not sent again.
     #[error(
-        "the broker has closed three connections without a word when this frame came, and may have processed it: {0}"
+        "the broker has closed several connections without a word when this frame came, and may have processed it: {0}"
     )]
     KillsConnection(Lost),
     /// The client's inbox is full to its hard bound, and the RECEIPT comes behind it if it comes.
@@ -449,7 +452,7 @@ pub enum Unknown {
         /// The time that it had.
         limit: Duration,
         /// Why it was tried again the last time.
-        last: Lost,
+        last: Box<Lost>,
     },
     /// The COMMIT was answered, and a frame of its transaction was refused: the others may or may not count.
     #[error(
@@ -506,8 +509,8 @@ pub enum Ended {
     /// The broker refused it, or ended it later.
     #[error("the broker ended the subscription: {0}")]
     Rejected(ServerError),
-    /// Its SUBSCRIBE was alone on three connections, and each of them ended without an answer.
-    #[error("the broker has closed three connections without a word when it was asked to subscribe: {0}")]
+    /// Connections ended without an answer while its SUBSCRIBE was alone on them.
+    #[error("the broker closed the connection without a word when it was asked to subscribe: {0}")]
     KillsConnection(Lost),
     /// Its owner unsubscribed.
     #[error("unsubscribed")]

@@ -94,8 +94,8 @@ pub enum Event {
     },
     /// The broker has taken a SUBSCRIBE: once for each connection.
     Subscribed(SubscriptionId),
-    /// The broker has refused or cancelled a subscription that stood once. It is sent again after that delay, and for as
-    /// long as the session lives: see [`Subscribe::retry`](crate::Subscribe::retry).
+    /// The broker has refused or cancelled a subscription that stood once, or closed the connection without a word when it
+    /// was asked to subscribe. It is sent again after that delay at the earliest: see [`Subscribe::retry`](crate::Subscribe::retry).
     Resubscribing {
         /// The subscription.
         id: SubscriptionId,

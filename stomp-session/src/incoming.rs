@@ -5,8 +5,8 @@ use alloc::{boxed::Box, string::String};
 use stomp_proto::{AckMode, Command, Frame, Item};
 
 use crate::{
-    Connection, Ended, Event, Input, Lost, Message, Nack, Oversized, ServerError, Session, SubscriptionId,
-    handshake, mask::Mask, session::State,
+    Connection, Event, Input, Lost, Message, Nack, Outcome, Oversized, ServerError, Session, SubscriptionId,
+    handshake, mask::Mask, receipts::Awaited, session::State,
 };
 
 impl Session {
@@ -117,14 +117,32 @@ impl Session {
         let State::Connected(connected) = &mut self.state else { return None };
         connected.count(&frame);
         let connection = connected.connection.id;
-        let Some(subscription) = self.subscriptions.of(&frame) else {
+        let subscription = self.subscriptions.of(&frame).filter(|id| !self.subscriptions.waits(*id));
+        let Some(subscription) = subscription else {
             self.handle_unowned(frame);
             return None;
         };
+        self.confirm_subscribe(subscription);
+        let State::Connected(connected) = &mut self.state else { return None };
         let ack_mode =
             self.subscriptions.get(subscription).map(|held| held.subscribe.ack_mode).unwrap_or_default();
         let delivery = if ack_mode == AckMode::Auto { 0 } else { connected.deliver(subscription, &frame) };
         Some(Message { frame, connection, subscription, ack_mode, delivery, settled: false })
+    }
+
+    /// A message says that its subscription stands, whether a RECEIPT comes or not; but not under an id that had messages on
+    /// this connection before.
+    fn confirm_subscribe(&mut self, id: SubscriptionId) {
+        let Some(held) = self.subscriptions.get(id) else { return };
+        let Some(receipt) = held.asked.filter(|_| !self.subscriptions.was_used_before(&held.wire_id)) else {
+            return;
+        };
+        let Some(connected) = self.connected_mut().filter(|it| !it.receipts.is_queued(receipt)) else {
+            return;
+        };
+        let _ = connected.receipts.take(receipt);
+        self.resolve(receipt, Awaited::Subscribe(id), Outcome::Confirmed);
+        self.proceed();
     }
 
     /// A message whose body was read past: settled as its subscription wants, if the broker does that.
@@ -139,57 +157,5 @@ impl Session {
         // What could not be settled is left: the message says so.
         drop(settled);
         self.events.push_back(Event::TooLarge { message, length });
-    }
-
-    /// An ERROR that names a frame of ours rejects that frame; one that names a subscription ends it. The connection goes
-    /// on: ActiveMQ keeps it, and where the broker closes it an EOF follows. One that names nobody ends the connection
-    /// (1.1 and 1.2: the server must close it; RabbitMQ does not always), and what is pending is unknown: RabbitMQ has
-    /// stored ten of twenty SENDs that it never receipted. Only a frame that was alone is what it means.
-    fn handle_error(&mut self, error: ServerError) {
-        if let Some((id, awaited)) = self.take_awaited(error.frame()) {
-            return self.reject(id, awaited, error);
-        }
-        if let Some(subscription) = self.subscriptions.of(error.frame()) {
-            return self.end_subscription(subscription, error);
-        }
-        if let Some(id) = self.stray_id(&error) {
-            self.stray_errors = self.stray_errors.saturating_add(1);
-            return self.handle_stray(id);
-        }
-        self.forget_cancelled(error.frame());
-        if error.frame().headers().contains("receipt-id") || self.subscriptions.was_removed(error.frame()) {
-            return self.events.push_back(Event::Error(error));
-        }
-        if !error.frame().headers().contains("subscription")
-            && let Some((id, awaited)) = self.take_alone()
-        {
-            self.reject(id, awaited, error.clone());
-        }
-        self.fail(Lost::ServerError(error), true);
-    }
-
-    /// The id of the subscription that was ended, if an ERROR that names nobody answers a message which the broker had for
-    /// it. One that means an ACK of ours has another text.
-    fn stray_id<'a>(&self, error: &'a ServerError) -> Option<&'a str> {
-        let (frame, message) = (error.frame(), error.text("message").unwrap_or_default());
-        let names_nobody = !["receipt-id", "subscription"].iter().any(|name| frame.headers().contains(name));
-        let strays = self.connection().map_or(&[][..], |connection| connection.profile.strays);
-        let strays = strays.iter().filter(|stray| names_nobody && message == stray.message);
-        let mut ids = strays.filter_map(|stray| stray.id(frame.body()));
-        ids.find(|id| self.subscriptions.was_removed_id(id))
-    }
-
-    /// ERRORs that answered nothing: RabbitMQ sends up to 200 after an UNSUBSCRIBE on a busy queue.
-    #[must_use]
-    pub const fn stray_errors(&self) -> u64 {
-        self.stray_errors
-    }
-
-    pub(crate) fn end_subscription(&mut self, id: SubscriptionId, error: ServerError) {
-        self.events.push_back(match self.subscriptions.remove(id) {
-            Some(_) => Event::SubscriptionEnded { id, reason: Ended::Rejected(error) },
-            // Its owner has unsubscribed meanwhile.
-            None => Event::Error(error),
-        });
     }
 }

@@ -7,8 +7,8 @@ use stomp_proto::{Command, Frame};
 use crate::{
     AtLeastOnce, CommandError, Lost, NotSent, Outcome, ReceiptId, Session, Unknown,
     at_least_once::Kept,
-    careful::Push,
     connected::Connected,
+    isolation::Push,
     receipts::{Awaited, Pending, Stage},
     send::check_send,
     session::State,
@@ -80,7 +80,7 @@ impl Session {
     /// Writes as many of them as may be out.
     pub(crate) fn pump(&mut self) {
         while let State::Connected(connected) = &self.state {
-            let waits = connected.careful.as_ref().is_some_and(|careful| !careful.is_done());
+            let waits = connected.isolation.as_ref().is_some_and(|isolation| !isolation.is_done());
             let next = self.deliveries.next(self.config.at_least_once_window);
             let Some(id) = next.filter(|_| !waits) else { return };
             self.write_copy(id, Connected::push_awaited);
@@ -126,8 +126,13 @@ impl Session {
 
     /// Its time is over.
     pub(crate) fn expire_delivery(&mut self, id: ReceiptId) {
-        let limit = self.deliveries.get(id).map(|kept| kept.limit).unwrap_or_default();
-        self.end_delivery(id, NotSent::Timeout(limit), Unknown::Timeout(limit));
+        let Some(kept) = self.deliveries.get(id) else { return };
+        let limit = kept.limit;
+        let unknown = match kept.last.clone() {
+            Some(last) => Unknown::TimeoutAfter { limit, last },
+            None => Unknown::Timeout(limit),
+        };
+        self.end_delivery(id, NotSent::Timeout(limit), unknown);
     }
 
     /// The session ends.

@@ -68,8 +68,11 @@ impl Session {
     /// # Errors
     /// [`CommandError::Unsubscribed`] when there is none.
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
+        let stands = !self.subscriptions.waits(id);
         let subscription = self.subscriptions.remove(id).ok_or(CommandError::Unsubscribed)?;
-        self.leave_subscription(id, subscription, false);
+        if stands {
+            self.leave_subscription(id, subscription, false);
+        }
         Ok(())
     }
 
@@ -97,8 +100,8 @@ impl Session {
         if self.open().is_err() || subscription.subscribe.expected {
             return;
         }
-        let careful = self.connected_mut().and_then(|connected| connected.careful.as_mut());
-        if careful.is_some_and(|careful| careful.forget(id)) {
+        let isolation = self.connected_mut().and_then(|connected| connected.isolation.as_mut());
+        if isolation.is_some_and(|isolation| isolation.forget(id)) {
             return;
         }
         self.subscriptions.retire(&subscription);

@@ -14,16 +14,9 @@ const BATCH: usize = 64 * 1024;
 /// A body of that length leaves as it is: copying it would cost more than the two writes more.
 const LARGE: usize = 16 * 1024;
 
-/// Where a frame stands: counts the frames of its connection.
+/// Where a frame stands: counts the frames of its outbox, from a number on that no other outbox has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(u64);
-
-impl Place {
-    /// Whether it is in the outbox of the frames that are sent alone.
-    pub(crate) const fn is_alone(self) -> bool {
-        self.0 >= ALONE
-    }
-}
 
 /// Who wants to know when a frame is handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +27,17 @@ pub(crate) enum Kind {
     Receipted(ReceiptId),
     /// A SEND without a RECEIPT.
     Send,
+    /// An ACK or NACK.
+    Settlement,
     /// Any other frame without one. An ERROR may mean it at any time.
     Unanswered,
+}
+
+impl Kind {
+    /// Whether it counts among the frames without an answer.
+    const fn counts(self) -> bool {
+        matches!(self, Self::Settlement | Self::Unanswered)
+    }
 }
 
 /// How far a frame has come.
@@ -83,13 +85,15 @@ struct Trace {
     gone: VecDeque<Event>,
 }
 
-/// Where the places of the frames begin that are sent alone, so that no other has them.
-const ALONE: u64 = 1 << 63;
-
 impl Outbox {
-    /// One for the frames that are sent alone, before those of the usual one.
-    pub(crate) fn alone() -> Self {
-        Self { passed: ALONE, ..Self::default() }
+    /// One of several: its places are those of no other.
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self { passed: number << 40, ..Self::default() }
+    }
+
+    /// Whether a frame waits here.
+    pub(crate) fn holds(&self, place: Place) -> bool {
+        place.0.checked_sub(self.passed).is_some_and(|at| at < self.entries.len() as u64)
     }
 
     /// Appends a frame, or nothing. A heart-beat stands between frames by construction: frames are pushed whole.
@@ -140,7 +144,7 @@ impl Outbox {
             trace.waiting.push_back((place, event()));
         }
         self.sends = self.sends.saturating_add(u64::from(entry.kind == Kind::Send));
-        if entry.kind == Kind::Unanswered {
+        if entry.kind.counts() {
             self.unanswered = self.unanswered.saturating_add(entry.length);
         }
         self.entries.push_back(entry);
@@ -218,7 +222,7 @@ impl Outbox {
             let taken = octets.min(room);
             length = length.saturating_add(taken);
             entry.length = entry.length.saturating_sub(taken);
-            if entry.kind == Kind::Unanswered {
+            if entry.kind.counts() {
                 self.unanswered = self.unanswered.saturating_sub(taken);
             }
             if entry.length > 0 {

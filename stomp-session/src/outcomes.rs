@@ -5,7 +5,7 @@ use core::time::Duration;
 use stomp_proto::Frame;
 
 use crate::{
-    Event, Lost, NotSent, Outcome, ReceiptId, ServerError, Session, Unknown,
+    Event, Lost, NotSent, Outcome, ReceiptId, Session, Unknown,
     receipts::{Awaited, Pending, Stage},
 };
 
@@ -25,7 +25,8 @@ impl Session {
 
     /// Does what has waited for an answer.
     pub(crate) fn proceed(&mut self) {
-        self.continue_careful();
+        self.continue_isolation();
+        self.try_suspects();
         self.pump();
         self.continue_disconnect();
     }
@@ -40,22 +41,15 @@ impl Session {
         Some((id, awaited))
     }
 
-    pub(crate) fn reject(&mut self, id: ReceiptId, awaited: Awaited, error: ServerError) {
-        if awaited == Awaited::Disconnect {
-            return self.fail(Lost::ServerError(error), true);
-        }
-        self.resolve(id, awaited, Outcome::Rejected(error));
-        self.proceed();
-    }
-
     /// The frame that an ERROR which names nobody must mean: all others of this connection were answered, and none was sent
     /// that has no answer. Only where frames are sent alone, or for a SUBSCRIBE, which would be sent again and refused again
     /// on each connection: who else has an ERROR for an answer may as well not know.
     pub(crate) fn take_alone(&mut self) -> Option<(ReceiptId, Awaited)> {
         let connected = self.connected_mut()?;
         let id = connected.receipts.only_on_wire().filter(|_| !connected.unanswered)?;
-        let is_alone = connected.careful.as_ref().is_some_and(|careful| careful.is_alone(id));
-        let is_meant = is_alone || matches!(connected.receipts.awaited(id)?, Awaited::Subscribe(_));
+        let is_alone = connected.isolation.as_ref().is_some_and(|isolation| isolation.is_alone(id));
+        let is_subscribe = matches!(connected.receipts.awaited(id)?, Awaited::Subscribe(_));
+        let is_meant = is_alone || (is_subscribe && !connected.settled);
         let pending = is_meant.then(|| connected.receipts.take(id)).flatten()?;
         Some((id, pending.awaited))
     }
@@ -107,7 +101,7 @@ impl Session {
     }
 
     /// Tells the outcome to whoever waits for it.
-    fn resolve(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome) {
+    pub(crate) fn resolve(&mut self, id: ReceiptId, awaited: Awaited, outcome: Outcome) {
         match (awaited, outcome) {
             (Awaited::Command, outcome) => self.tell(id, outcome),
             (Awaited::Commit(number), outcome) => self.answer_commit(number, outcome),
@@ -117,12 +111,9 @@ impl Session {
             }
             (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
                 // An ERROR that named it may have come before: a RECEIPT that follows is no success.
-                if self.subscriptions.note_taken(subscription) {
+                if self.subscriptions.note_taken(subscription, id, self.now) {
                     self.events.push_back(Event::Subscribed(subscription));
                 }
-            }
-            (Awaited::Subscribe(subscription), Outcome::Rejected(error)) => {
-                self.end_subscription(subscription, error)
             }
             (Awaited::Leaving(id), Outcome::Confirmed) => self.go_on_leaving(id),
             (Awaited::Leaving(id), Outcome::Rejected(_)) => self.forget_leaving(id),

@@ -69,6 +69,8 @@ struct Slot {
 pub(crate) struct Receipts {
     slots: VecDeque<Slot>,
     live: usize,
+    /// How many of them are on the wire.
+    on_wire: usize,
     deadlines: Deadlines,
     /// How many of the newest have no time yet.
     unstamped: usize,
@@ -91,6 +93,7 @@ impl Receipts {
         limit: Duration,
         sends_before: u64,
     ) {
+        self.on_wire = self.on_wire.saturating_add(usize::from(stage == Stage::OnWire));
         let pending = Pending { awaited, stage, limit, due: None, sends_before };
         self.slots.push_back(Slot { id, pending: Some(pending) });
         self.live = self.live.saturating_add(1);
@@ -118,7 +121,7 @@ impl Receipts {
         receipt_timeout: Duration,
     ) -> Option<Awaited> {
         let pending = self.get_mut(id)?;
-        pending.stage = Stage::OnWire;
+        let was_queued = core::mem::replace(&mut pending.stage, Stage::OnWire) != Stage::OnWire;
         let awaited = pending.awaited;
         let due = now.after(receipt_timeout);
         let counts = progress == Progress::Gone && awaited.has_receipt_timeout();
@@ -127,6 +130,7 @@ impl Receipts {
             self.deadlines.remove(before, id);
             self.deadlines.add(due, id);
         }
+        self.on_wire = self.on_wire.saturating_add(usize::from(was_queued));
         Some(awaited)
     }
 
@@ -138,6 +142,7 @@ impl Receipts {
             self.deadlines.remove(due, id);
         }
         self.live = self.live.saturating_sub(1);
+        self.on_wire = self.on_wire.saturating_sub(usize::from(pending.stage == Stage::OnWire));
         self.close_holes();
         Some(pending)
     }
@@ -174,6 +179,12 @@ impl Receipts {
         self.slots.get_mut(at)?.pending.as_mut()
     }
 
+    /// Whether nothing of that frame has left.
+    pub(crate) fn is_queued(&self, id: ReceiptId) -> bool {
+        let pending = self.find(id).and_then(|at| self.slots.get(at)?.pending.as_ref());
+        pending.is_some_and(|pending| pending.stage != Stage::OnWire)
+    }
+
     pub(crate) fn awaited(&self, id: ReceiptId) -> Option<Awaited> {
         let slot = self.slots.get(self.find(id)?)?;
         slot.pending.as_ref().map(|pending| pending.awaited)
@@ -191,14 +202,21 @@ impl Receipts {
 
     /// The only one of which anything was handed over.
     pub(crate) fn only_on_wire(&self) -> Option<ReceiptId> {
+        if self.on_wire != 1 {
+            return None;
+        }
         let live =
             self.slots.iter().filter_map(|slot| slot.pending.as_ref().map(|pending| (slot.id, pending)));
-        let mut on_wire = live.filter(|(_, pending)| pending.stage == Stage::OnWire).map(|(id, _)| id);
-        on_wire.next().filter(|_| on_wire.next().is_none())
+        live.filter(|(_, pending)| pending.stage == Stage::OnWire).map(|(id, _)| id).next()
     }
 
     pub(crate) const fn len(&self) -> usize {
         self.live
+    }
+
+    /// Whether none is on the wire.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.on_wire == 0
     }
 
     /// One without a time wants one at once: the next call that brings the time may be far off.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Action, AttemptId, Brokers, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input,
-    Login, Lost, ReceiptId, Timestamp,
+    Login, Lost, ReceiptId, SubscriptionId, Timestamp,
     at_least_once::Deliveries,
     connected::Connected,
     disconnect::Ending,
@@ -15,7 +15,9 @@ use crate::{
     handshake,
     heart_beats::Silence,
     outbox::{Kind, Outbox},
+    random::Random,
     subscriptions::Subscriptions,
+    suspects::Clock,
 };
 
 /// A STOMP conversation over any number of connections, as a pure state machine.
@@ -41,8 +43,15 @@ pub struct Session {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) deliveries: Deliveries,
     pub(crate) ending: Option<Ending>,
-    /// The next connection begins with a careful replay.
-    pub(crate) careful: bool,
+    /// Why the next connection begins with a careful replay, if it does.
+    pub(crate) careful: Option<Lost>,
+    /// When what ends connections is tried again.
+    pub(crate) clock: Clock,
+    /// The broker of the newest connection.
+    pub(crate) last_broker: Option<Box<Endpoint>>,
+    /// Counts outboxes.
+    pub(crate) outboxes: u64,
+    pub(crate) random: Random,
     /// Connections in a row that did not last.
     pub(crate) short_lived: u32,
     pub(crate) events: VecDeque<Event>,
@@ -120,8 +129,8 @@ impl State {
         let (first, second) = match self {
             Self::Handshake { outbox, .. } => (Some(outbox), None),
             Self::Connected(connected) | Self::Disconnecting(connected) => {
-                let Connected { outbox, careful, .. } = &mut **connected;
-                (careful.as_mut().map(|careful| &mut careful.outbox), Some(outbox))
+                let Connected { outbox, isolation, .. } = &mut **connected;
+                (isolation.as_mut().map(|isolation| &mut isolation.outbox), Some(outbox))
             }
             _ => (None, None),
         };
@@ -145,13 +154,19 @@ impl Session {
             stable_after: config.stable_after,
         };
         let failover = Failover::new(brokers, config.seed, rules);
+        // Another sequence than the schedule's.
+        let random = Random::new(!config.seed);
         let mut session = Self {
             config,
             state: State::Closed,
             subscriptions: Subscriptions::default(),
             deliveries: Deliveries::default(),
             ending: None,
-            careful: false,
+            careful: None,
+            clock: Clock::default(),
+            last_broker: None,
+            outboxes: 0,
+            random,
             short_lived: 0,
             events: VecDeque::new(),
             traces_frames: false,
@@ -205,9 +220,7 @@ impl Session {
             return self.fail(Lost::DialFailed { reason: reason.into(), permanent: true }, true);
         }
         let newest = self.config.versions.iter().max().copied().unwrap_or(stomp_proto::Version::V1_0);
-        // CONNECT goes before what is sent alone.
-        let mut outbox = if self.careful { Outbox::alone() } else { Outbox::default() };
-        outbox.trace(self.traces_frames);
+        let mut outbox = self.new_outbox();
         match outbox.push(&frame, newest, Kind::Quiet) {
             Ok(_) => {
                 let deadline = self.now.after(self.config.connected_timeout.max(LEAST));
@@ -351,7 +364,7 @@ impl Session {
         while let Some(id) = self.connected().and_then(|connected| connected.receipts.overdue(now)) {
             self.give_up(id);
         }
-        self.expire_careful();
+        self.expire_isolation();
         self.proceed();
     }
 
@@ -377,12 +390,21 @@ impl Session {
         let bytes = match &mut self.state {
             State::Handshake { outbox, .. } => outbox.take(|_, _| ()),
             State::Connected(connected) | State::Disconnecting(connected) => {
-                connected.take(now, receipt_timeout, &mut self.deliveries)
+                let taken = connected.take(now, receipt_timeout, &mut self.deliveries);
+                taken.or_else(|| self.take_behind(receipt_timeout))
             }
             _ => None,
         };
         self.events.extend(self.state.outboxes().flat_map(Outbox::take_traced));
         bytes
+    }
+
+    /// What is sent alone may have waited for what has left.
+    fn take_behind(&mut self, receipt_timeout: Duration) -> Option<Bytes> {
+        self.connected().filter(|connected| connected.isolation.is_some())?;
+        self.proceed();
+        let (now, State::Connected(connected)) = (self.now, &mut self.state) else { return None };
+        connected.take(now, receipt_timeout, &mut self.deliveries)
     }
 
     /// Whether each frame and each heart-beat, both ways, is told as an event, for who looks for a fault.
@@ -401,11 +423,11 @@ impl Session {
         };
         let connected = self.connected();
         let receipts = connected.and_then(|connected| connected.receipts.deadline());
-        let careful = connected.and_then(|connected| connected.careful.as_ref()?.deadline());
+        let isolation = connected.and_then(|connected| connected.isolation.as_ref()?.deadline());
         let beats = connected.and_then(|connected| connected.heart_beats.deadline());
         let leaving = connected.and_then(Connected::leaving_deadline);
         let (ending, deliveries) = (self.ending.as_ref().map(Ending::deadline), self.deliveries.deadline());
-        [own, ending, deliveries, receipts, careful, beats, leaving]
+        [own, ending, deliveries, receipts, isolation, beats, leaving, self.suspects_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -426,6 +448,19 @@ impl Session {
         }
     }
 
+    /// When something that waits may be tried again on the connection that stands.
+    fn suspects_deadline(&self) -> Option<Timestamp> {
+        let State::Connected(connected) = &self.state else { return None };
+        let clock = self.clock.next();
+        let (kept, kept_alone) = self.deliveries.deadlines(clock);
+        let (subscribe, subscribe_alone) = match self.ending {
+            Some(_) => (None, None),
+            None => self.subscriptions.deadlines(clock),
+        };
+        let alone = kept_alone.into_iter().chain(subscribe_alone).filter(|_| connected.isolation.is_none());
+        alone.chain(kept).chain(subscribe).min()
+    }
+
     /// The connection that stands, if one does.
     #[must_use]
     pub fn connection(&self) -> Option<&Connection> {
@@ -436,8 +471,8 @@ impl Session {
     #[must_use]
     pub fn unsent(&self) -> usize {
         let connected = self.connected();
-        let alone = connected.and_then(|connected| connected.careful.as_ref());
-        let alone = alone.map_or(0, |careful| careful.outbox.len());
+        let alone = connected.and_then(|connected| connected.isolation.as_ref());
+        let alone = alone.map_or(0, |isolation| isolation.outbox.len());
         connected.map_or(0, |connected| connected.outbox.len()).saturating_add(alone)
     }
 
@@ -457,7 +492,10 @@ impl Session {
     /// Octets of ACKs and NACKs that wait for the transport.
     #[cfg(feature = "client")]
     pub(crate) fn unsent_acknowledgements(&self) -> usize {
-        self.connected().map_or(0, |connected| connected.outbox.unanswered())
+        self.connected().map_or(0, |connected| {
+            let alone = connected.isolation.as_ref().map_or(0, |isolation| isolation.outbox.unanswered());
+            connected.outbox.unanswered().saturating_add(alone)
+        })
     }
 
     /// Whether the command gate has closed.
@@ -470,6 +508,12 @@ impl Session {
     #[cfg(feature = "client")]
     pub(crate) const fn takes_messages(&self) -> bool {
         matches!(self.state, State::Connected(_)) && self.ending.is_none()
+    }
+
+    /// Whether messages are wanted that nobody can acknowledge any more.
+    #[cfg(feature = "client")]
+    pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {
+        self.subscriptions.keeps_stale(id)
     }
 
     /// Drops bodies, or keeps them for the owner: they are not ours, and dropping one may run anything.

@@ -9,7 +9,6 @@ use crate::{
     connected::Connected,
     frames::{self, FrameError},
     leaving::Leaving,
-    outbox::Kind,
 };
 
 /// Settling.
@@ -87,8 +86,10 @@ impl Session {
         if current != Some(message.connection) {
             return Err(CommandError::Stale { came: message.connection });
         }
-        let stands = self.subscriptions.get(message.subscription).is_some();
+        let id = message.subscription;
+        let stands = self.subscriptions.get(id).is_some() && !self.subscriptions.waits(id);
         let connected = self.open()?;
+        let stands = stands && connected.unsettled.get(&id).is_some_and(|it| it.owns(message.delivery));
         if !stands && !connected.leaving.get(&message.subscription).is_some_and(Leaving::waits) {
             return Err(CommandError::Unsubscribed);
         }
@@ -126,13 +127,13 @@ impl Connected {
         }
         if command == Command::Ack && unsettled.waits() {
             let through = unsettled.settle_prefix(message.delivery, ack);
-            return through.map_or(Ok(()), |ack| Ok(self.push(&ack, Kind::Unanswered)?));
+            return through.map_or(Ok(()), |ack| Ok(self.push_settlement(&ack)?));
         }
-        self.push(&with_command(command, &ack, headers), Kind::Unanswered)?;
+        self.push_settlement(&with_command(command, &ack, headers))?;
         let others = self.unsettled.entry(message.subscription).or_default().settle(message.delivery);
         for ack in others {
             // One that cannot be written stays with the broker, which delivers it again.
-            let _ = self.push(&with_command(command, &ack, headers), Kind::Unanswered);
+            let _ = self.push_settlement(&with_command(command, &ack, headers));
         }
         Ok(())
     }

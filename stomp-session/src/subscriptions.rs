@@ -9,7 +9,10 @@ use core::time::Duration;
 
 use stomp_proto::{AckMode, Command, Frame, Headers, Version};
 
-use crate::{CommandError, Cumulative, Profile, ReceiptId, SubscriptionId, frames};
+use crate::{
+    CommandError, Cumulative, Endpoint, Profile, ReceiptId, SubscriptionId, Timestamp, frames,
+    suspects::{Strikes, Wait, Waiting},
+};
 
 /// What to subscribe to.
 ///
@@ -141,11 +144,69 @@ pub(crate) struct Subscription {
     pub(crate) subscribe: Subscribe,
     /// Messages of the budget that it has on this connection.
     granted: u32,
-    /// Connections that have ended while its SUBSCRIBE was alone on them, since the last RECEIPT.
-    kills: u8,
+    /// The RECEIPT that its SUBSCRIBE on this connection waits for.
+    pub(crate) asked: Option<ReceiptId>,
+    has_stood: bool,
+    /// Since when it stands.
+    since: Option<Timestamp>,
+    trouble: Option<Box<Trouble>>,
 }
 
+/// What has kept a subscription from standing, since it stood for a while.
+#[derive(Debug)]
+struct Trouble {
+    since: Timestamp,
+    refusals: u32,
+    strikes: Strikes,
+}
+
+/// A subscription that stands for that long has no trouble any more.
+const STABLE: Duration = Duration::from_secs(60);
+
 impl Subscription {
+    /// Whether the broker has taken it once.
+    pub(crate) const fn has_stood(&self) -> bool {
+        self.has_stood
+    }
+
+    /// Whether it was refused, or met the end of a connection, and has not stood for a while since.
+    pub(crate) const fn is_suspect(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// It does not stand any more.
+    fn note_end(&mut self, now: Timestamp) {
+        if self.since.take().is_some_and(|since| now.since(since) >= STABLE) {
+            self.trouble = None;
+        }
+    }
+
+    fn trouble(&mut self, now: Timestamp) -> &mut Trouble {
+        self.note_end(now);
+        let none = || Box::new(Trouble { since: now, refusals: 0, strikes: Strikes::default() });
+        self.trouble.get_or_insert_with(none)
+    }
+
+    /// Counts a refusal. How many there were in a row; nothing if its owner does not want it to be tried again.
+    pub(crate) fn count_refusal(&mut self, now: Timestamp) -> Option<u32> {
+        let retry = self.subscribe.retry;
+        let trouble = self.trouble(now);
+        trouble.refusals = trouble.refusals.saturating_add(1);
+        let goes_on = match retry {
+            Retry::Always => true,
+            Retry::Never => false,
+            Retry::Within(limit) => now.since(trouble.since) < limit,
+        };
+        goes_on.then_some(trouble.refusals)
+    }
+
+    /// Counts a connection that ended without a word while the first SUBSCRIBE was alone on it. When it may be tried again;
+    /// nothing if it is to blame.
+    pub(crate) fn count_silence(&mut self, broker: &Endpoint, now: Timestamp) -> Option<Timestamp> {
+        let strikes = &mut self.trouble(now).strikes;
+        if strikes.add_silent(broker, now) { None } else { Some(strikes.next()) }
+    }
+
     /// One message is the least, or nothing would ever come.
     fn grant(&mut self, messages: u64) -> u64 {
         self.granted = u32::try_from(messages).unwrap_or(u32::MAX).max(1);
@@ -200,6 +261,8 @@ pub(crate) struct Subscriptions {
     next: u64,
     /// Messages that this connection's subscriptions may have out, all together.
     granted: u64,
+    /// Those that are not on the wire, and wait until they may be.
+    waiting: Waiting<SubscriptionId>,
 }
 
 impl Subscriptions {
@@ -221,7 +284,18 @@ impl Subscriptions {
         }
         self.next = self.next.saturating_add(1);
         let wire_id = subscribe.id.clone().unwrap_or_else(|| alloc::format!("{}", id.0));
-        self.table.insert(id, Box::new(Subscription { wire_id, subscribe, granted: 0, kills: 0 }));
+        self.table.insert(
+            id,
+            Box::new(Subscription {
+                wire_id,
+                subscribe,
+                granted: 0,
+                asked: None,
+                has_stood: false,
+                since: None,
+                trouble: None,
+            }),
+        );
         Ok(id)
     }
 
@@ -250,6 +324,7 @@ impl Subscriptions {
         let removed = self.table.remove(&id)?;
         self.granted = self.granted.saturating_sub(removed.granted.into());
         self.named.remove(&removed.wire_id);
+        self.waiting.remove(id);
         Some(*removed)
     }
 
@@ -265,20 +340,63 @@ impl Subscriptions {
         self.retired.clear();
     }
 
+    /// Whether messages under that id may be those of an earlier subscription of this connection.
+    pub(crate) fn was_used_before(&self, wire_id: &str) -> bool {
+        self.retired.contains(wire_id)
+    }
+
     pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
         self.table.get(&id).map(|held| &**held)
     }
 
-    /// Counts that its SUBSCRIBE has ended a connection, and gives how often it has since the last RECEIPT.
-    pub(crate) fn count_kill(&mut self, id: SubscriptionId) -> u8 {
-        let Some(held) = self.table.get_mut(&id) else { return 0 };
-        held.kills = held.kills.saturating_add(1);
-        held.kills
+    pub(crate) fn get_mut(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
+        self.table.get_mut(&id).map(|held| &mut **held)
     }
 
-    /// Its SUBSCRIBE was taken. Whether it is still there.
-    pub(crate) fn note_taken(&mut self, id: SubscriptionId) -> bool {
-        self.table.get_mut(&id).map(|held| held.kills = 0).is_some()
+    /// Its SUBSCRIBE was taken. Whether it stands now: an ERROR may have come before its RECEIPT.
+    pub(crate) fn note_taken(&mut self, id: SubscriptionId, receipt: ReceiptId, now: Timestamp) -> bool {
+        let Some(held) = self.table.get_mut(&id) else { return false };
+        let is_answer = held.asked.take_if(|asked| *asked == receipt).is_some();
+        if is_answer {
+            (held.has_stood, held.since) = (true, Some(now));
+        }
+        is_answer
+    }
+
+    /// The connection has ended.
+    pub(crate) fn note_lost(&mut self, now: Timestamp) {
+        for held in self.table.values_mut() {
+            held.asked = None;
+            held.note_end(now);
+        }
+    }
+
+    /// Waits until it may be sent again.
+    pub(crate) fn wait(&mut self, id: SubscriptionId, wait: Wait) {
+        if let Some(held) = self.table.get_mut(&id) {
+            held.asked = None;
+            self.retired.insert(held.wire_id.clone());
+            self.waiting.add(id, wait);
+        }
+    }
+
+    pub(crate) fn waits(&self, id: SubscriptionId) -> bool {
+        self.waiting.contains(id)
+    }
+
+    /// Those that are to be on the wire.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.table.keys().copied().filter(|id| !self.waits(*id))
+    }
+
+    /// See [`Waiting`].
+    pub(crate) const fn waiting(&mut self) -> &mut Waiting<SubscriptionId> {
+        &mut self.waiting
+    }
+
+    /// See [`Waiting::deadline`] and [`Waiting::suspect_deadline`].
+    pub(crate) fn deadlines(&self, clock: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.waiting.deadline(), self.waiting.suspect_deadline(clock))
     }
 
     pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {

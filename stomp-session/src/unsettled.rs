@@ -50,14 +50,21 @@ struct Held {
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
     form: Form,
+    /// The number of the last delivery before the subscription stood: it, and those before it, were of an earlier one.
+    before: u64,
     held: BTreeMap<u64, Held>,
     /// How many are in somebody's hands.
     open: usize,
 }
 
 impl Unsettled {
-    pub(crate) fn new(form: Form) -> Self {
-        Self { form, ..Self::default() }
+    pub(crate) fn new(form: Form, before: u64) -> Self {
+        Self { form, before, ..Self::default() }
+    }
+
+    /// Whether a message came for the subscription as it stands, and not before the broker cancelled it once.
+    pub(crate) const fn owns(&self, delivery: u64) -> bool {
+        delivery > self.before
     }
 
     /// Whether nobody has a message that he may still settle.

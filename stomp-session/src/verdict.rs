@@ -1,4 +1,3 @@
-#![allow(dead_code, reason = "the rows of the frames come next")]
 //! What a refusal means, and for whom: the one table. Nothing else decides what is final.
 //!
 //! | what comes | the first time | once it had stood |
@@ -6,8 +5,9 @@
 //! | CONNECT is refused in known words | final for that broker | passes, told each time |
 //! | CONNECT fails otherwise | passes | passes |
 //! | SUBSCRIBE is refused | the caller's answer | tried again; final only in whole phrases that answer it alone |
-//! | a SEND that is kept is refused by name | rejected, unless the words pass | |
-//! | an ERROR that names nobody meets it alone | [`Verdict::Nobody`] for words about the connection, else a strike | |
+//! | a SEND that is kept is refused by name | rejected; tried again for words that pass | |
+//! | an ERROR that names nobody meets it alone | a strike; tried again for words that pass | |
+//! | an ERROR that names nobody is about the connection | blames nobody | blames nobody |
 //!
 //! Words that are in no table pass.
 
@@ -87,23 +87,20 @@ pub(crate) enum Verdict {
     Final,
     /// It is tried again.
     Again(BackOff),
-    /// It is kept, as if nothing had come.
-    Stays,
-    /// It is suspected: counted, and judged when there are enough.
+    /// It is tried again, and over when that has happened often enough.
     Strike,
-    /// The words are about the connection and blame nobody.
-    Nobody,
 }
 
 /// The table of the frames.
 pub(crate) const fn judge(asked: Asked, said: Option<Meaning>) -> Verdict {
     match (asked, said) {
-        (Asked::Named, Some(Meaning::Connection | Meaning::Passing)) => Verdict::Stays,
-        (_, Some(Meaning::Connection)) => Verdict::Nobody,
-        (Asked::First | Asked::Named, _) | (Asked::Again, Some(Meaning::Invalid)) => Verdict::Final,
+        (Asked::First, _) | (Asked::Again, Some(Meaning::Invalid)) => Verdict::Final,
         (Asked::Again, Some(Meaning::Permission | Meaning::Login)) => Verdict::Again(BackOff::Login),
         (Asked::Again, _) => Verdict::Again(BackOff::Refused),
-        (Asked::Alone, Some(Meaning::Passing)) => Verdict::Stays,
+        (Asked::Named | Asked::Alone, Some(Meaning::Connection | Meaning::Passing)) => {
+            Verdict::Again(BackOff::Refused)
+        }
+        (Asked::Named, _) => Verdict::Final,
         (Asked::Alone, _) => Verdict::Strike,
     }
 }

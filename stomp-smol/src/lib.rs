@@ -3,10 +3,13 @@
 
 pub mod blocking;
 mod runtime;
+mod socket;
+mod tcp;
 
 use std::sync::Arc;
 
 pub use runtime::Smol;
+pub use socket::Socket;
 #[doc(inline)]
 pub use stomp_session::client::*;
 pub use stomp_session::{
@@ -39,7 +42,7 @@ pub async fn connect_with(config: Config, settings: Settings) -> Result<Client, 
 /// A client that is not connected yet, and the driver to be spawned or awaited where it suits you.
 #[must_use]
 pub fn client(config: Config, settings: Settings) -> (Client, Driver<Smol, Dial<Smol>>) {
-    let runtime = Arc::new(Smol::new());
+    let runtime = Arc::new(Smol::new().keep_alive(settings.keep_alive.clone()));
     let dial = Arc::new(Dial::new(Arc::clone(&runtime), settings.tls.clone()));
     session::client::client(config, settings, runtime, dial)
 }

@@ -1,6 +1,14 @@
 //! What smol lends: TCP, a clock, a pool for slow work.
 
-use std::{future::pending, io, time::Instant};
+use std::{
+    future::pending,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use smol::{
     Timer,
@@ -8,20 +16,31 @@ use smol::{
 };
 use stomp_session::{
     Timestamp,
-    client::{Addresses, Runtime, race},
+    client::{Addresses, KeepAlive, Runtime, race},
 };
+
+use crate::{socket::Socket, tcp};
 
 /// Smol as a [`Runtime`]. Its futures can be polled by any executor.
 #[derive(Debug)]
 pub struct Smol {
     start: Instant,
+    keep_alive: Option<KeepAlive>,
+    /// Whether the broker of the latest connection has promised heart-beats.
+    beats: Arc<AtomicBool>,
 }
 
 impl Smol {
-    /// With a clock that starts now.
+    /// With a clock that starts now, and connections that are [kept alive](KeepAlive) as by default.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), keep_alive: Some(KeepAlive::default()), beats: Arc::default() }
+    }
+
+    /// The same with connections that are kept alive so, or as the system does it.
+    #[must_use]
+    pub fn keep_alive(self, keep_alive: Option<KeepAlive>) -> Self {
+        Self { keep_alive, ..self }
     }
 }
 
@@ -32,20 +51,25 @@ impl Default for Smol {
 }
 
 impl Runtime for Smol {
-    type Stream = TcpStream;
+    type Stream = Socket;
 
-    async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<TcpStream> {
+    async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<Socket> {
         self.dial_counted(host, port, &Addresses::new(attempt)).await
     }
 
-    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<TcpStream> {
+    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Socket> {
         let mut resolved = resolve((host, port)).await?;
         addresses.rotate(&mut resolved);
         let count = resolved.len();
         let stream = race(self, resolved.into_iter().map(TcpStream::connect)).await?;
         addresses.reached(count);
         stream.set_nodelay(true)?;
-        Ok(stream)
+        self.beats.store(false, Ordering::Relaxed);
+        let beats = self.keep_alive.as_ref().map(|keep_alive| {
+            tcp::keep_alive(&stream, keep_alive);
+            Arc::clone(&self.beats)
+        });
+        Ok(Socket::new(stream, beats))
     }
 
     async fn sleep_until(&self, at: Timestamp) {
@@ -61,6 +85,10 @@ impl Runtime for Smol {
 
     async fn unblock<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         smol::unblock(work).await
+    }
+
+    fn broker_beats(&self, promised: bool) {
+        self.beats.store(promised, Ordering::Relaxed);
     }
 
     fn entropy(&self) -> [u8; 32] {

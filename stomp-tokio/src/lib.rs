@@ -3,6 +3,7 @@
 
 mod compat;
 mod runtime;
+mod tcp;
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ pub async fn connect_with(config: Config, settings: Settings) -> Result<Client, 
 /// A client that is not connected yet, and the driver to be spawned or awaited where it suits you.
 #[must_use]
 pub fn client(config: Config, settings: Settings) -> (Client, Driver<Tokio, Dial<Tokio>>) {
-    let runtime = Arc::new(Tokio::new());
+    let runtime = Arc::new(Tokio::new().keep_alive(settings.keep_alive.clone()));
     let dial = Arc::new(Dial::new(Arc::clone(&runtime), settings.tls.clone()));
     session::client::client(config, settings, runtime, dial)
 }

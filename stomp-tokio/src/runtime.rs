@@ -1,10 +1,18 @@
 //! What tokio lends: TCP, a clock, a pool for slow work.
 
-use std::{future::pending, io, panic::resume_unwind};
+use std::{
+    future::pending,
+    io,
+    panic::resume_unwind,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use stomp_session::{
     Timestamp,
-    client::{Addresses, Runtime, race},
+    client::{Addresses, KeepAlive, Runtime, race},
 };
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -12,19 +20,28 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::compat::Compat;
+use crate::{compat::Compat, tcp};
 
 /// Tokio as a [`Runtime`]. Its futures must be polled within a tokio runtime with I/O and time enabled.
 #[derive(Debug)]
 pub struct Tokio {
     start: Instant,
+    keep_alive: Option<KeepAlive>,
+    /// Whether the broker of the latest connection has promised heart-beats.
+    beats: Arc<AtomicBool>,
 }
 
 impl Tokio {
-    /// With a clock that starts now.
+    /// With a clock that starts now, and connections that are [kept alive](KeepAlive) as by default.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), keep_alive: Some(KeepAlive::default()), beats: Arc::default() }
+    }
+
+    /// The same with connections that are kept alive so, or as the system does it.
+    #[must_use]
+    pub fn keep_alive(self, keep_alive: Option<KeepAlive>) -> Self {
+        Self { keep_alive, ..self }
     }
 }
 
@@ -48,7 +65,12 @@ impl Runtime for Tokio {
         let stream = race(self, resolved.into_iter().map(TcpStream::connect)).await?;
         addresses.reached(count);
         stream.set_nodelay(true)?;
-        Ok(Compat(stream))
+        self.beats.store(false, Ordering::Relaxed);
+        let beats = self.keep_alive.as_ref().map(|keep_alive| {
+            tcp::keep_alive(&stream, keep_alive);
+            Arc::clone(&self.beats)
+        });
+        Ok(Compat::new(stream, beats))
     }
 
     async fn sleep_until(&self, at: Timestamp) {
@@ -69,6 +91,10 @@ impl Runtime for Tokio {
             // The runtime is shutting down: nobody polls this again.
             Err(Err(_)) => pending().await,
         }
+    }
+
+    fn broker_beats(&self, promised: bool) {
+        self.beats.store(promised, Ordering::Relaxed);
     }
 
     fn entropy(&self) -> [u8; 32] {

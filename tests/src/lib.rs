@@ -19,19 +19,19 @@ pub mod conformance;
 pub mod disaster;
 pub mod fuzzing;
 pub mod pair;
-#[cfg(feature = "network")]
+#[cfg(feature = "tls")]
 pub mod pki;
 pub mod planted;
 pub mod play;
-#[cfg(feature = "network")]
+#[cfg(any(feature = "proxy", feature = "tls"))]
 mod port;
-#[cfg(feature = "network")]
+#[cfg(feature = "proxy")]
 pub mod proxy;
-#[cfg(all(unix, feature = "network"))]
+#[cfg(all(unix, feature = "real"))]
 pub mod real;
 pub mod server;
 pub mod sim;
-#[cfg(feature = "network")]
+#[cfg(feature = "tls")]
 pub mod tls;
 
 /// Compiles the code of the README.

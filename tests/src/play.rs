@@ -77,6 +77,8 @@ pub struct Player {
     live: Vec<SubscriptionId>,
     /// The subscriptions with which this connection has yet to begin.
     replay: VecDeque<SubscriptionId>,
+    /// Those that wait until they may be sent again.
+    waiting: BTreeSet<SubscriptionId>,
     transactions: Vec<TransactionId>,
     /// What is sent at least once and not resolved.
     kept: Vec<ReceiptId>,
@@ -106,6 +108,7 @@ impl Player {
             messages: Vec::new(),
             live: Vec::new(),
             replay: VecDeque::new(),
+            waiting: BTreeSet::new(),
             transactions: Vec::new(),
             kept: Vec::new(),
             awaited: BTreeSet::new(),
@@ -287,7 +290,7 @@ impl Player {
     fn hear(&mut self, what: u8, which: u8) {
         let octets = self.phrase(what, which);
         if self.session.connection().is_none() {
-            self.replay = self.live.iter().copied().collect();
+            self.replay = self.live.iter().copied().filter(|id| !self.waiting.contains(id)).collect();
         }
         let Some(input) = &mut self.input else { return };
         let mut rest = &octets[..];
@@ -355,9 +358,15 @@ impl Player {
 
     /// The subscriptions come first, in order. One that has ended meanwhile may be among them.
     fn check_replay(&mut self, known: usize) {
-        let frames =
-            self.transcript.frames()[known..].iter().filter(|frame| frame.command() != Command::Connect);
-        for frame in frames {
+        // An acknowledgement waits for nothing that is sent alone.
+        let is_free =
+            |frame: &&Frame| matches!(frame.command(), Command::Connect | Command::Ack | Command::Nack);
+        for frame in self.transcript.frames()[known..].iter().filter(|frame| !is_free(frame)) {
+            let id = frame.header("id").filter(|_| frame.command() == Command::Subscribe);
+            let id = id.and_then(|id| self.waiting.iter().copied().find(|waiting| id == *number(*waiting)));
+            if id.is_some_and(|id| self.waiting.remove(&id)) {
+                continue;
+            }
             while let Some(id) = self.replay.pop_front() {
                 let named = frame.header("id").is_some_and(|text| text == *number(id));
                 if named && frame.command() == Command::Subscribe {
@@ -426,6 +435,11 @@ impl Player {
                 assert!(self.awaited.remove(&id), "{id:?} was resolved before");
                 self.kept.retain(|kept| *kept != id);
             }
+            Event::Resubscribing { id, .. } => {
+                self.waiting.insert(id);
+                self.replay.retain(|expected| *expected != id);
+            }
+            Event::Subscribed(id) => _ = self.waiting.remove(&id),
             Event::SubscriptionEnded { id, .. } => {
                 self.live.retain(|live| *live != id);
             }

@@ -52,6 +52,7 @@ impl Shared {
                 inner.wake_all(For::Room);
                 inner.changed();
             }
+            Event::Resubscribing { id, .. } => self.forget(inner, id, |_| true),
             Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),
             Event::SubscriptionEnded { id, reason } => {
                 inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
@@ -66,7 +67,6 @@ impl Shared {
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
             | Event::Reconnecting { .. }
-            | Event::Resubscribing { .. }
             | Event::Error(_)
             | Event::Unroutable(_)
             | Event::FrameReceived(_)
@@ -90,14 +90,22 @@ impl Shared {
 
     /// The broker delivers again what was not acknowledged: a copy of the connection that ended is of no use.
     fn forget_stale(&self, inner: &mut Inner, connection: ConnectionId) {
-        for inbox in inner.inboxes.values_mut() {
-            let (stale, kept) = mem::take(&mut inbox.messages)
-                .into_iter()
-                .partition(|message: &Message| message.needs_ack() && message.connection() == connection);
-            inbox.messages = kept;
-            self.count_out(&stale);
-            inner.after.drop_messages(stale);
+        let ids: Vec<_> = inner.inboxes.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.forget(inner, id, |message| message.connection() == connection));
+    }
+
+    /// Drops messages of a subscription that nobody could acknowledge any more, unless its owner wants them all the same.
+    fn forget(&self, inner: &mut Inner, id: SubscriptionId, is_meant: impl Fn(&Message) -> bool) {
+        if inner.session.keeps_stale(id) {
+            return;
         }
+        let Some(inbox) = inner.inboxes.get_mut(&id) else { return };
+        let (stale, kept) = mem::take(&mut inbox.messages)
+            .into_iter()
+            .partition(|message: &Message| message.needs_ack() && is_meant(message));
+        inbox.messages = kept;
+        self.count_out(&stale);
+        inner.after.drop_messages(stale);
     }
 }
 

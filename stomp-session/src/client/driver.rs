@@ -60,6 +60,8 @@ struct Up<S> {
     writing: Bytes,
     flushed: bool,
     paused: bool,
+    /// The runtime knows whether the broker promises heart-beats.
+    told: bool,
     /// Writing has failed. What the peer sent before it closed is read first: an ERROR may be among it.
     broken: Option<Lost>,
     /// There was nothing to read the last time, in this poll of the driver. It is no proof that nothing will come: a
@@ -122,10 +124,25 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             (due, actions)
         });
         self.shared.dispatch();
+        self.tell_runtime();
         let acted = !actions.is_empty();
         actions.into_iter().for_each(|action| self.obey(action));
         let resumed = self.pause(now);
         self.refill(now) || resumed || due || acted
+    }
+
+    /// Tells, once for each connection that stands, whether its broker promises heart-beats.
+    fn tell_runtime(&mut self) {
+        let Link::Up(up) = &mut self.link else { return };
+        if up.told {
+            return;
+        }
+        let promised =
+            self.shared.with(|inner| inner.session.connection().map(|it| it.heart_beat.incoming > 0));
+        if let Some(promised) = promised {
+            up.told = true;
+            self.runtime.broker_beats(promised);
+        }
     }
 
     fn obey(&mut self, action: Action) {
@@ -274,6 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             writing: Bytes::new(),
             flushed: true,
             paused: false,
+            told: false,
             broken: None,
             dry: false,
             dry_before: false,

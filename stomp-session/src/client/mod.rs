@@ -9,6 +9,7 @@ mod dispatch;
 mod driver;
 mod error;
 mod handle;
+mod keep_alive;
 mod listener;
 mod message;
 mod prepared;
@@ -32,6 +33,7 @@ pub use credentials::Credentials;
 pub use driver::Driver;
 pub use error::{CommitError, ConnectError, SendError, SubscribeError};
 pub use handle::{Client, Disconnecting, Farewell};
+pub use keep_alive::KeepAlive;
 pub use listener::{Listener, Notice};
 pub use message::Message;
 pub use prepared::PreparedSend;
@@ -70,6 +72,9 @@ pub struct Settings {
     pub subscribe_timeout: Duration,
     /// Who gives the login of each attempt. Without it that of the endpoint or of the configuration is used.
     pub credentials: Option<Credentials>,
+    /// When the system gives up a TCP connection whose peer does not answer. After two minutes; `None` leaves the system's
+    /// own habits. The business of the adapters: a [`Connector`] of your own sees to it itself.
+    pub keep_alive: Option<KeepAlive>,
     /// How TLS is spoken to the endpoints that ask for it.
     pub tls: TlsConfig,
 }
@@ -82,6 +87,7 @@ impl Default for Settings {
             send_timeout: Duration::from_secs(60),
             subscribe_timeout: Duration::from_secs(60),
             credentials: None,
+            keep_alive: Some(KeepAlive::default()),
             tls: TlsConfig::default(),
         }
     }

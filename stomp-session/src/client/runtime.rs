@@ -56,6 +56,12 @@ pub trait Runtime: Send + Sync + 'static {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = T> + Send;
 
+    /// Hears, once a connection stands, whether its broker promises heart-beats. If so the session notices its silence, and
+    /// TCP need not end what a busy broker only does not read: see [`KeepAlive::user_timeout`](super::KeepAlive).
+    fn broker_beats(&self, promised: bool) {
+        _ = promised;
+    }
+
     /// Random octets from the operating system.
     fn entropy(&self) -> [u8; 32];
 }
@@ -169,6 +175,10 @@ impl<R: Runtime> Connector for Dial<R> {
         if endpoint.is_tls() {
             let text = "TLS is not compiled in: enable the feature native-tls or rustls";
             return Err(TransportError::permanent(text).into());
+        }
+        #[cfg(any(feature = "native-tls", feature = "rustls"))]
+        if endpoint.is_tls() {
+            self.tls.backend()?;
         }
         let stream = self.runtime.dial_counted(endpoint.host(), endpoint.port(), addresses).await?;
         #[cfg(any(feature = "native-tls", feature = "rustls"))]

@@ -19,7 +19,7 @@ use super::{
     shared::{Inbox, Inner, Shared},
     waits::{For, Ticket},
 };
-use crate::{CommandError, Ended, Oversized, Subscribe, SubscriptionId};
+use crate::{CommandError, Ended, Oversized, Retry, Subscribe, SubscriptionId};
 
 /// A subscription to be made. Add to it, then `.await` it.
 #[must_use = "nothing is subscribed until it is awaited"]
@@ -77,6 +77,11 @@ impl SubscribeBuilder {
     /// Delivers also messages that had come and were not taken when their connection ended; see [`Subscribe::keep_stale`].
     pub fn keep_stale(self) -> Self {
         self.change(Subscribe::keep_stale)
+    }
+
+    /// What to do when the broker refuses or cancels it after it had stood; see [`Subscribe::retry`].
+    pub fn retry(self, retry: Retry) -> Self {
+        self.change(|subscribe| subscribe.retry(retry))
     }
 
     /// Another header.

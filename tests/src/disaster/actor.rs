@@ -1,6 +1,9 @@
 //! A client: its session, the user behind it, and what the user knows.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use stomp_proto::{AckMode, Command, Frame};
 use stomp_session::{
@@ -42,6 +45,8 @@ pub(super) struct Actor {
     pub(super) dropped: Vec<Held>,
     /// Subscriptions that live.
     pub(super) subscriptions: BTreeMap<Mark, Subscribed>,
+    /// Those of them that wait until they may be sent again.
+    pub(super) waiting: BTreeSet<Mark>,
     pub(super) operations: BTreeMap<ReceiptId, Operation>,
     /// What was handed out on the connection that stands.
     pub(super) handed: Vec<(Mark, String)>,
@@ -124,6 +129,7 @@ impl Actor {
             held: Vec::new(),
             dropped: Vec::new(),
             subscriptions: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             operations: BTreeMap::new(),
             handed: Vec::new(),
             stalled_until: Timestamp::ZERO,

@@ -243,7 +243,7 @@ impl World {
     fn transmit(&mut self, number: usize, octets: Bytes) -> Checked {
         let arrival = self.arrival();
         let Self { actors, links, accounts, trace, report, mishaps, now, .. } = self;
-        let actor = &actors[number];
+        let actor = &mut actors[number];
         let Some(link) = actor.link.and_then(|link| links.get_mut(&link)) else { return Ok(()) };
         trace.octets(*now, || format!("client {number} >"), &octets);
         check_beat(link, *now)?;
@@ -462,30 +462,33 @@ fn check_login(broker: usize, connect: &Frame) -> Checked {
 
 impl Actor {
     /// A connection begins with the subscriptions that live, in order, each as it was made.
-    fn check_replay(&self, watch: &mut super::watch::Watch, frame: &Frame) -> Checked {
+    fn check_replay(&mut self, watch: &mut super::watch::Watch, frame: &Frame) -> Checked {
         // Who is leaving sends what waits, and wants no messages any more.
         if self.is_leaving() {
             watch.replay.clear();
         }
         let lives = |mark: &Mark| self.subscriptions.contains_key(mark);
         if frame.command() != Command::Subscribe {
-            let may_precede =
-                matches!(frame.command(), Command::Connect | Command::Unsubscribe | Command::Disconnect);
+            let may_precede = matches!(
+                frame.command(),
+                Command::Connect | Command::Unsubscribe | Command::Disconnect | Command::Ack | Command::Nack
+            );
             return demand(may_precede || !watch.replay.iter().any(lives), Law::Replay, || {
                 format!("{} comes before the subscriptions {:?}", frame.command(), watch.replay)
             });
         }
         let text = |name: &str| frame.header(name).map_or_else(String::new, |value| value.to_string());
         let (mark, id) = (text(MARK).parse().unwrap_or(Mark::MAX), text("id"));
+        let waited = self.waiting.remove(&mark);
         if watch.left.remove(&id) {
             let is_again = watch.subscribed.get(&id) == Some(&mark) && text("prefetch-count") == "1";
             return demand(is_again, Law::Replay, || format!("the id {id} is used again: {frame:?}"));
         }
         // One that has ended meanwhile may still be on its way, or not.
-        while watch.replay.front().is_some_and(|front| *front != mark && !lives(front)) {
+        while watch.replay.front().is_some_and(|front| *front != mark && !lives(front)) && !waited {
             watch.replay.pop_front();
         }
-        let expected = watch.replay.pop_front();
+        let expected = if waited { None } else { watch.replay.pop_front() };
         demand(expected.is_none_or(|expected| expected == mark), Law::Replay, || {
             format!("SUBSCRIBE {mark} comes instead of {expected:?}")
         })?;
@@ -494,6 +497,9 @@ impl Actor {
         demand(is_same, Law::Replay, || format!("SUBSCRIBE {mark} has changed: {frame:?}"))?;
         watch.cumulative |= text("ack") == "client";
         let before = watch.subscribed.insert(id.clone(), mark);
-        demand(before.is_none(), Law::Replay, || format!("the id {id} is used for {before:?} and for {mark}"))
+        let is_again = before == Some(mark) && waited;
+        demand(before.is_none() || is_again, Law::Replay, || {
+            format!("the id {id} is used for {before:?} and for {mark}")
+        })
     }
 }

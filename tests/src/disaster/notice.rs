@@ -45,7 +45,9 @@ impl Actor {
                 watch.last_written = scene.now;
                 // Who is leaving wants no messages any more.
                 if !self.is_leaving() {
-                    watch.replay = self.subscriptions.keys().copied().collect();
+                    let ready =
+                        self.subscriptions.keys().copied().filter(|mark| !self.waiting.contains(mark));
+                    watch.replay = ready.collect();
                 }
                 Ok(())
             }
@@ -61,6 +63,20 @@ impl Actor {
             }
             Event::Reconnecting { endpoint, delay, .. } => {
                 self.course.announce(broker_of(&endpoint), delay, scene.now)
+            }
+            Event::Resubscribing { id, .. } => {
+                if let Some(mark) = self.mark_of(id) {
+                    self.waiting.insert(mark);
+                    scene
+                        .watch
+                        .iter_mut()
+                        .for_each(|watch| watch.replay.retain(|expected| *expected != mark));
+                }
+                Ok(())
+            }
+            Event::Subscribed(id) => {
+                self.mark_of(id).map(|mark| self.waiting.remove(&mark));
+                Ok(())
             }
             Event::SubscriptionEnded { id, .. } => {
                 if let Some(mark) = self.mark_of(id) {
@@ -121,7 +137,8 @@ impl Actor {
     /// Whether a message must be handed out: its subscription lives, and it can be acknowledged or need not be.
     fn lives(&self, came: &Came, subscribed: &BTreeMap<String, Mark>, stands: bool) -> bool {
         let held = subscribed.get(&came.subscription).and_then(|mark| self.subscriptions.get(mark));
-        held.is_some_and(|held| stands || held.ack_mode == AckMode::Auto)
+        let waits = subscribed.get(&came.subscription).is_some_and(|mark| self.waiting.contains(mark));
+        held.is_some_and(|held| !waits && (stands || held.ack_mode == AckMode::Auto))
     }
 
     fn note_receipt(&mut self, id: ReceiptId, outcome: &Outcome, scene: &mut Scene<'_>) -> Checked {

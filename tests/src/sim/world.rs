@@ -43,6 +43,7 @@ pub(super) struct State {
     pub(super) spawned: Vec<(TaskId, Spawned)>,
     pub(super) cancelled: Vec<TaskId>,
     pub(super) numbers: u64,
+    beats: Vec<bool>,
     wake: Vec<Waker>,
     discarded: Vec<Waker>,
 }
@@ -60,6 +61,7 @@ impl World {
             spawned: Vec::new(),
             cancelled: Vec::new(),
             numbers: 0,
+            beats: Vec::new(),
             wake: Vec::new(),
             discarded: Vec::new(),
         };
@@ -88,6 +90,12 @@ impl World {
         let (task, work) = Task::new(self.clone(), future);
         self.with(|state| state.spawned.push((task.id(), work)));
         task
+    }
+
+    /// What clients were told of the heart-beats of their brokers, for each connection that stood: whether they are promised.
+    #[must_use]
+    pub fn promised_beats(&self) -> Vec<bool> {
+        self.with(|state| state.beats.clone())
     }
 
     /// A fingerprint of all that has happened: the same for the same seed.
@@ -200,6 +208,10 @@ impl Runtime for World {
 
     async fn unblock<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         work()
+    }
+
+    fn broker_beats(&self, promised: bool) {
+        self.with(|state| state.beats.push(promised));
     }
 
     fn entropy(&self) -> [u8; 32] {

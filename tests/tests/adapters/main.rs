@@ -6,6 +6,8 @@ mod support;
 
 mod embedded;
 mod faulty;
+#[cfg(unix)]
+mod sockets;
 
 use std::net::SocketAddr;
 

@@ -2,8 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use stomp_proto::HeartBeat;
 use stomp_session::client::{Client, Subscription};
-use stomp_testkit::sim::{Door, Ending, Sim, Weather, World};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    sim::{Door, Ending, Sim, Weather, World},
+};
 
 use crate::kit::{config, seconds, seeds, settings};
 
@@ -208,4 +212,28 @@ fn nothing_confirmed_is_lost_in_a_storm() {
             sender.await;
         });
     }
+}
+
+/// A runtime may watch a connection by other means where there are no heart-beats.
+#[test]
+fn the_runtime_hears_of_each_connection_whether_its_broker_beats() {
+    let promises =
+        |every: u64| BrokerConfig::default().heart_beat(HeartBeat { outgoing: every, incoming: 0 });
+    let mut sim = Sim::new(1);
+    sim.add_broker("broker", promises(10_000));
+    let mut config = config();
+    config.receive_beat = seconds(10);
+    let client = sim.client(config, settings());
+    let world = sim.world();
+    sim.block_on(async {
+        send_until_confirmed(&client, "first").await;
+        send_until_confirmed(&client, "again").await;
+        assert_eq!(world.promised_beats(), [true], "once for a connection");
+        for (every, promised) in [(0, &[true, false][..]), (20_000, &[true, false, true])] {
+            world.add_broker("broker", promises(every));
+            world.cut("broker", Ending::Eof);
+            send_until_confirmed(&client, "and again").await;
+            assert_eq!(world.promised_beats(), promised);
+        }
+    });
 }

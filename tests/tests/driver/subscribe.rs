@@ -3,7 +3,10 @@
 use std::future::IntoFuture as _;
 
 use stomp_proto::Command;
-use stomp_session::{CommandError, Ended, client::SubscribeError};
+use stomp_session::{
+    CommandError, Ended, Retry,
+    client::{Notice, SubscribeError},
+};
 use stomp_testkit::{
     broker::BrokerConfig,
     sim::{Door, Ending, Sim, Weather},
@@ -84,13 +87,40 @@ fn a_wrong_one_is_an_error_at_once() {
     assert_eq!(error, SubscribeError::Command(CommandError::NoDestination));
 }
 
+/// A broker that cancels a consumer says nothing of the next one: the stream goes on waiting, and gets it.
+#[test]
+fn the_broker_cancels_it_and_it_goes_on() {
+    let mut sim = Sim::new(1);
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        let mut subscription = client.subscribe("/queue/a").await.unwrap();
+        let connection = world.broker("broker", |broker| broker.connections()[0]);
+        world.broker("broker", |broker| broker.publish("/queue/a", "one", &[]));
+        let message = subscription.next().await.unwrap();
+        world.broker("broker", |broker| broker.cancel(connection, "0"));
+        let mut notices = client.listen();
+        while !matches!(notices.next().await, Some(Notice::Resubscribing { .. })) {}
+        assert!(matches!(message.ack(), Err(CommandError::Unsubscribed)), "the broker has it back");
+        let again = subscription.next().await.unwrap();
+        assert_eq!((again.body(), subscription.ended()), (&b"one"[..], None));
+        again.ack().unwrap();
+        assert_eq!(
+            world.broker("broker", |broker| broker.connections()[0]),
+            connection,
+            "on the same connection"
+        );
+    });
+}
+
+/// The stream of one that may not be tried again ends, and says why.
 #[test]
 fn the_broker_ends_it_and_the_stream_says_why() {
     let mut sim = Sim::new(1);
     let client = sim.client(config(), settings());
     let world = sim.world();
     sim.block_on(async {
-        let mut subscription = client.subscribe("/queue/a").await.unwrap();
+        let mut subscription = client.subscribe("/queue/a").retry(Retry::Never).await.unwrap();
         assert!(subscription.ended().is_none());
         let connection = world.broker("broker", |broker| broker.connections()[0]);
         let error = b"ERROR\nmessage:queue deleted\nsubscription:0\n\n\0";

@@ -100,13 +100,26 @@ fn what_is_alone_when_an_error_comes_is_rejected() {
     assert_eq!(said(&mut script), ["two"]);
     script.events();
     script.hear(ERROR);
-    assert_eq!(told(&mut script), ["ReceiptId(5): Rejected(ServerError(no))"]);
+    assert_eq!(told(&mut script), [""; 0], "what is said once may mean anything");
     assert!(script.closes(), "another ERROR about it could be taken for one about the next");
     reconnect(&mut script);
     for expected in ["/queue/a", "/queue/b", "three"] {
         assert_eq!(said(&mut script), [expected]);
         script.confirm(expected);
     }
+    script.pass(seconds(4));
+    assert_eq!(said(&mut script), [""; 0]);
+    script.pass(seconds(1));
+    assert_eq!(said(&mut script), ["two"]);
+    script.events();
+    script.hear(ERROR);
+    assert_eq!(
+        told(&mut script),
+        ["ReceiptId(5): Rejected(ServerError(no))"],
+        "said twice, it means this one"
+    );
+    reconnect(&mut script);
+    assert_eq!(said(&mut script), ["/queue/a", "/queue/b"]);
 }
 
 #[test]
@@ -120,27 +133,32 @@ fn a_subscribe_too() {
     assert_eq!(said(&mut script), ["/queue/b"]);
 }
 
+/// Five times where there is one broker, and never at one moment: a broker that elects a leader closes so too.
 #[test]
-fn what_ends_three_connections_without_a_word_is_given_up() {
-    let kills = "the broker has closed three connections without a word";
+fn what_ends_connections_without_a_word_for_half_a_minute_is_given_up() {
+    let kills = "the broker closed the connection without a word";
     for subscribes in [false, true] {
         let mut script = Script::connected(config(), Version::V1_2);
         match subscribes {
             true => _ = script.session.subscribe(Subscribe::new("/queue/a")).unwrap(),
             false => keep(&mut script, "bad"),
         }
-        for connection in 0..5 {
-            assert_eq!(said(&mut script).len(), 1, "connection {connection}");
-            assert_eq!(told(&mut script), [""; 0], "connection {connection}");
-            script.report(Lost::Io("reset".into()));
-            if connection < 4 {
-                reconnect(&mut script);
+        let mut ends = Vec::new();
+        let mut results = Vec::new();
+        while results.is_empty() {
+            if said(&mut script).len() == 1 {
+                ends.push(script.now.since_start().as_secs());
+                script.report(Lost::Io("reset".into()));
+            }
+            results = told(&mut script);
+            script.pass(script.due_in().unwrap_or(seconds(1)));
+            if script.session.connection().is_none() {
+                script.reconnect(Version::V1_2);
             }
         }
-        let told = told(&mut script);
+        assert_eq!(ends, [0, 0, 0, 2, 6, 14, 30], "the first two were not known to be its doing");
         let expected = if subscribes { kills } else { "Unknown(KillsConnection(Io(\"reset\")))" };
-        assert!(told.len() == 1 && told[0].contains(expected), "{told:?}");
-        reconnect(&mut script);
+        assert!(results.len() == 1 && results[0].contains(expected), "{results:?}");
         assert_eq!(script.said(), "");
     }
 }
@@ -175,7 +193,7 @@ fn one_that_is_not_answered_does_not_hold_up_the_others_for_ever() {
         }
         assert_eq!(said(&mut script).len(), 1);
         script.session.send(&send_frame("/queue/a", "plain")).unwrap();
-        script.pass(seconds(60));
+        script.pass(seconds(10));
         let expected: &[_] =
             if sends { &["two", "three", "plain"] } else { &["/queue/b", "one", "two", "three", "plain"] };
         assert_eq!(said(&mut script), expected);

@@ -27,3 +27,4 @@ mod storm;
 mod subscriptions;
 mod transactions;
 mod unsubscribe;
+mod verdict;

@@ -188,5 +188,5 @@ fn a_subscription_without_a_receipt_stands() {
     pair.advance(seconds(6));
     pair.broker.publish("/queue/a", "x", &[]);
     pair.drive();
-    assert!(matches!(&pair.events()[..], [Event::Message(_)]));
+    assert!(matches!(&pair.events()[..], [Event::Subscribed(_), Event::Message(_)]), "a message confirms it");
 }

@@ -96,23 +96,36 @@ impl Script {
         self.collect();
     }
 
-    /// The dial that the session asks for, now or when its time comes.
+    /// Lets a dial succeed if the session asks for one.
+    pub(crate) fn dial_if_asked(&mut self) -> bool {
+        while let Some(action) = self.session.poll_action() {
+            if let Action::Connect(attempt) = action {
+                self.attempt = Some(attempt.id);
+                self.input = self.session.handle_connected(attempt.id, None, self.now);
+                self.transcript = Transcript::new();
+                self.said();
+                return true;
+            }
+            self.input = None;
+        }
+        false
+    }
+
+    /// The dial that the session asks for: the newest.
     pub(crate) fn attempt(&mut self) -> Attempt {
-        let mut asked = None;
-        loop {
-            match (self.session.poll_action(), asked.take()) {
-                (Some(Action::Connect(attempt)), _) => asked = Some(attempt),
-                (Some(_), _) => self.input = None,
-                (None, Some(attempt)) => {
-                    self.attempt = Some(attempt.id);
-                    return attempt;
-                }
-                (None, None) => {
-                    let due = self.due_in().expect("a dial");
-                    self.pass(due);
-                }
+        let mut newest = None;
+        while let Some(action) = self.session.poll_action() {
+            match action {
+                Action::Connect(attempt) => newest = Some(attempt),
+                _ => (self.input, newest) = (None, None),
             }
         }
+        let Some(attempt) = newest else {
+            self.pass(self.due_in().expect("an attempt to come"));
+            return self.attempt();
+        };
+        self.attempt = Some(attempt.id);
+        attempt
     }
 
     pub(crate) fn accept(&mut self, version: Version) {
@@ -236,6 +249,7 @@ pub(crate) fn brief(event: &Event) -> String {
         Event::Receipt { id, outcome } => format!("{id:?}: {outcome:?}"),
         Event::Subscribed(id) => format!("subscribed: {id:?}"),
         Event::SubscriptionEnded { id, reason } => format!("ended: {id:?}, {reason}"),
+        Event::Resubscribing { id, reason, .. } => format!("again: {id:?}, {reason}"),
         Event::LocalStall { late } => format!("stall: {late:?}"),
         Event::Error(error) => format!("error: {error}"),
         Event::Unroutable(_) => "unroutable".to_owned(),

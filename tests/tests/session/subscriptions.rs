@@ -179,7 +179,7 @@ fn an_error_that_may_mean_an_earlier_send_does_not_end_a_subscription() {
 fn an_error_that_may_mean_another_does_not_mean_the_only_subscribe_that_waits() {
     let rows = [
         ("receipt-id:99\n", "error: no"),
-        ("subscription:0\n", "ended: SubscriptionId(0), the broker ended the subscription: no"),
+        ("subscription:0\n", "again: SubscriptionId(0), the broker ended the subscription: no"),
         ("", "disconnected: connection 1, the broker sent an ERROR: no, 0 unsent"),
     ];
     for (header, told) in rows {
@@ -279,10 +279,13 @@ fn messages_find_their_subscription() {
         let mut script = Script::connected(config(), version);
         script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
         script.session.subscribe(Subscribe::new("/queue/b").id("mine")).unwrap();
+        script.said();
         script.hear(format!("MESSAGE\nmessage-id:1\ndestination:/queue/a\n{header}\nhello\0"));
         let events = script.raw_events();
         let found = match &events[..] {
-            [stomp_session::Event::Message(message)] => Some(format!("{:?}", message.subscription())),
+            [stomp_session::Event::Subscribed(_), stomp_session::Event::Message(message)] => {
+                Some(format!("{:?}", message.subscription()))
+            }
             [stomp_session::Event::Unroutable(_)] => None,
             other => panic!("{other:?}"),
         };

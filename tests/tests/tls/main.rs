@@ -5,6 +5,7 @@
 mod support;
 
 mod certificates;
+mod choice;
 mod conversation;
 mod failures;
 mod identity;
@@ -52,6 +53,10 @@ suite!(
     certificates::dangerous_switches_do_what_they_say,
     certificates::the_default_trusts_whom_the_system_trusts,
     certificates::settings_that_cannot_be_used_are_named,
+    choice::a_configuration_of_rustls_is_used_or_refused,
+    choice::a_wrong_choice_is_final_without_a_dial,
+    choice::rustls_unless_another_is_chosen,
+    choice::the_identity_of_a_configuration_of_rustls_counts,
     conversation::an_end_is_an_end_with_and_without_a_farewell,
     failures::a_plain_port_is_never_spoken_to_in_the_clear,
     failures::tls_is_recognised_by_who_expects_none,

@@ -34,6 +34,10 @@ pub(super) enum Meaning {
 
 impl Peer {
     pub(super) fn new(name: &str, config: &TlsConfig) -> Self {
+        #[cfg(feature = "rustls")]
+        if let Some(config) = &config.rustls {
+            return Self { name: name.to_owned(), identified: config.client_auth_cert_resolver.has_certs() };
+        }
         Self { name: name.to_owned(), identified: config.client_certificate.is_some() }
     }
 

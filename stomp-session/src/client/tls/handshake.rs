@@ -33,6 +33,29 @@ impl Tls {
         }
     }
 
+    /// Which library is to be used. What the configuration asks in vain is told before anybody is dialled.
+    pub(in crate::client) fn backend(&self) -> Result<TlsBackend, TransportError> {
+        let backend = match self.config.backend {
+            TlsBackend::Available if cfg!(feature = "rustls") => TlsBackend::Rustls,
+            TlsBackend::Available => TlsBackend::NativeTls,
+            chosen => chosen,
+        };
+        let missing = match backend {
+            TlsBackend::Rustls if !cfg!(feature = "rustls") => {
+                "Rustls is not compiled in: enable the feature rustls"
+            }
+            TlsBackend::NativeTls if !cfg!(feature = "native-tls") => {
+                "NativeTls is not compiled in: enable the feature native-tls"
+            }
+            #[cfg(feature = "rustls")]
+            TlsBackend::NativeTls if self.config.rustls.is_some() => {
+                "NativeTls cannot use TlsConfig::rustls: leave one of them out"
+            }
+            usable => return Ok(usable),
+        };
+        Err(TransportError::permanent(format!("TlsConfig::backend cannot be used: {missing}")))
+    }
+
     /// Secures a connection, or says in words why not. Cancel safe: dropped, it closes the connection.
     pub(in crate::client) async fn secure<R: Runtime>(
         &self,
@@ -58,24 +81,18 @@ impl Tls {
     ) -> io::Result<Stream> {
         let name = self.config.server_name.as_deref().unwrap_or_else(|| endpoint.host());
         let peer = Peer::new(name, &self.config);
-        match self.config.backend {
+        match self.backend()? {
             #[cfg(feature = "native-tls")]
-            TlsBackend::Available | TlsBackend::NativeTls => {
+            TlsBackend::NativeTls => {
                 super::native::connect(runtime, Arc::clone(&self.config), peer, stream).await
             }
-            #[cfg(all(feature = "rustls", not(feature = "native-tls")))]
-            TlsBackend::Available => self.by_rustls(runtime, peer, stream).await,
             #[cfg(feature = "rustls")]
-            TlsBackend::Rustls => self.by_rustls(runtime, peer, stream).await,
-            #[allow(unreachable_patterns, reason = "it is where both libraries are compiled in")]
-            missing => Err(TransportError::permanent(format!("{missing:?} is not compiled in")).into()),
+            TlsBackend::Rustls => {
+                let config = self.prepared.get(runtime, &self.config).await?;
+                super::pure::connect(config, peer, stream).await
+            }
+            _ => Err(TransportError::permanent("no library of TLS is compiled in").into()),
         }
-    }
-
-    #[cfg(feature = "rustls")]
-    async fn by_rustls<R: Runtime>(&self, runtime: &R, peer: Peer, stream: R::Stream) -> io::Result<Stream> {
-        let config = self.prepared.get(runtime, &self.config).await?;
-        super::pure::connect(config, peer, stream).await
     }
 }
 
@@ -96,5 +113,38 @@ where
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.config.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend(wanted: TlsBackend) -> Result<TlsBackend, String> {
+        let mut config = TlsConfig::default();
+        config.backend = wanted;
+        Tls::new(config).backend().map_err(|error| {
+            assert!(TransportError::is_permanent(&error.clone().into()), "no retry compiles it in");
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn rustls_is_used_wherever_it_is_compiled_in_and_nothing_is_chosen() {
+        let expected = if cfg!(feature = "rustls") { TlsBackend::Rustls } else { TlsBackend::NativeTls };
+        assert_eq!(backend(TlsBackend::default()), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_chosen_is_used_or_named_with_its_feature() {
+        for (wanted, is_there, feature) in [
+            (TlsBackend::Rustls, cfg!(feature = "rustls"), "feature rustls"),
+            (TlsBackend::NativeTls, cfg!(feature = "native-tls"), "feature native-tls"),
+        ] {
+            match backend(wanted) {
+                Ok(backend) => assert!(is_there && backend == wanted),
+                Err(text) => assert!(!is_there && text.contains(feature), "{text}"),
+            }
+        }
     }
 }

@@ -36,7 +36,7 @@ pub(super) use handshake::Tls;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TlsConfig {
-    /// Who does it.
+    /// The library that does it.
     pub backend: TlsBackend,
     /// Whether the authorities are trusted that the system trusts. They are.
     pub system_roots: bool,
@@ -57,8 +57,10 @@ pub struct TlsConfig {
     /// **Dangerous**: takes a trusted certificate that was issued for somebody else. For a broker that is reached by another
     /// name, set [`server_name`](Self::server_name) instead.
     pub danger_accept_invalid_host_names: bool,
-    /// A configuration of rustls that is used as it is, with [`TlsBackend::Rustls`], whatever else is said here except
-    /// the server's name and the time limit.
+    /// A configuration of rustls, for what the fields above cannot say. It is used as it is: of the rest only
+    /// [`server_name`](Self::server_name) and [`handshake_timeout`](Self::handshake_timeout) count beside it. Together with
+    /// [`TlsBackend::NativeTls`], which cannot use it, it is a permanent error of each dial. Exists with the feature
+    /// `rustls`.
     #[cfg(feature = "rustls")]
     pub rustls: Option<std::sync::Arc<rustls::ClientConfig>>,
 }
@@ -80,17 +82,29 @@ impl Default for TlsConfig {
     }
 }
 
-/// The library that speaks TLS. One that is not compiled in ends the dial with an error that says so.
+/// The library that speaks TLS.
+///
+/// Cargo compiles the features that any crate of a program asks for, so both may be there although you asked for one. What
+/// you chose here stays chosen. What is not compiled in, is a permanent error of each dial.
+///
+/// ```
+/// use stomp_session::client::{Settings, TlsBackend};
+///
+/// let mut settings = Settings::default();
+/// settings.tls.backend = TlsBackend::NativeTls; // whatever other crates ask for
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsBackend {
-    /// [`NativeTls`](Self::NativeTls) if it is compiled in, else [`Rustls`](Self::Rustls).
+    /// [`Rustls`](Self::Rustls) if it is compiled in, else [`NativeTls`](Self::NativeTls): a crate that adds native-tls to a
+    /// program changes nothing for one that uses the default.
     #[default]
     Available,
     /// What the system brings (feature `native-tls`): OpenSSL on Linux, which it asks for its trust store anew with every
     /// connection, some 50 ms of work that is done off the driver's thread.
     NativeTls,
-    /// rustls with ring (feature `rustls`).
+    /// rustls with ring (feature `rustls`, the default of the adapters). It trusts what the system trusts, and builds with a
+    /// C compiler and nothing else.
     Rustls,
 }
 

@@ -19,6 +19,10 @@ use super::{
 };
 use crate::client::TransportError;
 
+/// A small machine may have come without them.
+const NO_AUTHORITIES: &str = "this system trusts no authority: install its certificates (on Debian the package \
+    ca-certificates), or put that of the broker's authority into TlsConfig::roots";
+
 /// The verifier that the configuration asks for.
 pub(super) fn verifier(
     config: &TlsConfig,
@@ -43,7 +47,8 @@ fn strict(
     let roots = roots.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
     if config.system_roots {
         let verifier = Verifier::new_with_extra_roots(roots, provider);
-        return Ok(Arc::new(verifier.map_err(|error| unusable(WHAT, &error))?));
+        let what = if config.roots.is_empty() { NO_AUTHORITIES } else { WHAT };
+        return Ok(Arc::new(verifier.map_err(|error| unusable(what, &error))?));
     }
     let mut store = RootCertStore::empty();
     roots.into_iter().try_for_each(|root| store.add(root)).map_err(|error| unusable(WHAT, &error))?;

@@ -1,0 +1,300 @@
+//! When what was refused, or may have ended a connection, is tried again, so that it costs the others little.
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+};
+use core::time::Duration;
+
+use crate::{Endpoint, Timestamp, verdict::BackOff};
+
+/// When something that was refused is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wait {
+    /// Until then; it goes among the others, since its refusal harms nobody.
+    Until(Timestamp),
+    /// Until then, and it is sent alone.
+    Alone(Timestamp),
+    /// When the [`Clock`] lets it, alone: its refusal ends the connection of all.
+    Clock,
+}
+
+/// What waits to be tried again, and for what.
+#[derive(Debug)]
+pub(crate) struct Waiting<K> {
+    places: BTreeMap<K, (Wait, u64)>,
+    order: BTreeSet<(Wait, u64, K)>,
+    /// Counts what was added: those that wait for the clock have their turns.
+    next: u64,
+}
+
+impl<K> Default for Waiting<K> {
+    fn default() -> Self {
+        Self { places: BTreeMap::new(), order: BTreeSet::new(), next: 0 }
+    }
+}
+
+impl<K: Copy + Ord> Waiting<K> {
+    pub(crate) fn add(&mut self, key: K, wait: Wait) {
+        self.remove(key);
+        self.places.insert(key, (wait, self.next));
+        self.order.insert((wait, self.next, key));
+        self.next = self.next.saturating_add(1);
+    }
+
+    /// Whether it was there.
+    pub(crate) fn remove(&mut self, key: K) -> bool {
+        let Some((wait, number)) = self.places.remove(&key) else { return false };
+        self.order.remove(&(wait, number, key))
+    }
+
+    pub(crate) fn contains(&self, key: K) -> bool {
+        self.places.contains_key(&key)
+    }
+
+    /// Takes one that may go among the others now.
+    pub(crate) fn due(&mut self, now: Timestamp) -> Option<K> {
+        let (wait, _, key) = *self.order.first()?;
+        matches!(wait, Wait::Until(at) if at <= now).then(|| self.remove(key)).map(|_| key)
+    }
+
+    /// Takes one that may be sent alone now; `clock` says whether the clock lets one.
+    pub(crate) fn suspect(&mut self, now: Timestamp, clock: bool) -> Option<K> {
+        let mut alone = self.order.range((Wait::Alone(Timestamp::ZERO), 0, self.least()?)..);
+        let first = alone.next().filter(|(wait, ..)| matches!(wait, Wait::Alone(at) if *at <= now));
+        let turn = || self.order.range((Wait::Clock, 0, self.least()?)..).next().filter(|_| clock);
+        let (_, _, key) = *first.or_else(turn)?;
+        self.remove(key);
+        Some(key)
+    }
+
+    fn least(&self) -> Option<K> {
+        self.places.first_key_value().map(|(key, _)| *key)
+    }
+
+    /// When one may go among the others.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match self.order.first()? {
+            (Wait::Until(at), ..) => Some(*at),
+            _ => None,
+        }
+    }
+
+    /// When one may be sent alone, if the clock lets it at that time.
+    pub(crate) fn suspect_deadline(&self, clock: Timestamp) -> Option<Timestamp> {
+        let alone = self.order.range((Wait::Alone(Timestamp::ZERO), 0, self.least()?)..).next();
+        let alone = alone.and_then(|(wait, ..)| if let Wait::Alone(at) = wait { Some(*at) } else { None });
+        let on_clock = self.order.last().filter(|(wait, ..)| *wait == Wait::Clock).map(|_| clock);
+        alone.into_iter().chain(on_clock).min()
+    }
+}
+
+/// The time between connections that are lost for something that was tried again. One for all suspects together: each such
+/// end counts a delivery for every message that is prefetched, and RabbitMQ 4's quorum queues destroy a message at its 21st.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Clock {
+    /// Connections that were lost so, without an hour between them.
+    costs: u32,
+    last: Timestamp,
+    next: Timestamp,
+}
+
+/// After that long without such an end the next one is the first again.
+const FORGET: Duration = Duration::from_secs(3600);
+
+/// What has not been tried since the last end may be tried at once after that many.
+const FREE: u32 = 5;
+
+impl Clock {
+    /// Counts a connection that was lost. Nothing is tried again before a time that grows to half an hour: ten of them fit
+    /// into the first hour, two into each one after. After an end without a word the first times are short, since an election
+    /// among RabbitMQ's nodes looks like that.
+    pub(crate) fn count(&mut self, silent: bool, now: Timestamp) {
+        if now.since(self.last) > FORGET {
+            self.costs = 0;
+        }
+        self.costs = self.costs.saturating_add(1);
+        self.last = now;
+        let seconds = match (self.costs, silent) {
+            (1, true) => 2,
+            (2, true) => 4,
+            (1 | 2, false) => 10,
+            (costs, _) => 15_u64.saturating_mul(1 << costs.saturating_sub(3).min(7)).min(1800),
+        };
+        self.next = now.after(Duration::from_secs(seconds));
+    }
+
+    /// When the next suspect may be tried.
+    pub(crate) const fn next(&self) -> Timestamp {
+        self.next
+    }
+
+    /// Whether that may be tried which could be the cause as well as anything else.
+    pub(crate) fn allows(&self, now: Timestamp) -> bool {
+        self.costs < FREE || self.next <= now || now.since(self.last) > FORGET
+    }
+}
+
+/// Connections that ended while a frame was alone on them: each a strike, if they are apart in time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strikes {
+    silent: Counter,
+    worded: Counter,
+    /// The broker of the first one.
+    broker: Option<Box<Endpoint>>,
+    /// One of them was at another.
+    elsewhere: bool,
+}
+
+/// Strikes of one kind, and the last one that counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counter {
+    count: u32,
+    last: Timestamp,
+}
+
+impl Counter {
+    fn add(&mut self, apart: Duration, now: Timestamp) {
+        if self.count == 0 || now.since(self.last) >= apart {
+            (self.count, self.last) = (self.count.saturating_add(1), now);
+        }
+    }
+}
+
+impl Strikes {
+    /// The least time between two that count, where an ERROR came in words that are not known.
+    const WORDED: Duration = Duration::from_secs(5);
+
+    /// Counts an end without a word. Whether that is enough to blame the frame: three, one of them at another broker, or
+    /// five.
+    pub(crate) fn add_silent(&mut self, broker: &Endpoint, now: Timestamp) -> bool {
+        self.note_broker(broker);
+        self.silent.add(self.apart(), now);
+        self.silent.count >= 5 || (self.silent.count >= 3 && self.elsewhere)
+    }
+
+    /// Counts an ERROR that names nobody. Whether that is enough: the second.
+    pub(crate) fn add_worded(&mut self, broker: &Endpoint, now: Timestamp) -> bool {
+        self.note_broker(broker);
+        self.worded.add(Self::WORDED, now);
+        self.worded.count >= 2
+    }
+
+    fn note_broker(&mut self, broker: &Endpoint) {
+        let first = self.broker.get_or_insert_with(|| Box::new(broker.clone()));
+        self.elsewhere |= **first != *broker;
+    }
+
+    /// 2 s doubling to 60 s.
+    fn apart(&self) -> Duration {
+        let doublings = self.silent.count.saturating_sub(1).min(5);
+        Duration::from_secs(2_u64.saturating_mul(1 << doublings).min(60))
+    }
+
+    /// When another one counts.
+    pub(crate) fn next(&self) -> Timestamp {
+        let silent =
+            if self.silent.count > 0 { self.silent.last.after(self.apart()) } else { Timestamp::ZERO };
+        let worded =
+            if self.worded.count > 0 { self.worded.last.after(Self::WORDED) } else { Timestamp::ZERO };
+        silent.max(worded)
+    }
+}
+
+/// Refusals in a row that harm nobody else: 1 s doubling to 60 s, or as a login, a minute doubling to 15.
+pub(crate) fn back_off(kind: BackOff, refusals: u32, fraction: f64) -> Duration {
+    let (first, most) = match kind {
+        BackOff::Refused => (1, 60),
+        BackOff::Login => (60, 15 * 60),
+    };
+    let doubled = 1_u64.saturating_mul(1 << refusals.saturating_sub(1).min(10)).saturating_mul(first);
+    let doubled = Duration::from_secs(doubled.min(most));
+    doubled.mul_f64(0.875 + fraction * 0.25)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    const fn at(milliseconds: u64) -> Timestamp {
+        Timestamp::from_start(Duration::from_millis(milliseconds))
+    }
+
+    fn broker(number: u16) -> Endpoint {
+        Endpoint::plain("h", number)
+    }
+
+    /// The seconds at which connections are lost for a suspect that is tried whenever the clock lets it.
+    fn costs(silent: bool, at_once: u32, until: u64) -> Vec<u64> {
+        let mut clock = Clock::default();
+        let mut ends = Vec::new();
+        let mut now = Timestamp::ZERO;
+        for _ in 0..at_once {
+            clock.count(silent, now);
+            ends.push(0);
+        }
+        while clock.next() < at(until * 1000) {
+            now = clock.next();
+            clock.count(silent, now);
+            ends.push(now.since_start().as_secs());
+        }
+        ends
+    }
+
+    #[test]
+    fn suspects_cost_ten_connections_in_the_first_hour_and_two_in_each_after() {
+        assert_eq!(costs(false, 1, 3600), [0, 10, 20, 35, 65, 125, 245, 485, 965, 1925]);
+        for silent in [false, true] {
+            for at_once in 1..=5 {
+                let ends = costs(silent, at_once, 6 * 3600);
+                for hour in 0..6 {
+                    let within = ends.iter().filter(|end| **end / 3600 == hour).count();
+                    assert!(within <= if hour == 0 { 10 } else { 2 }, "{silent} {at_once}: {ends:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_quiet_hour_an_end_is_the_first_again() {
+        let mut clock = Clock::default();
+        for _ in 0..8 {
+            clock.count(false, at(0));
+        }
+        assert!(!clock.allows(at(0)));
+        clock.count(false, at(3_600_001));
+        assert_eq!(clock.next(), at(3_610_001));
+    }
+
+    #[test]
+    fn strikes_of_one_moment_are_one() {
+        let mut strikes = Strikes::default();
+        for milliseconds in [0, 50, 100, 1999] {
+            assert!(!strikes.add_silent(&broker(1), at(milliseconds)));
+        }
+        assert_eq!(strikes.next(), at(2000));
+        assert!(!strikes.add_silent(&broker(1), at(2000)));
+        assert!(!strikes.add_silent(&broker(1), at(6000)), "three at one broker are not enough");
+        assert!(!strikes.add_silent(&broker(1), at(14_000)));
+        assert!(strikes.add_silent(&broker(1), at(30_000)), "five are");
+    }
+
+    #[test]
+    fn three_are_enough_where_another_broker_has_ended_too() {
+        let mut strikes = Strikes::default();
+        assert!(!strikes.add_silent(&broker(1), at(0)));
+        assert!(!strikes.add_silent(&broker(2), at(2000)));
+        assert!(strikes.add_silent(&broker(1), at(6000)));
+    }
+
+    #[test]
+    fn words_that_are_not_known_blame_at_the_second_time() {
+        let mut strikes = Strikes::default();
+        assert!(!strikes.add_worded(&broker(1), at(0)));
+        assert!(!strikes.add_worded(&broker(1), at(4999)));
+        assert_eq!(strikes.next(), at(5000));
+        assert!(strikes.add_worded(&broker(1), at(5000)));
+    }
+}
