@@ -1,13 +1,15 @@
 //! The session: what it is told, what it tells, and the state between.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+#[cfg(feature = "client")]
+use alloc::vec::Vec;
+use alloc::{boxed::Box, collections::VecDeque};
 use core::{mem, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
     Action, AttemptId, Brokers, Config, ConnectEscaping, Connection, ConnectionId, Endpoint, Event, Input,
-    Login, Lost, ReceiptId, SubscriptionId, Timestamp,
+    Login, Lost, ReceiptId, Timestamp,
     at_least_once::Deliveries,
     connected::Connected,
     disconnect::Ending,
@@ -512,7 +514,7 @@ impl Session {
 
     /// Whether messages are wanted that nobody can acknowledge any more.
     #[cfg(feature = "client")]
-    pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {
+    pub(crate) fn keeps_stale(&self, id: crate::SubscriptionId) -> bool {
         self.subscriptions.keeps_stale(id)
     }
 
