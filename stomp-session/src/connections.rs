@@ -129,7 +129,7 @@ impl Session {
                 let endpoint = endpoint.clone();
                 let profile = self.config.profile_for(&endpoint).unwrap_or(&Profile::UNKNOWN);
                 let failure = reason.failure(profile, &self.config.versions);
-                self.failover.failed(failure, reason.refusal(), self.now);
+                self.failover.failed(failure, &reason, self.now);
                 self.events.push_back(Event::ConnectFailed { endpoint, reason: reason.clone() });
             }
             State::Waiting { .. } | State::Disconnecting(_) | State::Closed => return,
@@ -195,7 +195,9 @@ impl Session {
                 self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
             }
             Next::GiveUp { .. } if self.ending.is_some() => self.end(false, &last, false),
-            Next::GiveUp { attempts } => {
+            Next::GiveUp { attempts, words } => {
+                let said = words.filter(|_| !matches!(last, Lost::ServerError(_)));
+                let (broker, last) = said.map_or((broker, last), |(broker, words)| (Some(broker), words));
                 self.close(Closed::GaveUp { attempts, broker, last: last.clone() }, &last, false);
             }
         }
