@@ -12,6 +12,8 @@ type Asking = Pin<Box<dyn Future<Output = Result<Login, String>> + Send>>;
 ///
 /// [`Attempt::refused`] says what the broker did not like about the last one. Where a refused login may be followed by a
 /// better one, [`Config::refused_at_start`](crate::Config::refused_at_start) keeps the session from giving the broker up.
+/// The provider is then asked again and again; the login that was refused is not sent to that broker for a minute, doubling
+/// to 15 ([`Lost::LoginHeldBack`]), another one is sent at once.
 ///
 /// ```
 /// use stomp_session::{Login, client::{Credentials, Settings}};

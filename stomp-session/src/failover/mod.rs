@@ -38,6 +38,8 @@ pub(crate) struct Failover {
     current: Option<Current>,
     attempts: u64,
     failed_in_a_row: u32,
+    /// The last ERROR that answered one of these, and whose it was.
+    words: Option<(Box<Endpoint>, Lost)>,
     rules: Rules,
 }
 
@@ -78,7 +80,11 @@ pub(crate) enum Next {
     /// That broker is dialled after that delay.
     Dial { endpoint: Endpoint, delay: Duration, again: bool },
     /// There is nothing to be tried any more, after so many attempts in a row.
-    GiveUp { attempts: u32 },
+    GiveUp {
+        attempts: u32,
+        /// What a broker has said to one of them.
+        words: Option<(Box<Endpoint>, Lost)>,
+    },
 }
 
 impl Failover {
@@ -91,6 +97,7 @@ impl Failover {
             current: None,
             attempts: 0,
             failed_in_a_row: 0,
+            words: None,
             rules,
         }
     }
@@ -100,7 +107,7 @@ impl Failover {
         self.current = None;
         match self.schedule.next_at(now) {
             Some((endpoint, delay)) => Next::Dial { endpoint, delay, again: self.failed_in_a_row > 0 },
-            None => Next::GiveUp { attempts: self.failed_in_a_row },
+            None => Next::GiveUp { attempts: self.failed_in_a_row, words: self.words.take() },
         }
     }
 
@@ -156,6 +163,7 @@ impl Failover {
     /// The broker has accepted us.
     pub(crate) fn connected(&mut self) {
         self.schedule.connected();
+        self.words = None;
         let Some(current) = &self.current else { return };
         self.logins.accept(current.login.as_ref());
         let endpoint = current.endpoint.clone();
@@ -163,11 +171,12 @@ impl Failover {
     }
 
     /// The attempt has failed.
-    pub(crate) fn failed(&mut self, failure: Failure, answer: Option<&ServerError>, now: Timestamp) {
+    pub(crate) fn failed(&mut self, failure: Failure, reason: &Lost, now: Timestamp) {
         let Some(current) = self.current.take() else { return };
         let endpoint = &current.endpoint;
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
-        if let Some(answer) = answer {
+        if let Some(answer) = reason.refusal() {
+            self.words = Some((Box::new(endpoint.clone()), reason.clone()));
             self.note(endpoint, |record| record.refused = Some(answer.clone()));
         }
         if matches!(failure, Failure::Final | Failure::Login) && self.gives_up(endpoint, now) {
@@ -219,7 +228,7 @@ impl Failover {
         let Some(current) = self.current.take() else { return };
         if was_stable {
             self.schedule.restart();
-            self.failed_in_a_row = 0;
+            (self.failed_in_a_row, self.words) = (0, None);
             if stood < schedule::FLOOR {
                 // Whatever counts as stable: nobody dials in circles.
                 self.schedule.hold_back(&current.endpoint, now.after(schedule::FLOOR));

@@ -345,7 +345,7 @@ fn backslash_refused(error: Option<&ServerError>, sent: ConnectEscaping) -> Stri
 fn gave_up(attempts: u32, broker: Option<&Endpoint>) -> String {
     match (attempts, broker) {
         (1, Some(broker)) => alloc::format!("no connection to {broker}"),
-        (_, Some(broker)) => alloc::format!("no connection after {attempts} attempts, the last to {broker}"),
+        (_, Some(broker)) => alloc::format!("no connection after {attempts} attempts, at {broker}"),
         (_, None) => "no connection".into(),
     }
 }
@@ -468,14 +468,14 @@ pub enum Closed {
         /// [`Event::Receipt`](crate::Event::Receipt).
         unreceipted: usize,
     },
-    /// No broker could be reached any more.
+    /// No broker could be reached any more. Where a broker has said why, its words are told, else the last failure.
     #[error("{}: {last}", gave_up(*.attempts, .broker.as_deref()))]
     GaveUp {
         /// How many attempts in a row have failed.
         attempts: u32,
-        /// The broker of the last one.
+        /// The broker whose failure is told.
         broker: Option<Box<Endpoint>>,
-        /// Why the last one did.
+        /// Why the last one failed, or the last one that a broker has answered with an ERROR.
         last: Lost,
     },
     /// The driver that ran the session was dropped.

@@ -35,7 +35,7 @@ impl Session {
     pub fn leave_broker(&mut self, endpoint: &Endpoint) -> bool {
         let is_there = self.broker() == Some(endpoint) && self.ending.is_none();
         match &self.state {
-            State::Waiting { .. } if is_there => self.skip(),
+            State::Waiting { .. } if is_there => self.dial_another(),
             State::Connecting { .. } | State::Handshake { .. } | State::Connected(_) if is_there => {
                 self.lose(Lost::Left, true);
             }
@@ -47,7 +47,7 @@ impl Session {
     /// Adds a broker to the list, unless it is there. A session that waits tries it at once.
     pub fn add_broker(&mut self, endpoint: Endpoint) {
         if self.failover.add(endpoint) && matches!(self.state, State::Waiting { .. }) {
-            self.skip();
+            self.dial_another();
         }
     }
 
@@ -60,7 +60,7 @@ impl Session {
     }
 
     /// Waits for the next broker instead.
-    fn skip(&mut self) {
+    fn dial_another(&mut self) {
         let broker = self.broker().cloned().map(Box::new);
         self.try_next(broker, Lost::Left);
     }
@@ -100,7 +100,7 @@ impl Session {
     fn lose_attempt(&mut self, endpoint: Endpoint, reason: Lost, open: bool) {
         let profile = self.config.profile_for(&endpoint).unwrap_or(&Profile::UNKNOWN);
         let failure = verdict::failure(&reason, profile, &self.config.versions);
-        self.failover.failed(failure, reason.refusal(), self.now);
+        self.failover.failed(failure, &reason, self.now);
         self.events.push(Event::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() });
         self.leave(&reason, open);
         self.try_next(Some(Box::new(endpoint)), reason);
@@ -165,7 +165,9 @@ impl Session {
                 self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
             }
             Next::GiveUp { .. } if self.ending.is_some() => self.end(false, &last, false),
-            Next::GiveUp { attempts } => {
+            Next::GiveUp { attempts, words } => {
+                let said = words.filter(|_| !matches!(last, Lost::ServerError(_)));
+                let (broker, last) = said.map_or((broker, last), |(broker, words)| (Some(broker), words));
                 self.close(Closed::GaveUp { attempts, broker, last: last.clone() }, &last, false);
             }
         }

@@ -66,7 +66,7 @@ fn at_the_start_each_broker_is_tried_once_and_then_it_is_over() {
         "failed: a, cannot connect: connection refused",
         "next: b in 0ns",
         "failed: b, cannot connect: connection refused",
-        "closed: no connection after 2 attempts, the last to tcp://b:61613: cannot connect: connection refused",
+        "closed: no connection after 2 attempts, at tcp://b:61613: cannot connect: connection refused",
     ];
     assert_eq!(events, expected);
     assert_eq!(pair.deadline(), None);
@@ -102,7 +102,7 @@ fn a_final_refusal_gives_up_its_broker_and_only_that() {
             .events()
             .last()
             .unwrap()
-            .starts_with("closed: no connection after 4 attempts, the last to tcp://b:61613")
+            .starts_with("closed: no connection after 4 attempts, at tcp://b:61613")
     );
 }
 
@@ -309,4 +309,16 @@ fn where_every_connection_counts_as_stable_nobody_dials_in_circles() {
         pair.advance_to_deadline();
     }
     assert_eq!(pair.now().since_start(), seconds(1), "10 ms each");
+}
+
+#[test]
+fn who_is_given_up_tells_what_a_broker_has_said() {
+    let mut script = Script::dialled(configured(
+        "failover:(tcp://a,tcp://b)?randomize=false&startupMaxReconnectAttempts=0",
+    ));
+    script.hear("ERROR\nmessage:the licence has expired\n\n\0");
+    script.attempt();
+    script.report(Lost::DialFailed { reason: "refused".into(), permanent: false });
+    let told = "closed: no connection after 2 attempts, at tcp://a:61613: the broker refused the connection: the licence has expired";
+    assert_eq!(script.events().pop().unwrap(), told);
 }
