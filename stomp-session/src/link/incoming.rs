@@ -134,7 +134,7 @@ impl Link {
     /// Matched by id only: receipts come out of order and prove nothing about what earlier frames have done. One that
     /// nobody waits for is harmless: its waiter may have gone.
     fn handle_receipt(&mut self, frame: Frame, cx: &mut Cx<'_>) -> Reaction {
-        let reaction = match self.wire.take_answered(&frame) {
+        let reaction = match self.take_answered(&frame) {
             Some((_, Awaited::Disconnect)) => return Reaction::Finished,
             Some((id, awaited)) => {
                 self.answer(id, awaited, Outcome::Confirmed, cx);
@@ -144,6 +144,14 @@ impl Link {
         };
         self.proceed(cx);
         reaction
+    }
+
+    /// What a RECEIPT or an ERROR answers, if somebody waits for it; or a SUBSCRIBE, whose answer counts however late it is.
+    pub(super) fn take_answered(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
+        self.wire.take_answered(frame).or_else(|| {
+            let id = frame.header("receipt-id")?.number().map(ReceiptId)?;
+            self.late.remove(&id).map(|subscription| (id, Awaited::Subscribe(subscription)))
+        })
     }
 
     /// The time of a wait is over.
@@ -171,12 +179,30 @@ impl Link {
     ) {
         let Some((Pending { awaited, stage, limit, .. }, body)) = self.wire.forget(id) else { return };
         cx.events.discard(body);
+        self.note_late(id, awaited);
         let (not_sent, unknown) = why(limit);
         let outcome = match stage {
             Stage::Queued(_) => Outcome::NotSent(not_sent),
             Stage::OnWire => Outcome::Unknown(unknown),
         };
         self.answer(id, awaited, outcome, cx);
+    }
+
+    fn note_late(&mut self, id: ReceiptId, awaited: Awaited) {
+        if let Awaited::Subscribe(subscription) = awaited {
+            self.late.insert(id, subscription);
+        }
+    }
+
+    /// The answer to what is alone does not come.
+    pub(super) fn stop_waiting_alone(&mut self, id: ReceiptId) {
+        match self.wire.receipts.awaited(id) {
+            Some(awaited @ Awaited::Subscribe(_)) => {
+                let _ = self.wire.forget(id);
+                self.note_late(id, awaited);
+            }
+            _ => self.wire.unanswered = true,
+        }
     }
 
     /// The connection has ended, and with it the wait.

@@ -23,13 +23,16 @@ pub(super) struct Isolation {
     alone: Option<ReceiptId>,
     /// When not to wait any more: for the answer to it, or before it for those to all others.
     deadline: Option<Timestamp>,
+    /// How long an answer is waited for.
+    patience: Duration,
 }
 
 /// How long what is to be sent alone waits for the answers to what left before.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// How long the others wait for the answer to what is alone.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long the others wait for the answer to what is alone, and how long when one has not come.
+const PATIENT: Duration = Duration::from_secs(10);
+const IMPATIENT: Duration = Duration::from_secs(1);
 
 /// Something that is sent alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +47,12 @@ impl Isolation {
         replay.careful.as_ref()?;
         let subscriptions = replay.subscriptions.ready().map(Step::Subscription);
         let steps = subscriptions.chain(replay.kept.suspects().map(Step::Kept)).collect();
-        Some(Self { steps, alone: None, deadline: None })
+        Some(Self { steps, alone: None, deadline: None, patience: PATIENT })
     }
 
     /// One step on a connection that stands: what waits for the transport leaves first.
     pub(super) fn of(step: Step, now: Timestamp) -> Self {
-        Self { steps: [step].into(), alone: None, deadline: Some(now.after(DRAIN)) }
+        Self { steps: [step].into(), alone: None, deadline: Some(now.after(DRAIN)), patience: PATIENT }
     }
 
     /// Nothing is to be sent alone any more.
@@ -69,7 +72,7 @@ impl Isolation {
     /// Says how far a frame has come: an answer is awaited from its last octet on.
     pub(super) fn note(&mut self, id: ReceiptId, progress: Progress, now: Timestamp, limit: Duration) {
         if progress == Progress::Gone && self.is_alone(id) {
-            self.deadline = Some(now.after(limit.min(ANSWER)));
+            self.deadline = Some(now.after(limit.min(self.patience)));
         }
     }
 
@@ -99,12 +102,10 @@ impl Isolation {
         self.steps.pop_front()
     }
 
-    /// Whether the time for an answer is over.
-    pub(super) fn expire(&mut self, now: Timestamp) -> bool {
-        let is_over = self.deadline.is_some_and(|deadline| deadline <= now);
-        if is_over {
-            (self.alone, self.deadline) = (None, None);
-        }
-        is_over
+    /// Gives up the wait whose time is over: what was alone, if anything was. The next ones have less time.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Option<ReceiptId> {
+        self.deadline.take_if(|deadline| *deadline <= now)?;
+        self.patience = IMPATIENT;
+        self.alone.take()
     }
 }

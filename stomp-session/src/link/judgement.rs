@@ -1,13 +1,18 @@
 //! What follows from an ERROR, or from an end without a word: for whom, by the table of
 //! [`verdict`](crate::model::verdict).
 
+use alloc::vec::Vec;
+
 use super::{Link, cx::Cx, parts::Parts, receipts::Awaited, warnings::Refused};
 use crate::{
     model::{
+        endpoint::Endpoint,
         error::{Ended, Lost, Outcome, ServerError},
         event::Event,
+        events::Events,
         ids::{ReceiptId, SubscriptionId},
         profile::Meaning,
+        timestamp::Timestamp,
         verdict::{self, Asked, Verdict},
     },
     replay::{KeptSend, Replay, Wait},
@@ -20,7 +25,7 @@ impl Link {
     /// not always), and what is pending is unknown: RabbitMQ has stored ten of twenty SENDs that it never receipted. Only a
     /// frame that was alone is what it means.
     pub(super) fn handle_error(&mut self, error: ServerError, cx: &mut Cx<'_>) -> Result<(), Lost> {
-        if let Some((id, awaited)) = self.wire.take_answered(error.frame()) {
+        if let Some((id, awaited)) = self.take_answered(error.frame()) {
             return self.refuse(id, awaited, error, cx);
         }
         let named = cx.replay.subscriptions.of(error.frame());
@@ -52,15 +57,22 @@ impl Link {
             return Ok(());
         }
         let blames = self.meaning(&error) != Some(Meaning::Connection);
-        let suspect = blames.then(|| self.suspect()).flatten().filter(|(_, awaited, is_alone)| {
+        let suspect = self.suspect().filter(|(_, awaited, is_alone)| {
             // Who else has an ERROR for an answer may as well not know. A SUBSCRIBE would be sent again and refused again.
-            *is_alone || matches!(awaited, Awaited::Subscribe(_))
+            *is_alone || (blames && matches!(awaited, Awaited::Subscribe(_)))
         });
         let suspect = suspect.and_then(|(id, ..)| Some((id, self.wire.receipts.take(id)?.awaited)));
         self.warnings.explained = suspect.is_some();
         match suspect {
             Some((_, Awaited::Kept(id))) => self.suspect_kept(id, &error, cx),
-            Some((_, Awaited::Subscribe(id))) => self.refuse_subscription(id, error.clone(), true, cx),
+            Some((_, Awaited::Subscribe(id))) if blames => {
+                self.refuse_subscription(id, error.clone(), true, cx);
+            }
+            // The words blame nobody, and yet it must not end each connection.
+            Some((_, Awaited::Subscribe(id))) => {
+                cx.replay.count_cost(false, cx.now);
+                cx.replay.hold_subscription(id, Ended::Rejected(error.clone()), cx.now, cx.events);
+            }
             Some((id, awaited)) => self.refuse(id, awaited, error.clone(), cx)?,
             None => {}
         }
@@ -153,15 +165,30 @@ impl Link {
     }
 
     /// A SUBSCRIBE was refused, or a subscription that stood was cancelled. `ends` says whether that ends the connection.
-    fn refuse_subscription(&mut self, id: SubscriptionId, error: ServerError, ends: bool, cx: &mut Cx<'_>) {
+    fn refuse_subscription(
+        &mut self,
+        id: SubscriptionId,
+        error: ServerError,
+        mut ends: bool,
+        cx: &mut Cx<'_>,
+    ) {
+        let is_alone = |id| self.isolation.as_ref().is_some_and(|isolation| isolation.is_alone(id));
         let Some(held) = cx.replay.subscriptions.get_mut(id) else {
             // Its owner has unsubscribed meanwhile.
             return cx.events.push(Event::Error(error));
         };
         // A RECEIPT that follows an ERROR is no success.
-        held.asked.take().map(|asked| self.wire.receipts.take(asked));
+        if let Some(asked) = held.asked.take() {
+            // What is tried alone is tried by the clock, wherever a refusal may end the connection.
+            ends |= !self.connection.profile.stays_open && is_alone(asked);
+            self.warnings.explained |= ends;
+            let _ = self.wire.receipts.take(asked);
+            self.late.remove(&asked);
+        }
+        let said = verdict::meaning(&self.connection.profile, &error);
+        held.note_cancelled(said == Some(Meaning::Cancelled));
         let asked = if held.has_stood() { Asked::Again } else { Asked::First };
-        let verdict = verdict::judge(asked, self.meaning(&error));
+        let verdict = verdict::judge(asked, said);
         let reason = Ended::Rejected(error);
         // Nobody can settle any more what was delivered for it.
         self.settlement.forget(id);
@@ -182,17 +209,19 @@ impl Link {
     pub(crate) fn explain(&self, reason: Lost, cx: &Cx<'_>) -> (Lost, Suspects) {
         let reason = self.warnings.explain(reason, cx.now);
         let is_unanswered = |id: &SubscriptionId| {
-            let held = cx.replay.subscriptions.get(*id);
-            held.is_some_and(|held| held.is_suspect() && held.asked.is_some())
+            let held = cx.replay.subscriptions.get(*id).filter(|held| held.is_suspect() && held.has_stood());
+            held.and_then(|held| held.asked).is_some_and(|asked| !self.wire.receipts.is_queued(asked))
         };
+        let is_cause = reason.is_silent() || matches!(reason, Lost::ServerError(_));
         let alone = self.suspect().filter(|(.., is_alone)| *is_alone && reason.is_silent());
         let blames_nobody =
             matches!(&reason, Lost::ServerError(error) if self.meaning(error) == Some(Meaning::Connection));
         let suspects = Suspects {
             alone: alone.map(|(_, awaited, _)| awaited),
             refused: self.warnings.refused(cx.now),
-            unanswered: cx.replay.subscriptions.ready().find(is_unanswered),
-            is_explained: self.warnings.explained || blames_nobody,
+            unanswered: cx.replay.subscriptions.ready().filter(|_| is_cause).find(is_unanswered),
+            is_explained: self.warnings.explained,
+            blames_nobody,
         };
         (reason, suspects)
     }
@@ -202,42 +231,52 @@ impl Link {
 #[derive(Debug, Default)]
 pub(crate) struct Suspects {
     alone: Option<Awaited>,
-    refused: Option<Refused>,
+    /// What was refused by name just before.
+    refused: Vec<Refused>,
     /// A subscription that was tried again, among others.
     unanswered: Option<SubscriptionId>,
-    /// The cause is known already, or it is about nobody.
+    /// The cause is known already.
     is_explained: bool,
+    /// The words are about the connection.
+    blames_nobody: bool,
 }
 
 impl Suspects {
     /// The connection to `broker` has ended: what is suspected waits, or is over. `lasted` says whether it had stood for a
     /// while, or was the first of its kind: else, and after an ERROR that nobody is known to be the cause of, the next
     /// connection is careful.
-    pub(crate) fn blame(
-        self,
-        reason: &Lost,
-        is_short_lived: bool,
-        broker: &crate::model::endpoint::Endpoint,
-        cx: &mut Cx<'_>,
-    ) {
+    pub(crate) fn blame(self, reason: &Lost, is_short_lived: bool, broker: &Endpoint, cx: &mut Cx<'_>) {
         let Cx { replay, events, now, .. } = cx;
         let now = *now;
-        match (self.alone, self.unanswered, self.refused) {
-            (Some(Awaited::Kept(id)), ..) => replay.strike_kept(id, broker, reason, now, events),
-            (Some(Awaited::Subscribe(id)), ..) | (_, Some(id), None) => {
-                replay.strike_subscribe(id, broker, reason, now, events);
-            }
-            (.., Some(Refused::Kept(id))) if replay.kept.get(id).is_some() => {
-                replay.count_cost(false, now);
-                replay.hold_kept(id);
-            }
-            (.., Some(Refused::Subscription(id))) if replay.subscriptions.waits(id) => {
-                replay.count_cost(false, now);
-                replay.hold_subscription(id, Ended::KillsConnection(reason.clone()), now, events);
-            }
+        match (self.alone, self.unanswered) {
+            _ if !self.refused.is_empty() => hold_refused(&self.refused, reason, replay, now, events),
+            (Some(Awaited::Kept(id)), _) => replay.strike_kept(id, broker, reason, now, events),
+            (Some(Awaited::Subscribe(id)), _) => replay.strike_subscribe(id, broker, reason, now, events),
+            (_, Some(id)) => replay.delay_subscription(id, reason, now, events),
             _ if self.is_explained => {}
-            _ if is_short_lived || matches!(reason, Lost::ServerError(_)) => {
-                replay.careful.get_or_insert_with(|| reason.clone());
+            _ if is_short_lived => replay.be_careful(reason, now),
+            _ if matches!(reason, Lost::ServerError(_)) && !self.blames_nobody => {
+                replay.be_careful(reason, now);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The refusals have ended the connection after all: what was refused waits for the clock.
+fn hold_refused(
+    refused: &[Refused],
+    reason: &Lost,
+    replay: &mut Replay,
+    now: Timestamp,
+    events: &mut Events,
+) {
+    replay.count_cost(false, now);
+    for refused in refused {
+        match *refused {
+            Refused::Kept(id) if replay.kept.get(id).is_some() => replay.hold_kept(id),
+            Refused::Subscription(id) if replay.subscriptions.waits(id) => {
+                replay.hold_subscription(id, Ended::KillsConnection(reason.clone()), now, events);
             }
             _ => {}
         }

@@ -19,6 +19,7 @@ mod unsubscribing;
 mod warnings;
 mod wire;
 
+use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -43,7 +44,7 @@ use crate::model::{
     connection::Connection,
     error::Lost,
     event::Event,
-    ids::{Ids, ReceiptId},
+    ids::{Ids, ReceiptId, SubscriptionId},
     timestamp::Timestamp,
 };
 
@@ -61,6 +62,8 @@ pub(crate) struct Link {
     settlement: Settlement,
     unsubscribing: Unsubscribing,
     warnings: Warnings,
+    /// SUBSCRIBEs whose RECEIPT did not come in time.
+    late: BTreeMap<ReceiptId, SubscriptionId>,
 }
 
 impl Link {
@@ -80,6 +83,7 @@ impl Link {
             settlement: Settlement::default(),
             unsubscribing: Unsubscribing::default(),
             warnings: Warnings::default(),
+            late: BTreeMap::new(),
             connection,
         };
         cx.events.push(Event::Connected(link.connection.clone()));
@@ -159,8 +163,8 @@ impl Link {
         while let Some(id) = self.wire.receipts.overdue(now) {
             self.give_up(id, cx);
         }
-        if self.isolation.as_mut().is_some_and(|isolation| isolation.expire(now)) {
-            self.wire.unanswered = true;
+        if let Some(id) = self.isolation.as_mut().and_then(|isolation| isolation.expire(now)) {
+            self.stop_waiting_alone(id);
         }
         self.proceed(cx);
         Ok(())

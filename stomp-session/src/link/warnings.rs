@@ -1,5 +1,6 @@
 //! What a connection was told that may yet end it.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::model::{
@@ -16,8 +17,8 @@ const BELATED: Duration = Duration::from_secs(5);
 pub(super) struct Warnings {
     /// An ERROR that named nobody, where the broker keeps the connection.
     lone: Option<(ServerError, Timestamp)>,
-    /// What was refused last, and is tried again.
-    refused: Option<(Refused, Timestamp)>,
+    /// What was refused lately, and is tried again.
+    refused: Vec<(Refused, Timestamp)>,
     /// What was alone when an ERROR came that names nobody has had its part of it.
     pub(super) explained: bool,
 }
@@ -35,7 +36,8 @@ impl Warnings {
     }
 
     pub(super) fn note_refused(&mut self, refused: Refused, now: Timestamp) {
-        self.refused = Some((refused, now));
+        self.refused.retain(|(_, at)| now.since(*at) < BELATED);
+        self.refused.push((refused, now));
     }
 
     /// Why the connection has ended, if it was told shortly before.
@@ -49,7 +51,8 @@ impl Warnings {
     }
 
     /// What was refused shortly before now.
-    pub(super) fn refused(&self, now: Timestamp) -> Option<Refused> {
-        self.refused.filter(|(_, at)| now.since(*at) < BELATED).map(|(refused, _)| refused)
+    pub(super) fn refused(&self, now: Timestamp) -> Vec<Refused> {
+        let recent = self.refused.iter().filter(|(_, at)| now.since(*at) < BELATED);
+        recent.map(|(refused, _)| *refused).collect()
     }
 }

@@ -170,7 +170,8 @@ impl Wire {
         let body = match pending.stage {
             Stage::Queued(place) => self.withdraw(place),
             Stage::OnWire => {
-                self.unanswered = true;
+                // A broker that refuses a SUBSCRIBE says so at once: what comes later does not mean that.
+                self.unanswered |= !matches!(pending.awaited, Awaited::Subscribe(_));
                 None
             }
         };

@@ -211,6 +211,8 @@ impl Stray {
 pub enum Meaning {
     /// The broker is about to end the connection, or cannot serve anybody: no frame of ours is to blame.
     Connection,
+    /// A subscription that stood is over for now: its queue, or its node, has gone.
+    Cancelled,
     /// The SUBSCRIBE can never be accepted as it is: its selector cannot be parsed, or the queue was declared otherwise.
     Invalid,
     /// The login, the virtual host or the client is refused.

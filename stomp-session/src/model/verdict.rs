@@ -20,6 +20,9 @@ use super::{
 
 /// What any broker may say. A profile's own phrases are looked at first.
 const COMMON: &[(&str, Meaning)] = &[
+    ("cancelled subscription", Meaning::Cancelled),
+    ("canceled subscription", Meaning::Cancelled),
+    ("consumer cancelled", Meaning::Cancelled),
     ("shutdown", Meaning::Connection),
     ("shutting down", Meaning::Connection),
     ("shut down", Meaning::Connection),

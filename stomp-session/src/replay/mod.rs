@@ -223,7 +223,8 @@ impl Replay {
         }
     }
 
-    /// A SUBSCRIBE was alone on a connection to that broker when it ended without a word.
+    /// A SUBSCRIBE was alone on a connection to that broker when it ended without a word. Blamed often enough, one that has
+    /// stood counts as refused, and another one ends.
     pub(crate) fn strike_subscribe(
         &mut self,
         id: SubscriptionId,
@@ -234,15 +235,33 @@ impl Replay {
     ) {
         let ended = Ended::KillsConnection(reason.clone());
         let Some(held) = self.subscriptions.get_mut(id) else { return };
-        if held.has_stood() {
-            return self.suspect_subscription(id, ended, reason.is_silent(), now, events);
-        }
-        let next = held.count_silence(broker, now);
+        let (next, has_stood) = (held.count_silence(broker, now), held.has_stood());
         self.clock.count(true, now);
-        match next {
-            Some(next) => self.subscribe_later(id, Wait::Alone(next), ended, now, events),
-            None => self.end_subscription(id, ended, events),
+        match (next, has_stood) {
+            (Some(_), true) => self.hold_subscription(id, ended, now, events),
+            (Some(next), false) => self.subscribe_later(id, Wait::Alone(next), ended, now, events),
+            (None, true) if self.count_refusal(id, &ended, now, events).is_none() => {}
+            (None, true) => self.hold_subscription(id, ended, now, events),
+            (None, false) => self.end_subscription(id, ended, events),
         }
+    }
+
+    /// A subscription that was tried again, not alone, met the end of its connection: it waits for the clock.
+    pub(crate) fn delay_subscription(
+        &mut self,
+        id: SubscriptionId,
+        reason: &Lost,
+        now: Timestamp,
+        events: &mut Events,
+    ) {
+        self.clock.count(reason.is_silent(), now);
+        self.hold_subscription(id, Ended::KillsConnection(reason.clone()), now, events);
+    }
+
+    /// The next connection is to be careful: whatever was sent on this one may have ended it.
+    pub(crate) fn be_careful(&mut self, reason: &Lost, now: Timestamp) {
+        self.clock.count(reason.is_silent(), now);
+        self.careful.get_or_insert_with(|| reason.clone());
     }
 
     /// The connection has ended: what was sent on it is to be sent again.

@@ -56,6 +56,11 @@ impl Subscription {
         self.has_stood
     }
 
+    /// A broker that cancels it had taken it, whether its RECEIPT came or not.
+    pub(crate) const fn note_cancelled(&mut self, is_cancelled: bool) {
+        self.has_stood |= is_cancelled;
+    }
+
     /// Whether it was refused, or met the end of a connection, and has not stood for a while since.
     pub(crate) const fn is_suspect(&self) -> bool {
         self.trouble.is_some()

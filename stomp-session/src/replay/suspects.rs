@@ -121,7 +121,8 @@ impl Clock {
             (1 | 2, false) => 10,
             (costs, _) => 15_u64.saturating_mul(1 << costs.saturating_sub(3).min(7)).min(1800),
         };
-        self.next = now.after(Duration::from_secs(seconds));
+        // What was announced is not brought forward.
+        self.next = self.next.max(now.after(Duration::from_secs(seconds)));
     }
 
     /// When the next suspect may be tried.

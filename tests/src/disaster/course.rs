@@ -31,8 +31,10 @@ pub(super) struct Course {
     /// Brokers that have refused the client for a while, and for good.
     held_back: BTreeMap<usize, Timestamp>,
     pub(super) barred: BTreeSet<usize>,
-    /// How long the login waits that a broker has refused.
-    steps: BTreeMap<usize, Duration>,
+    /// Which brokers get the same login: the first of them, for each.
+    logins: Vec<usize>,
+    /// Who has refused a login, and how long it waits then.
+    refused: BTreeMap<usize, (BTreeSet<usize>, Duration)>,
     /// What was no STOMP, and when.
     poisons: Vec<(Timestamp, ParseErrorKind, Option<String>)>,
 }
@@ -48,7 +50,10 @@ const LOGIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_sec
 
 impl Course {
     pub(super) fn new(config: &Config) -> Self {
-        let brokers = config.brokers.endpoints.len();
+        let endpoints = &config.brokers.endpoints;
+        let brokers = endpoints.len();
+        let first = |login| endpoints.iter().position(|other| other.login() == login).unwrap_or_default();
+        let logins = endpoints.iter().map(|endpoint| first(endpoint.login())).collect();
         Self {
             policy: config.brokers.reconnect.clone(),
             stable_after: config.stable_after,
@@ -64,14 +69,15 @@ impl Course {
             announced: true,
             held_back: BTreeMap::new(),
             barred: BTreeSet::new(),
-            steps: BTreeMap::new(),
+            logins,
+            refused: BTreeMap::new(),
             poisons: Vec::new(),
         }
     }
 
     pub(super) fn connected(&mut self, broker: usize, now: Timestamp) {
         (self.connected_at, self.stood) = (Some(now), true);
-        self.steps.remove(&broker);
+        self.refused.remove(&self.logins[broker]);
     }
 
     /// A connection has ended.
@@ -96,9 +102,14 @@ impl Course {
         }
         let wait = match reason {
             Lost::Refused(_) if is_final(reason) => {
-                let step = self.steps.get(&broker).map_or(LOGIN.0, |step| (*step * 2).min(LOGIN.1));
-                self.steps.insert(broker, step);
-                step
+                let none = || (BTreeSet::new(), LOGIN.0);
+                let (by, step) = self.refused.entry(self.logins[broker]).or_insert_with(none);
+                if !by.insert(broker) {
+                    *step = (*step * 2).min(LOGIN.1);
+                }
+                // It goes to nobody of those before that.
+                self.held_back.extend(by.iter().map(|broker| (*broker, now.after(*step))));
+                return;
             }
             Lost::Refused(_) | Lost::ClosedBeforeConnected | Lost::DialFailed { permanent: true, .. } => {
                 refusal_delay

@@ -19,7 +19,7 @@ pub(super) const HEAD: usize = 32;
 pub(super) const DEED: usize = 4;
 
 /// Whether the world has refusals that pass, clusters and cancels, and what follows from them is demanded.
-pub const WHOLE: bool = false;
+pub const WHOLE: bool = true;
 
 /// The settings and the deeds of a run.
 #[derive(Clone, Debug)]

@@ -194,9 +194,15 @@ fn one_that_is_not_answered_does_not_hold_up_the_others_for_ever() {
         assert_eq!(said(&mut script).len(), 1);
         script.session.send(&send_frame("/queue/a", "plain")).unwrap();
         script.pass(seconds(10));
-        let expected: &[_] =
-            if sends { &["two", "three", "plain"] } else { &["/queue/b", "one", "two", "three", "plain"] };
+        let expected: &[_] = if sends { &["two", "three", "plain"] } else { &["/queue/b"] };
         assert_eq!(said(&mut script), expected);
+        if !sends {
+            // A broker that refuses a SUBSCRIBE says so at once: the next ones need not wait as long.
+            for expected in [&["one"][..], &["two", "three", "plain"]] {
+                script.pass(seconds(1));
+                assert_eq!(said(&mut script), expected);
+            }
+        }
         script.hear(ERROR);
         assert_eq!(told(&mut script), [""; 0], "none is rejected");
     }
