@@ -201,7 +201,9 @@ impl Link {
                 let _ = self.wire.forget(id);
                 self.note_late(id, awaited);
             }
-            _ => self.wire.unanswered = true,
+            Some(_) => self.wire.unanswered = true,
+            // Its own time was over at the same moment.
+            None => {}
         }
     }
 

@@ -99,6 +99,10 @@ pub(crate) struct Clock {
     next: Timestamp,
 }
 
+/// The seconds after each such end. However many of them come at one moment, ten fit into the first hour.
+const GAPS: [u64; 8] = [10, 10, 15, 30, 60, 120, 480, 960];
+const LONGEST: u64 = 1800;
+
 /// After that long without such an end the next one is the first again.
 const FORGET: Duration = Duration::from_secs(3600);
 
@@ -118,8 +122,10 @@ impl Clock {
         let seconds = match (self.costs, silent) {
             (1, true) => 2,
             (2, true) => 4,
-            (1 | 2, false) => 10,
-            (costs, _) => 15_u64.saturating_mul(1 << costs.saturating_sub(3).min(7)).min(1800),
+            (costs, _) => {
+                let at = usize::try_from(costs).unwrap_or(usize::MAX).saturating_sub(1);
+                GAPS.get(at).copied().unwrap_or(LONGEST)
+            }
         };
         // What was announced is not brought forward.
         self.next = self.next.max(now.after(Duration::from_secs(seconds)));
@@ -246,9 +252,9 @@ mod tests {
 
     #[test]
     fn suspects_cost_ten_connections_in_the_first_hour_and_two_in_each_after() {
-        assert_eq!(costs(false, 1, 3600), [0, 10, 20, 35, 65, 125, 245, 485, 965, 1925]);
+        assert_eq!(costs(false, 1, 3600), [0, 10, 20, 35, 65, 125, 245, 725, 1685, 3485]);
         for silent in [false, true] {
-            for at_once in 1..=5 {
+            for at_once in 1..=8 {
                 let ends = costs(silent, at_once, 6 * 3600);
                 for hour in 0..6 {
                     let within = ends.iter().filter(|end| **end / 3600 == hour).count();

@@ -83,7 +83,7 @@ impl Actor {
     /// A connection ends without a word.
     pub(super) fn note_end(&mut self, link: &mut Link, now: Timestamp) {
         link.watch.has_ended = true;
-        self.note_blow(Blow { at: now, node: link.node, said: None, out: link.watch.out() });
+        self.note_blow(Blow { at: now, node: link.node, said: None, out: link.watch.out(now) });
     }
 
     fn note_blow(&mut self, blow: Blow) {

@@ -109,6 +109,7 @@ impl Course {
                 }
                 // It goes to nobody of those before that.
                 self.held_back.extend(by.iter().map(|broker| (*broker, now.after(*step))));
+                self.left.retain(|broker| !by.contains(broker));
                 return;
             }
             Lost::Refused(_) | Lost::ClosedBeforeConnected | Lost::DialFailed { permanent: true, .. } => {

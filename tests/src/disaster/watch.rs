@@ -1,6 +1,9 @@
 //! What is known of one connection from its octets alone.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use stomp_proto::{Command, Frame, HeartBeat, Item, Limits, Parser, Sender, Version};
 use stomp_session::{ConnectionId, Timestamp};
@@ -37,13 +40,14 @@ pub(super) struct Watch {
     pub(super) allowed: BTreeSet<String>,
     /// Receipts that frames asked for, with what they were for.
     asked_receipts: BTreeMap<String, Asked>,
+    asked_at: BTreeMap<String, Timestamp>,
     pub(super) receipts: BTreeSet<String>,
     /// ERRORs that named a receipt, by it, and what they meant.
     pub(super) refusals: BTreeMap<String, Meaning>,
     /// ERRORs that named a subscription, by it, and what they meant.
     pub(super) cancels: BTreeMap<String, Meaning>,
     /// Ids of subscriptions that were refused or cancelled here.
-    pub(super) refused_ids: BTreeSet<String>,
+    pub(super) refused_ids: BTreeMap<String, Timestamp>,
     /// Receipts of SUBSCRIBEs that only give back what was on its way to an earlier one of their id.
     pub(super) returning: BTreeSet<String>,
     /// ERRORs that named nobody: what they meant, and what was out when they came.
@@ -94,6 +98,9 @@ pub(super) enum Asked {
     Other(Command),
 }
 
+/// The time within which a broker refuses a SUBSCRIBE.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// What asked for a RECEIPT and was not answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Out {
@@ -117,10 +124,11 @@ impl Watch {
             settled: BTreeSet::new(),
             allowed: BTreeSet::new(),
             asked_receipts: BTreeMap::new(),
+            asked_at: BTreeMap::new(),
             receipts: BTreeSet::new(),
             refusals: BTreeMap::new(),
             cancels: BTreeMap::new(),
-            refused_ids: BTreeSet::new(),
+            refused_ids: BTreeMap::new(),
             returning: BTreeSet::new(),
             lone: Vec::new(),
             proven: BTreeSet::new(),
@@ -186,7 +194,7 @@ impl Watch {
     /// A MESSAGE says that its subscription stands, whether a RECEIPT has come or not.
     fn note_taken_by(&mut self, id: &str) {
         let Some(mark) = self.subscribed.get(id).copied().filter(|_| !self.deaf) else { return };
-        if self.proven.contains(id) || self.refused_ids.contains(id) {
+        if self.proven.contains(id) || self.refused_ids.contains_key(id) {
             return;
         }
         self.proven.insert(id.to_owned());
@@ -216,21 +224,21 @@ impl Watch {
         let meaning = words::meaning(error);
         if let Some(receipt) = text("receipt-id") {
             if let Some(Asked::Subscribe(_, id)) = self.asked_receipts.get(&receipt) {
-                self.refused_ids.insert(id.clone());
+                self.refused_ids.insert(id.clone(), self.last_heard);
             }
             self.refusals.insert(receipt, meaning);
         } else if let Some(id) = text("subscription") {
             self.note_answered(&id);
-            self.refused_ids.insert(id.clone());
+            self.refused_ids.insert(id.clone(), self.last_heard);
             self.cancels.insert(id, meaning);
         } else if !self.note_stray(error) {
-            self.lone.push((meaning, self.out()));
+            self.lone.push((meaning, self.out(self.last_heard)));
             self.deaf |= !self.stays_open;
         }
     }
 
     /// What has not been answered.
-    pub(super) fn out(&self) -> Out {
+    pub(super) fn out(&self, now: Timestamp) -> Out {
         let is_open = |receipt: &&String| {
             !self.receipts.contains(*receipt)
                 && !self.refusals.contains_key(*receipt)
@@ -238,13 +246,18 @@ impl Watch {
         };
         let open = self.asked_receipts.iter().filter(|(receipt, _)| is_open(receipt));
         let mut out = Out::default();
-        for (_, asked) in open {
+        let mut marks = Vec::new();
+        for (receipt, asked) in open {
             match asked {
                 Asked::Send(key) => out.sends.push(key.clone()),
-                Asked::Subscribe(mark, _) => out.marks.push(*mark),
+                Asked::Subscribe(mark, _) => marks.push((self.asked_at.get(receipt).copied(), *mark)),
                 Asked::Other(_) => {}
             }
         }
+        // A broker that refuses a SUBSCRIBE says so at once: it means the newest, or what came shortly before.
+        let newest = marks.iter().map(|(at, _)| *at).max().flatten();
+        let counts = |at: Option<Timestamp>| at == newest || at.is_some_and(|at| now.since(at) < AT_ONCE);
+        out.marks = marks.into_iter().filter(|(at, _)| counts(*at)).map(|(_, mark)| mark).collect();
         out
     }
 
@@ -281,6 +294,7 @@ impl Watch {
                 }
                 other => Asked::Other(other),
             };
+            self.asked_at.insert(receipt.clone(), self.last_written);
             let before = self.asked_receipts.insert(receipt.clone(), asked);
             demand(before.is_none(), Law::RightResult, || {
                 format!("the receipt {receipt} was asked for twice")
@@ -305,7 +319,9 @@ impl Watch {
             }
             Command::Unsubscribe => {
                 let id = text("id").unwrap_or_default();
-                let is_there = !self.refused_ids.contains(&id) || !WHOLE;
+                // One that was asked for before the refusal came may still leave.
+                let refused = self.refused_ids.get(&id).filter(|at| **at < self.last_written);
+                let is_there = refused.is_none() || !WHOLE;
                 let stands = is_there && self.subscribed.contains_key(&id) && self.left.insert(id.clone());
                 demand(stands, Law::Wire, || format!("UNSUBSCRIBE of {id}, which is not subscribed here"))
             }
