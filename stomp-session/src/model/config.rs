@@ -85,8 +85,10 @@ pub struct Config {
     /// that is the client's budget for what nobody has taken yet, and a connection that stops reading is dear. Where they
     /// ask for more each gets its part, and a later one what is left; never less than one message.
     pub prefetch_budget: u32,
-    /// What the broker may send. A body over the limit is read past, where its length was announced, and becomes
-    /// [`Event::TooLarge`](crate::Event::TooLarge): a consumer that fails meets the message again after each reconnect.
+    /// What the broker may send. A message with headers over the limit, or with a body over it whose length was announced, is
+    /// read past and becomes [`Event::TooLarge`](crate::Event::TooLarge): a consumer that fails meets the message again after
+    /// each reconnect. Before CONNECTED nobody is trusted with more than 64 KiB of headers and as much of a body, and an ERROR
+    /// that is larger is judged by what fits.
     pub limits: Limits,
     /// What the brokers mean, whatever their `server` header says. An endpoint's own goes before it.
     pub profile: Option<Profile>,

@@ -43,7 +43,7 @@ impl Session {
             return None;
         }
         let endpoint = endpoint.clone();
-        let input = Input::new(self.ids.connection(), self.config.limits.clone());
+        let input = Input::new(self.ids.connection(), &self.config.limits);
         match self.begin_handshake(endpoint, login) {
             Ok(state) => self.state = state,
             Err(lost) => self.lose(lost, true),
@@ -86,7 +86,7 @@ impl Session {
     ///
     /// The owner of the stream asks until there is nothing, each turn and before [`handle_timeout`](Self::handle_timeout);
     /// and once more when the stream has ended, before it reports that: what came before the end still counts. The input of
-    /// an earlier connection yields nothing.
+    /// an earlier connection yields nothing, and keeps nothing from then on.
     #[must_use = "an event that is not looked at is lost"]
     pub fn next_event(&mut self, input: &mut Input, now: Timestamp) -> Option<Event> {
         self.set_now(now);
@@ -112,6 +112,7 @@ impl Session {
     /// The next item of the current connection. What is no STOMP ends it.
     fn next_item(&mut self, input: &mut Input) -> Option<Item> {
         if !self.is_current(input) {
+            input.retire();
             return None;
         }
         match input.next_item() {
@@ -185,7 +186,7 @@ impl Session {
     fn handle_agreement(&mut self, frame: &Frame, input: &mut Input) -> Result<(), Lost> {
         let State::Handshake { endpoint, outbox, .. } = &mut self.state else { return Ok(()) };
         let (agreed, profile) = handshake::connected(&self.config, endpoint, frame)?;
-        input.set_version(agreed.version);
+        input.agree(agreed.version, self.config.limits.clone());
         let (endpoint, outbox) = (endpoint.clone(), core::mem::take(outbox));
         let mask = self.mask();
         let hide = |text: String| mask.hide(&text).unwrap_or(text);
