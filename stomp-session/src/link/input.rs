@@ -7,7 +7,7 @@ use crate::model::ids::ConnectionId;
 /// The parser of one connection.
 ///
 /// The owner of the stream reads straight into [`space`](Self::space), says how much with [`commit`](Self::commit), and
-/// hands it to [`Session::handle_input`](crate::Session::handle_input): no copy between socket and frame, and no lock
+/// hands it to [`Session::next_event`](crate::Session::next_event): no copy between socket and frame, and no lock
 /// while reading. One of an earlier connection is ignored, and keeps nothing from then on.
 #[derive(Debug)]
 pub struct Input {
