@@ -162,19 +162,23 @@ impl Session {
                 self.handle_agreement(&frame, input).map_err(|reason| self.mask().lost(reason))?;
                 Ok(Reaction::None)
             }
-            Command::Error => Err(self.refused(Some(ServerError::new(frame, &self.mask())))),
+            Command::Error => Err(self.refused(Lost::Refused(ServerError::new(frame, &self.mask())))),
             other => Err(Lost::UnexpectedFrame(other)),
         }
     }
 
-    /// Why CONNECT was answered so, or not at all.
-    fn refused(&self, error: Option<ServerError>) -> Lost {
-        match (&self.state, error) {
-            (State::Handshake { backslash: Some(sent), .. }, error) => {
-                Lost::BackslashRefused { error, sent: *sent }
+    /// What an end means while CONNECT has no answer, or that answer. What the transport says of itself stays said.
+    fn refused(&self, reason: Lost) -> Lost {
+        let State::Handshake { backslash, .. } = &self.state else { return reason };
+        match (*backslash, reason) {
+            (Some(sent), Lost::Refused(error)) => {
+                Lost::BackslashRefused { error: Some(error), broke: None, sent }
             }
-            (_, Some(error)) => Lost::Refused(error),
-            (_, None) => Lost::ClosedBeforeConnected,
+            (Some(sent), Lost::Io(text)) => Lost::BackslashRefused { error: None, broke: Some(text), sent },
+            (Some(sent), Lost::Eof) => Lost::BackslashRefused { error: None, broke: None, sent },
+            (None, Lost::Io(text)) => Lost::BrokeBeforeConnected(text),
+            (None, Lost::Eof) => Lost::ClosedBeforeConnected,
+            (_, reason) => reason,
         }
     }
 
@@ -212,8 +216,7 @@ impl Session {
         }
         match (&self.state, reason) {
             (State::Waiting { .. } | State::Closed, _) => {}
-            (State::Handshake { .. }, Lost::Eof | Lost::Io(_)) => self.lose(self.refused(None), false),
-            (_, reason) => self.lose(reason, false),
+            (_, reason) => self.lose(self.refused(reason), false),
         }
     }
 

@@ -111,9 +111,10 @@ impl Course {
                 self.held_back.extend(by.iter().map(|broker| (*broker, now.after(*step))));
                 return;
             }
-            Lost::Refused(_) | Lost::ClosedBeforeConnected | Lost::DialFailed { permanent: true, .. } => {
-                refusal_delay
-            }
+            Lost::Refused(_)
+            | Lost::BrokeBeforeConnected(_)
+            | Lost::ClosedBeforeConnected
+            | Lost::DialFailed { permanent: true, .. } => refusal_delay,
             _ => return,
         };
         self.held_back.insert(broker, now.after(wait));
