@@ -31,7 +31,8 @@ pub struct Config {
     /// The versions to offer. All; without 1.0 a broker that sends no `version` is refused.
     pub versions: Vec<Version>,
     /// How often we promise to send something. 10 s: Artemis ends every connection that promises nothing after a minute,
-    /// and without it no broker notices that a client is gone. Zero promises nothing.
+    /// and without it no broker notices that a client is gone. Zero promises nothing. The wire counts whole milliseconds: what
+    /// is between two of them is rounded up, here and in `receive_beat`.
     pub send_beat: Duration,
     /// How often we want to hear something. 10 s; zero wants nothing, and a dead peer is then never noticed.
     pub receive_beat: Duration,
@@ -97,6 +98,9 @@ pub struct Config {
     /// Further headers of CONNECT.
     connect_headers: ConnectHeaders,
 }
+
+/// Of them a millisecond has so many.
+const NANOSECONDS: u128 = 1_000_000;
 
 /// What to do when a broker refuses us in words that are known as final: a wrong login, no common version, a certificate
 /// of somebody else.
@@ -182,9 +186,10 @@ impl Config {
         endpoint.profile().or(self.profile.as_ref())
     }
 
-    /// What the `heart-beat` header of CONNECT says.
+    /// What the `heart-beat` header of CONNECT says. A period that is none would promise nothing.
     pub(crate) fn heart_beat(&self) -> HeartBeat {
-        let milliseconds = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        let milliseconds =
+            |period: Duration| u64::try_from(period.as_nanos().div_ceil(NANOSECONDS)).unwrap_or(u64::MAX);
         HeartBeat { outgoing: milliseconds(self.send_beat), incoming: milliseconds(self.receive_beat) }
     }
 }

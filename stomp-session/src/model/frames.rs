@@ -195,6 +195,15 @@ pub struct Agreement {
 /// # Errors
 /// [`FrameError`]: it is another frame, names a version that was not offered, or has a `heart-beat` that is none.
 pub fn connected(frame: &Frame, offered: &[Version]) -> Result<Agreement, FrameError> {
+    agreement(frame, offered, HeartBeat::from_octets)
+}
+
+/// The same, with a `heart-beat` that is read like that.
+pub(crate) fn agreement(
+    frame: &Frame,
+    offered: &[Version],
+    heart_beat: impl FnOnce(&[u8]) -> Option<HeartBeat>,
+) -> Result<Agreement, FrameError> {
     expect(frame, Command::Connected)?;
     let text =
         |name: &str| frame.header(name).map(|value| String::from_utf8_lossy(&value.octets()).into_owned());
@@ -203,8 +212,9 @@ pub fn connected(frame: &Frame, offered: &[Version]) -> Result<Agreement, FrameE
     let version = version.ok_or(FrameError::VersionMismatch(named))?;
     let heart_beat = match frame.header("heart-beat") {
         None => HeartBeat::default(),
-        Some(value) => HeartBeat::from_octets(&value.octets())
-            .ok_or_else(|| FrameError::InvalidHeartBeat(value.to_string()))?,
+        Some(value) => {
+            heart_beat(&value.octets()).ok_or_else(|| FrameError::InvalidHeartBeat(value.to_string()))?
+        }
     };
     Ok(Agreement { version, heart_beat, server: text("server"), session: text("session") })
 }
