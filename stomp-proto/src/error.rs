@@ -20,6 +20,13 @@ pub struct ParseError {
     pub destination: Option<String>,
 }
 
+impl ParseError {
+    /// The error of something that begins so many octets before.
+    pub(crate) fn before(self, octets: u64) -> Self {
+        Self { position: self.position.saturating_sub(octets), ..self }
+    }
+}
+
 /// The kinds of [`ParseError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
@@ -48,7 +55,8 @@ pub enum ParseErrorKind {
     /// A header without a name (strict only).
     #[error("a header without a name")]
     EmptyHeaderName,
-    /// A header block longer than [`Limits::header_block`](crate::Limits::header_block).
+    /// A header block longer than [`Limits::header_block`](crate::Limits::header_block), or than what is
+    /// [read past](crate::Oversize::Drain).
     #[error("a header block of more than {limit} octets")]
     HeaderBlockTooLarge {
         /// The limit that was passed.

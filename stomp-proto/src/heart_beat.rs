@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::text::parse_number;
+use crate::text::{parse_number, parse_padded_number};
 
 /// What one side offers: how often it can send something, and how often it wants to receive something, in
 /// milliseconds. 0 means "cannot" and "does not want to".
@@ -25,10 +25,25 @@ impl HeartBeat {
     /// ```
     #[must_use]
     pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        Self::read(octets, parse_number)
+    }
+
+    /// The header's value read as brokers have been seen to write it: as [`from_octets`](Self::from_octets), with spaces and
+    /// tabs around the numbers passed over.
+    ///
+    /// ```
+    /// use stomp_proto::HeartBeat;
+    /// assert_eq!(HeartBeat::from_padded(b" 500, 0"), Some(HeartBeat { outgoing: 500, incoming: 0 }));
+    /// ```
+    #[must_use]
+    pub fn from_padded(octets: &[u8]) -> Option<Self> {
+        Self::read(octets, parse_padded_number)
+    }
+
+    fn read(octets: &[u8], number: impl Fn(&[u8]) -> Option<u64>) -> Option<Self> {
         let comma = memchr::memchr(b',', octets)?;
         let (outgoing, rest) = octets.split_at_checked(comma)?;
-        let incoming = rest.strip_prefix(b",")?;
-        Some(Self { outgoing: parse_number(outgoing)?, incoming: parse_number(incoming)? })
+        Some(Self { outgoing: number(outgoing)?, incoming: number(rest.strip_prefix(b",")?)? })
     }
 
     /// What two sides agree on, seen from `self`: one that cannot send or one that does not want to receive makes

@@ -50,7 +50,7 @@ pub use frame::Frame;
 pub use frame_ref::FrameRef;
 pub use headers::{Headers, HeadersRef};
 pub use heart_beat::HeartBeat;
-pub use item::{Item, ItemRef};
+pub use item::{Excess, Item, ItemRef};
 pub use limits::{Limits, Oversize};
 pub use parse::Parser;
 pub use prepared::PreparedFrame;

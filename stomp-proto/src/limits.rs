@@ -17,20 +17,31 @@ pub struct Limits {
     pub header_block: usize,
     /// Octets in a body. 128 MiB: the largest that RabbitMQ 3.10 relays.
     pub body: u64,
-    /// What becomes of a body whose announced length is over [`Limits::body`].
+    /// What becomes of a frame that is over a limit.
     pub oversize: Oversize,
 }
 
-/// What becomes of a body that is over the limit and whose length was announced.
+/// What becomes of a frame whose headers are over a limit, or whose body is and has announced its length. A command that is
+/// too long, and a body without `content-length` that is, are fatal in any case: nobody knows what, or how much, is to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Oversize {
-    /// The stream fails with [`BodyTooLarge`](crate::ParseErrorKind::BodyTooLarge).
+    /// The stream fails with [`BodyTooLarge`](crate::ParseErrorKind::BodyTooLarge),
+    /// [`HeaderLineTooLong`](crate::ParseErrorKind::HeaderLineTooLong),
+    /// [`TooManyHeaders`](crate::ParseErrorKind::TooManyHeaders) or
+    /// [`HeaderBlockTooLarge`](crate::ParseErrorKind::HeaderBlockTooLarge).
     #[default]
     Fail,
-    /// The body is read past without being kept, and the frame surfaces as
-    /// [`Item::TooLarge`](crate::Item::TooLarge). A consumer that fails instead meets the message again after each
-    /// reconnect.
+    /// The frame is read past, and surfaces as [`Item::TooLarge`](crate::Item::TooLarge) with what was kept of it. A consumer
+    /// that fails instead meets the message again after each reconnect: RabbitMQ relays headers of any size, such as the
+    /// stack trace of a dead letter.
+    ///
+    /// Of an ERROR, the last that a peer says, the headers surface before the stream fails over a body that announced nothing:
+    /// a refusal is one, however long its text.
+    ///
+    /// Nothing is looked for in a header line over its limit but its end, which must come: a header block is fatal past
+    /// 16 MiB, or past [`Limits::header_block`] where that is more, and so is a `content-length` over
+    /// [`Limits::header_line`].
     Drain,
 }
 

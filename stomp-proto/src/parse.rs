@@ -18,6 +18,7 @@ mod command;
 mod head;
 mod pieces;
 mod report;
+mod skim;
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +61,8 @@ enum Stage {
     Between,
     Command,
     Headers,
+    /// The rest of a header block that is over a limit; what is kept of it stands in `head.drained`.
+    Skimming,
     /// A body of announced length.
     Counted {
         length: usize,
@@ -71,6 +74,10 @@ enum Stage {
         length: u64,
         left: u64,
     },
+    /// The same for a body that ends with the first NUL, of which so much has come.
+    DrainingToNul {
+        length: u64,
+    },
 }
 
 /// What a step has come to. An item is made last of all, in its place: it is large, and each hand-over would copy it.
@@ -79,8 +86,8 @@ enum Progress {
     HeartBeat,
     /// A frame whose body is that long.
     Frame(usize),
-    /// A frame whose body was read past; it was that long.
-    TooLarge(u64),
+    /// A frame that was read past, up to its NUL.
+    TooLarge,
 }
 
 impl Parser {
@@ -114,10 +121,16 @@ impl Parser {
         self
     }
 
-    /// Says which version the rest of the stream is in. Call it between the CONNECTED and the next
-    /// [`next_item`](Self::next_item).
+    /// Says which version the rest of the stream is in. Call it when the CONNECTED was taken, before the parser is given or
+    /// asked for more.
     pub const fn set_version(&mut self, version: Version) {
         self.version = Some(version);
+    }
+
+    /// Other limits for the rest of the stream: who has logged in may be trusted with more. Call it between two frames, as
+    /// [`set_version`](Self::set_version).
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Room for a read, all of it initialised and never none: at least 512 octets, or all that the body in progress still
@@ -154,9 +167,11 @@ impl Parser {
         if self.failed.is_none() {
             let octets = if self.is_large() { self.feed_piece(octets) } else { octets };
             if self.buffer.room_left() < octets.len() {
-                self.buffer.make_room_for(octets.len(), self.expected());
+                self.make_room_for(octets.len());
             }
-            self.buffer.append(octets);
+            if self.failed.is_none() {
+                self.buffer.append(octets);
+            }
         }
     }
 
@@ -184,13 +199,14 @@ impl Parser {
     fn take_item(&mut self) -> Result<Option<Item>, ParseError> {
         self.end_loan();
         if let Some(error) = &self.failed {
-            return Err(error.clone());
+            let error = error.clone();
+            return if self.has_last_words() { Ok(Some(self.drained())) } else { Err(error) };
         }
-        match self.step() {
+        match self.step().or_else(|error| self.past_headers(error)) {
             Ok(Progress::Frame(length)) => Ok(Some(Item::Frame(self.complete(length)))),
             Ok(Progress::HeartBeat) => Ok(Some(Item::HeartBeat)),
             Ok(Progress::Starved) => Ok(None),
-            Ok(Progress::TooLarge(length)) => Ok(Some(Item::TooLarge { frame: self.drained(), length })),
+            Ok(Progress::TooLarge) => Ok(Some(self.drained())),
             Err(error) => Err(self.fail(error)),
         }
     }
@@ -204,15 +220,14 @@ impl Parser {
     pub fn next_borrowed(&mut self) -> Result<Option<ItemRef<'_>>, ParseError> {
         self.end_loan();
         if let Some(error) = &self.failed {
-            return Err(error.clone());
+            let error = error.clone();
+            return if self.has_last_words() { Ok(Some(self.lend_drained())) } else { Err(error) };
         }
-        match self.step() {
+        match self.step().or_else(|error| self.past_headers(error)) {
             Ok(Progress::Frame(length)) => Ok(Some(ItemRef::Frame(self.lend(length)))),
             Ok(Progress::HeartBeat) => Ok(Some(ItemRef::HeartBeat)),
             Ok(Progress::Starved) => Ok(None),
-            Ok(Progress::TooLarge(length)) => {
-                Ok(Some(ItemRef::TooLarge { frame: self.lend_drained(), length }))
-            }
+            Ok(Progress::TooLarge) => Ok(Some(self.lend_drained())),
             Err(error) => Err(self.fail(error)),
         }
     }
@@ -252,9 +267,11 @@ impl Parser {
             Stage::Between => self.between(),
             Stage::Command => self.command(),
             Stage::Headers => self.headers(),
+            Stage::Skimming => self.skimming(),
             Stage::Counted { length } => self.counted(length),
             Stage::Terminated => self.terminated(),
             Stage::Draining { length, left } => self.draining(length, left),
+            Stage::DrainingToNul { length } => self.draining_to_nul(length),
         }
     }
 
@@ -388,15 +405,19 @@ impl Parser {
         if self.head.slots.len() >= limit {
             return Err(self.error(ParseErrorKind::TooManyHeaders { limit }, &[]));
         }
-        let data = self.buffer.data();
-        let octets = data.get(line.start..line.end).unwrap_or_default();
-        if !line.has_colon() {
-            return Err(self.error(ParseErrorKind::HeaderWithoutColon, self.unless_secret(octets)));
-        }
-        let escaped = self.check_content(line, data.get(line.start..line.colon).unwrap_or_default())?;
-        self.head.escaped |= escaped;
+        self.head.escaped |= self.check_header(line)?;
         self.head.push(self.buffer.data(), line);
         Ok(())
+    }
+
+    /// Whether the line holds escapes; an error when it is no header, or none that is allowed.
+    fn check_header(&self, line: Line) -> Result<bool, ParseError> {
+        let data = self.buffer.data();
+        if !line.has_colon() {
+            let octets = data.get(line.start..line.end).unwrap_or_default();
+            return Err(self.error(ParseErrorKind::HeaderWithoutColon, self.unless_secret(octets)));
+        }
+        self.check_content(line, data.get(line.start..line.colon).unwrap_or_default())
     }
 
     /// Whether the line holds escapes; an error when its content is not allowed.

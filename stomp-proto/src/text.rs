@@ -43,6 +43,12 @@ impl<'a> Text<'a> {
     pub fn number(self) -> Option<u64> {
         parse_number(self.octets)
     }
+
+    /// The [`number`](Self::number) in it, spaces and tabs around it passed over: the examples of 1.0 have some.
+    #[must_use]
+    pub fn padded_number(self) -> Option<u64> {
+        parse_padded_number(self.octets)
+    }
 }
 
 /// `1*DIGIT` as a number. Written out because `str::parse` takes a sign.
@@ -54,6 +60,14 @@ pub(crate) fn parse_number(octets: &[u8]) -> Option<u64> {
         let digit = octet.checked_sub(b'0').filter(|digit| *digit < 10)?;
         number.checked_mul(10)?.checked_add(u64::from(digit))
     })
+}
+
+/// The same with spaces and tabs around it.
+pub(crate) fn parse_padded_number(octets: &[u8]) -> Option<u64> {
+    let is_blank = |octet: &u8| matches!(octet, b' ' | b'\t');
+    let start = octets.iter().position(|octet| !is_blank(octet))?;
+    let end = octets.iter().rposition(|octet| !is_blank(octet))?;
+    parse_number(octets.get(start..=end)?)
 }
 
 /// A header whose octets are not UTF-8.
@@ -134,6 +148,16 @@ mod tests {
             [&b""[..], b"+5", b"-1", b" 5", b"5 ", b"5:", b":", b"/", b"18446744073709551616", "٥".as_bytes()]
         {
             assert_eq!(parse_number(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_a_number_are_passed_over_where_that_is_asked_for() {
+        for good in [&b"5"[..], b" 5", b"5 ", b"\t 5 \t"] {
+            assert_eq!(Text::new(good, false).padded_number(), Some(5), "{good:?}");
+        }
+        for bad in [&b""[..], b" ", b"5 5", b"\n5", b"5\r", b"+5"] {
+            assert_eq!(Text::new(bad, false).padded_number(), None, "{bad:?}");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What must hold of the codec for any octets and any frame, for property tests and fuzz targets alike.
 
 use bytes::BytesMut;
-use stomp_proto::{Frame, Item, ItemRef, Limits, ParseError, Parser, Sender, Version};
+use stomp_proto::{
+    Excess, Frame, Item, ItemRef, Limits, Oversize, ParseError, ParseErrorKind, Parser, Sender, Version,
+};
 
 /// How a parser is set up.
 #[derive(Clone, Debug)]
@@ -141,6 +143,87 @@ pub fn cut<'a>(octets: &'a [u8], sizes: &'a [usize]) -> impl Iterator<Item = &'a
         *rest = later;
         (!done).then_some(piece)
     })
+}
+
+/// The headers that are left of a frame whose headers were over a limit.
+pub const KEPT: [&str; 14] = [
+    "ack",
+    "content-length",
+    "destination",
+    "heart-beat",
+    "id",
+    "message",
+    "message-id",
+    "receipt",
+    "receipt-id",
+    "server",
+    "session",
+    "subscription",
+    "transaction",
+    "version",
+];
+
+/// Parses a stream and reads past what is over the limits: all that is within them comes as if there were none, and of the
+/// rest comes what is promised.
+///
+/// # Panics
+/// When any of this does not hold.
+pub fn reads_past(setting: &Setting, stream: &[u8]) {
+    let mut tight = setting.clone();
+    tight.limits.oversize = Oversize::Drain;
+    let mut limits = roomy();
+    (limits.command, limits.body) = (usize::MAX, u64::MAX);
+    let unbounded = parse(&Setting { limits, ..setting.clone() }, [stream]);
+    let bounded = parse(&tight, [stream]);
+    for (item, whole) in bounded.items.iter().zip(&unbounded.items) {
+        match (item, whole) {
+            (Item::TooLarge { frame, excess }, Item::Frame(whole)) => {
+                is_rest(frame, *excess, whole, &tight.limits);
+            }
+            _ => assert_eq!(item, whole),
+        }
+    }
+    let (found, all) = (bounded.items.len(), unbounded.items.len());
+    assert!(found <= all || unbounded.error.is_some(), "{bounded:?}, but without limits {unbounded:?}");
+    // A fault in what is read past is not looked for, and one behind what is fatal is not reached.
+    let is_limit = bounded.error.as_ref().is_some_and(|error| is_limit(error.kind));
+    assert!(found >= all || is_limit, "{bounded:?}, but without limits {unbounded:?}");
+    assert!(unbounded.error.is_some() || bounded.error.is_none() || is_limit, "{bounded:?}");
+}
+
+const fn is_limit(kind: ParseErrorKind) -> bool {
+    matches!(
+        kind,
+        ParseErrorKind::BodyTooLarge { .. }
+            | ParseErrorKind::CommandTooLong { .. }
+            | ParseErrorKind::HeaderBlockTooLarge { .. }
+            | ParseErrorKind::HeaderLineTooLong { .. }
+    )
+}
+
+/// What is left is the first of each header that is kept, unless it was too long itself.
+fn is_rest(rest: &Frame, excess: Excess, whole: &Frame, limits: &Limits) {
+    assert_eq!((rest.command(), rest.body().len()), (whole.command(), 0));
+    let Excess::Headers { .. } = excess else {
+        let length = whole.body().len() as u64;
+        let announced = if whole.headers().contains("content-length") { length } else { limits.body + 1 };
+        assert_eq!(excess, Excess::Body { length: announced });
+        assert!(length > limits.body);
+        return assert_eq!(rest.headers(), whole.headers());
+    };
+    for (name, value) in rest.headers().iter() {
+        let first =
+            whole.headers().iter().find(|(other, _)| *other == name).expect("a header of the frame").1;
+        let is_cut = name == "message" && first.octets().starts_with(&value.octets());
+        assert!(value == first || is_cut, "{name}:{value} of {whole:?}");
+        assert!(KEPT.iter().any(|kept| name == *kept), "{name} is kept");
+    }
+    for name in KEPT {
+        let Some(value) = whole.header(name) else { continue };
+        let is_plain = !value.octets().iter().any(|octet| b"\r\n\\:".contains(octet));
+        let is_short = name.len() + 1 + value.octets().len() <= limits.header_line;
+        assert!(!is_plain || !is_short || rest.header(name).is_some(), "{name} is lost: {whole:?}");
+    }
 }
 
 /// Whether the frame can be written in that version. If so it reads back as itself in that profile, and is one frame; if

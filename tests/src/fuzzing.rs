@@ -16,6 +16,9 @@ pub fn decode(data: &[u8]) {
     let Some((&choice, stream)) = data.split_first() else { return };
     let setting = setting(choice);
     let version = setting.version.unwrap_or(Version::V1_2);
+    if choice & 0xe0 == 0x20 {
+        return codec::reads_past(&setting, stream);
+    }
     for item in codec::parse(&setting, [stream]).items {
         match (choice >> 6, item) {
             (0, Item::Frame(frame) | Item::TooLarge { frame, .. }) => codec::read_headers(&frame),

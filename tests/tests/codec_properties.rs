@@ -61,6 +61,21 @@ const NAMES: [&str; 12] = [
     "x",
 ];
 
+/// What streams have, `content-length` apart.
+const HEADERS: [&str; 11] = [
+    "destination",
+    "receipt-id",
+    "id",
+    "ack",
+    "version",
+    "message",
+    "host",
+    "passcode",
+    "Content-Length",
+    "x",
+    "x",
+];
+
 const PADDINGS: [&[u8]; 4] = [b"", b"\n", b"\r\n", b"\n\n"];
 
 fn octets() -> impl Strategy<Value = Vec<u8>> {
@@ -123,7 +138,11 @@ fn mutate(mut stream: Vec<u8>, mutations: &[Mutation]) -> Vec<u8> {
 fn stream(sender: Sender, version: Version) -> impl Strategy<Value = Vec<u8>> {
     let commands: Vec<Command> =
         Command::ALL.into_iter().filter(|command| command.sender() == sender).collect();
-    let plain = vec((select(&NAMES[5..]), vec(select(&b"abc:\\"[..]), 0..9)), 0..4);
+    let value = prop_oneof![
+        8 => vec(select(&b"abc:\\"[..]), 0..9),
+        1 => vec(select(&b"abc:\\"[..]), 9..60),
+    ];
+    let plain = vec((select(&HEADERS[..]), value), 0..6);
     let padding = select(&PADDINGS[..]);
     let frame = (select(commands), plain, octets(), padding);
     (vec(frame, 1..4), vec(mutation(), 0..3)).prop_map(move |(frames, mutations)| {
@@ -172,6 +191,12 @@ proptest! {
         let whole = codec::parse(&setting, [&stream[..]]);
         prop_assert_eq!(&codec::parse(&setting, codec::cut(&stream, &sizes)), &whole);
         prop_assert_eq!(&codec::parse(&setting, stream.chunks(1)), &whole);
+    }
+
+    /// What is over a limit is read past, what is within it comes as if there were none.
+    #[test]
+    fn what_is_read_past_leaves_what_is_promised((setting, stream) in case()) {
+        codec::reads_past(&setting, &stream);
     }
 
     /// A frame that is lent is the one that would be given, whichever way the others were taken.

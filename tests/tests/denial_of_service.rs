@@ -200,6 +200,94 @@ fn an_endless_body_ends_at_its_bound() {
     assert!(fed <= (1 << 20) + 200 && most <= 3 * fed + BUFFER, "{most} octets for {fed}");
 }
 
+/// As much as a parser holds of a frame that never ends: it is asked for items after every so many pieces, or never.
+fn endless_peak(setting: &Setting, head: &str, piece: &[u8], asks_after: usize, most: usize) -> usize {
+    let used = measure(|| {
+        let mut parser = setting.parser();
+        parser.feed(head.as_bytes());
+        for count in 1..=most / piece.len() {
+            if count.is_multiple_of(2) {
+                parser.feed(piece);
+            } else {
+                let space = parser.space();
+                let room = space.len().min(piece.len());
+                space[..room].copy_from_slice(&piece[..room]);
+                parser.commit(room);
+                parser.feed(&piece[room..]);
+            }
+            if count.is_multiple_of(asks_after) {
+                let _ = parser.next_item();
+            }
+        }
+        assert!(parser.next_item().is_err(), "it has passed its bound");
+    });
+    used.bytes_max as usize
+}
+
+/// Whoever asks for nothing has the parser hold what it was given; but a body has its bound all the same, and stands in memory
+/// once.
+#[test]
+fn an_endless_body_takes_little_more_than_its_bound() {
+    let mut limits = Limits::default();
+    limits.body = 16 << 20;
+    let most = 20 << 20;
+    for (piece, asks_after) in
+        [(1460, 1), (65_536, 1), (65_536, 100), (65_536, usize::MAX), (1460, usize::MAX)]
+    {
+        for oversize in [Oversize::Fail, Oversize::Drain] {
+            limits.oversize = oversize;
+            let setting = setting(limits.clone());
+            let peak = endless_peak(&setting, "MESSAGE\n\n", &vec![b'x'; piece], asks_after, most);
+            let bound = (limits.body as usize) / 10 * 13;
+            assert!(peak <= bound, "{peak} octets in pieces of {piece}, asked after {asks_after}");
+        }
+    }
+}
+
+/// Headers that are read past are not kept, and neither is the body behind them.
+#[test]
+fn headers_that_are_read_past_take_nothing() {
+    let mut limits = Limits::default();
+    (limits.oversize, limits.body) = (Oversize::Drain, 8 << 20);
+    let setting = setting(limits.clone());
+    let (line, block) = (limits.header_line, limits.header_block);
+    let line_of_1_kib = format!("a:{}\n", "x".repeat(1021));
+    for asks_after in [1, usize::MAX] {
+        for (head, piece, bound) in [
+            ("MESSAGE\na:", &*"x".repeat(1000), line),
+            ("MESSAGE\n", &line_of_1_kib, block),
+            ("MESSAGE\n", &"a:0123456789abc\n".repeat(1000), 16_000),
+            ("MESSAGE\n", &format!("ack:{}\n", "x".repeat(4000)).repeat(10), block),
+        ] {
+            let peak = endless_peak(&setting, head, piece.as_bytes(), asks_after, 20 << 20);
+            let bound = 3 * bound + 8 * BUFFER;
+            assert!(peak <= bound, "{peak} octets of {:.20}, asked after {asks_after}", piece);
+        }
+    }
+    let headers = "a:b\n".repeat(1001);
+    for (length, oversize) in [("content-length:1000000000000\n", 0), ("", limits.body as usize)] {
+        let head = format!("MESSAGE\n{headers}{length}\n");
+        for asks_after in [1, usize::MAX] {
+            let used = measure(|| {
+                let mut parser = setting.parser();
+                parser.feed(head.as_bytes());
+                for count in 1..500 + oversize / BUFFER {
+                    parser.feed(&[b'x'; BUFFER]);
+                    if count % asks_after == 0 {
+                        let _ = parser.next_item();
+                    }
+                }
+                assert_eq!(parser.next_item().is_err(), oversize > 0);
+            });
+            assert!(
+                used.bytes_max as usize <= 8 * BUFFER,
+                "{} octets, asked after {asks_after}",
+                used.bytes_max
+            );
+        }
+    }
+}
+
 /// There is no hash to collide in, and names beyond the bound are refused before they are stored.
 #[test]
 fn a_hundred_thousand_names_are_refused_by_their_count() {

@@ -1,12 +1,15 @@
 //! Where a body ends: after the octets that were announced, or at the first NUL.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
 use memchr::memchr;
 
-use super::{Parser, Progress, Stage};
-use crate::{Frame, FrameRef, Oversize, ParseError, ParseErrorKind, Version, text::parse_number};
+use super::{Parser, Progress, Stage, skim::Drained};
+use crate::{
+    Command, Excess, Frame, FrameRef, Item, ItemRef, Oversize, ParseError, ParseErrorKind, Version,
+    text::parse_number,
+};
 
 impl Parser {
     /// The blank line was read: how the body will end.
@@ -22,20 +25,35 @@ impl Parser {
         if length > self.limits.body {
             return self.too_large(length);
         }
-        if length > 0 && !self.body_allowed() {
-            return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
-        }
+        self.check_announced(length)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.stage = Stage::Counted { length };
         self.counted(length)
     }
 
+    /// Whether there may be a body of that length, if it is read past when it is too long.
+    #[inline]
+    pub(super) fn check_announced(&self, length: u64) -> Result<(), ParseError> {
+        if length == 0 || self.body_allowed() {
+            return Ok(());
+        }
+        Err(self.error(
+            match length > self.limits.body {
+                true => ParseErrorKind::BodyTooLarge { limit: self.limits.body },
+                false => ParseErrorKind::BodyNotAllowed(self.head.command),
+            },
+            &[],
+        ))
+    }
+
     fn too_large(&mut self, length: u64) -> Result<Progress, ParseError> {
-        if self.limits.oversize == Oversize::Fail || !self.body_allowed() {
+        if self.limits.oversize == Oversize::Fail {
             return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
         }
+        self.check_announced(length)?;
         let head = mem::take(&mut self.head.line);
-        self.head.drained = self.buffer.data().get(..head).unwrap_or_default().to_vec();
+        let octets = self.buffer.data().get(..head).unwrap_or_default().to_vec();
+        self.head.drained = Some(Box::new(Drained::new(octets, Excess::Body { length })));
         self.skip(head);
         self.draining(length, length)
     }
@@ -44,31 +62,48 @@ impl Parser {
         let now = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
         self.skip(now);
         let left = left.saturating_sub(now as u64);
+        self.stage = Stage::Draining { length, left };
         if left > 0 || self.buffer.len() == 0 {
-            self.stage = Stage::Draining { length, left };
             return Ok(Progress::Starved);
         }
-        self.require_nul(0)
-            .map_err(|error| ParseError { position: self.position.saturating_sub(length), ..error })?;
+        self.require_nul(0).map_err(|error| error.before(length))?;
+        Ok(Progress::TooLarge)
+    }
+
+    /// A body of unknown length is read past behind headers over their limit, of which so much is gone.
+    pub(super) fn draining_to_nul(&mut self, before: u64) -> Result<Progress, ParseError> {
+        let data = self.buffer.data();
+        let end = memchr(0, data);
+        let fresh = end.unwrap_or(data.len());
+        let length = before.saturating_add(fresh as u64);
+        self.check_unannounced(length).map_err(|error| error.before(before))?;
+        self.skip(fresh);
+        self.stage = Stage::DrainingToNul { length };
+        Ok(if end.is_some() { Progress::TooLarge } else { Progress::Starved })
+    }
+
+    /// The frame that was read past, whose NUL comes next.
+    pub(super) fn drained(&mut self) -> Item {
+        let (octets, excess) = self.end_of_draining();
+        Item::TooLarge { frame: self.head.finish(octets.into()), excess }
+    }
+
+    pub(super) fn lend_drained(&mut self) -> ItemRef<'_> {
+        let (octets, excess) = self.end_of_draining();
+        self.lent = octets;
+        ItemRef::TooLarge { frame: self.head.lend(&self.lent), excess }
+    }
+
+    fn end_of_draining(&mut self) -> (Vec<u8>, Excess) {
         self.skip(1);
-        Ok(Progress::TooLarge(length))
-    }
-
-    pub(super) fn drained(&mut self) -> Frame {
-        let octets = self.end_of_draining();
-        self.head.finish(octets.into())
-    }
-
-    pub(super) fn lend_drained(&mut self) -> FrameRef<'_> {
-        self.lent = self.end_of_draining();
-        self.head.lend(&self.lent)
-    }
-
-    fn end_of_draining(&mut self) -> Vec<u8> {
-        let octets = mem::take(&mut self.head.drained);
-        self.head.line = octets.len();
         self.stage = Stage::Between;
-        octets
+        let drained = self.head.drained.take();
+        let (octets, excess) = drained.map_or((Vec::new(), Excess::Body { length: 0 }), |drained| {
+            let Drained { octets, excess, .. } = *drained;
+            (octets, excess)
+        });
+        self.head.line = octets.len();
+        (octets, excess)
     }
 
     pub(super) fn counted(&mut self, length: usize) -> Result<Progress, ParseError> {
@@ -93,14 +128,41 @@ impl Parser {
         let found = self.fresh().and_then(|fresh| memchr(0, fresh));
         let end = found.map_or_else(|| self.received(), |at| self.scanned.saturating_add(at));
         let length = end.saturating_sub(self.head.line);
-        if length > 0 && !self.body_allowed() {
-            return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
-        }
-        if length as u64 > self.limits.body {
-            return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
+        if let Err(error) = self.check_unannounced(length as u64) {
+            return self.last_words(error);
         }
         self.scanned = end;
         Ok(if found.is_some() { Progress::Frame(length) } else { Progress::Starved })
+    }
+
+    /// An ERROR is the last that a peer says: what it is is told before the stream fails, however long its text goes on.
+    #[cold]
+    fn last_words(&mut self, error: ParseError) -> Result<Progress, ParseError> {
+        if self.head.command != Command::Error || self.limits.oversize == Oversize::Fail {
+            return Err(error);
+        }
+        let octets = self.beginning().get(..self.head.line).unwrap_or_default().to_vec();
+        let excess = Excess::Body { length: self.limits.body.saturating_add(1) };
+        self.head.drained = Some(Box::new(Drained::new(octets, excess)));
+        self.stop(error);
+        Ok(Progress::TooLarge)
+    }
+
+    /// Whether an item is left, although the stream has failed.
+    pub(super) const fn has_last_words(&self) -> bool {
+        self.head.drained.is_some()
+    }
+
+    /// Whether a body whose length was not announced may have become so long.
+    #[inline]
+    fn check_unannounced(&self, length: u64) -> Result<(), ParseError> {
+        if length > 0 && !self.body_allowed() {
+            return Err(self.error(ParseErrorKind::BodyNotAllowed(self.head.command), &[]));
+        }
+        if length > self.limits.body {
+            return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
+        }
+        Ok(())
     }
 
     /// 1.1 and 1.2: only SEND, MESSAGE and ERROR may have a body. A body elsewhere is no ambiguity, so interop keeps it.

@@ -1,11 +1,12 @@
 //! The frame in progress: what of its header block has been read, and where it stands in the buffer.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String};
 use core::{mem, ops::Range};
 
 use bytes::Bytes;
 use memchr::memchr;
 
+use super::skim::Drained;
 use crate::{
     Command, Frame, FrameRef, Headers, HeadersRef, Text, Version, escape,
     scan::Line,
@@ -25,8 +26,8 @@ pub(super) struct Head {
     /// Where the value of the `content-length` that counts stands.
     content_length: Option<Range<usize>>,
     pub(super) escaped: bool,
-    /// The octets up to the body, copied out of the buffer: the body is being read past.
-    pub(super) drained: Vec<u8>,
+    /// What is kept of it, copied out of the buffer: the rest is being read past.
+    pub(super) drained: Option<Box<Drained>>,
 }
 
 impl Default for Head {
@@ -38,7 +39,7 @@ impl Default for Head {
             line: 0,
             content_length: None,
             escaped: false,
-            drained: Vec::new(),
+            drained: None,
         }
     }
 }
@@ -94,9 +95,40 @@ impl Head {
         Some(String::from_utf8_lossy(&text.octets()).into_owned())
     }
 
+    /// Goes over to octets of its own, in which no header stands yet. Gives those that there were.
+    pub(super) fn begin_again(&mut self, drained: Drained) -> Slots {
+        (self.block, self.line, self.content_length) = (0, 0, None);
+        self.drained = Some(Box::new(drained));
+        self.slots.take()
+    }
+
+    /// Keeps a header if it is one of those to be kept, and not too long.
+    pub(super) fn keep(&mut self, line: &[u8], colon: usize, is_whole: bool) {
+        let Some(drained) = &mut self.drained else { return };
+        let Some(kept) = drained.wanted(self.command, line, colon, is_whole) else { return };
+        let mut octets = mem::take(&mut drained.octets);
+        let start = octets.len();
+        octets.extend_from_slice(kept);
+        let line = Line { start, end: octets.len(), colon: start.saturating_add(colon), special: usize::MAX };
+        self.push(&octets, line);
+        if let Some(drained) = &mut self.drained {
+            drained.octets = octets;
+        }
+    }
+
+    /// Whether a header of that name is the `content-length` that counts.
+    pub(super) fn is_content_length(&self, name: &[u8]) -> bool {
+        self.content_length.is_none() && name == CONTENT_LENGTH
+    }
+
+    /// How many octets of the line in progress are gone.
+    pub(super) fn dropped(&self) -> usize {
+        self.drained.as_ref().map_or(0, |drained| drained.dropped())
+    }
+
     /// The octets that the slots point into.
     fn octets<'a>(&'a self, data: &'a [u8]) -> &'a [u8] {
-        if self.drained.is_empty() { data } else { &self.drained }
+        self.drained.as_ref().map_or(data, |drained| &drained.octets)
     }
 
     /// The frame made of these octets, which end where its body does. The next frame starts from nothing.

@@ -63,9 +63,39 @@ impl Parser {
         later
     }
 
+    /// Makes room for so many octets, unless the stream has failed.
+    #[cold]
+    pub(super) fn make_room_for(&mut self, octets: usize) {
+        self.read_on();
+        if self.failed.is_none() && !(self.is_large() && self.set_aside(octets)) {
+            self.buffer.make_room_for(octets, self.expected());
+        }
+    }
+
     /// Whether the room that is left, which is some, is for a large body.
     pub(super) fn makes_piece(&mut self) -> bool {
+        self.read_on();
         self.is_large() && (!self.buffer.space_left().is_empty() || self.set_aside(PIECE))
+    }
+
+    /// Where much has come and nobody has asked for it: reads on to the body of the frame that stands first, so that a large
+    /// one is kept in pieces, and one that is read past is not kept at all.
+    fn read_on(&mut self) {
+        if self.buffer.len() >= MOST && !matches!(self.stage, Stage::Counted { .. } | Stage::Terminated) {
+            self.look_ahead();
+        }
+    }
+
+    /// Comes as far as it does without taking anything out: a step that has come to a frame comes to it again.
+    #[cold]
+    fn look_ahead(&mut self) {
+        let is_eol = matches!(self.buffer.data().first(), None | Some(b'\n' | b'\r'));
+        if is_eol && matches!(self.stage, Stage::Between) {
+            return;
+        }
+        if let Err(error) = self.step().or_else(|error| self.past_headers(error)) {
+            self.fail(error);
+        }
     }
 
     /// Whether a body is in progress, of which there is more than may be copied again and again.
@@ -75,15 +105,17 @@ impl Parser {
             && matches!(self.stage, Stage::Counted { .. } | Stage::Terminated)
     }
 
-    /// Makes a piece of what is in the buffer if all of it belongs to the frame in progress, and room for another.
+    /// Makes a piece of what is in the buffer if all of it belongs to the frame in progress, and room for another. Nobody may
+    /// have asked for long whether the frame has passed its bound.
     fn set_aside(&mut self, room: usize) -> bool {
         let ends_later = self.ends_later();
         if ends_later {
             // Nobody looks for the end of a body in a piece.
             self.scanned = self.received();
             self.pieces.push(self.buffer.replace(room.max(PIECE)));
+            self.look_ahead();
         }
-        ends_later
+        ends_later && self.failed.is_none()
     }
 
     fn ends_later(&self) -> bool {

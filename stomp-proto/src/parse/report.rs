@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::{Parser, pieces::Pieces};
+use super::{Parser, head::Head, pieces::Pieces};
 use crate::{Command, ParseError, ParseErrorKind, buffer::ReadBuffer, line::Fault};
 
 /// How many octets of what is wrong an error shows.
@@ -44,16 +44,23 @@ impl Parser {
     pub(super) fn error(&self, kind: ParseErrorKind, excerpt: &[u8]) -> ParseError {
         ParseError {
             kind,
-            position: self.position.saturating_add(self.head.line as u64),
+            position: (self.position.saturating_add(self.head.line as u64))
+                .saturating_sub(self.head.dropped() as u64),
             excerpt: excerpt.get(..EXCERPT).unwrap_or(excerpt).to_vec(),
             destination: self.head.destination(self.beginning()),
         }
     }
 
     pub(super) fn fail(&mut self, error: ParseError) -> ParseError {
+        self.head = Head::default();
+        self.stop(error.clone());
+        error
+    }
+
+    /// Nothing is looked at any more, and nothing kept that was not.
+    pub(super) fn stop(&mut self, error: ParseError) {
         self.buffer = ReadBuffer::default();
         self.pieces = Pieces::default();
-        self.failed = Some(error.clone());
-        error
+        self.failed = Some(error);
     }
 }

@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::*;
-use crate::{Command, Frame, FrameRef, Oversize, Text};
+use crate::{Command, Excess, Frame, FrameRef, Oversize, Text};
 
 fn server(version: Version, limits: Limits) -> Parser {
     let mut parser = Parser::new(Sender::Server, limits);
@@ -116,7 +116,9 @@ fn a_body_over_the_limit_is_read_past() {
         parser.feed(&[*octet]);
         items.extend(core::iter::from_fn(|| parser.next_item().unwrap()));
     }
-    let [Item::TooLarge { frame, length: 5 }, Item::HeartBeat, Item::Frame(_)] = &items[..] else {
+    let [Item::TooLarge { frame, excess: Excess::Body { length: 5 } }, Item::HeartBeat, Item::Frame(_)] =
+        &items[..]
+    else {
         panic!("{items:?}")
     };
     assert_eq!((frame.header("a").unwrap(), frame.body().len()), (Text::new(b"1", false), 0));

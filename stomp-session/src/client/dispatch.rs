@@ -73,7 +73,12 @@ impl Shared {
             Event::SubscriptionEnded { id, reason } => {
                 inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
             }
-            Event::Unroutable(frame) if frame.command() == Command::Message => inner.count_unroutable(),
+            // A RECEIPT that nobody waits for is nothing strange, unless it names none.
+            Event::Unroutable(frame)
+                if frame.command() == Command::Message || !frame.headers().contains("receipt-id") =>
+            {
+                inner.count_unroutable();
+            }
             // A message without its body is nobody's to handle.
             Event::TooLarge { message, .. } => {
                 inner.session.give_back(&message);

@@ -129,8 +129,8 @@ impl Client {
         Disconnecting { waiting: Waiting::new(Arc::clone(shared), For::End) }
     }
 
-    /// How many messages came for subscriptions that are not known here, or with a body that was too large and was read
-    /// past. None was acknowledged: they are still the broker's.
+    /// How many messages came for subscriptions that are not known here, or were too large and were read past, none of which
+    /// was acknowledged: they are still the broker's; and how many RECEIPTs came that say for nothing.
     #[must_use]
     pub fn unroutable(&self) -> u64 {
         self.keep.shared.with(|inner| inner.unroutable)

@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use stomp_proto::Frame;
+use stomp_proto::{Excess, Frame};
 
 use super::{
     SendError,
@@ -86,14 +86,14 @@ pub enum Notice {
     },
     /// An ERROR that ended neither a connection nor a subscription. The others are the reasons of what they ended.
     Error(ServerError),
-    /// A message without its body, which was over the limit and was read past.
+    /// A message that was over the [limits](crate::Config::limits) and was read past.
     TooLarge {
         /// For which subscription it came.
         subscription: SubscriptionId,
-        /// The length of the body.
-        length: u64,
+        /// What of it was over.
+        excess: Excess,
     },
-    /// A MESSAGE for a subscription that is not known here, or a RECEIPT that nobody waits for.
+    /// A MESSAGE for a subscription that is not known here, or a RECEIPT that nobody waits for, or that names nothing.
     Unroutable(Frame),
     /// A frame came. Only [`Client::trace`](super::Client::trace) shows it, before what follows from it.
     Received(Frame),
@@ -149,8 +149,8 @@ impl Notice {
                 Self::Resubscribing { id: *id, reason: reason.clone(), delay: *delay }
             }
             Event::Error(error) => Self::Error(error.clone()),
-            Event::TooLarge { message, length } => {
-                Self::TooLarge { subscription: message.subscription(), length: *length }
+            Event::TooLarge { message, excess } => {
+                Self::TooLarge { subscription: message.subscription(), excess: *excess }
             }
             // Copies: whoever is slow must not hold up a read buffer.
             Event::Unroutable(frame) => Self::Unroutable(frame.clone().into_owned()),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use stomp_proto::{Frame, PreparedFrame, Version};
 
 use super::{SendBuilder, SendError, Sending, send::How, shared::Shared};
-use crate::{CommandError, ReceiptId, Session};
+use crate::{CommandError, ReceiptId, Session, frames};
 
 /// What many messages have in common, checked and escaped once. [`SendBuilder::prepare`] makes it.
 ///
@@ -80,6 +80,14 @@ impl Content {
         match self {
             Self::Frame(frame) => frame.size(),
             Self::Prepared { frame, body } => lock(frame).frame().size().saturating_add(body.len()),
+        }
+    }
+
+    /// Lets go of the read buffer that it may be a small part of, before it waits for long. Gives the body that it had.
+    pub(super) fn unpin(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Frame(frame) => frames::unpin(frame),
+            Self::Prepared { body, .. } => frames::unpin_body(body),
         }
     }
 

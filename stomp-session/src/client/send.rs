@@ -259,6 +259,8 @@ impl Sending {
     /// Leaves what waits to the driver, if it may and there is room for it.
     fn buffer(&mut self) -> Poll<Result<(), SendError>> {
         let Self { shared, stage } = self;
+        // Dropped after the lock.
+        let mut body = None;
         shared.with(|inner| {
             let Stage::Waiting { content, how, .. } = stage else { return Poll::Pending };
             let size = content.size();
@@ -268,6 +270,7 @@ impl Sending {
             }
             // The driver does not buffer it again.
             how.buffered = false;
+            body = content.unpin();
             let stage = mem::replace(stage, Stage::Done);
             inner.buffer(Self { shared: Arc::clone(shared), stage }, size);
             Poll::Ready(Ok(()))

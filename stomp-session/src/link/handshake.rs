@@ -45,7 +45,8 @@ pub(crate) fn connected(
     endpoint: &Endpoint,
     frame: &Frame,
 ) -> Result<(Agreement, Profile), Lost> {
-    let mut agreed = frames::connected(frame, &config.versions)?;
+    // A broker that pads the numbers means nothing else, and is not given up for that.
+    let mut agreed = frames::agreement(frame, &config.versions, HeartBeat::from_padded)?;
     let known = || agreed.server.as_deref().map_or(Profile::UNKNOWN, Profile::of_server);
     let profile = config.profile_for(endpoint).cloned().unwrap_or_else(known);
     let ours = config.heart_beat();

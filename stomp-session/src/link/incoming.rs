@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use stomp_proto::{AckMode, Command, Frame, Item};
+use stomp_proto::{AckMode, Command, Excess, Frame, Item};
 
 use super::{
     Link,
@@ -22,6 +22,10 @@ use crate::model::{
 
 /// What follows from something that came.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is handed on at once, and a box would be an allocation for each message"
+)]
 pub(crate) enum Reaction {
     /// Nothing that is not told already.
     None,
@@ -36,8 +40,8 @@ impl Link {
     pub(crate) fn handle_item(&mut self, item: Item, cx: &mut Cx<'_>) -> Result<Reaction, Lost> {
         match item {
             Item::Frame(frame) => self.handle_frame(frame, cx),
-            Item::TooLarge { frame, length } if frame.command() == Command::Message => {
-                Ok(self.handle_oversized(frame, length, cx))
+            Item::TooLarge { frame, excess } if frame.command() == Command::Message => {
+                Ok(self.handle_oversized(frame, excess, cx))
             }
             Item::TooLarge { frame, .. } => self.handle_frame(frame, cx),
             // That something came was noted before.
@@ -117,8 +121,8 @@ impl Link {
         unsubscribing.subscribe_again(id, &mut Parts { connection, wire, settlement }, cx.ids);
     }
 
-    /// A message whose body was read past: settled as its subscription wants, if the broker does that.
-    fn handle_oversized(&mut self, frame: Frame, length: u64, cx: &mut Cx<'_>) -> Reaction {
+    /// A message that was read past: settled as its subscription wants, if the broker does that.
+    fn handle_oversized(&mut self, frame: Frame, excess: Excess, cx: &mut Cx<'_>) -> Reaction {
         let Some(mut message) = self.accept(frame, cx) else { return Reaction::None };
         let policy = cx.replay.subscriptions.get(message.subscription).map(|held| held.subscribe.oversized);
         let settled = match policy.unwrap_or_default() {
@@ -128,7 +132,7 @@ impl Link {
         };
         // What could not be settled is left: the message says so.
         drop::<Result<(), CommandError>>(settled);
-        Reaction::Tell(Event::TooLarge { message, length })
+        Reaction::Tell(Event::TooLarge { message, excess })
     }
 
     /// Matched by id only: receipts come out of order and prove nothing about what earlier frames have done. One that

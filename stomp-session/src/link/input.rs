@@ -1,24 +1,42 @@
 //! One connection's incoming bytes, kept by the owner of its stream.
 
-use stomp_proto::{Item, Limits, ParseError, Parser, Sender, Version};
+use stomp_proto::{Item, Limits, Oversize, ParseError, Parser, Sender, Version};
 
 use crate::model::ids::ConnectionId;
 
 /// The parser of one connection.
 ///
 /// The owner of the stream reads straight into [`space`](Self::space), says how much with [`commit`](Self::commit), and
-/// hands it to [`Session::handle_input`](crate::Session::handle_input): no copy between socket and frame, and no lock
-/// while reading. One of an earlier connection is ignored.
+/// hands it to [`Session::next_event`](crate::Session::next_event): no copy between socket and frame, and no lock
+/// while reading. One of an earlier connection is ignored, and keeps nothing from then on.
 #[derive(Debug)]
 pub struct Input {
     pub(crate) connection: ConnectionId,
     parser: Parser,
     fresh: bool,
+    /// Its connection has ended: nobody will ever ask for what comes.
+    retired: bool,
+}
+
+/// Octets that a peer may send, in headers and in a body, before it has said who it is. What RabbitMQ takes before a login,
+/// and more than any broker says.
+const STRANGER: usize = 64 * 1024;
+
+/// What holds until CONNECTED: never more than afterwards. An ERROR that is larger is read past, since what is kept of it may
+/// be a refusal that is final.
+fn before_login(limits: &Limits) -> Limits {
+    let mut limits = limits.clone();
+    limits.header_block = limits.header_block.min(STRANGER);
+    limits.body = limits.body.min(STRANGER as u64);
+    limits.oversize = Oversize::Drain;
+    limits
 }
 
 impl Input {
-    pub(crate) fn new(connection: ConnectionId, limits: Limits) -> Self {
-        Self { connection, parser: Parser::new(Sender::Server, limits), fresh: false }
+    /// One with the limits that hold before CONNECTED.
+    pub(crate) fn new(connection: ConnectionId, limits: &Limits) -> Self {
+        let parser = Parser::new(Sender::Server, before_login(limits));
+        Self { connection, parser, fresh: false, retired: false }
     }
 
     /// Room for a read, all of it initialised: at least 512 octets, or all that the body in progress still needs.
@@ -28,12 +46,18 @@ impl Input {
 
     /// Says that the first `count` octets of the space were read.
     pub fn commit(&mut self, count: usize) {
+        if self.retired {
+            return;
+        }
         self.parser.commit(count);
         self.fresh |= count > 0;
     }
 
     /// Copies octets in, for those who have them elsewhere.
     pub fn feed(&mut self, octets: &[u8]) {
+        if self.retired {
+            return;
+        }
         self.parser.feed(octets);
         self.fresh |= !octets.is_empty();
     }
@@ -53,7 +77,16 @@ impl Input {
         Ok(item)
     }
 
-    pub(crate) const fn set_version(&mut self, version: Version) {
+    /// CONNECTED was read: what follows is in that version and within those limits.
+    pub(crate) const fn agree(&mut self, version: Version, limits: Limits) {
         self.parser.set_version(version);
+        self.parser.set_limits(limits);
+    }
+
+    /// Drops what it holds, and all that still comes.
+    pub(crate) fn retire(&mut self) {
+        if !self.retired {
+            *self = Self { retired: true, ..Self::new(self.connection, &Limits::default()) };
+        }
     }
 }

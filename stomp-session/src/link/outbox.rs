@@ -14,8 +14,11 @@ const BATCH: usize = 64 * 1024;
 /// A body of that length leaves as it is: copying it would cost more than the two writes more.
 const LARGE: usize = 16 * 1024;
 
+/// What withdrawn frames may hold where there is hardly anything else.
+const HOLES: usize = 4 * 1024;
+
 /// Where a frame stands: counts the frames of its outbox, from a number on that no other outbox has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(u64);
 
 /// Who wants to know when a frame is handed over.
@@ -51,6 +54,7 @@ pub(crate) enum Progress {
 
 #[derive(Debug)]
 struct Entry {
+    place: Place,
     kind: Kind,
     /// Its octets in the buffer that have not left.
     length: usize,
@@ -66,9 +70,12 @@ struct Entry {
 pub(crate) struct Outbox {
     /// The frames one behind the other, large bodies left out.
     bytes: BytesMut,
+    /// In the order of their places, of which some are missing: those of withdrawn frames whose octets were given back.
     entries: VecDeque<Entry>,
-    /// Entries that have left, or were passed over.
-    passed: u64,
+    /// The place of the next frame.
+    next: u64,
+    /// Octets in `bytes` of frames that were withdrawn.
+    withdrawn: usize,
     /// Octets of the bodies that were left out.
     bodies: usize,
     /// Octets of frames that have no answer.
@@ -79,19 +86,20 @@ pub(crate) struct Outbox {
 /// What is to be told of frames when they have left.
 #[derive(Default)]
 struct Trace {
-    waiting: VecDeque<(Place, Event)>,
+    /// Nothing, where the frame was withdrawn.
+    waiting: VecDeque<(Place, Option<Event>)>,
     gone: VecDeque<Event>,
 }
 
 impl Outbox {
     /// One of several: its places are those of no other.
     pub(crate) fn numbered(number: u64) -> Self {
-        Self { passed: number << 40, ..Self::default() }
+        Self { next: number << 40, ..Self::default() }
     }
 
     /// Whether a frame waits here.
     pub(crate) fn holds(&self, place: Place) -> bool {
-        place.0.checked_sub(self.passed).is_some_and(|at| at < self.entries.len() as u64)
+        self.find(place).is_some()
     }
 
     /// Appends a frame, or nothing. A heart-beat stands between frames by construction: frames are pushed whole.
@@ -136,10 +144,12 @@ impl Outbox {
         self.append(Entry { length: 1, ..Entry::QUIET }, || Event::HeartBeatSent);
     }
 
-    fn append(&mut self, entry: Entry, event: impl FnOnce() -> Event) -> Place {
-        let place = Place(self.passed.saturating_add(self.entries.len() as u64));
+    fn append(&mut self, mut entry: Entry, event: impl FnOnce() -> Event) -> Place {
+        let place = Place(self.next);
+        entry.place = place;
+        self.next = self.next.saturating_add(1);
         if let Some(trace) = &mut self.trace {
-            trace.waiting.push_back((place, event()));
+            trace.waiting.push_back((place, Some(event())));
         }
         if entry.kind.counts() {
             self.unanswered = self.unanswered.saturating_add(entry.length);
@@ -164,17 +174,58 @@ impl Outbox {
     /// Takes a frame back of which nothing was handed over. Gives the body that it does not need any more, or nothing
     /// at all when it is too late.
     pub(crate) fn withdraw(&mut self, place: Place) -> Option<Option<Box<Bytes>>> {
-        let at = usize::try_from(place.0.checked_sub(self.passed)?).ok()?;
+        let at = self.find(place)?;
         let entry = self.entries.get_mut(at).filter(|entry| !entry.begun)?;
         entry.withdrawn = true;
         let body = entry.body.take();
+        self.withdrawn = self.withdrawn.saturating_add(entry.length);
         self.bodies = self.bodies.saturating_sub(body.as_ref().map_or(0, |body| body.len()));
+        if let Some(trace) = &mut self.trace {
+            trace.forget(place);
+        }
+        if self.withdrawn > self.waiting().max(HOLES) {
+            self.close_holes();
+        }
         Some(body)
     }
 
-    /// Octets that wait. Those of a frame that was withdrawn count until it is passed over.
+    fn find(&self, place: Place) -> Option<usize> {
+        let first = self.entries.front()?.place;
+        // Where no place is missing.
+        let near = usize::try_from(place.0.checked_sub(first.0)?).ok()?;
+        match self.entries.get(near) {
+            Some(entry) if entry.place == place => Some(near),
+            _ => self.entries.binary_search_by_key(&place, |entry| entry.place).ok(),
+        }
+    }
+
+    /// Gives back what the frames hold that were withdrawn. It is done when they hold more than all others, so that one in a
+    /// long queue costs no more than one in a short one.
+    #[cold]
+    fn close_holes(&mut self) {
+        let mut waiting = BytesMut::with_capacity(self.waiting());
+        let mut start: usize = 0;
+        self.entries.retain(|entry| {
+            let end = start.saturating_add(entry.length);
+            let octets = self.bytes.get(start..end).filter(|_| !entry.withdrawn);
+            waiting.extend_from_slice(octets.unwrap_or_default());
+            start = end;
+            !entry.withdrawn
+        });
+        (self.bytes, self.withdrawn) = (waiting, 0);
+        if let Some(trace) = &mut self.trace {
+            trace.waiting.retain(|(_, event)| event.is_some());
+        }
+    }
+
+    /// Octets that wait, large bodies apart.
+    fn waiting(&self) -> usize {
+        self.bytes.len().saturating_sub(self.withdrawn)
+    }
+
+    /// Octets that wait.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len().saturating_add(self.bodies)
+        self.waiting().saturating_add(self.bodies)
     }
 
     /// Octets of ACKs, NACKs and other frames without an answer that wait.
@@ -184,7 +235,7 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.iter().all(|entry| entry.withdrawn)
+        self.waiting() == 0
     }
 
     /// The next octets, and who they are of: at most 64 KiB, or one large body.
@@ -216,26 +267,27 @@ impl Outbox {
                 break;
             }
             tell(entry.kind, Progress::Gone);
-            self.pass(true);
+            self.pass();
         }
         Some(self.bytes.split_to(length).freeze())
     }
 
     fn pass_over_withdrawn(&mut self) {
         while let Some(entry) = self.entries.front().filter(|entry| entry.withdrawn) {
-            let _ = self.bytes.split_to(entry.length.min(self.bytes.len()));
-            self.pass(false);
+            let length = entry.length.min(self.bytes.len());
+            let _ = self.bytes.split_to(length);
+            self.withdrawn = self.withdrawn.saturating_sub(length);
+            self.pass();
         }
     }
 
-    fn pass(&mut self, gone: bool) {
-        self.entries.pop_front();
-        if let Some(trace) = &mut self.trace {
-            let is_traced = trace.waiting.front().is_some_and(|(place, _)| place.0 == self.passed);
+    fn pass(&mut self) {
+        let passed = self.entries.pop_front();
+        if let (Some(trace), Some(entry)) = (&mut self.trace, passed) {
+            let is_traced = trace.waiting.front().is_some_and(|(place, _)| *place == entry.place);
             let event = is_traced.then(|| trace.waiting.pop_front()).flatten();
-            trace.gone.extend(event.filter(|_| gone).map(|(_, event)| event));
+            trace.gone.extend(event.and_then(|(_, event)| event));
         }
-        self.passed = self.passed.saturating_add(1);
     }
 
     /// Gives memory back that a quiet connection does not need.
@@ -253,7 +305,18 @@ impl Outbox {
 }
 
 impl Entry {
-    const QUIET: Self = Self { kind: Kind::Quiet, length: 0, body: None, begun: false, withdrawn: false };
+    const QUIET: Self =
+        Self { place: Place(0), kind: Kind::Quiet, length: 0, body: None, begun: false, withdrawn: false };
+}
+
+impl Trace {
+    /// The copy of a frame that was withdrawn goes with it.
+    fn forget(&mut self, place: Place) {
+        let found = self.waiting.binary_search_by_key(&place, |(place, _)| *place);
+        if let Some((_, event)) = found.ok().and_then(|at| self.waiting.get_mut(at)) {
+            *event = None;
+        }
+    }
 }
 
 fn write_prepared(

@@ -31,7 +31,8 @@ pub struct Config {
     /// The versions to offer. All; without 1.0 a broker that sends no `version` is refused.
     pub versions: Vec<Version>,
     /// How often we promise to send something. 10 s: Artemis ends every connection that promises nothing after a minute,
-    /// and without it no broker notices that a client is gone. Zero promises nothing.
+    /// and without it no broker notices that a client is gone. Zero promises nothing. The wire counts whole milliseconds: what
+    /// is between two of them is rounded up, here and in `receive_beat`.
     pub send_beat: Duration,
     /// How often we want to hear something. 10 s; zero wants nothing, and a dead peer is then never noticed.
     pub receive_beat: Duration,
@@ -85,8 +86,10 @@ pub struct Config {
     /// that is the client's budget for what nobody has taken yet, and a connection that stops reading is dear. Where they
     /// ask for more each gets its part, and a later one what is left; never less than one message.
     pub prefetch_budget: u32,
-    /// What the broker may send. A body over the limit is read past, where its length was announced, and becomes
-    /// [`Event::TooLarge`](crate::Event::TooLarge): a consumer that fails meets the message again after each reconnect.
+    /// What the broker may send. A message with headers over the limit, or with a body over it whose length was announced, is
+    /// read past and becomes [`Event::TooLarge`](crate::Event::TooLarge): a consumer that fails meets the message again after
+    /// each reconnect. Before CONNECTED nobody is trusted with more than 64 KiB of headers and as much of a body, and an ERROR
+    /// that is larger is judged by what fits.
     pub limits: Limits,
     /// What the brokers mean, whatever their `server` header says. An endpoint's own goes before it.
     pub profile: Option<Profile>,
@@ -95,6 +98,9 @@ pub struct Config {
     /// Further headers of CONNECT.
     connect_headers: ConnectHeaders,
 }
+
+/// Of them a millisecond has so many.
+const NANOSECONDS: u128 = 1_000_000;
 
 /// What to do when a broker refuses us in words that are known as final: a wrong login, no common version, a certificate
 /// of somebody else.
@@ -180,9 +186,10 @@ impl Config {
         endpoint.profile().or(self.profile.as_ref())
     }
 
-    /// What the `heart-beat` header of CONNECT says.
+    /// What the `heart-beat` header of CONNECT says. A period that is none would promise nothing.
     pub(crate) fn heart_beat(&self) -> HeartBeat {
-        let milliseconds = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        let milliseconds =
+            |period: Duration| u64::try_from(period.as_nanos().div_ceil(NANOSECONDS)).unwrap_or(u64::MAX);
         HeartBeat { outgoing: milliseconds(self.send_beat), incoming: milliseconds(self.receive_beat) }
     }
 }

@@ -167,11 +167,11 @@ impl ServerError {
     }
 
     /// 1.1 and 1.2, "Protocol Negotiation": an ERROR for want of a common version lists those of the server. RabbitMQ lists
-    /// them in every ERROR.
+    /// them in every ERROR. Blanks around them are no reason to give a broker up for good.
     pub(crate) fn speaks_none_of(&self, offered: &[Version]) -> bool {
         let listed = self.text("version");
-        let spoken =
-            |list: &str| list.split(',').filter_map(Version::from_name).any(|it| offered.contains(&it));
+        let named = |name: &str| Version::from_name(name.trim_matches([' ', '\t']));
+        let spoken = |list: &str| list.split(',').filter_map(named).any(|it| offered.contains(&it));
         listed.is_some_and(|list| !spoken(&list))
     }
 
@@ -231,13 +231,20 @@ fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub enum Lost {
     /// The broker refused a login with a backslash in it, or closed the connection instead of answering. Brokers do not agree
     /// on how one is written in CONNECT.
-    #[error("{}", backslash_refused(.error.as_ref(), *.sent))]
+    #[error("{}", backslash_refused(.error.as_ref(), .broke.as_deref(), *.sent))]
     BackslashRefused {
         /// The ERROR, if there was one.
         error: Option<ServerError>,
+        /// What the transport said, if it said why it ended.
+        broke: Option<String>,
         /// How it was written.
         sent: ConnectEscaping,
     },
+    /// Reading or writing failed instead of an answer to CONNECT.
+    #[error(
+        "the connection broke before CONNECTED ({0}): is it a STOMP port, without TLS, and the login right?"
+    )]
+    BrokeBeforeConnected(String),
     /// The broker closed the connection instead of answering CONNECT.
     #[error(
         "the broker closed the connection before CONNECTED: is it a STOMP port, without TLS, and the login right?"
@@ -327,9 +334,12 @@ fn seconds(duration: &Duration) -> String {
     alloc::format!("{:.1} s", duration.as_secs_f64())
 }
 
-fn backslash_refused(error: Option<&ServerError>, sent: ConnectEscaping) -> String {
-    let answer =
-        error.map_or_else(|| "closed the connection".into(), |error| alloc::format!("said: {error}"));
+fn backslash_refused(error: Option<&ServerError>, broke: Option<&str>, sent: ConnectEscaping) -> String {
+    let answer = match (error, broke) {
+        (Some(error), _) => alloc::format!("said: {error}"),
+        (None, Some(broke)) => alloc::format!("closed the connection ({broke})"),
+        (None, None) => "closed the connection".into(),
+    };
     let hint = match sent {
         ConnectEscaping::Backslash => {
             "was sent twice, as RabbitMQ and ActiveMQ want it: for Artemis set Profile::ARTEMIS (?profile=artemis), or \

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use stomp_proto::Frame;
+use stomp_proto::{Excess, Frame};
 
 use super::{
     connection::Connection,
@@ -80,13 +80,13 @@ pub enum Event {
     },
     /// An ERROR that named a frame or a subscription which nobody waits for any more. The connection goes on.
     Error(ServerError),
-    /// A message whose body was over [`Limits::body`](crate::proto::Limits::body) and was read past, where the limits say
-    /// so. Its body is empty; it can be settled as any other.
+    /// A message that was over the [limits](crate::Config::limits) and was read past, where they say so. It can be settled as any
+    /// other.
     TooLarge {
-        /// The message without its body.
+        /// What is left of the message: no body, and of headers over a limit those of the protocol alone.
         message: Message,
-        /// The length of the body.
-        length: u64,
+        /// What of it was over.
+        excess: Excess,
     },
     /// A MESSAGE for a subscription that is not known here, or a RECEIPT that nobody waits for.
     Unroutable(Frame),

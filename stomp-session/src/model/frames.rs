@@ -30,6 +30,7 @@ use alloc::{
     vec::Vec,
 };
 
+use bytes::Bytes;
 use stomp_proto::{AckMode, Command, Frame, HeartBeat, Text, Version};
 
 /// What is wrong with a frame.
@@ -194,6 +195,15 @@ pub struct Agreement {
 /// # Errors
 /// [`FrameError`]: it is another frame, names a version that was not offered, or has a `heart-beat` that is none.
 pub fn connected(frame: &Frame, offered: &[Version]) -> Result<Agreement, FrameError> {
+    agreement(frame, offered, HeartBeat::from_octets)
+}
+
+/// The same, with a `heart-beat` that is read like that.
+pub(crate) fn agreement(
+    frame: &Frame,
+    offered: &[Version],
+    heart_beat: impl FnOnce(&[u8]) -> Option<HeartBeat>,
+) -> Result<Agreement, FrameError> {
     expect(frame, Command::Connected)?;
     let text =
         |name: &str| frame.header(name).map(|value| String::from_utf8_lossy(&value.octets()).into_owned());
@@ -202,8 +212,9 @@ pub fn connected(frame: &Frame, offered: &[Version]) -> Result<Agreement, FrameE
     let version = version.ok_or(FrameError::VersionMismatch(named))?;
     let heart_beat = match frame.header("heart-beat") {
         None => HeartBeat::default(),
-        Some(value) => HeartBeat::from_octets(&value.octets())
-            .ok_or_else(|| FrameError::InvalidHeartBeat(value.to_string()))?,
+        Some(value) => {
+            heart_beat(&value.octets()).ok_or_else(|| FrameError::InvalidHeartBeat(value.to_string()))?
+        }
     };
     Ok(Agreement { version, heart_beat, server: text("server"), session: text("session") })
 }
@@ -229,6 +240,25 @@ pub fn message(frame: &Frame, version: Version) -> Result<Option<Text<'_>>, Fram
 pub fn receipt(frame: &Frame) -> Result<Text<'_>, FrameError> {
     expect(frame, Command::Receipt)?;
     need(frame, "receipt-id")
+}
+
+/// Octets of a frame that is worth what it may hold up: a read buffer has up to 128 KiB.
+const WORTHY: usize = 64 * 1024;
+
+/// A frame that is to wait for long, and is less than half of a read buffer, gets octets of its own: it may be a received one,
+/// or have the body of one. Returns the body that it had.
+pub(crate) fn unpin(frame: &mut Frame) -> Option<Bytes> {
+    (frame.size() < WORTHY).then(|| {
+        let body = frame.body_bytes();
+        *frame = frame.as_ref().to_frame();
+        body
+    })
+}
+
+/// The same for a body alone.
+#[cfg(feature = "client")]
+pub(crate) fn unpin_body(body: &mut Bytes) -> Option<Bytes> {
+    (body.len() < WORTHY).then(|| core::mem::replace(body, Bytes::copy_from_slice(body)))
 }
 
 fn expect(frame: &Frame, expected: Command) -> Result<(), FrameError> {

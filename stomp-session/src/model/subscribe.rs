@@ -26,7 +26,7 @@ pub struct Subscribe {
     pub(crate) expected: bool,
 }
 
-/// What becomes of a message whose body was over the limit and was read past.
+/// What becomes of a message that was over the [limits](crate::Config::limits) and was read past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Oversized {
@@ -104,7 +104,7 @@ impl Subscribe {
         self
     }
 
-    /// What becomes of a message whose body is over [`Limits::body`](crate::proto::Limits::body), which is told as
+    /// What becomes of a message that is over the [limits](crate::Config::limits), which is told as
     /// [`Event::TooLarge`](crate::Event::TooLarge).
     pub const fn oversized(mut self, oversized: Oversized) -> Self {
         self.oversized = oversized;

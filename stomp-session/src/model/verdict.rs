@@ -129,7 +129,9 @@ pub(crate) fn failure(reason: &Lost, profile: &Profile, offered: &[Version]) -> 
                 (false, false) => Failure::Refusal,
             }
         }
-        Lost::BackslashRefused { error: None, .. } | Lost::ClosedBeforeConnected => Failure::Refusal,
+        Lost::BackslashRefused { error: None, .. }
+        | Lost::BrokeBeforeConnected(_)
+        | Lost::ClosedBeforeConnected => Failure::Refusal,
         _ => Failure::Passing,
     }
 }

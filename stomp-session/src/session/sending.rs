@@ -8,7 +8,7 @@ use stomp_proto::{Command, Frame, PreparedFrame};
 use super::Session;
 use crate::{
     link::Link,
-    model::{at_least_once::AtLeastOnce, error::CommandError, ids::ReceiptId},
+    model::{at_least_once::AtLeastOnce, error::CommandError, frames, ids::ReceiptId},
     replay::KeptSend,
 };
 
@@ -140,6 +140,7 @@ impl Session {
         }
         let id = self.ids.receipt();
         let mut frame = core::mem::replace(frame, Frame::new(Command::Send));
+        self.events.discard(frames::unpin(&mut frame));
         if !frame.headers().contains("persistent") {
             frame.headers_mut().push("persistent", "true");
         }

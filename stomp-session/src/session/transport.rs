@@ -43,7 +43,7 @@ impl Session {
             return None;
         }
         let endpoint = endpoint.clone();
-        let input = Input::new(self.ids.connection(), self.config.limits.clone());
+        let input = Input::new(self.ids.connection(), &self.config.limits);
         match self.begin_handshake(endpoint, login) {
             Ok(state) => self.state = state,
             Err(lost) => self.lose(lost, true),
@@ -86,7 +86,7 @@ impl Session {
     ///
     /// The owner of the stream asks until there is nothing, each turn and before [`handle_timeout`](Self::handle_timeout);
     /// and once more when the stream has ended, before it reports that: what came before the end still counts. The input of
-    /// an earlier connection yields nothing.
+    /// an earlier connection yields nothing, and keeps nothing from then on.
     #[must_use = "an event that is not looked at is lost"]
     pub fn next_event(&mut self, input: &mut Input, now: Timestamp) -> Option<Event> {
         self.set_now(now);
@@ -112,6 +112,7 @@ impl Session {
     /// The next item of the current connection. What is no STOMP ends it.
     fn next_item(&mut self, input: &mut Input) -> Option<Item> {
         if !self.is_current(input) {
+            input.retire();
             return None;
         }
         match input.next_item() {
@@ -161,19 +162,23 @@ impl Session {
                 self.handle_agreement(&frame, input).map_err(|reason| self.mask().lost(reason))?;
                 Ok(Reaction::None)
             }
-            Command::Error => Err(self.refused(Some(ServerError::new(frame, &self.mask())))),
+            Command::Error => Err(self.refused(Lost::Refused(ServerError::new(frame, &self.mask())))),
             other => Err(Lost::UnexpectedFrame(other)),
         }
     }
 
-    /// Why CONNECT was answered so, or not at all.
-    fn refused(&self, error: Option<ServerError>) -> Lost {
-        match (&self.state, error) {
-            (State::Handshake { backslash: Some(sent), .. }, error) => {
-                Lost::BackslashRefused { error, sent: *sent }
+    /// What an end means while CONNECT has no answer, or that answer. What the transport says of itself stays said.
+    fn refused(&self, reason: Lost) -> Lost {
+        let State::Handshake { backslash, .. } = &self.state else { return reason };
+        match (*backslash, reason) {
+            (Some(sent), Lost::Refused(error)) => {
+                Lost::BackslashRefused { error: Some(error), broke: None, sent }
             }
-            (_, Some(error)) => Lost::Refused(error),
-            (_, None) => Lost::ClosedBeforeConnected,
+            (Some(sent), Lost::Io(text)) => Lost::BackslashRefused { error: None, broke: Some(text), sent },
+            (Some(sent), Lost::Eof) => Lost::BackslashRefused { error: None, broke: None, sent },
+            (None, Lost::Io(text)) => Lost::BrokeBeforeConnected(text),
+            (None, Lost::Eof) => Lost::ClosedBeforeConnected,
+            (_, reason) => reason,
         }
     }
 
@@ -185,7 +190,7 @@ impl Session {
     fn handle_agreement(&mut self, frame: &Frame, input: &mut Input) -> Result<(), Lost> {
         let State::Handshake { endpoint, outbox, .. } = &mut self.state else { return Ok(()) };
         let (agreed, profile) = handshake::connected(&self.config, endpoint, frame)?;
-        input.set_version(agreed.version);
+        input.agree(agreed.version, self.config.limits.clone());
         let (endpoint, outbox) = (endpoint.clone(), core::mem::take(outbox));
         let mask = self.mask();
         let hide = |text: String| mask.hide(&text).unwrap_or(text);
@@ -211,8 +216,7 @@ impl Session {
         }
         match (&self.state, reason) {
             (State::Waiting { .. } | State::Closed, _) => {}
-            (State::Handshake { .. }, Lost::Eof | Lost::Io(_)) => self.lose(self.refused(None), false),
-            (_, reason) => self.lose(reason, false),
+            (_, reason) => self.lose(self.refused(reason), false),
         }
     }
 

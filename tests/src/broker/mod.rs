@@ -322,9 +322,9 @@ impl Broker {
     fn handle_item(&mut self, connection: ConnectionId, item: Item) {
         match item {
             Item::Frame(frame) => self.handle_frame(connection, &frame),
-            Item::TooLarge { frame, .. } => {
+            Item::TooLarge { frame, excess } => {
                 let receipt = request::receipt(&frame);
-                self.refuse(connection, receipt.as_deref(), &Refusal::bad("content-length"));
+                self.refuse(connection, receipt.as_deref(), &Refusal::too_large(excess));
             }
             _ if self.config.records => self.records.note_heart_beat(connection),
             _ => {}

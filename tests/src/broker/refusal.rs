@@ -1,6 +1,6 @@
 //! Why a frame is refused: the classes of ERROR and their words.
 
-use stomp_proto::ParseError;
+use stomp_proto::{Excess, ParseError};
 
 /// The kinds of ERROR that the broker sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +104,13 @@ impl Refusal {
 
     pub(super) fn bad(header: &str) -> Self {
         Self::new(ErrorClass::BadHeader, format!("The header {header} has a value that cannot be used"))
+    }
+
+    pub(super) fn too_large(excess: Excess) -> Self {
+        match excess {
+            Excess::Headers { .. } => Self::new(ErrorClass::BadHeader, format!("There are {excess}")),
+            _ => Self::bad("content-length"),
+        }
     }
 
     pub(super) fn message(&self) -> &str {

@@ -112,9 +112,10 @@ impl Course {
                 self.left.retain(|broker| !by.contains(broker));
                 return;
             }
-            Lost::Refused(_) | Lost::ClosedBeforeConnected | Lost::DialFailed { permanent: true, .. } => {
-                refusal_delay
-            }
+            Lost::Refused(_)
+            | Lost::BrokeBeforeConnected(_)
+            | Lost::ClosedBeforeConnected
+            | Lost::DialFailed { permanent: true, .. } => refusal_delay,
             _ => return,
         };
         self.held_back.insert(broker, now.after(wait));

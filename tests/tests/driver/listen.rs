@@ -108,6 +108,50 @@ fn heart_beats_both_ways_and_the_reason_of_a_loss() {
     });
 }
 
+/// What a broker sends that means nothing here, what is told of it, and whether it counts.
+#[test]
+fn what_nobody_can_use_is_told_and_counted() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    let mut listener = client.listen();
+    sim.block_on(async {
+        let _subscription = client.subscribe("/queue/a").id("mine").await.unwrap();
+        let long = "x".repeat(70_000);
+        let rows = [
+            ("RECEIPT\n\n\0", "Unroutable", 1),
+            ("RECEIPT\nreceipt-id:99\n\n\0", "Unroutable", 0),
+            ("MESSAGE\nsubscription:?\nmessage-id:1\ndestination:a\n\n\0", "Unroutable", 1),
+            (
+                &format!("MESSAGE\nx:{long}\nsubscription:mine\nmessage-id:1\ndestination:a\nack:1\n\n\0"),
+                "TooLarge",
+                1,
+            ),
+        ];
+        for (octets, told, counted) in rows {
+            let before = client.unroutable();
+            world.broker("broker", |broker| {
+                let connection = broker.connections()[0];
+                broker.send_octets(connection, octets.as_bytes());
+            });
+            let notice = loop {
+                let notice = listener.next().await.unwrap();
+                if ["Unroutable", "TooLarge", "Disconnected"].contains(&&*brief(&notice)) {
+                    break notice;
+                }
+            };
+            assert_eq!(
+                (brief(&notice), client.unroutable() - before),
+                (told.to_owned(), counted),
+                "{octets:.40}"
+            );
+            if let Notice::TooLarge { excess, .. } = notice {
+                assert!(excess.to_string().starts_with("headers of 70"), "{excess}");
+            }
+        }
+    });
+}
+
 #[test]
 fn the_passcode_is_not_traced() {
     let mut sim = Sim::in_weather(1, Weather::calm());

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use stomp_proto::{AckMode, Version};
+use stomp_proto::{AckMode, Excess, Version};
 use stomp_session::{Closed, Config, Event, Oversized, Subscribe};
 
 use crate::{
     profiles::{ACTIVEMQ, ARTEMIS, RABBITMQ, connected},
-    script::{Script, config, seconds},
+    script::{Script, config, seconds, send_frame},
 };
 
 const BAD_A: &str = "MESSAGE\ndestination:/queue/a\nmessage-id:1\nx\\ty:1\n\n\0";
@@ -101,15 +101,60 @@ fn a_body_over_the_limit_is_no_error_and_can_be_settled() {
         "MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\ncontent-length:5\n\nhello\0",
     );
     let event = script.raw_events().pop();
-    let Some(Event::TooLarge { mut message, length: 5 }) = event else { panic!("{event:?}") };
+    let Some(Event::TooLarge { mut message, excess: Excess::Body { length: 5 } }) = event else {
+        panic!("{event:?}")
+    };
     assert_eq!((message.body(), message.header("message-id").unwrap().to_string()), (&b""[..], "7".into()));
     script.session.ack(&mut message).unwrap();
     assert_eq!(script.said(), "ACK\nid:7\n\n\0");
 }
 
+/// RabbitMQ relays stack traces of any length: such a message harms neither those behind it nor the connection.
+#[test]
+fn headers_over_the_limit_are_no_error_and_can_be_settled() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+    script.said();
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    script.events();
+    let trace = "x".repeat(70 * 1024);
+    let block = format!("subscription:0\nx-exception:{trace}\nmessage-id:7\ndestination:/queue/a\nack:7\n");
+    let next = "MESSAGE\nsubscription:0\nmessage-id:8\ndestination:/queue/a\nack:8\n\nhello\0";
+    for octets in format!("MESSAGE\n{block}content-length:2\n\n\0\0\0{next}").as_bytes().chunks(1000) {
+        script.hear(octets);
+    }
+    let mut events = script.raw_events().into_iter();
+    let Some(Event::TooLarge { mut message, excess }) = events.next() else { panic!("{events:?}") };
+    assert_eq!(excess, Excess::Headers { length: block.len() as u64 + 17 });
+    assert_eq!((message.body(), message.header("message-id").unwrap().number()), (&b""[..], Some(7)));
+    script.session.ack(&mut message).unwrap();
+    let Some(Event::Message(mut message)) = events.next() else { panic!("{events:?}") };
+    script.session.ack(&mut message).unwrap();
+    assert_eq!(script.said(), "ACK\nid:7\n\n\0ACK\nid:8\n\n\0");
+    assert!(events.next().is_none() && !script.closes());
+}
+
+/// Other frames have their meaning all the same.
+#[test]
+fn headers_over_the_limit_of_other_frames() {
+    let mut script = Script::dialled(config());
+    let many = "x:y\n".repeat(1001);
+    script.hear(format!("CONNECTED\n{many}version:1.1\nserver:{RABBITMQ}\n\n\0"));
+    let connection = script.session.connection().expect("a connection");
+    assert_eq!((connection.version, connection.profile.name), (Version::V1_1, "RabbitMQ"));
+    for (answer, told) in [("RECEIPT", "Confirmed"), ("ERROR\nmessage:no", "Rejected(ServerError(no))")] {
+        script.events();
+        let id = script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+        let receipt =
+            script.said().lines().find_map(|line| Some(line.strip_prefix("receipt:")?.to_owned())).unwrap();
+        script.hear(format!("{answer}\n{many}receipt-id:{receipt}\n\n\0"));
+        assert_eq!(script.events(), [format!("{id:?}: {told}")]);
+    }
+}
+
 /// What its subscription wants, what is said for it, and whether it is settled then.
 #[test]
-fn a_body_over_the_limit_is_settled_as_its_subscription_wants() {
+fn what_is_over_the_limit_is_settled_as_its_subscription_wants() {
     let rows = [
         (Oversized::Leave, RABBITMQ, "", false),
         (Oversized::Acknowledge, RABBITMQ, "ACK\nid:7\n\n\0", true),
@@ -117,15 +162,18 @@ fn a_body_over_the_limit_is_settled_as_its_subscription_wants() {
         (Oversized::DeadLetter, ACTIVEMQ, "NACK\nid:7\n\n\0", true),
         (Oversized::DeadLetter, ARTEMIS, "", false),
     ];
-    for (oversized, server, said, is_settled) in rows {
+    let headers = format!("x:{}\n\n", "x".repeat(70_000));
+    let messages = ["content-length:5\n\nhello", &headers];
+    for ((oversized, server, said, is_settled), message) in
+        rows.into_iter().flat_map(|row| messages.map(|message| (row, message)))
+    {
         let mut config = config();
         config.limits.body = 4;
         let mut script = connected(config, Version::V1_2, server);
         script.session.subscribe(Subscribe::new("/queue/a").oversized(oversized)).unwrap();
         script.said();
-        script.hear(
-            "MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\ncontent-length:5\n\nhello\0",
-        );
+        script
+            .hear(format!("MESSAGE\nsubscription:0\nmessage-id:7\ndestination:/queue/a\nack:7\n{message}\0"));
         let event = script.raw_events().pop();
         let Some(Event::TooLarge { message, .. }) = event else { panic!("{event:?}") };
         assert_eq!(

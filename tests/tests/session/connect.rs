@@ -1,7 +1,7 @@
 //! CONNECT and what may answer it: versions, heart-beats, refusals, silence.
 
-use stomp_proto::{HeartBeat, Version};
-use stomp_session::{CommandError, Lost};
+use stomp_proto::{HeartBeat, Oversize, Version};
+use stomp_session::{CommandError, Event, Login, Lost};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
 
 use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
@@ -102,6 +102,89 @@ fn an_end_before_connected_says_what_to_look_at() {
     script.report(Lost::Eof);
     let events = script.events();
     assert!(events[0].contains("is it a STOMP port, without TLS, and the login right?"), "{events:?}");
+}
+
+/// A transport that says why it ended knows better, and the broker is left alone for a while all the same.
+#[test]
+fn what_the_transport_says_before_connected_is_told() {
+    for login in [None, Some(Login::new("me", r"p\ss"))] {
+        let mut script = Script::new(config());
+        script.dial_as(login.clone());
+        script.report(Lost::Io("certificate required".into()));
+        let events = script.events();
+        assert!(events[0].contains("certificate required"), "{events:?}");
+        assert_eq!(events[0].contains("ConnectEscaping") || events[0].contains("profile"), login.is_some());
+        assert_eq!(events[1], "next: broker in 1s");
+    }
+}
+
+/// A refusal is judged by its headers, where its body is too large to be kept, or some of its headers are.
+#[test]
+fn an_error_that_is_too_large_stays_what_it_is() {
+    let many = "x:y\n".repeat(1001);
+    let body = "x".repeat(200_000);
+    for (text, is_final) in [("Access refused for user 'me'", true), ("no", false)] {
+        for rest in [
+            format!("content-length:200000\n\n{body}\0"),
+            format!("\n{body}"),
+            format!("{many}content-length:200000\n\n{body}\0"),
+            format!("x:{body}\n\nbody\0"),
+        ] {
+            let mut script = Script::dialled(config());
+            for octets in format!("ERROR\nmessage:{text}\n{rest}").as_bytes().chunks(1000) {
+                script.hear(octets);
+            }
+            let events = script.events();
+            assert_eq!(events[0], format!("failed: broker, the broker refused the connection: {text}"));
+            assert_eq!(script.session.is_closed(), is_final, "{events:?}");
+        }
+    }
+}
+
+/// Whatever the limits of the configuration are: nobody is judged by less than 64 KiB, unless they are tighter.
+#[test]
+fn the_limits_before_connected_are_no_wider_than_those_after() {
+    let rows =
+        [(u64::MAX, 64 * 1024, true), (u64::MAX, 64 * 1024 + 1, false), (10, 10, true), (10, 11, false)];
+    for (limit, length, is_kept) in rows {
+        for oversize in [Oversize::Fail, Oversize::Drain] {
+            let mut config = config();
+            (config.limits.body, config.limits.oversize) = (limit, oversize);
+            let mut script = Script::dialled(config);
+            script.hear(format!("ERROR\nmessage:no\ncontent-length:{length}\n\n{}\0", "x".repeat(length)));
+            let Some(Event::ConnectFailed { reason: Lost::Refused(error), .. }) =
+                script.raw_events().into_iter().next()
+            else {
+                panic!("{limit}: {length}")
+            };
+            assert_eq!(error.frame().body().len(), if is_kept { length } else { 0 }, "{limit}");
+        }
+    }
+}
+
+#[test]
+fn blanks_around_what_a_broker_lists_are_passed_over() {
+    let rows = [
+        ("CONNECTED\nversion:1.2\nheart-beat:10000, 20000\n\n\0", Some((20_000, 10_000))),
+        ("CONNECTED\nversion:1.2\nheart-beat: 10000,20000 \n\n\0", Some((20_000, 10_000))),
+        ("CONNECTED\nversion:1.2\nheart-beat:10000\t,\t20000\n\n\0", Some((20_000, 10_000))),
+        ("CONNECTED\nversion:1.2\nheart-beat:10 000,20000\n\n\0", None),
+        ("CONNECTED\nversion:1.2\nheart-beat: , \n\n\0", None),
+    ];
+    for (answer, agreed) in rows {
+        let mut config = config();
+        (config.send_beat, config.receive_beat) = (milliseconds(1), milliseconds(1));
+        let mut script = Script::dialled(config);
+        script.hear(answer);
+        let found = script.session.connection().map(|connection| connection.heart_beat);
+        let agreed = agreed.map(|(outgoing, incoming)| HeartBeat { outgoing, incoming });
+        assert_eq!(found, agreed, "{answer:?}");
+    }
+    for (versions, is_final) in [("1.0, 1.1, 1.2", false), ("1.0 ,\t1.1", false), ("0.9, 2.0", true)] {
+        let mut script = Script::dialled(config());
+        script.hear(format!("ERROR\nmessage:no\nversion:{versions}\n\n\0"));
+        assert_eq!(script.session.is_closed(), is_final, "{versions:?}");
+    }
 }
 
 #[test]

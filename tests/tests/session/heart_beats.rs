@@ -32,6 +32,24 @@ fn both_sides_are_content_for_a_day() {
     }
 }
 
+/// The wire knows no fraction of a millisecond: what is promised is never nothing, and nothing is wanted for more often than
+/// was asked for.
+#[test]
+fn a_period_between_two_milliseconds_is_the_longer_one() {
+    let rows = [(0, "0"), (1, "1"), (999_999, "1"), (1_000_000, "1"), (1_000_001, "2"), (2_500_000, "3")];
+    for (nanoseconds, told) in rows {
+        let mut config = config();
+        let period = Duration::from_nanos(nanoseconds);
+        (config.send_beat, config.receive_beat) = (period, period);
+        let mut script = Script::dialled(config);
+        let said = script.said();
+        assert!(said.contains(&format!("\nheart-beat:{told},{told}\n")), "{nanoseconds}: {said}");
+        script.hear("CONNECTED\nversion:1.2\nheart-beat:1,1\n\n\0");
+        let agreed = script.session.connection().unwrap().heart_beat;
+        assert_eq!(agreed.outgoing > 0 && agreed.incoming > 0, nanoseconds > 0, "{nanoseconds}: {agreed}");
+    }
+}
+
 #[test]
 fn ours_are_sent_before_the_promised_period_and_only_when_silent() {
     let mut script = connected(1000, 0, "0,1000");

@@ -59,6 +59,17 @@ fn receipts_that_nobody_waits_for_are_harmless() {
     assert_eq!(script.session.awaited_receipts(), 1);
 }
 
+/// 1.0 writes a blank behind the colon in its own examples.
+#[test]
+fn only_1_0_pads_a_receipt_id() {
+    for (version, is_confirmed) in [(Version::V1_0, true), (Version::V1_1, false), (Version::V1_2, false)] {
+        let mut script = Script::connected(config(), version);
+        confirmed(&mut script);
+        script.hear("RECEIPT\nreceipt-id: 1\n\n\0");
+        assert_eq!(script.session.awaited_receipts() == 0, is_confirmed, "{version}");
+    }
+}
+
 #[test]
 fn an_error_rejects_the_frame_that_it_names_and_no_other() {
     let mut script = Script::connected(config(), Version::V1_2);
