@@ -379,7 +379,7 @@ impl Inner {
             }
             (_, Some(_)) => return Err(SendError::InTransaction),
             (Mode::Confirmed, None) => {
-                let rest = self.rest(how, ticket).unwrap_or(self.session.config().timeout);
+                let rest = self.rest(how, ticket).unwrap_or_else(|| self.session.config().timeout);
                 Some(content.confirm(&mut self.session, rest)?)
             }
             (Mode::AtLeastOnce { ordered }, None) => {

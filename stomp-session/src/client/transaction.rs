@@ -222,7 +222,7 @@ impl Inner {
     }
 
     fn commit(&mut self, id: TransactionId, timeout: Option<Duration>) -> Result<ReceiptId, CommandError> {
-        let timeout = timeout.unwrap_or(self.session.config().timeout);
+        let timeout = timeout.unwrap_or_else(|| self.session.config().timeout);
         let receipt = self.session.commit(id, timeout)?;
         self.receipts.insert(receipt, Receipt::default());
         self.wake_driver();

@@ -8,6 +8,7 @@ use super::{
     Link,
     cx::Cx,
     parts::{Parts, delivery_ids},
+    reaction::Reaction,
     receipts::{Awaited, Pending, Stage},
     wire::Wire,
 };
@@ -19,21 +20,6 @@ use crate::model::{
     profile::Nack,
     subscribe::Oversized,
 };
-
-/// What follows from something that came.
-#[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "it is handed on at once, and a box would be an allocation for each message"
-)]
-pub(crate) enum Reaction {
-    /// Nothing that is not told already.
-    None,
-    /// That is told.
-    Tell(Event),
-    /// DISCONNECT is answered.
-    Finished,
-}
 
 impl Link {
     /// Takes something that came. An error ends the connection.

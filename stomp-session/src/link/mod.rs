@@ -10,6 +10,7 @@ mod isolation;
 mod judgement;
 pub(crate) mod outbox;
 mod parts;
+mod reaction;
 mod receipts;
 mod resending;
 mod settlement;
@@ -26,7 +27,7 @@ use bytes::Bytes;
 use stomp_proto::Frame;
 
 pub(crate) use cx::Cx;
-pub(crate) use incoming::Reaction;
+pub(crate) use reaction::Reaction;
 
 use self::{
     heart_beats::{HeartBeats, Silence},

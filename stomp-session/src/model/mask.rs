@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned, collections::BTreeSet, string::String, vec::Vec};
 
-use super::{endpoint::Login, error::Lost};
+use super::endpoint::Login;
 
 /// Fragments so long are taken out: shorter ones stand in any text.
 const FRAGMENT: usize = 4;
@@ -57,24 +57,6 @@ impl Mask {
                 }
             })
             .map(|(start, end, _)| (start, end))
-    }
-
-    /// What a broker's CONNECTED is blamed for, without what it repeats.
-    pub(crate) fn lost(&self, lost: Lost) -> Lost {
-        match lost {
-            Lost::VersionMismatch(text) => Lost::VersionMismatch(self.hide(&text).unwrap_or(text)),
-            Lost::InvalidHeartBeat(text) => Lost::InvalidHeartBeat(self.hide(&text).unwrap_or(text)),
-            Lost::Protocol(mut error) => {
-                if let Some(excerpt) = self.hide_octets(&error.excerpt) {
-                    error.excerpt = excerpt;
-                }
-                if let Some(destination) = error.destination.as_ref().and_then(|text| self.hide(text)) {
-                    error.destination = Some(destination);
-                }
-                Lost::Protocol(error)
-            }
-            lost => lost,
-        }
     }
 }
 

@@ -2,27 +2,11 @@
 
 use core::time::Duration;
 
-use super::{Session, state::State};
-use crate::model::{error::Lost, timestamp::Timestamp};
-
-/// The end has begun: no command is taken any more.
-#[derive(Debug)]
-pub(super) struct Ending {
-    timeout: Duration,
-    /// None until the first call that brings the time.
-    deadline: Option<Timestamp>,
-}
-
-impl Ending {
-    pub(super) fn stamp(&mut self, now: Timestamp) {
-        self.deadline.get_or_insert_with(|| now.after(self.timeout));
-    }
-
-    /// One without a time wants one at once.
-    pub(super) fn deadline(&self) -> Timestamp {
-        self.deadline.unwrap_or(Timestamp::ZERO)
-    }
-}
+use super::{
+    Session,
+    state::{Ending, State},
+};
+use crate::model::error::Lost;
 
 /// Disconnecting.
 impl Session {
@@ -39,7 +23,7 @@ impl Session {
     pub fn disconnect_within(&mut self, timeout: Duration) {
         if !self.is_ending() {
             self.with_link(|link, _| link.begin_end());
-            self.ending = Some(Ending { timeout, deadline: None });
+            self.ending = Some(Ending::new(timeout));
             self.events.begin_farewell();
             self.continue_ending();
         }

@@ -4,6 +4,7 @@ mod commands;
 mod ending;
 mod life;
 mod output;
+mod phase;
 mod sending;
 mod state;
 mod transport;
@@ -11,9 +12,9 @@ mod transport;
 use alloc::collections::VecDeque;
 use core::mem;
 
-pub use output::Phase;
+pub use phase::Phase;
 
-use self::{ending::Ending, state::State};
+use self::state::{Ending, State};
 use crate::{
     failover::{Failover, Rules},
     link::{Cx, Link},

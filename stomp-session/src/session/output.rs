@@ -5,34 +5,18 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Session, ending::Ending, state::State};
+use super::{
+    Session,
+    phase::Phase,
+    state::{Ending, State},
+};
+#[cfg(feature = "client")]
+use crate::model::{config::Config, ids::SubscriptionId};
 use crate::model::{
     connection::{Action, Connection},
-    endpoint::Endpoint,
     event::Event,
     timestamp::Timestamp,
 };
-
-/// Where a session stands: see [`Session::phase`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase<'a> {
-    /// It waits until it dials that broker.
-    Waiting {
-        /// The broker.
-        endpoint: &'a Endpoint,
-        /// When it is dialled.
-        until: Timestamp,
-    },
-    /// That broker is dialled, or asked to let us in.
-    Connecting(&'a Endpoint),
-    /// A connection stands.
-    Connected(&'a Connection),
-    /// DISCONNECT was said on that connection.
-    Disconnecting(&'a Connection),
-    /// The session has ended.
-    Closed,
-}
 
 impl Session {
     /// What clocks and commands have caused, oldest first. Whoever has the connection's input asks
@@ -148,7 +132,7 @@ impl Session {
 /// What the client layer asks beside.
 #[cfg(feature = "client")]
 impl Session {
-    pub(crate) const fn config(&self) -> &crate::Config {
+    pub(crate) const fn config(&self) -> &Config {
         &self.config
     }
 
@@ -172,7 +156,7 @@ impl Session {
     }
 
     /// Whether messages are wanted that nobody can acknowledge any more.
-    pub(crate) fn keeps_stale(&self, id: crate::SubscriptionId) -> bool {
+    pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {
         self.replay.subscriptions.keeps_stale(id)
     }
 

@@ -1,6 +1,7 @@
 //! Where a session stands: what exists only in a state is owned by it.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use crate::{
     link::{Link, outbox::Outbox},
@@ -15,7 +16,7 @@ use crate::{
 ///            └──────────────────┴──────────────────────────────► Closed ◄── Disconnecting
 ///                                                 given up, or disconnected
 /// ```
-/// With an [`Ending`](super::ending::Ending) it goes the same way, but takes no commands, and connects only for what is to
+/// With an [`Ending`] it goes the same way, but takes no commands, and connects only for what is to
 /// be sent at least once.
 #[derive(Debug)]
 pub(super) enum State {
@@ -71,5 +72,28 @@ impl State {
             | Self::Handshake { deadline: at, .. } => Some(*at),
             Self::Connected(_) | Self::Disconnecting(_) | Self::Closed => None,
         }
+    }
+}
+
+/// The end has begun: no command is taken any more.
+#[derive(Debug)]
+pub(super) struct Ending {
+    timeout: Duration,
+    /// None until the first call that brings the time.
+    deadline: Option<Timestamp>,
+}
+
+impl Ending {
+    pub(super) const fn new(timeout: Duration) -> Self {
+        Self { timeout, deadline: None }
+    }
+
+    pub(super) fn stamp(&mut self, now: Timestamp) {
+        self.deadline.get_or_insert_with(|| now.after(self.timeout));
+    }
+
+    /// One without a time wants one at once.
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.deadline.unwrap_or(Timestamp::ZERO)
     }
 }

@@ -118,7 +118,7 @@ impl Session {
         match input.next_item() {
             Ok(item) => item,
             Err(error) => {
-                let reason = self.mask().lost(Lost::Protocol(error));
+                let reason = without_secrets(Lost::Protocol(error), &self.mask());
                 self.lose(reason, true);
                 None
             }
@@ -159,7 +159,8 @@ impl Session {
         let (Item::Frame(frame) | Item::TooLarge { frame, .. }) = item else { return Ok(Reaction::None) };
         match frame.command() {
             Command::Connected => {
-                self.handle_agreement(&frame, input).map_err(|reason| self.mask().lost(reason))?;
+                self.handle_agreement(&frame, input)
+                    .map_err(|reason| without_secrets(reason, &self.mask()))?;
                 Ok(Reaction::None)
             }
             Command::Error => Err(self.refused(Lost::Refused(ServerError::new(frame, &self.mask())))),
@@ -273,5 +274,23 @@ impl Session {
             Some(Ok(())) => self.continue_ending(),
             None => {}
         }
+    }
+}
+
+/// Why a connection is lost, without what the broker repeats of our passcode.
+fn without_secrets(reason: Lost, mask: &Mask) -> Lost {
+    match reason {
+        Lost::VersionMismatch(text) => Lost::VersionMismatch(mask.hide(&text).unwrap_or(text)),
+        Lost::InvalidHeartBeat(text) => Lost::InvalidHeartBeat(mask.hide(&text).unwrap_or(text)),
+        Lost::Protocol(mut error) => {
+            if let Some(excerpt) = mask.hide_octets(&error.excerpt) {
+                error.excerpt = excerpt;
+            }
+            if let Some(destination) = error.destination.as_ref().and_then(|text| mask.hide(text)) {
+                error.destination = Some(destination);
+            }
+            Lost::Protocol(error)
+        }
+        reason => reason,
     }
 }
