@@ -5,13 +5,16 @@
 //! ```text
 //! law: INV-3
 //! why: an ACK of an earlier connection is let through
-//! file: stomp-session/src/commands.rs
+//! test: session acknowledge::whatever_cannot_be_acknowledged_is_an_error_and_writes_nothing
+//! file: stomp-session/src/session/commands.rs
 //! <<<<
 //! the lines that are taken out, which occur exactly once
 //! ====
 //! the lines that are put in
 //! >>>>
 //! ```
+//!
+//! `test` may be left out: a test target and a test in it that finds the bug without the simulator.
 //!
 //! They are never applied to the tree: the program `planted` applies each to a copy.
 
@@ -35,6 +38,8 @@ pub struct Bug {
     pub law: String,
     /// What it does.
     pub why: String,
+    /// The target and the name of a test that finds it without the simulator.
+    pub test: Option<(String, String)>,
     edits: Vec<Edit>,
 }
 
@@ -67,7 +72,9 @@ fn parse(name: &str, text: &str) -> Option<Bug> {
             rest.strip_prefix(">>>>").map(|rest| ("", rest)).or_else(|| rest.split_once("\n>>>>"))?;
         edits.push(Edit { file: file.to_owned(), from: from.to_owned(), to: to.to_owned() });
     }
-    let bug = Bug { name: name.to_owned(), law: field("law: ")?, why: field("why: ")?, edits };
+    let own = |(target, test): (&str, &str)| (target.to_owned(), test.to_owned());
+    let test = field("test: ").and_then(|test| test.split_once(' ').map(own));
+    let bug = Bug { name: name.to_owned(), law: field("law: ")?, why: field("why: ")?, test, edits };
     (!bug.edits.is_empty()).then_some(bug)
 }
 
@@ -121,12 +128,13 @@ mod tests {
 
     #[test]
     fn a_bug_is_read_and_its_edits_fit_once_or_not_at_all() {
-        let text = "law: INV-1\nwhy: x\nfile: a.rs\n<<<<\none\n====\ntwo\n>>>>\nfile: b.rs\n<<<<\nthree\n====\n>>>>\n";
+        let text = "law: INV-1\nwhy: x\ntest: session a::b\nfile: a.rs\n<<<<\none\n====\ntwo\n>>>>\nfile: b.rs\n<<<<\nthree\n====\n>>>>\n";
         let bug = parse("name", text).unwrap();
         assert_eq!(
             (&*bug.law, &*bug.why, bug.files().collect::<Vec<_>>()),
             ("INV-1", "x", vec!["a.rs", "b.rs"])
         );
+        assert_eq!(bug.test, Some(("session".to_owned(), "a::b".to_owned())));
         assert_eq!(bug.edits[0].apply("zero one three").unwrap(), "zero two three");
         assert_eq!(bug.edits[1].apply("one three").unwrap(), "one ");
         assert!(bug.edits[0].apply("one one").is_err() && bug.edits[0].apply("zero three").is_err());

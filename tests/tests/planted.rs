@@ -1,6 +1,6 @@
 //! The planted bugs can all be planted: sources move, and an edit that fits no more tests nothing.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use stomp_testkit::planted::bugs;
 
@@ -11,5 +11,17 @@ fn each_bug_fits_exactly_once() {
     let misfits: Vec<_> =
         bugs.iter().filter_map(|bug| Some((&bug.name, bug.check(&workspace).err()?))).collect();
     assert!(misfits.is_empty(), "{misfits:#?}");
-    assert!(bugs.len() >= 40, "only {} bugs", bugs.len());
+    assert!(bugs.len() >= 70, "only {} bugs", bugs.len());
+}
+
+/// The tests that are said to find them are there.
+#[test]
+fn each_test_that_is_named_exists() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for bug in bugs(&tests.join("../..")).unwrap() {
+        let Some((target, test)) = &bug.test else { continue };
+        let (file, name) = test.split_once("::").expect("a test stands in a module");
+        let text = fs::read_to_string(tests.join(target).join(file).with_extension("rs")).unwrap_or_default();
+        assert!(text.contains(&format!("fn {name}()")), "{}: {test}", bug.name);
+    }
 }

@@ -178,7 +178,7 @@ fn tell(report: &Report, seconds: f64, tally: &Tally) {
         println!("{count:>10} {fault}");
     }
     for (law, seeds) in tally {
-        println!("{:>10} {law}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(20)]);
+        println!("{:>10} {law}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(100)]);
     }
     println!("{} violations", tally.values().map(Vec::len).sum::<usize>());
 }

@@ -197,6 +197,35 @@ fn on_rabbitmq_what_was_on_its_way_is_given_back_by_a_subscription_of_one_messag
     assert_eq!(script.commands(), ["SUBSCRIBE"]);
 }
 
+/// RabbitMQ 4 ends a connection that has more than 16 transactions open.
+#[test]
+fn on_rabbitmq_at_most_eight_transactions_give_back_at_once() {
+    let mut script = connected(config(), Version::V1_2, &format!("{RABBITMQ}\nsession:session-x"));
+    let ids: Vec<_> = (0..20).map(|_| script.session.subscribe(Subscribe::new("/queue/a")).unwrap()).collect();
+    ids.iter().for_each(|id| script.session.unsubscribe(*id).unwrap());
+    confirm_all(&mut script);
+    for number in 0..ids.len() {
+        script.hear(STRAY.replace("T_0", &format!("T_{number}")));
+    }
+    let (mut begun, mut committed) = (0, 0);
+    while committed < ids.len() {
+        let said = confirm_all(&mut script);
+        begun += said.matches("BEGIN\n").count();
+        committed += said.matches("COMMIT\n").count();
+        assert!(begun - committed <= 8, "{begun} were begun, {committed} committed");
+        assert!(!said.is_empty(), "{committed} were given back");
+    }
+}
+
+/// Receipts what was said, and gives it.
+fn confirm_all(script: &mut Script) -> String {
+    let said = script.said();
+    for receipt in said.lines().filter_map(|line| line.strip_prefix("receipt:")) {
+        script.hear(format!("RECEIPT\nreceipt-id:{receipt}\n\n\0"));
+    }
+    said
+}
+
 #[test]
 fn without_the_receipt_of_its_second_subscription_it_leaves_at_its_deadline() {
     for receipts in 0..2 {
