@@ -149,9 +149,10 @@ pub fn uri(data: &[u8]) {
 }
 
 /// The words that an error may be made of.
-const WORDS: [&str; 2] = [
+const WORDS: [&str; 3] = [
     include_str!("../../stomp-session/src/failover/uri.rs"),
     include_str!("../../stomp-session/src/failover/options.rs"),
+    include_str!("../../stomp-session/src/failover/uri_error.rs"),
 ];
 
 /// A fragment of four characters that is shown and is none of an error's own words.

@@ -201,7 +201,8 @@ fn on_rabbitmq_what_was_on_its_way_is_given_back_by_a_subscription_of_one_messag
 #[test]
 fn on_rabbitmq_at_most_eight_transactions_give_back_at_once() {
     let mut script = connected(config(), Version::V1_2, &format!("{RABBITMQ}\nsession:session-x"));
-    let ids: Vec<_> = (0..20).map(|_| script.session.subscribe(Subscribe::new("/queue/a")).unwrap()).collect();
+    let ids: Vec<_> =
+        (0..20).map(|_| script.session.subscribe(Subscribe::new("/queue/a")).unwrap()).collect();
     ids.iter().for_each(|id| script.session.unsubscribe(*id).unwrap());
     confirm_all(&mut script);
     for number in 0..ids.len() {
