@@ -114,7 +114,7 @@ proptest! {
 
     /// The letters are such that no error has four of them in its own words.
     #[test]
-    fn whatever_a_uri_looks_like(secret in "[BCDFGHJKLNQVWXYZ24579/@:,#?%()= ]{4,20}", shape in 0..SHAPES.len()) {
+    fn whatever_a_uri_looks_like(secret in "[BCDFGHJKLNQVWXYZ4579/@:,#?%()= ]{4,20}", shape in 0..SHAPES.len()) {
         assert_hides(&SHAPES[shape].replace("SECRET", &secret), &secret);
     }
 
