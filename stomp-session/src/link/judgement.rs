@@ -1,5 +1,5 @@
 //! What follows from an ERROR, or from an end without a word: for whom, by the table of
-//! [`verdict`](crate::model::verdict).
+//! [`verdict`].
 
 use alloc::vec::Vec;
 

@@ -236,12 +236,9 @@ mod tests {
     /// The seconds at which connections are lost for a suspect that is tried whenever the clock lets it.
     fn costs(silent: bool, at_once: u32, until: u64) -> Vec<u64> {
         let mut clock = Clock::default();
-        let mut ends = Vec::new();
         let mut now = Timestamp::ZERO;
-        for _ in 0..at_once {
-            clock.count(silent, now);
-            ends.push(0);
-        }
+        (0..at_once).for_each(|_| clock.count(silent, now));
+        let mut ends: Vec<_> = (0..at_once).map(|_| 0).collect();
         while clock.next() < at(until * 1000) {
             now = clock.next();
             clock.count(silent, now);

@@ -100,8 +100,8 @@ impl Session {
 impl Session {
     /// Sends a SEND frame until a broker has confirmed it: over any number of connections, in the order of the calls, and
     /// with or without a connection now. [`Event::Receipt`](crate::Event::Receipt) comes exactly once: confirmed, rejected,
-    /// or when its time is over ([`AtLeastOnce::timeout`]), then [`Outcome::NotSent`] if nothing of it was ever handed
-    /// over and [`Outcome::Unknown`] otherwise. After that it is never sent again.
+    /// or when its time is over ([`AtLeastOnce::timeout`]), then [`Outcome::NotSent`](crate::Outcome::NotSent) if nothing of it was ever handed
+    /// over and [`Outcome::Unknown`](crate::Outcome::Unknown) otherwise. After that it is never sent again.
     ///
     /// - It is kept in memory only: a crash of the process loses it.
     /// - It may arrive more than once. Each copy carries the same de-duplication id

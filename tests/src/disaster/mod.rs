@@ -62,7 +62,7 @@
 //! | INV-21 | a subscription that stood once ends only by its owner or by words that are final; else it is sent again, not before its time, and stands at the end | each event, each frame, the end |
 //! | INV-22 | messages, subscriptions and waits of one session are refused by another, and leave no octet | each trespass |
 //! | INV-23 | a SEND that is rejected or given up, and a first SUBSCRIBE that ends, was named, or alone when connections ended, often enough and far enough apart; what passes gives nothing up; ActiveMQ's connection is kept | each result, each event |
-//! | INV-24 | queues that cannot be had cost the others 10 connections in the first hour, then 2 an hour, and no message | in [`suspects`], one seed of 1,024 |
+//! | INV-24 | queues that cannot be had cost the others 10 connections in the first hour, then 2 an hour, and no message | in [`suspects()`], one seed of 1,024 |
 
 mod accounts;
 mod actor;
