@@ -33,11 +33,11 @@ pub use model::{
     config::{Config, OnRefusal},
     connection::{Action, Attempt, Connection},
     endpoint::{Endpoint, Login},
-    error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown},
+    error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, SendError, ServerError, Unknown},
     event::Event,
     frames,
     ids::{AttemptId, ConnectionId, ReceiptId, SubscriptionId, TransactionId},
-    message::Message,
+    message::{AckToken, Message, Settle},
     profile::{
         ConnectEscaping, Cumulative, DeliveryIds, Meaning, Nack, Prefetch, Profile, ReplyQueue, Stray,
         Unsubscribe,

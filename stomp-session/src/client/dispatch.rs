@@ -53,7 +53,7 @@ impl Shared {
             Event::Message(message) => self.deliver(inner, message),
             Event::Receipt { id, outcome } => inner.resolve(id, outcome),
             Event::Connected(connection) => {
-                self.connection.store(connection.id.0, Ordering::Release);
+                self.connection.store(connection.id.0.value, Ordering::Release);
                 inner.stood = (inner.stood.0.saturating_add(1), Some(connection));
                 inner.wake_all(For::Connection);
                 inner.changed();
@@ -88,6 +88,7 @@ impl Shared {
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
             | Event::Reconnecting { .. }
+            | Event::Unsubscribed(_)
             | Event::Error(_)
             | Event::Unroutable(_)
             | Event::FrameReceived(_)

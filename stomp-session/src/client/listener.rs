@@ -159,7 +159,7 @@ impl Notice {
             Event::HeartBeatReceived => Self::HeartBeatReceived,
             Event::HeartBeatSent => Self::HeartBeatSent,
             // The end is told once, whoever brings it about.
-            Event::Closed(_) | Event::Message(_) => return None,
+            Event::Closed(_) | Event::Message(_) | Event::Unsubscribed(_) => return None,
         })
     }
 

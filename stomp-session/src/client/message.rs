@@ -66,7 +66,7 @@ impl Message {
         settle: impl FnOnce(&mut Session, &mut crate::Message) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
         if !Arc::ptr_eq(shared, &self.shared) {
-            return Err(CommandError::OtherClient);
+            return Err(CommandError::OtherSession);
         }
         let message = &mut self.message;
         shared.command(|inner| settle(&mut inner.session, message))
@@ -83,7 +83,7 @@ impl Message {
 /// An UNSUBSCRIBE waits for messages that may still be settled: this one will not be.
 impl Drop for Message {
     fn drop(&mut self) {
-        if self.message.needs_ack() && !self.message.settled {
+        if self.message.needs_ack() && !self.message.is_settled() {
             self.shared.give_back([&self.message]);
         }
     }

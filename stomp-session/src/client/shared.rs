@@ -175,7 +175,7 @@ impl Shared {
     }
 
     pub(super) fn is_lost(&self, connection: ConnectionId) -> bool {
-        connection.0 != self.connection.load(Ordering::Acquire)
+        connection.0.value != self.connection.load(Ordering::Acquire)
     }
 
     /// Says that nobody will settle these messages.

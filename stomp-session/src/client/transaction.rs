@@ -124,7 +124,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Message::ack`]; [`TransactionLost`](CommandError::TransactionLost);
-    /// [`OtherClient`](CommandError::OtherClient) for a message that came to another one;
+    /// [`OtherSession`](CommandError::OtherSession) for a message that came to another one;
     /// [`NotInTransaction`](CommandError::NotInTransaction) in STOMP 1.0. Nothing was sent.
     pub fn ack(&self, message: Message) -> Result<(), CommandError> {
         message.settle_by(&self.keep.shared, |session, message| session.ack_in(self.id, message))

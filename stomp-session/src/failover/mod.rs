@@ -22,7 +22,7 @@ use crate::model::{
     connection::Attempt,
     endpoint::{Endpoint, Login},
     error::{Lost, ServerError},
-    ids::AttemptId,
+    ids::{AttemptId, Number, Owner},
     timestamp::Timestamp,
     verdict::Failure,
 };
@@ -37,6 +37,7 @@ pub(crate) struct Failover {
     /// The newest attempt, and how many there were.
     current: Option<Current>,
     attempts: u64,
+    owner: Owner,
     failed_in_a_row: u32,
     /// The last ERROR that answered one of these, and whose it was.
     words: Option<(Box<Endpoint>, Lost)>,
@@ -88,7 +89,7 @@ pub(crate) enum Next {
 }
 
 impl Failover {
-    pub(crate) fn new(brokers: Brokers, seed: u64, rules: Rules) -> Self {
+    pub(crate) fn new(brokers: Brokers, seed: u64, rules: Rules, owner: Owner) -> Self {
         Self {
             schedule: Schedule::new(brokers, seed),
             breaker: Breaker::default(),
@@ -96,6 +97,7 @@ impl Failover {
             records: Vec::new(),
             current: None,
             attempts: 0,
+            owner,
             failed_in_a_row: 0,
             words: None,
             rules,
@@ -123,17 +125,22 @@ impl Failover {
         });
         self.current =
             Some(Current { endpoint: endpoint.clone(), addresses: 1, login: None, provided: false });
-        Attempt { id: AttemptId(self.attempts), endpoint, refused, number, held_back }
+        Attempt { id: self.newest(), endpoint, refused, number, held_back }
+    }
+
+    const fn newest(&self) -> AttemptId {
+        AttemptId(Number { value: self.attempts, owner: self.owner })
     }
 
     /// Whether that is the newest attempt.
     pub(crate) fn is_current(&self, attempt: AttemptId) -> bool {
-        self.current.is_some() && attempt.0 == self.attempts
+        self.current.is_some() && attempt == self.newest()
     }
 
     /// A connection was made to one of so many addresses.
     pub(crate) fn note_addresses(&mut self, attempt: AttemptId, count: u32) {
-        if let Some(current) = self.current.as_mut().filter(|_| attempt.0 == self.attempts) {
+        let is_newest = attempt == self.newest();
+        if let Some(current) = self.current.as_mut().filter(|_| is_newest) {
             current.addresses = count;
         }
     }

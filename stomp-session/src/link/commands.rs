@@ -10,7 +10,7 @@ use crate::{
     model::{
         error::CommandError,
         ids::{Ids, ReceiptId, SubscriptionId, TransactionId},
-        message::Message,
+        message::sealed::Settle,
         profile::Nack,
     },
     replay::{Replay, Subscription},
@@ -29,7 +29,8 @@ impl Link {
     ) -> Result<ReceiptId, CommandError> {
         let id = ids.receipt();
         frame.headers_mut().push("receipt", id.wire());
-        self.wire().push_awaited(frame, id, Awaited::Command, timeout)?;
+        let written = self.wire().push_awaited(frame, id, Awaited::Command, timeout);
+        written.inspect_err(|_| frame.headers_mut().remove("receipt"))?;
         Ok(id)
     }
 
@@ -44,18 +45,18 @@ impl Link {
         self.wire().push_prepared(send, body, receipt)
     }
 
-    pub(crate) fn ack(&mut self, message: &mut Message, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+    pub(crate) fn ack(&mut self, message: &mut dyn Settle, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         self.settle(Command::Ack, message, &[], cx)
     }
 
-    pub(crate) fn nack(&mut self, message: &mut Message, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+    pub(crate) fn nack(&mut self, message: &mut dyn Settle, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         self.check_nack()?;
         self.settle(Command::Nack, message, &[], cx)
     }
 
     pub(crate) fn nack_as(
         &mut self,
-        message: &mut Message,
+        message: &mut dyn Settle,
         wanted: Nack,
         cx: &mut Cx<'_>,
     ) -> Result<(), CommandError> {
@@ -77,36 +78,38 @@ impl Link {
     fn settle(
         &mut self,
         command: Command,
-        message: &mut Message,
+        message: &mut dyn Settle,
         headers: &[(&str, &str)],
         cx: &mut Cx<'_>,
     ) -> Result<(), CommandError> {
         self.check_settle(message, cx.replay)?;
         self.settlement.settle(command, message, headers, &mut self.wire)?;
-        message.settled = true;
-        self.proceed_unsubscribing(message.subscription, cx.ids);
+        message.arrival_mut().settled = true;
+        self.proceed_unsubscribing(message.arrival().subscription(), cx.ids);
         Ok(())
     }
 
     /// Whether a message can be settled on this connection.
-    fn check_settle(&self, message: &Message, replay: &Replay) -> Result<(), CommandError> {
-        message.check_settle()?;
-        if message.connection != self.connection.id {
-            return Err(CommandError::Stale { came: message.connection });
+    fn check_settle(&self, message: &dyn Settle, replay: &Replay) -> Result<(), CommandError> {
+        let arrival = message.arrival();
+        arrival.check_settle()?;
+        if arrival.connection() != self.connection.id {
+            return Err(CommandError::Stale { came: arrival.connection() });
         }
-        let id = message.subscription;
+        let id = arrival.subscription();
         let stands = replay.subscriptions.get(id).is_some() && !replay.subscriptions.waits(id);
-        match (stands && self.settlement.owns(message)) || self.unsubscribing.waits(id) {
+        match (stands && self.settlement.owns(arrival)) || self.unsubscribing.waits(id) {
             true => Ok(()),
             false => Err(CommandError::Unsubscribed),
         }
     }
 
     /// Says that nobody will settle a message.
-    pub(crate) fn give_back(&mut self, message: &Message, ids: &mut Ids) {
-        if message.connection == self.connection.id {
-            self.settlement.give_back(message.subscription, message.delivery);
-            self.proceed_unsubscribing(message.subscription, ids);
+    pub(crate) fn give_back(&mut self, message: &dyn Settle, ids: &mut Ids) {
+        let arrival = message.arrival();
+        if arrival.connection() == self.connection.id {
+            self.settlement.give_back(arrival.subscription(), arrival.delivery);
+            self.proceed_unsubscribing(arrival.subscription(), ids);
         }
     }
 
@@ -136,9 +139,22 @@ impl Link {
         if self.isolation.as_mut().is_some_and(|isolation| isolation.forget(id)) {
             return;
         }
-        cx.replay.subscriptions.retire(&subscription);
+        if subscription.subscribe.id.is_some() {
+            cx.replay.subscriptions.leave(id, &subscription.wire_id);
+        }
         self.unsubscribing.add(id, subscription, deletes);
         self.proceed_unsubscribing(id, cx.ids);
+    }
+
+    /// Writes the first SUBSCRIBE of a subscription. What comes late for an earlier one that had its id is not brought back by
+    /// a SUBSCRIBE any more.
+    pub(crate) fn subscribe_new(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+        let held = cx.replay.subscriptions.get(id);
+        if let Some(before) = held.and_then(|held| self.unsubscribing.of(&held.wire_id)) {
+            let Self { unsubscribing, connection, wire, settlement, .. } = self;
+            unsubscribing.forget(before, &mut Parts { connection, wire, settlement });
+        }
+        self.subscribe(id, cx)
     }
 
     pub(crate) fn begin(&mut self, ids: &mut Ids) -> Result<TransactionId, CommandError> {
@@ -160,7 +176,7 @@ impl Link {
         &mut self,
         transaction: TransactionId,
         command: Command,
-        message: &mut Message,
+        message: &mut dyn Settle,
         cx: &mut Cx<'_>,
     ) -> Result<(), CommandError> {
         if command == Command::Nack {
@@ -173,8 +189,8 @@ impl Link {
             let frame = with_command(command, &ack, &[("transaction", &name)]);
             self.transactions.push(transaction, frame, &mut self.wire, cx.ids)?;
         }
-        message.settled = true;
-        self.proceed_unsubscribing(message.subscription, cx.ids);
+        message.arrival_mut().settled = true;
+        self.proceed_unsubscribing(message.arrival().subscription(), cx.ids);
         Ok(())
     }
 

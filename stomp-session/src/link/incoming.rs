@@ -72,8 +72,7 @@ impl Link {
             AckMode::Auto => 0,
             _ => self.settlement.deliver(subscription, &frame, self.connection.version),
         };
-        let connection = self.connection.id;
-        Some(Message { frame, connection, subscription, ack_mode, delivery, settled: false })
+        Some(Message::new(frame, self.connection.id, subscription, ack_mode, delivery))
     }
 
     /// A message says that its subscription stands, whether a RECEIPT comes or not; but not under an id that had messages on
@@ -104,13 +103,16 @@ impl Link {
 
     pub(super) fn subscribe_again(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) {
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
-        unsubscribing.subscribe_again(id, &mut Parts { connection, wire, settlement }, cx.ids);
+        let mut parts = Parts { connection, wire, settlement };
+        if let Some(name) = unsubscribing.subscribe_again(id, &mut parts, cx.ids) {
+            cx.replay.subscriptions.leave(id, name);
+        }
     }
 
     /// A message that was read past: settled as its subscription wants, if the broker does that.
     fn handle_oversized(&mut self, frame: Frame, excess: Excess, cx: &mut Cx<'_>) -> Reaction {
         let Some(mut message) = self.accept(frame, cx) else { return Reaction::None };
-        let policy = cx.replay.subscriptions.get(message.subscription).map(|held| held.subscribe.oversized);
+        let policy = cx.replay.subscriptions.get(message.subscription()).map(|held| held.subscribe.oversized);
         let settled = match policy.unwrap_or_default() {
             Oversized::Leave => Ok(()),
             Oversized::Acknowledge => self.ack(&mut message, cx),
@@ -221,9 +223,21 @@ impl Link {
                     cx.events.push(Event::Subscribed(subscription));
                 }
             }
+            (Awaited::Unsubscribe(id), Outcome::Confirmed | Outcome::Rejected(_)) => {
+                if cx.replay.subscriptions.release(id) {
+                    cx.events.push(Event::Unsubscribed(id));
+                }
+            }
             (Awaited::Unsubscribing(id), outcome) => self.answer_unsubscribing(id, &outcome, cx),
             // Without an answer a SEND is kept, the subscription may well stand, and DISCONNECT has a deadline of its own.
-            (Awaited::Abort | Awaited::Kept(_) | Awaited::Subscribe(_) | Awaited::Disconnect, _) => {}
+            (
+                Awaited::Abort
+                | Awaited::Kept(_)
+                | Awaited::Subscribe(_)
+                | Awaited::Unsubscribe(_)
+                | Awaited::Disconnect,
+                _,
+            ) => {}
         }
     }
 

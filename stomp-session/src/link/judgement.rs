@@ -36,7 +36,7 @@ impl Link {
         if self.handle_stray(&error, cx) {
             return Ok(());
         }
-        self.forget_cancelled(&error);
+        self.forget_cancelled(&error, cx);
         let names = |name| error.frame().headers().contains(name);
         let is_over = named.is_some() || cx.replay.subscriptions.was_removed(error.frame());
         match () {
@@ -107,7 +107,8 @@ impl Link {
         let Some(wire_id) = ids.find(|id| cx.replay.subscriptions.was_removed_id(id)) else { return false };
         cx.replay.subscriptions.count_stray_error();
         let id = self.unsubscribing.of(wire_id);
-        self.settlement.count_stray(id);
+        // Where another subscription has the id now, that gives it back.
+        self.settlement.count_stray(id.or_else(|| cx.replay.subscriptions.named(wire_id)));
         if let Some(id) = id {
             self.subscribe_again(id, cx);
         }
@@ -115,11 +116,14 @@ impl Link {
     }
 
     /// An ERROR that names a subscription says that the broker has ended it: there is nothing to unsubscribe any more.
-    fn forget_cancelled(&mut self, error: &ServerError) {
+    fn forget_cancelled(&mut self, error: &ServerError, cx: &mut Cx<'_>) {
         let id = error.frame().header("subscription");
         if let Some(id) = id.and_then(|id| self.unsubscribing.of(&id.text().ok()?)) {
             let Self { unsubscribing, connection, wire, settlement, .. } = self;
             unsubscribing.forget(id, &mut Parts { connection, wire, settlement });
+            if cx.replay.subscriptions.release(id) {
+                cx.events.push(Event::Unsubscribed(id));
+            }
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) enum Awaited {
     /// A frame of that transaction. RabbitMQ answers it only after the COMMIT.
     Part(u64),
     Subscribe(SubscriptionId),
+    /// The UNSUBSCRIBE of a subscription that has an id of the user's own, which is free then.
+    Unsubscribe(SubscriptionId),
     /// A frame that finds out what the broker has sent for a subscription that was unsubscribed.
     Unsubscribing(SubscriptionId),
 }
@@ -169,6 +171,12 @@ impl Receipts {
         if self.slots.len() / 2 > self.live {
             self.slots.retain(|slot| slot.pending.is_some());
         }
+    }
+
+    /// The one with that number on the wire.
+    pub(crate) fn named(&self, number: u64) -> Option<ReceiptId> {
+        let at = self.slots.binary_search_by_key(&number, |slot| slot.id.0.value).ok()?;
+        self.slots.get(at).map(|slot| slot.id)
     }
 
     fn find(&self, id: ReceiptId) -> Option<usize> {

@@ -122,7 +122,7 @@ impl Link {
         let mut copy = kept.frame.clone();
         if !copy.headers().contains(name) {
             let identity = cx.config.identity.unwrap_or_default();
-            copy.headers_mut().push(name, alloc::format!("{identity:032x}-{}", id.0));
+            copy.headers_mut().push(name, alloc::format!("{identity:032x}-{id}"));
         }
         copy.headers_mut().push("receipt", receipt.wire());
         let written = match order {

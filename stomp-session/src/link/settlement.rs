@@ -12,7 +12,7 @@ use crate::model::{
     error::CommandError,
     frames::{self, FrameError},
     ids::SubscriptionId,
-    message::Message,
+    message::{Arrival, sealed::Settle},
     profile::DeliveryIds,
 };
 
@@ -70,8 +70,9 @@ impl Settlement {
     }
 
     /// Whether a message came for the subscription as it stands.
-    pub(super) fn owns(&self, message: &Message) -> bool {
-        self.unsettled.get(&message.subscription).is_some_and(|unsettled| unsettled.owns(message.delivery))
+    pub(super) fn owns(&self, arrival: &Arrival) -> bool {
+        let unsettled = self.unsettled.get(&arrival.subscription());
+        unsettled.is_some_and(|unsettled| unsettled.owns(arrival.delivery))
     }
 
     /// Whether nobody has a message of it that he may still settle.
@@ -98,21 +99,22 @@ impl Settlement {
     pub(super) fn settle(
         &mut self,
         command: Command,
-        message: &Message,
+        message: &dyn Settle,
         headers: &[(&str, &str)],
         wire: &mut Wire,
     ) -> Result<(), CommandError> {
-        let ack = acknowledgement(&message.frame, wire.version())?;
-        let unsettled = self.unsettled.entry(message.subscription).or_default();
-        if unsettled.is_covered(message.delivery) {
+        let ack = acknowledgement(message.frame(), wire.version())?;
+        let (id, delivery) = (message.arrival().subscription(), message.arrival().delivery);
+        let unsettled = self.unsettled.entry(id).or_default();
+        if unsettled.is_covered(delivery) {
             return Err(CommandError::AlreadySettled);
         }
         if command == Command::Ack && unsettled.waits() {
-            let through = unsettled.settle_prefix(message.delivery, ack);
+            let through = unsettled.settle_prefix(delivery, ack);
             return through.map_or(Ok(()), |ack| Ok(wire.push_settlement(&ack)?));
         }
         wire.push_settlement(&with_command(command, &ack, headers))?;
-        for ack in unsettled.settle(message.delivery) {
+        for ack in unsettled.settle(delivery) {
             // One that cannot be written stays with the broker, which delivers it again.
             let _ = wire.push_settlement(&with_command(command, &ack, headers));
         }
@@ -122,19 +124,20 @@ impl Settlement {
     /// The ACKs that settle a message in a transaction, after which it counts as settled.
     pub(super) fn take_settlement(
         &mut self,
-        message: &Message,
+        message: &dyn Settle,
         version: Version,
     ) -> Result<Vec<Frame>, CommandError> {
-        let ack = acknowledgement(&message.frame, version)?;
-        let unsettled = self.unsettled.entry(message.subscription).or_default();
-        if unsettled.is_covered(message.delivery) {
+        let ack = acknowledgement(message.frame(), version)?;
+        let (id, delivery) = (message.arrival().subscription(), message.arrival().delivery);
+        let unsettled = self.unsettled.entry(id).or_default();
+        if unsettled.is_covered(delivery) {
             return Err(CommandError::AlreadySettled);
         }
         if unsettled.waits() {
             return Err(CommandError::NotInTransaction);
         }
         let mut acks = vec![ack];
-        acks.extend(unsettled.settle(message.delivery));
+        acks.extend(unsettled.settle(delivery));
         Ok(acks)
     }
 }

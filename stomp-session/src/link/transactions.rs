@@ -47,7 +47,7 @@ impl Transactions {
     }
 
     pub(super) fn begin(&mut self, wire: &mut Wire, ids: &mut Ids) -> Result<TransactionId, CommandError> {
-        let transaction = TransactionId { number: ids.receipt().0, connection: self.connection };
+        let transaction = TransactionId { number: ids.receipt().0.value, connection: self.connection };
         self.table.insert(transaction.number, Transaction::default());
         self.push(transaction, frames::begin(&transaction.wire()), wire, ids)?;
         Ok(transaction)

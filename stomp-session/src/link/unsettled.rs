@@ -4,8 +4,8 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use stomp_proto::{AckMode, Frame};
 
-/// The most that is remembered, for a broker that keeps to no prefetch. What is forgotten is never acknowledged: the broker
-/// delivers it again.
+/// The most that is remembered, for a broker that keeps to no prefetch. What is forgotten is acknowledged only where
+/// one ACK means one message: else the broker delivers it again.
 const REMEMBERED: usize = 65_536;
 
 /// How the acknowledgement of one message is written.
@@ -53,6 +53,8 @@ pub(crate) struct Unsettled {
     /// The number of the last delivery before the subscription stood: it, and those before it, were of an earlier one.
     before: u64,
     held: BTreeMap<u64, Held>,
+    /// The number of the last one that was forgotten: whether it was settled is not known any more.
+    forgotten: u64,
     /// How many are in somebody's hands.
     open: usize,
 }
@@ -79,11 +81,17 @@ impl Unsettled {
 
     pub(crate) fn add(&mut self, delivery: u64, ack: Option<Frame>) {
         if self.held.len() >= REMEMBERED {
-            let forgotten = self.held.pop_first();
-            self.open = self.open.saturating_sub(forgotten.map_or(0, |(_, held)| held.is_open().into()));
+            self.forget_first();
         }
         self.held.insert(delivery, Held { ack, ..Held::default() });
         self.open = self.open.saturating_add(1);
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((number, held)) = self.held.pop_first() {
+            self.forgotten = number;
+            self.open = self.open.saturating_sub(held.is_open().into());
+        }
     }
 
     /// Adds one that nobody will settle.
@@ -99,9 +107,10 @@ impl Unsettled {
         self.open = self.open.saturating_sub(1);
     }
 
-    /// Whether a later ACK has covered that message already.
+    /// Whether that message was settled already, by itself or by a later ACK.
     pub(crate) fn is_covered(&self, delivery: u64) -> bool {
-        self.form != Form::One && self.held.get(&delivery).is_none_or(|held| held.settled)
+        let may_be_open = self.form == Form::One && delivery <= self.forgotten;
+        !may_be_open && self.held.get(&delivery).is_none_or(|held| held.settled)
     }
 
     /// Whether the ACK of a message waits for those before it: [`settle_prefix`](Self::settle_prefix).

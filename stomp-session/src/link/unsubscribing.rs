@@ -37,7 +37,7 @@ use crate::{
     model::{
         connection::Connection,
         frames,
-        ids::{Ids, SubscriptionId},
+        ids::{Ids, ReceiptId, SubscriptionId},
         profile::{DeliveryIds, Profile},
         timestamp::Timestamp,
     },
@@ -170,10 +170,20 @@ impl Unsubscribing {
         let has_begun = it.stage == Stage::Begun;
         let begin = (!has_begun && !nacks.is_empty()).then(|| frames::begin(&it.transaction()));
         let commit = (has_begun || !nacks.is_empty()).then(|| frames::commit(&it.transaction()));
-        let unsubscribe = [it.frame(parts.connection)];
-        for frame in begin.into_iter().chain(nacks).chain(unsubscribe).chain(commit) {
-            // All that is in it was in a SUBSCRIBE or a MESSAGE of this connection.
-            let _ = parts.wire.push(&frame, Kind::Unanswered);
+        // All that is in them was in a SUBSCRIBE or a MESSAGE of this connection.
+        let mut push = |frame| _ = parts.wire.push(&frame, Kind::Unanswered);
+        begin.into_iter().chain(nacks).for_each(&mut push);
+        let unsubscribe = it.frame(parts.connection);
+        match it.own_name() {
+            None => push(unsubscribe),
+            Some(_) => {
+                let receipt = ids.receipt();
+                let frame = unsubscribe.with_header("receipt", receipt.wire());
+                find_out(&frame, receipt, Awaited::Unsubscribe(id), parts);
+            }
+        }
+        if let Some(commit) = commit {
+            let _ = parts.wire.push(&commit, Kind::Unanswered);
         }
         if strands.is_some() && !it.is_temporary(&parts.connection.profile) {
             (it.stage, it.deadline) = (Stage::Said, None);
@@ -194,9 +204,14 @@ impl Unsubscribing {
         parts.settlement.remember(id);
     }
 
-    /// Something was on its way when its UNSUBSCRIBE left.
-    pub(super) fn subscribe_again(&mut self, id: SubscriptionId, parts: &mut Parts<'_>, ids: &mut Ids) {
-        let Some(it) = self.table.get_mut(&id).filter(|it| it.stage == Stage::Said) else { return };
+    /// Something was on its way when its UNSUBSCRIBE left. Returns the id of the user's own that is taken again.
+    pub(super) fn subscribe_again(
+        &mut self,
+        id: SubscriptionId,
+        parts: &mut Parts<'_>,
+        ids: &mut Ids,
+    ) -> Option<&str> {
+        let it = self.table.get_mut(&id).filter(|it| it.stage == Stage::Said)?;
         it.stage = Stage::Again;
         self.said.remove(&id);
         self.unstamped.push(id);
@@ -204,7 +219,8 @@ impl Unsubscribing {
         it.subscription.narrow(profile);
         let receipt = ids.receipt();
         let frame = it.subscription.frame(*version, profile, receipt);
-        find_out(id, &frame, receipt, parts);
+        find_out(&frame, receipt, Awaited::Unsubscribing(id), parts);
+        it.own_name()
     }
 
     /// The broker has answered: what it had sent before has come.
@@ -229,18 +245,23 @@ impl Unsubscribing {
             self.begun = self.begun.saturating_add(1);
             let receipt = ids.receipt();
             let begin = frames::begin(&it.transaction()).with_header("receipt", receipt.wire());
-            find_out(id, &begin, receipt, parts);
+            find_out(&begin, receipt, Awaited::Unsubscribing(id), parts);
         }
     }
 }
 
 /// Sends a frame whose RECEIPT comes behind what the broker had sent before. It is not taken back: others build on it.
-fn find_out(id: SubscriptionId, frame: &Frame, receipt: crate::model::ids::ReceiptId, parts: &mut Parts<'_>) {
+fn find_out(frame: &Frame, receipt: ReceiptId, awaited: Awaited, parts: &mut Parts<'_>) {
     // It cannot fail: it is made of what was sent on this connection before.
-    let _ = parts.wire.push_awaited(frame, receipt, Awaited::Unsubscribing(id), Duration::MAX);
+    let _ = parts.wire.push_awaited(frame, receipt, awaited, Duration::MAX);
 }
 
 impl Unsubscription {
+    /// The id, if the user chose it.
+    fn own_name(&self) -> Option<&str> {
+        self.subscription.subscribe.id.as_deref()
+    }
+
     /// Whether anything of it can be stranded, at a place that does not go with it.
     fn is_acknowledged(&self) -> bool {
         self.subscription.subscribe.ack_mode != AckMode::Auto && !self.deletes

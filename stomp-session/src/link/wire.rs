@@ -188,7 +188,8 @@ impl Wire {
         let text = frame.header("receipt-id")?;
         // The examples of 1.0 pad; later versions forbid it.
         let is_padded = self.version == Version::V1_0;
-        let id = if is_padded { text.padded_number() } else { text.number() }.map(ReceiptId)?;
+        let number = if is_padded { text.padded_number() } else { text.number() }?;
+        let id = self.receipts.named(number)?;
         let Pending { awaited, sends_before, .. } = self.receipts.take_answered(id)?;
         // 1.2, "RECEIPT": all frames before it were received, if not processed.
         self.sends_received = self.sends_received.max(sends_before);

@@ -82,9 +82,9 @@ pub struct Config {
     /// The same once a connection has stood. [`OnRefusal::Retry`]: a directory that is out of reach for a moment refuses a
     /// login that was right for weeks.
     pub refused_later: OnRefusal,
-    /// How many messages all subscriptions of a connection may have out unacknowledged, together. 1,000: at 1 KiB a message
-    /// that is the client's budget for what nobody has taken yet, and a connection that stops reading is dear. Where they
-    /// ask for more each gets its part, and a later one what is left; never less than one message.
+    /// How many messages all those subscriptions may have out unacknowledged, together, that say how many they want
+    /// ([`Subscribe::prefetch`](crate::Subscribe::prefetch)); one that finds too little left is refused. 1,000: at 1 KiB a
+    /// message that is the client's budget for what nobody has taken yet, and a connection that stops reading is dear.
     pub prefetch_budget: u32,
     /// What the broker may send. A message with headers over the limit, or with a body over it whose length was announced, is
     /// read past and becomes [`Event::TooLarge`](crate::Event::TooLarge): a consumer that fails meets the message again after

@@ -3,6 +3,7 @@
 use alloc::{borrow::ToOwned, boxed::Box, string::String, sync::Arc};
 use core::{
     fmt::{self, Write as _},
+    ops::Deref,
     time::Duration,
 };
 
@@ -85,9 +86,17 @@ pub enum CommandError {
         /// The broker's name.
         broker: &'static str,
     },
-    /// A message that came to another client than the one of the transaction.
-    #[error("the message came to another client: it cannot be acknowledged in a transaction of this one")]
-    OtherClient,
+    /// A message, a subscription, a transaction or a receipt of another session, or of another client.
+    #[error("it belongs to another session")]
+    OtherSession,
+    /// A prefetch of 0, or one for which [`Config::prefetch_budget`](crate::Config::prefetch_budget) has not enough left.
+    #[error("a prefetch of {wanted} cannot be granted: {left} messages of the budget are left")]
+    Prefetch {
+        /// What was asked for.
+        wanted: u32,
+        /// How many messages could be granted.
+        left: u32,
+    },
     /// A header that the session sets by itself.
     #[error("the header \"{0}\" is set by the session")]
     ReservedHeader(&'static str),
@@ -98,7 +107,8 @@ pub enum CommandError {
         /// The connection on which the message came.
         came: ConnectionId,
     },
-    /// A subscription id that is taken.
+    /// A subscription id that is taken: by a subscription that stands, by one whose UNSUBSCRIBE has not been answered, or
+    /// because it was generated.
     #[error("the subscription id \"{0}\" is in use")]
     SubscriptionIdInUse(String),
     /// The transaction began on a connection that has ended, and has ended with it.
@@ -116,6 +126,76 @@ pub enum CommandError {
     /// A frame of another command than the call is for.
     #[error("a {0} frame cannot be sent by this call")]
     WrongCommand(Command),
+}
+
+/// A SEND that was not taken: why, and the frame as it was handed in.
+///
+/// It derefs to the [`CommandError`], and `?` makes one of it.
+///
+/// ```
+/// use stomp_session::{CommandError, Session, proto::{Command, Frame}};
+///
+/// /// Keeps what cannot be sent at the moment.
+/// fn send(session: &mut Session, order: Frame, later: &mut Vec<Frame>) -> Result<(), CommandError> {
+///     match session.send_confirmed(order) {
+///         Err(error) if *error == CommandError::NotConnected => later.push(error.into_frame()),
+///         other => _ = other?,
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct SendError(Box<(CommandError, Frame)>);
+
+impl SendError {
+    pub(crate) fn new(error: CommandError, frame: Frame) -> Self {
+        Self(Box::new((error, frame)))
+    }
+
+    /// Why it was not taken.
+    #[must_use]
+    pub const fn error(&self) -> &CommandError {
+        &self.0.0
+    }
+
+    /// Returns the frame.
+    #[must_use]
+    pub fn into_frame(self) -> Frame {
+        self.0.1
+    }
+}
+
+impl Deref for SendError {
+    type Target = CommandError;
+
+    fn deref(&self) -> &CommandError {
+        self.error()
+    }
+}
+
+impl From<SendError> for CommandError {
+    fn from(error: SendError) -> Self {
+        error.0.0
+    }
+}
+
+/// The frame is not shown: its body may be anything.
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SendError").field(self.error()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error().fmt(f)
+    }
+}
+
+impl core::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.error().source()
+    }
 }
 
 /// An ERROR frame.

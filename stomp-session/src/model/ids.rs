@@ -1,11 +1,59 @@
 //! Names of what a session has to do with: newtypes, so that none is taken for another.
 
-use alloc::string::String;
-use core::fmt;
+use alloc::string::{String, ToString};
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// Tells the sessions of a process apart. Nothing is made of it but comparisons: it is never shown, so that a seed
+/// reproduces a run.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Owner(u32);
+
+impl Owner {
+    /// Another one than all before.
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
+}
+
+/// A number that a session gave away, and which session that was.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Number {
+    pub(crate) value: u64,
+    pub(crate) owner: Owner,
+}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.value.hash(state);
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
 
 /// Counts the connections of a session: what came on one has no meaning on the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub(crate) u64);
+pub struct ConnectionId(pub(crate) Number);
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,7 +63,7 @@ impl fmt::Display for ConnectionId {
 
 /// Names an attempt to connect, and the connection that it becomes: what is reported of another one is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AttemptId(pub(crate) u64);
+pub struct AttemptId(pub(crate) Number);
 
 impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,18 +73,31 @@ impl fmt::Display for AttemptId {
 
 /// Names a frame that asked for a RECEIPT. Never used twice in a session, so that a late RECEIPT confirms nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReceiptId(pub(crate) u64);
+pub struct ReceiptId(pub(crate) Number);
 
 impl ReceiptId {
-    /// As it stands in `receipt` and `receipt-id`.
     pub(crate) fn wire(self) -> String {
-        alloc::format!("{}", self.0)
+        self.to_string()
+    }
+}
+
+/// As it stands in `receipt` and `receipt-id`.
+impl fmt::Display for ReceiptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
 /// Names a subscription, over all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SubscriptionId(pub(crate) u64);
+pub struct SubscriptionId(pub(crate) Number);
+
+/// As it stands in `id` and `subscription`, unless [`Subscribe::id`](crate::Subscribe::id) has chosen another one.
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Names a transaction. It is good on its own connection only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,39 +107,50 @@ pub struct TransactionId {
 }
 
 impl TransactionId {
-    /// As it stands in `transaction`.
     pub(crate) fn wire(self) -> String {
-        alloc::format!("t{}", self.number)
+        self.to_string()
+    }
+}
+
+/// As it stands in `transaction`.
+impl fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}", self.number)
     }
 }
 
 /// The numbers that a session gives away, none of them twice.
 #[derive(Debug)]
 pub(crate) struct Ids {
+    pub(crate) owner: Owner,
     receipts: u64,
     connections: u64,
     outboxes: u64,
 }
 
 impl Ids {
-    pub(crate) const fn new() -> Self {
-        Self { receipts: 1, connections: 0, outboxes: 0 }
+    pub(crate) const fn new(owner: Owner) -> Self {
+        Self { owner, receipts: 1, connections: 0, outboxes: 0 }
+    }
+
+    const fn number(&self, value: u64) -> Number {
+        Number { value, owner: self.owner }
     }
 
     pub(crate) const fn receipt(&mut self) -> ReceiptId {
-        let id = ReceiptId(self.receipts);
+        let id = ReceiptId(self.number(self.receipts));
         self.receipts = self.receipts.saturating_add(1);
         id
     }
 
     pub(crate) const fn connection(&mut self) -> ConnectionId {
         self.connections = self.connections.saturating_add(1);
-        ConnectionId(self.connections)
+        ConnectionId(self.number(self.connections))
     }
 
     /// Whether that connection is the newest.
-    pub(crate) const fn is_newest(&self, connection: ConnectionId) -> bool {
-        self.connections == connection.0
+    pub(crate) fn is_newest(&self, connection: ConnectionId) -> bool {
+        connection.0 == self.number(self.connections)
     }
 
     pub(crate) const fn outbox(&mut self) -> u64 {

@@ -1,30 +1,155 @@
 //! A message: a MESSAGE frame, and where it came from.
 
 use bytes::Bytes;
-#[cfg(feature = "client")]
-use stomp_proto::Command;
-use stomp_proto::{AckMode, Frame, Headers, Text};
+use stomp_proto::{AckMode, Command, Frame, Headers, Text};
 
 use super::{
     error::CommandError,
-    ids::{ConnectionId, SubscriptionId},
+    ids::{ConnectionId, Number, Owner, SubscriptionId},
 };
 
 /// A received message.
 ///
-/// It is a slice of a read buffer. Who keeps it for long keeps [`Message::into_owned`].
+/// It is a slice of a read buffer. Who keeps it for long keeps [`Message::into_owned`]; who wants no more than to settle
+/// it later keeps its [`AckToken`].
 #[derive(Debug)]
 pub struct Message {
-    pub(crate) frame: Frame,
-    pub(crate) connection: ConnectionId,
-    pub(crate) subscription: SubscriptionId,
-    pub(crate) ack_mode: AckMode,
+    frame: Frame,
+    arrival: Arrival,
+}
+
+/// What is needed to settle a message when the message itself is gone: see [`Message::ack_token`].
+///
+/// It holds copies of the headers that an acknowledgement names, and neither the body nor a read buffer.
+///
+/// ```
+/// # use stomp_session::{CommandError, Message, Session};
+/// # fn example(session: &mut Session, message: Message) -> Result<(), CommandError> {
+/// let mut token = message.ack_token();
+/// let body = message.into_frame();
+/// // … later, wherever the body has gone:
+/// session.ack(&mut token)
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AckToken {
+    /// Without its body, and with no header but those that an acknowledgement names.
+    frame: Frame,
+    arrival: Arrival,
+}
+
+/// A [`Message`] or its [`AckToken`]: what can be acknowledged, refused or given back.
+///
+/// Nothing else is one.
+pub trait Settle: sealed::Settle {
+    /// The connection on which the message came.
+    fn connection(&self) -> ConnectionId {
+        self.arrival().connection()
+    }
+
+    /// The subscription for which it came.
+    fn subscription(&self) -> SubscriptionId {
+        self.arrival().subscription()
+    }
+
+    /// Whether it must be acknowledged.
+    fn needs_ack(&self) -> bool {
+        self.arrival().needs_ack()
+    }
+
+    /// Whether it was acknowledged or rejected by means of this value.
+    fn is_settled(&self) -> bool {
+        self.arrival().settled
+    }
+}
+
+impl Settle for Message {}
+impl Settle for AckToken {}
+
+pub(crate) mod sealed {
+    use super::{Arrival, Frame};
+
+    /// What a settlement is made of.
+    #[expect(unnameable_types, reason = "sealed: nothing else can be settled")]
+    pub trait Settle {
+        fn arrival(&self) -> &Arrival;
+        fn arrival_mut(&mut self) -> &mut Arrival;
+        /// Has the headers that an acknowledgement names.
+        fn frame(&self) -> &Frame;
+    }
+}
+
+/// Where a message came from, and whether it is settled.
+#[derive(Clone, Copy, Debug)]
+#[expect(unnameable_types, reason = "seen by a sealed trait alone")]
+pub struct Arrival {
+    connection: u64,
+    subscription: u64,
     /// Counts the messages of its connection that need an acknowledgement.
     pub(crate) delivery: u64,
+    owner: Owner,
+    ack_mode: AckMode,
     pub(crate) settled: bool,
 }
 
+impl Arrival {
+    const fn number(&self, value: u64) -> Number {
+        Number { value, owner: self.owner }
+    }
+
+    pub(crate) const fn connection(&self) -> ConnectionId {
+        ConnectionId(self.number(self.connection))
+    }
+
+    pub(crate) const fn subscription(&self) -> SubscriptionId {
+        SubscriptionId(self.number(self.subscription))
+    }
+
+    const fn needs_ack(&self) -> bool {
+        !matches!(self.ack_mode, AckMode::Auto)
+    }
+
+    /// Whether it is there to be settled at all.
+    pub(crate) const fn check_settle(&self) -> Result<(), CommandError> {
+        match self.ack_mode {
+            _ if self.settled => Err(CommandError::AlreadySettled),
+            AckMode::Auto => Err(CommandError::NotAcknowledged),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Message {
+    pub(crate) const fn new(
+        frame: Frame,
+        connection: ConnectionId,
+        subscription: SubscriptionId,
+        ack_mode: AckMode,
+        delivery: u64,
+    ) -> Self {
+        let Number { value, owner } = connection.0;
+        let (connection, subscription) = (value, subscription.0.value);
+        let arrival = Arrival { connection, subscription, delivery, owner, ack_mode, settled: false };
+        Self { frame, arrival }
+    }
+
+    /// A message that never came, for tests of what handles one. It belongs to no session: to settle it is
+    /// [`CommandError::OtherSession`].
+    ///
+    /// ```
+    /// use stomp_session::{Message, Settle, proto::{Command, Frame}};
+    ///
+    /// let frame = Frame::new(Command::Message).with_header("destination", "/queue/a").with_body("hello");
+    /// let message = Message::detached(frame);
+    /// assert_eq!(message.text(), Ok("hello"));
+    /// assert!(message.needs_ack());
+    /// ```
+    #[must_use]
+    pub fn detached(frame: Frame) -> Self {
+        let nobody = Number::default();
+        Self::new(frame, ConnectionId(nobody), SubscriptionId(nobody), AckMode::default(), 0)
+    }
+
     /// The body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
@@ -63,43 +188,52 @@ impl Message {
         &self.frame
     }
 
+    /// Returns the frame. What the message was can be settled no more, unless its [`ack_token`](Self::ack_token) was
+    /// taken before; who takes it apart for good [gives it back](crate::Session::give_back) first.
+    #[must_use]
+    pub fn into_frame(self) -> Frame {
+        self.frame
+    }
+
+    /// Returns what settles this message when it is gone. It copies a few short headers. Of the message and its tokens
+    /// the first that is settled counts; the others are [`CommandError::AlreadySettled`].
+    #[must_use]
+    pub fn ack_token(&self) -> AckToken {
+        let names = ["message-id", "subscription", "ack"];
+        let found = names.into_iter().filter_map(|name| Some((name, self.header(name)?)));
+        let empty = Frame::new(Command::Message);
+        let frame = found.fold(empty, |frame, (name, value)| frame.with_header(name, value.octets()));
+        AckToken { frame, arrival: self.arrival }
+    }
+
     /// The connection on which it came.
     #[must_use]
     pub const fn connection(&self) -> ConnectionId {
-        self.connection
+        self.arrival.connection()
     }
 
     /// The subscription for which it came.
     #[must_use]
     pub const fn subscription(&self) -> SubscriptionId {
-        self.subscription
+        self.arrival.subscription()
     }
 
     /// Whether it must be acknowledged.
     #[must_use]
     pub const fn needs_ack(&self) -> bool {
-        !matches!(self.ack_mode, AckMode::Auto)
+        self.arrival.needs_ack()
     }
 
-    /// Whether it was acknowledged or rejected.
+    /// Whether it was acknowledged or rejected by means of this value.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
-        self.settled
+        self.arrival.settled
     }
 
     /// The message without its hold on a read buffer: headers and body are copied.
     #[must_use]
     pub fn into_owned(self) -> Self {
         Self { frame: self.frame.into_owned(), ..self }
-    }
-
-    /// Whether it is there to be settled at all.
-    pub(crate) const fn check_settle(&self) -> Result<(), CommandError> {
-        match self.ack_mode {
-            _ if self.settled => Err(CommandError::AlreadySettled),
-            AckMode::Auto => Err(CommandError::NotAcknowledged),
-            _ => Ok(()),
-        }
     }
 
     /// The same message, for whoever settles it when it is in other hands.
@@ -118,5 +252,33 @@ impl Message {
     #[must_use]
     pub fn size(&self) -> usize {
         self.frame.size().saturating_add(size_of::<Self>())
+    }
+}
+
+impl sealed::Settle for Message {
+    fn arrival(&self) -> &Arrival {
+        &self.arrival
+    }
+
+    fn arrival_mut(&mut self) -> &mut Arrival {
+        &mut self.arrival
+    }
+
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+impl sealed::Settle for AckToken {
+    fn arrival(&self) -> &Arrival {
+        &self.arrival
+    }
+
+    fn arrival_mut(&mut self) -> &mut Arrival {
+        &mut self.arrival
+    }
+
+    fn frame(&self) -> &Frame {
+        &self.frame
     }
 }

@@ -32,6 +32,11 @@ pub struct Profile {
     /// The SUBSCRIBE headers that limit how much may be out unacknowledged. They are always sent with a number: on RabbitMQ
     /// a subscription without one inherits that of an earlier one.
     pub prefetch: &'static [Prefetch],
+    /// How many messages of a subscription may be out unacknowledged that does not say how many. 10 where the end of a
+    /// connection counts as a delivery for each of them and such messages are destroyed or dead-lettered after so many
+    /// (RabbitMQ's quorum queues, Artemis), and where nothing is known; 100 on ActiveMQ: enough that one round trip does not
+    /// leave a consumer idle, few enough that a slow one does not hold up what others could do.
+    pub default_prefetch: u32,
     /// What a plain NACK does.
     pub nack: Nack,
     /// The headers that make a NACK [`Nack::DeadLetter`] where a plain one does something else.
@@ -268,6 +273,8 @@ impl Profile {
         name: "ActiveMQ",
         connect_escaping: ConnectEscaping::Backslash,
         prefetch: &[Prefetch::Messages("activemq.prefetchSize")],
+        // It does not count what nobody has refused.
+        default_prefetch: 100,
         nack: Nack::DeadLetter,
         cumulative: Cumulative::Subscription,
         durable: &["activemq.subscriptionName"],
@@ -310,6 +317,7 @@ impl Profile {
         // Two of three brokers want it, and one of them drops the connection otherwise.
         connect_escaping: ConnectEscaping::Backslash,
         prefetch: &[Prefetch::Messages("prefetch-count"), Prefetch::Either("activemq.prefetchSize")],
+        default_prefetch: 10,
         nack: Nack::Unknown,
         dead_letter: &[],
         // One frame a message is right everywhere.

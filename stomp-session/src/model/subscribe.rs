@@ -16,7 +16,7 @@ use stomp_proto::{AckMode, Headers};
 pub struct Subscribe {
     pub(crate) destination: String,
     pub(crate) ack_mode: AckMode,
-    pub(crate) prefetch: u32,
+    pub(crate) prefetch: Option<u32>,
     pub(crate) id: Option<String>,
     pub(crate) headers: Headers,
     pub(crate) keep_stale: bool,
@@ -54,17 +54,13 @@ pub enum Retry {
     Within(Duration),
 }
 
-/// Messages that may be out unacknowledged. Few enough that a slow consumer does not hold up what others could do, enough
-/// that one round trip does not leave it idle.
-const PREFETCH: u32 = 100;
-
 impl Subscribe {
-    /// Acknowledged one by one, at most 100 messages out.
+    /// Acknowledged one by one, with the prefetch of the broker's [`Profile`](crate::Profile).
     pub fn new(destination: impl Into<String>) -> Self {
         Self {
             destination: destination.into(),
             ack_mode: AckMode::default(),
-            prefetch: PREFETCH,
+            prefetch: None,
             id: None,
             headers: Headers::new(),
             keep_stale: false,
@@ -82,15 +78,29 @@ impl Subscribe {
         self
     }
 
-    /// How many messages may be out unacknowledged, if [`Config::prefetch_budget`](crate::Config::prefetch_budget) has them.
-    /// With `auto` it means nothing to RabbitMQ and Artemis, which counts octets: see [`Prefetch`](crate::Prefetch). A prefetch
-    /// header of your own goes before it.
+    /// How many messages may be out unacknowledged: reserved in
+    /// [`Config::prefetch_budget`](crate::Config::prefetch_budget), and the same on each connection, since STOMP cannot change
+    /// it while the subscription stands. [`CommandError::Prefetch`](crate::CommandError::Prefetch) when it is 0 or the budget
+    /// has not enough left. Without it the number is
+    /// [`Profile::default_prefetch`](crate::Profile::default_prefetch), of which nothing is reserved.
+    ///
+    /// Each message that is out when a connection ends counts as delivered once more, whether anybody has seen it or not:
+    /// RabbitMQ's quorum queues destroy or dead-letter a message at its 21st delivery, Artemis at its 10th. A large prefetch
+    /// is worth that where a round trip is long and messages are small.
+    ///
+    /// With `auto` nothing is reserved, and it means nothing to RabbitMQ and Artemis, which counts octets: see
+    /// [`Prefetch`](crate::Prefetch). A prefetch header of your own goes before it.
     pub fn prefetch(mut self, prefetch: u32) -> Self {
-        self.prefetch = prefetch;
+        self.prefetch = Some(prefetch);
         self
     }
 
-    /// An id of your own. Only a durable subscription of RabbitMQ needs one: it names the queue.
+    /// An id of your own. Only a durable subscription of RabbitMQ needs one: it names the queue. Digits are as good as any.
+    ///
+    /// After [`unsubscribe`](crate::Session::unsubscribe) it is free again once the broker has answered the UNSUBSCRIBE, which
+    /// waits for what was taken and not settled ([`Event::Unsubscribed`](crate::Event::Unsubscribed)), with the end of the
+    /// connection, and at once when the broker has ended the subscription. Messages of the subscription that had it before
+    /// stay those of that one: to acknowledge them is [`CommandError::Unsubscribed`](crate::CommandError::Unsubscribed).
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self

@@ -1,6 +1,7 @@
 //! What outlives a connection: subscriptions, and SENDs that are kept until they are confirmed.
 
 mod kept;
+mod names;
 mod subscriptions;
 mod suspects;
 
@@ -16,7 +17,7 @@ use crate::model::{
     error::{Ended, Lost, NotSent, Outcome, Unknown},
     event::Event,
     events::Events,
-    ids::{ReceiptId, SubscriptionId},
+    ids::{Owner, ReceiptId, SubscriptionId},
     random::Random,
     timestamp::Timestamp,
     verdict::BackOff,
@@ -34,9 +35,9 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    pub(crate) fn new(random: Random) -> Self {
+    pub(crate) fn new(random: Random, owner: Owner) -> Self {
         Self {
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::new(owner),
             kept: KeptSends::default(),
             careful: None,
             clock: Clock::default(),

@@ -2,19 +2,22 @@
 
 use alloc::{
     boxed::Box,
-    collections::{BTreeMap, BTreeSet},
-    string::String,
+    collections::BTreeMap,
+    string::{String, ToString},
 };
 use core::time::Duration;
 
 use stomp_proto::{AckMode, Command, Frame, Version};
 
-use super::suspects::{Strikes, Wait, Waiting};
+use super::{
+    names::Names,
+    suspects::{Strikes, Wait, Waiting},
+};
 use crate::model::{
     endpoint::Endpoint,
     error::CommandError,
     frames,
-    ids::{ReceiptId, SubscriptionId},
+    ids::{Number, Owner, ReceiptId, SubscriptionId},
     profile::{Cumulative, Profile},
     subscribe::{Retry, Subscribe},
     timestamp::Timestamp,
@@ -29,8 +32,8 @@ pub(crate) struct Subscription {
     /// The `id` on the wire.
     pub(crate) wire_id: String,
     pub(crate) subscribe: Subscribe,
-    /// Messages of the budget that it has on this connection.
-    granted: u32,
+    /// Messages of the budget that are reserved for it.
+    reserved: u64,
     /// The RECEIPT that its SUBSCRIBE on this connection waits for.
     pub(crate) asked: Option<ReceiptId>,
     has_stood: bool,
@@ -99,15 +102,9 @@ impl Subscription {
         if strikes.add_silent(broker, now) { None } else { Some(strikes.next()) }
     }
 
-    /// One message is the least, or nothing would ever come.
-    fn grant(&mut self, messages: u64) -> u64 {
-        self.granted = u32::try_from(messages).unwrap_or(u32::MAX).max(1);
-        self.granted.into()
-    }
-
     /// From here on it wants a single message.
     pub(crate) fn narrow(&mut self, profile: &Profile) {
-        self.granted = 1;
+        self.subscribe.prefetch = Some(1);
         profile.prefetch.iter().for_each(|limit| self.subscribe.headers.remove(limit.name()));
     }
 
@@ -129,9 +126,10 @@ impl Subscription {
         let ack_mode = self.mode_on_wire(version, profile);
         let mut frame =
             frames::subscribe(&self.wire_id, destination, ack_mode).with_header("receipt", receipt.wire());
-        let limits = profile.prefetch.iter().filter_map(|limit| limit.header(self.granted, ack_mode));
+        let messages = self.subscribe.prefetch.unwrap_or(profile.default_prefetch);
+        let limits = profile.prefetch.iter().filter_map(|limit| limit.header(messages, ack_mode));
         for (name, number) in limits.filter(|(name, _)| !headers.contains(name)) {
-            frame.headers_mut().push(name, alloc::format!("{number}"));
+            frame.headers_mut().push(name, number.to_string());
         }
         for (name, value) in headers.iter() {
             frame.headers_mut().push(name.octets(), value.octets());
@@ -141,18 +139,14 @@ impl Subscription {
 }
 
 /// All subscriptions, in the order in which they were made.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Subscriptions {
+    owner: Owner,
     /// Boxed: a node of the tree has room for eleven, and most have one.
     table: BTreeMap<SubscriptionId, Box<Subscription>>,
-    /// Ids that the user chose.
-    named: BTreeMap<String, SubscriptionId>,
-    /// Those that were unsubscribed on this connection: their messages may still be on their way, so another subscription
-    /// must not have them.
-    retired: BTreeSet<String>,
-    next: u64,
-    /// Messages that this connection's subscriptions may have out, all together.
-    granted: u64,
+    names: Names,
+    /// Messages of the budget that are reserved.
+    reserved: u64,
     /// Those that are not on the wire, and wait until they may be.
     waiting: Waiting<SubscriptionId>,
     late_messages: u64,
@@ -160,30 +154,53 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(crate) fn add(&mut self, subscribe: Subscribe) -> Result<SubscriptionId, CommandError> {
+    pub(crate) fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            table: BTreeMap::new(),
+            names: Names::default(),
+            reserved: 0,
+            waiting: Waiting::default(),
+            late_messages: 0,
+            stray_errors: 0,
+        }
+    }
+
+    const fn numbered(&self, value: u64) -> SubscriptionId {
+        SubscriptionId(Number { value, owner: self.owner })
+    }
+
+    pub(crate) fn add(&mut self, subscribe: Subscribe, budget: u32) -> Result<SubscriptionId, CommandError> {
         if subscribe.destination.is_empty() {
             return Err(CommandError::NoDestination);
         }
         if let Some(name) = RESERVED.into_iter().find(|name| subscribe.headers.contains(name)) {
             return Err(CommandError::ReservedHeader(name));
         }
-        let id = SubscriptionId(self.next);
-        if let Some(name) = &subscribe.id {
-            // A name made of digits alone could be that of a numbered subscription.
-            let taken = self.named.contains_key(name) || self.retired.contains(name);
-            if taken || name.bytes().all(|octet| octet.is_ascii_digit()) {
+        let reserved = self.check_prefetch(&subscribe, budget)?;
+        let id = match &subscribe.id {
+            Some(name) if !self.names.is_free(name) => {
                 return Err(CommandError::SubscriptionIdInUse(name.clone()));
             }
-            self.named.insert(name.clone(), id);
-        }
-        self.next = self.next.saturating_add(1);
-        let wire_id = subscribe.id.clone().unwrap_or_else(|| alloc::format!("{}", id.0));
+            Some(name) => {
+                let number = self.names.skip();
+                let id = self.numbered(number);
+                self.names.claim(name.clone(), id);
+                id
+            }
+            None => {
+                let number = self.names.generate();
+                self.numbered(number)
+            }
+        };
+        self.reserved = self.reserved.saturating_add(reserved);
+        let wire_id = subscribe.id.clone().unwrap_or_else(|| id.to_string());
         self.table.insert(
             id,
             Box::new(Subscription {
                 wire_id,
                 subscribe,
-                granted: 0,
+                reserved,
                 asked: None,
                 has_stood: false,
                 since: None,
@@ -193,46 +210,39 @@ impl Subscriptions {
         Ok(id)
     }
 
-    /// Shares the budget of a new connection out: all that was asked for, or to each the same part of it.
-    fn share_out(&mut self, budget: u32) {
-        let asked: u64 = self.table.values().map(|held| u64::from(held.subscribe.prefetch)).sum();
-        let budget = u64::from(budget);
-        self.granted = 0;
-        for held in self.table.values_mut() {
-            let own = u64::from(held.subscribe.prefetch);
-            let part = own.saturating_mul(budget).checked_div(asked.max(budget)).unwrap_or_default();
-            self.granted = self.granted.saturating_add(held.grant(part));
-        }
-    }
-
-    /// Gives a new subscription what is left of the budget.
-    pub(crate) fn share(&mut self, id: SubscriptionId, budget: u32) {
-        let left = u64::from(budget).saturating_sub(self.granted);
-        if let Some(held) = self.table.get_mut(&id) {
-            let asked = u64::from(held.subscribe.prefetch);
-            self.granted = self.granted.saturating_add(held.grant(asked.min(left)));
+    /// The prefetch that is reserved for a subscription: STOMP cannot change it while the subscription stands.
+    fn check_prefetch(&self, subscribe: &Subscribe, budget: u32) -> Result<u64, CommandError> {
+        let Some(wanted) = subscribe.prefetch.filter(|_| subscribe.ack_mode != AckMode::Auto) else {
+            return Ok(0);
+        };
+        let left = u64::from(budget).saturating_sub(self.reserved);
+        match u64::from(wanted) {
+            reserved if (1..=left).contains(&reserved) => Ok(reserved),
+            _ => Err(CommandError::Prefetch { wanted, left: u32::try_from(left).unwrap_or(u32::MAX) }),
         }
     }
 
     pub(crate) fn remove(&mut self, id: SubscriptionId) -> Option<Subscription> {
         let removed = self.table.remove(&id)?;
-        self.granted = self.granted.saturating_sub(removed.granted.into());
-        self.named.remove(&removed.wire_id);
+        self.reserved = self.reserved.saturating_sub(removed.reserved);
+        self.names.drop(&removed.wire_id, id);
         self.waiting.remove(id);
         Some(*removed)
     }
 
-    /// Remembers an id that was unsubscribed, as long as the connection lasts.
-    pub(crate) fn retire(&mut self, subscription: &Subscription) {
-        if subscription.subscribe.id.is_some() {
-            self.retired.insert(subscription.wire_id.clone());
-        }
+    /// An UNSUBSCRIBE is to be written: an id of the user's own is not free until it is answered.
+    pub(crate) fn leave(&mut self, id: SubscriptionId, name: &str) {
+        self.names.leave(name.into(), id);
     }
 
-    /// A connection stands that knows nothing of ids which were used before; that many messages may be out on it.
-    pub(crate) fn begin_connection(&mut self, budget: u32) {
-        self.retired.clear();
-        self.share_out(budget);
+    /// The broker knows nothing of that subscription any more. Whether its id was not free until then.
+    pub(crate) fn release(&mut self, id: SubscriptionId) -> bool {
+        self.names.release(id)
+    }
+
+    /// A connection stands that knows nothing of ids which were used before.
+    pub(crate) fn begin_connection(&mut self) {
+        self.names.begin_connection();
     }
 
     pub(crate) const fn count_late_message(&mut self) {
@@ -253,7 +263,7 @@ impl Subscriptions {
 
     /// Whether messages under that id may be those of an earlier subscription of this connection.
     pub(crate) fn was_used_before(&self, wire_id: &str) -> bool {
-        self.retired.contains(wire_id)
+        self.names.was_used(wire_id)
     }
 
     pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
@@ -286,7 +296,7 @@ impl Subscriptions {
     pub(crate) fn wait(&mut self, id: SubscriptionId, wait: Wait) {
         if let Some(held) = self.table.get_mut(&id) {
             held.asked = None;
-            self.retired.insert(held.wire_id.clone());
+            self.names.note_used(&held.wire_id);
             self.waiting.add(id, wait);
         }
     }
@@ -323,10 +333,10 @@ impl Subscriptions {
     pub(crate) fn of(&self, frame: &Frame) -> Option<SubscriptionId> {
         match frame.header("subscription") {
             Some(id) => {
-                let numbered = id.number().map(SubscriptionId);
+                let numbered = id.number().map(|number| self.numbered(number));
                 let exact =
                     |number: &SubscriptionId| self.get(*number).is_some_and(|held| id == *held.wire_id);
-                numbered.filter(exact).or_else(|| self.named.get(&*id.text().ok()?).copied())
+                numbered.filter(exact).or_else(|| self.names.of(&id.text().ok()?))
             }
             None if frame.command() == Command::Message => {
                 let destination = frame.header("destination")?;
@@ -334,6 +344,11 @@ impl Subscriptions {
             }
             None => None,
         }
+    }
+
+    /// The one that has that id of the user's own.
+    pub(crate) fn named(&self, name: &str) -> Option<SubscriptionId> {
+        self.names.of(name)
     }
 
     /// The subscription that a MESSAGE is for, unless it waits to be sent again.
@@ -348,7 +363,8 @@ impl Subscriptions {
     }
 
     pub(crate) fn was_removed_id(&self, id: &str) -> bool {
-        let counted = |number| number < self.next && !self.table.contains_key(&SubscriptionId(number));
-        id.parse().is_ok_and(counted) || self.retired.contains(id)
+        let is_gone = |number| !self.table.contains_key(&self.numbered(number));
+        let was_generated = |number| self.names.is_generated(number) && is_gone(number);
+        id.parse().is_ok_and(was_generated) || self.names.is_past(id)
     }
 }

@@ -5,12 +5,15 @@ use core::time::Duration;
 use stomp_proto::{AckMode, Command, Frame};
 
 use super::{Session, state::State};
-use crate::model::{
-    error::CommandError,
-    ids::{ReceiptId, SubscriptionId, TransactionId},
-    message::Message,
-    profile::Nack,
-    subscribe::Subscribe,
+use crate::{
+    link::{Cx, Link},
+    model::{
+        error::CommandError,
+        ids::{ReceiptId, SubscriptionId, TransactionId},
+        message::{Settle, sealed},
+        profile::Nack,
+        subscribe::Subscribe,
+    },
 };
 
 /// Subscribing.
@@ -26,11 +29,10 @@ impl Session {
             return Err(CommandError::Closed);
         }
         self.check_exclusive(&subscribe)?;
-        let id = self.replay.subscriptions.add(subscribe)?;
-        self.replay.subscriptions.share(id, self.config.prefetch_budget);
+        let id = self.replay.subscriptions.add(subscribe, self.config.prefetch_budget)?;
         let (state, mut cx) = self.split();
         if let State::Connected(link) = state
-            && let Err(error) = link.subscribe(id, &mut cx)
+            && let Err(error) = link.subscribe_new(id, &mut cx)
         {
             self.replay.subscriptions.remove(id);
             return Err(error);
@@ -69,7 +71,7 @@ impl Session {
     /// A durable subscription is only left: the broker goes on to collect messages for it.
     ///
     /// # Errors
-    /// [`CommandError::Unsubscribed`] when there is none.
+    /// [`CommandError::Unsubscribed`] when there is none; [`CommandError::OtherSession`].
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
         self.unsubscribe_as(id, false)
     }
@@ -81,6 +83,7 @@ impl Session {
     /// [`CommandError::Unsubscribed`] when there is none; [`CommandError::NotDurable`] when its SUBSCRIBE has none of the
     /// headers that make it durable on this broker; [`CommandError::NotConnected`]. Nothing was sent.
     pub fn delete_durable(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
+        self.check_own(id.0)?;
         let held = self.replay.subscriptions.get(id).ok_or(CommandError::Unsubscribed)?;
         let link = self.state.link().ok_or(CommandError::NotConnected)?;
         if !link.is_durable(held) {
@@ -91,6 +94,7 @@ impl Session {
     }
 
     fn unsubscribe_as(&mut self, id: SubscriptionId, deletes: bool) -> Result<(), CommandError> {
+        self.check_own(id.0)?;
         let stands = !self.replay.subscriptions.waits(id);
         let subscription = self.replay.subscriptions.remove(id).ok_or(CommandError::Unsubscribed)?;
         if stands && !self.is_ending() {
@@ -105,8 +109,9 @@ impl Session {
     /// Acknowledges a message. With ack mode `client` all before it as well.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent. Above all [`CommandError::Stale`] when its connection has ended.
-    pub fn ack(&mut self, message: &mut Message) -> Result<(), CommandError> {
+    /// [`CommandError`]; nothing was sent. Above all [`CommandError::Stale`] when its connection has ended, and
+    /// [`CommandError::OtherSession`] when it came to another session.
+    pub fn ack(&mut self, message: &mut impl Settle) -> Result<(), CommandError> {
         self.settle(message, |link, message, cx| link.ack(message, cx))
     }
 
@@ -115,7 +120,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`ack`](Self::ack), and [`CommandError::NackDiscards`] on Artemis, which would destroy the message.
-    pub fn nack(&mut self, message: &mut Message) -> Result<(), CommandError> {
+    pub fn nack(&mut self, message: &mut impl Settle) -> Result<(), CommandError> {
         self.settle(message, |link, message, cx| link.nack(message, cx))
     }
 
@@ -124,30 +129,28 @@ impl Session {
     /// # Errors
     /// As [`ack`](Self::ack), and [`CommandError::NackCannot`] where the broker's [`Profile`](crate::Profile) has no NACK
     /// that does that.
-    pub fn nack_as(&mut self, message: &mut Message, wanted: Nack) -> Result<(), CommandError> {
+    pub fn nack_as(&mut self, message: &mut impl Settle, wanted: Nack) -> Result<(), CommandError> {
         self.settle(message, |link, message, cx| link.nack_as(message, wanted, cx))
     }
 
     fn settle(
         &mut self,
-        message: &mut Message,
-        run: impl FnOnce(
-            &mut crate::link::Link,
-            &mut Message,
-            &mut crate::link::Cx<'_>,
-        ) -> Result<(), CommandError>,
+        message: &mut impl Settle,
+        run: impl FnOnce(&mut Link, &mut dyn sealed::Settle, &mut Cx<'_>) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
-        message.check_settle()?;
-        if self.connection().is_none_or(|connection| connection.id != message.connection) {
-            return Err(CommandError::Stale { came: message.connection });
+        let arrival = message.arrival();
+        self.check_own(arrival.connection().0)?;
+        arrival.check_settle()?;
+        if self.connection().is_none_or(|connection| connection.id != arrival.connection()) {
+            return Err(CommandError::Stale { came: arrival.connection() });
         }
         self.on_link(|link, cx| run(link, message, cx))
     }
 
     /// Says that nobody will settle a message: it was dropped, or never taken. Nothing is sent and the broker keeps it for
     /// us, but an UNSUBSCRIBE does not wait for it any more, and where it would strand the message it brings it back. One
-    /// that was settled is left alone.
-    pub fn give_back(&mut self, message: &Message) {
+    /// that was settled is left alone, as is one of another session.
+    pub fn give_back(&mut self, message: &impl Settle) {
         self.with_link(|link, cx| link.give_back(message, cx.ids));
     }
 }
@@ -186,7 +189,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`ack`](Self::ack), and [`CommandError::TransactionLost`]; nothing was sent.
-    pub fn ack_in(&mut self, transaction: TransactionId, message: &mut Message) -> Result<(), CommandError> {
+    pub fn ack_in(
+        &mut self,
+        transaction: TransactionId,
+        message: &mut impl Settle,
+    ) -> Result<(), CommandError> {
+        self.check_own(message.connection().0)?;
         self.in_transaction(transaction, |link, cx| link.settle_in(transaction, Command::Ack, message, cx))
     }
 
@@ -194,7 +202,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`nack`](Self::nack), and [`CommandError::TransactionLost`]; nothing was sent.
-    pub fn nack_in(&mut self, transaction: TransactionId, message: &mut Message) -> Result<(), CommandError> {
+    pub fn nack_in(
+        &mut self,
+        transaction: TransactionId,
+        message: &mut impl Settle,
+    ) -> Result<(), CommandError> {
+        self.check_own(message.connection().0)?;
         self.in_transaction(transaction, |link, cx| link.settle_in(transaction, Command::Nack, message, cx))
     }
 
@@ -224,8 +237,9 @@ impl Session {
     fn in_transaction<R>(
         &mut self,
         transaction: TransactionId,
-        run: impl FnOnce(&mut crate::link::Link, &mut crate::link::Cx<'_>) -> Result<R, CommandError>,
+        run: impl FnOnce(&mut Link, &mut Cx<'_>) -> Result<R, CommandError>,
     ) -> Result<R, CommandError> {
+        self.check_own(transaction.connection.0)?;
         self.on_link(run).map_err(|error| match error {
             CommandError::NotConnected => CommandError::TransactionLost { began: transaction.connection },
             error => error,

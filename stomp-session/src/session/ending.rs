@@ -29,6 +29,22 @@ impl Session {
         }
     }
 
+    /// Ends the session at once, without DISCONNECT: the broker takes it for a client that has crashed, and delivers again
+    /// what was not acknowledged. What waits for a RECEIPT, or is sent at least once, is told as not sent or unknown, and
+    /// [`Closed::Disconnected`](crate::Closed::Disconnected) is the last event, unconfirmed. What was sent and has not been
+    /// handed over is dropped: [`disconnect`](Self::disconnect) waits for it.
+    pub fn close(&mut self) {
+        if self.is_closed() {
+            return;
+        }
+        if self.ending.is_none() {
+            self.ending = Some(Ending { timeout: Duration::ZERO, deadline: None });
+            self.events.begin_farewell();
+        }
+        let open = !matches!(self.state, State::Waiting { .. });
+        self.end(false, &Lost::Disconnected, open);
+    }
+
     /// Whether no command is taken any more.
     pub(super) const fn is_ending(&self) -> bool {
         self.ending.is_some() || self.is_closed()

@@ -76,7 +76,7 @@ impl Session {
 
     pub(super) fn establish(&mut self, connection: Connection, outbox: Outbox) {
         self.failover.connected();
-        self.replay.subscriptions.begin_connection(self.config.prefetch_budget);
+        self.replay.subscriptions.begin_connection();
         let (state, mut cx) = self.split();
         *state = State::Connected(Box::new(Link::new(connection, outbox, &mut cx)));
         self.continue_ending();
@@ -115,7 +115,7 @@ impl Session {
         if let Lost::Protocol(error) = &reason
             && self.failover.is_loop(error, self.now)
         {
-            return self.close(Closed::ProtocolErrorLoop(error.clone()), &reason, open);
+            return self.give_up(Closed::ProtocolErrorLoop(error.clone()), &reason, open);
         }
         let lasted = self.has_lasted(stood, &reason);
         self.short_lived = if lasted { 0 } else { self.short_lived.saturating_add(1) };
@@ -168,13 +168,13 @@ impl Session {
             Next::GiveUp { attempts, words } => {
                 let said = words.filter(|_| !matches!(last, Lost::ServerError(_)));
                 let (broker, last) = said.map_or((broker, last), |(broker, words)| (Some(broker), words));
-                self.close(Closed::GaveUp { attempts, broker, last: last.clone() }, &last, false);
+                self.give_up(Closed::GaveUp { attempts, broker, last: last.clone() }, &last, false);
             }
         }
     }
 
     /// Ends the session by itself.
-    fn close(&mut self, closed: Closed, reason: &Lost, open: bool) {
+    fn give_up(&mut self, closed: Closed, reason: &Lost, open: bool) {
         self.leave(reason, open);
         self.replay.end_all(reason, &mut self.events);
         self.ending = None;

@@ -24,7 +24,7 @@ use crate::{
         connection::Action,
         error::{CommandError, Lost},
         events::Events,
-        ids::Ids,
+        ids::{Ids, Number, Owner},
         random::Random,
         timestamp::Timestamp,
     },
@@ -42,7 +42,7 @@ use crate::{
 ///   [`send_at_least_once`](Self::send_at_least_once), [`cancel`](Self::cancel), [`subscribe`](Self::subscribe),
 ///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack), [`give_back`](Self::give_back),
 ///   [`begin`](Self::begin), [`send_in`](Self::send_in), [`ack_in`](Self::ack_in), [`commit`](Self::commit), [`abort`](Self::abort),
-///   [`disconnect`](Self::disconnect), [`reconnect`](Self::reconnect), [`add_broker`](Self::add_broker),
+///   [`disconnect`](Self::disconnect), [`close`](Self::close), [`reconnect`](Self::reconnect), [`add_broker`](Self::add_broker),
 ///   [`remove_broker`](Self::remove_broker), [`leave_broker`](Self::leave_broker)
 /// - everybody collects, every turn and in this order: [`poll_event`](Self::poll_event),
 ///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout)
@@ -76,14 +76,15 @@ impl Session {
             later: config.refused_later,
             stable_after: config.stable_after,
         };
+        let owner = Owner::new();
         let mut session = Self {
-            failover: Failover::new(brokers, config.seed, rules),
+            failover: Failover::new(brokers, config.seed, rules, owner),
             // Another sequence than the schedule's.
-            replay: Replay::new(Random::new(!config.seed)),
+            replay: Replay::new(Random::new(!config.seed), owner),
             state: State::Closed,
             events: Events::default(),
             actions: VecDeque::new(),
-            ids: Ids::new(),
+            ids: Ids::new(owner),
             ending: None,
             short_lived: 0,
             now,
@@ -118,6 +119,11 @@ impl Session {
             (State::Disconnecting(_) | State::Closed, _) => Err(CommandError::Closed),
             _ => Err(CommandError::NotConnected),
         }
+    }
+
+    /// What another session has given away has no meaning here.
+    fn check_own(&self, number: Number) -> Result<(), CommandError> {
+        if number.owner == self.ids.owner { Ok(()) } else { Err(CommandError::OtherSession) }
     }
 
     /// Takes the time.

@@ -8,7 +8,12 @@ use stomp_proto::{Command, Frame, PreparedFrame};
 use super::Session;
 use crate::{
     link::Link,
-    model::{at_least_once::AtLeastOnce, error::CommandError, frames, ids::ReceiptId},
+    model::{
+        at_least_once::AtLeastOnce,
+        error::{CommandError, SendError},
+        frames,
+        ids::ReceiptId,
+    },
     replay::KeptSend,
 };
 
@@ -29,8 +34,8 @@ impl Session {
     /// repeated; when the connection ends first, the outcome is unknown.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
-    pub fn send_confirmed(&mut self, frame: Frame) -> Result<ReceiptId, CommandError> {
+    /// [`SendError`] with the frame; nothing was sent.
+    pub fn send_confirmed(&mut self, frame: Frame) -> Result<ReceiptId, SendError> {
         let timeout = self.config.timeout;
         self.send_confirmed_within(frame, timeout)
     }
@@ -38,16 +43,16 @@ impl Session {
     /// [`send_confirmed`](Self::send_confirmed) with a time of its own from the call on.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// [`SendError`] with the frame; nothing was sent.
     pub fn send_confirmed_within(
         &mut self,
         mut frame: Frame,
         timeout: Duration,
-    ) -> Result<ReceiptId, CommandError> {
-        self.confirm(&mut frame, timeout)
+    ) -> Result<ReceiptId, SendError> {
+        self.confirm(&mut frame, timeout).map_err(|error| SendError::new(error, frame))
     }
 
-    /// The same for a frame that its owner drops: a body may run anything when it is dropped.
+    /// The same for a frame that stays its owner's: a body may run anything when it is dropped.
     pub(crate) fn confirm(
         &mut self,
         frame: &mut Frame,
@@ -115,14 +120,10 @@ impl Session {
     /// - It takes no part in a transaction, which belongs to one connection.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent. [`CommandError::AtLeastOnceFull`] when too many, or too much, is kept already;
+    /// [`SendError`] with the frame; nothing was sent. [`CommandError::AtLeastOnceFull`] when too many, or too much, is kept already;
     /// [`CommandError::NoIdentity`] when [`Config::identity`](crate::Config::identity) was not set.
-    pub fn send_at_least_once(
-        &mut self,
-        mut frame: Frame,
-        how: AtLeastOnce,
-    ) -> Result<ReceiptId, CommandError> {
-        self.keep(&mut frame, how)
+    pub fn send_at_least_once(&mut self, mut frame: Frame, how: AtLeastOnce) -> Result<ReceiptId, SendError> {
+        self.keep(&mut frame, how).map_err(|error| SendError::new(error, frame))
     }
 
     /// The same for a frame that its owner drops if it is not taken: a body may run anything when it is dropped.
@@ -168,7 +169,8 @@ impl Session {
     }
 
     /// Withdraws a frame that asked for a RECEIPT: nobody waits for it any more, no event comes, and it is never sent (again).
-    /// Whether nothing of it has ever left, so that no broker has it; else one may have it.
+    /// Whether nothing of it has ever left, so that no broker has it; else one may have it. `false` and nothing more when
+    /// nobody waits for that RECEIPT, or another session does.
     pub fn cancel(&mut self, id: ReceiptId) -> bool {
         let withdrawn = match self.replay.kept.take(id) {
             Some(KeptSend { frame, handed_over, copy, .. }) => {

@@ -276,9 +276,13 @@ impl Actor {
         let entry = accounts.entry(&key);
         (entry.persistent, entry.repeats) = (persistent, matches!(how, 8..=10));
         let sent = match how {
-            8 | 9 => self.session.send_at_least_once(frame, AtLeastOnce::new()).map(Some),
-            10 => self.session.send_at_least_once(frame, AtLeastOnce::new().ordered()).map(Some),
-            6.. => self.session.send_confirmed(frame).map(Some),
+            8 | 9 => self.session.send_at_least_once(frame, AtLeastOnce::new()).map(Some).map_err(Into::into),
+            10 => self
+                .session
+                .send_at_least_once(frame, AtLeastOnce::new().ordered())
+                .map(Some)
+                .map_err(Into::into),
+            6.. => self.session.send_confirmed(frame).map(Some).map_err(Into::into),
             _ => self.session.send(&frame).map(|()| None),
         };
         match sent {

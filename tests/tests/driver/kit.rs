@@ -14,6 +14,7 @@ pub(crate) fn config() -> Config {
     let mut config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     (config.send_beat, config.receive_beat) = (Duration::ZERO, Duration::ZERO);
     config.stable_after = Duration::ZERO;
+    config.prefetch_budget = 100_000;
     config
 }
 

@@ -200,7 +200,7 @@ fn a_message_of_another_client_is_not_acknowledged_in_it() {
         other.send("/queue/a", "x").confirmed().await.unwrap();
         let message = theirs.next().await.unwrap();
         let transaction = client.begin().await.unwrap();
-        assert_eq!(transaction.ack(message), Err(CommandError::OtherClient));
+        assert_eq!(transaction.ack(message), Err(CommandError::OtherSession));
         transaction.commit().await.unwrap();
     });
 }

@@ -141,11 +141,13 @@ fn bounds_are_errors_at_once() {
     let mut script = Script::connected(config, Version::V1_2);
     let large = "x".repeat(400);
     let too_large = script.session.send_at_least_once(send_frame("/queue/a", &large), HOW);
-    assert_eq!(too_large, Err(CommandError::AtLeastOnceFull { messages: 0, octets: 0 }));
+    assert_eq!(*too_large.unwrap_err(), CommandError::AtLeastOnceFull { messages: 0, octets: 0 });
     keep(&mut script, "a", HOW);
     keep(&mut script, "b", HOW);
     let full = script.session.send_at_least_once(send_frame("/queue/a", "c"), HOW);
-    assert!(matches!(full, Err(CommandError::AtLeastOnceFull { messages: 2, .. })), "{full:?}");
+    let full = full.unwrap_err();
+    assert!(matches!(*full, CommandError::AtLeastOnceFull { messages: 2, .. }), "{full:?}");
+    assert_eq!(full.into_frame(), send_frame("/queue/a", "c"), "it is given back as it was");
     script.said();
     script.confirm("a");
     keep(&mut script, "c", HOW);
@@ -156,12 +158,12 @@ fn what_is_wrong_is_refused() {
     let mut script = Script::connected(config(), Version::V1_2);
     let frame = send_frame("/queue/a", "x").with_header("transaction", "t");
     let refused = script.session.send_at_least_once(frame, HOW);
-    assert_eq!(refused, Err(CommandError::ReservedHeader("transaction")));
+    assert_eq!(*refused.unwrap_err(), CommandError::ReservedHeader("transaction"));
     let mut nameless = config();
     nameless.identity = None;
     let mut script = Script::connected(nameless, Version::V1_2);
     let refused = script.session.send_at_least_once(send_frame("/queue/a", "x"), HOW);
-    assert_eq!(refused, Err(CommandError::NoIdentity));
+    assert_eq!(*refused.unwrap_err(), CommandError::NoIdentity);
     assert_eq!((script.said().as_str(), script.session.awaited_receipts()), ("", 0));
 }
 

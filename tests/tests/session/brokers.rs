@@ -6,7 +6,7 @@
 //! | which broker it is, by its word or its user's | `profiles::the_server_header_chooses_and_what_was_set_goes_before_it`, `profiles::a_profile_is_data_that_users_write` |
 //! | NACK requeues, dead-letters or destroys | `profiles::nack_does_what_was_wanted_or_nothing`, `profiles::a_plain_nack_that_destroys_is_refused_where_the_broker_is_known` |
 //! | a cumulative ACK touches other subscriptions | `unsubscribe::where_an_ack_touches_others_cumulative_ones_are_spelled_out`, [`a_cumulative_ack_leaves_other_subscriptions_alone`] |
-//! | prefetch is inherited, and counts messages or octets | `profiles::prefetch_is_always_explicit_and_in_the_brokers_unit`, `profiles::prefetches_together_fit_the_budget` |
+//! | prefetch is inherited, and counts messages or octets | `profiles::prefetch_is_always_explicit_and_in_the_brokers_unit`, `profiles::the_default_prefetch_is_that_of_the_profile_however_many_there_are` |
 //! | UNSUBSCRIBE strands messages, answers with ERRORs, and messages come after it | `unsubscribe::on_rabbitmq_what_was_on_its_way_is_given_back_by_a_subscription_of_one_message`, `unsubscribe::stray_errors_of_a_subscription_that_is_over_fail_nothing`, `unsubscribe::messages_that_come_later_are_dropped_and_counted_and_never_refused` |
 //! | an ABORT takes ACKs back, or does not | [`an_ack_in_a_transaction_that_is_aborted_counts_on_artemis`] |
 //! | CONNECT is unescaped or taken literally | [`connect_values_are_written_as_each_broker_reads_them`], `credentials::a_refused_backslash_says_which_switch_to_try` |

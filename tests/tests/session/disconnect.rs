@@ -207,7 +207,8 @@ fn after_it_nothing_is_commanded_and_messages_are_dropped() {
     assert_eq!(script.commands(), ["DISCONNECT"]);
     script.events();
     assert_eq!(script.session.send(&send_frame("/queue/a", "x")), Err(CommandError::Closed));
-    assert_eq!(script.session.send_confirmed(send_frame("/queue/a", "x")), Err(CommandError::Closed));
+    let refused = script.session.send_confirmed(send_frame("/queue/a", "x"));
+    assert_eq!(*refused.unwrap_err(), CommandError::Closed);
     assert_eq!(script.session.subscribe(Subscribe::new("/queue/b")), Err(CommandError::Closed));
     assert_eq!(script.session.unsubscribe(id), Ok(()));
     script.hear("MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/queue/a\nack:1\n\n\0");
@@ -236,4 +237,66 @@ fn a_broker_that_closes_without_a_word_is_no_reason_to_connect_again() {
     pair.advance(seconds(60));
     assert_eq!(pair.attempts().len(), 1);
     assert!(pair.session.is_closed());
+}
+
+/// What was done before, and what is told when it is closed at once: no DISCONNECT, and nothing that waits is forgotten.
+#[test]
+fn close_ends_at_once_and_tells_what_waits() {
+    let how = AtLeastOnce::new();
+    type Before = fn(&mut Script);
+    let rows: [(Before, &[&str], bool); 5] = [
+        (|_| {}, &["closed"], true),
+        (
+            |script| {
+                script.accept(Version::V1_2);
+                script.session.send_confirmed(send_frame("/queue/a", "out")).unwrap();
+                script.said();
+                script.session.send_confirmed(send_frame("/queue/a", "queued")).unwrap();
+            },
+            &["ReceiptId(1): Unknown(Lost(Disconnected))", "ReceiptId(2): NotSent(Lost(Disconnected))"],
+            true,
+        ),
+        (|script| script.report(Lost::Eof), &["closed"], false),
+        (
+            |script| {
+                script.accept(Version::V1_2);
+                script.session.send_confirmed(send_frame("/queue/a", "out")).unwrap();
+                script.said();
+                script.session.disconnect();
+            },
+            &["ReceiptId(1): Unknown(Lost(Disconnected))"],
+            true,
+        ),
+        (
+            |script| {
+                script.accept(Version::V1_2);
+                script.session.disconnect();
+                script.said();
+            },
+            &["closed"],
+            true,
+        ),
+    ];
+    for (at, (before, told, closes)) in rows.into_iter().enumerate() {
+        let mut script = Script::dialled(config());
+        script.said();
+        before(&mut script);
+        script.events();
+        script.closes();
+        let kept = script.session.send_at_least_once(send_frame("/queue/a", "kept"), how).ok();
+        script.session.close();
+        assert!(script.session.is_closed(), "row {at}");
+        assert_eq!(script.closes(), closes, "row {at}");
+        let events = script.events();
+        for line in told.iter().filter(|line| !line.starts_with("closed")) {
+            assert!(events.iter().any(|event| event == line), "row {at}: {line} in {events:?}");
+        }
+        let outcomes = events.iter().filter(|event| event.starts_with("ReceiptId")).count();
+        let waited = told.iter().filter(|line| line.starts_with("ReceiptId")).count();
+        assert_eq!(outcomes, waited + usize::from(kept.is_some()), "row {at}: {events:?}");
+        assert!(events.last().unwrap().starts_with("closed"), "row {at}: {events:?}");
+        assert_eq!((script.said().as_str(), script.due_in()), ("", None), "row {at}");
+        script.session.close();
+        assert_eq!(script.events(), [""; 0], "row {at}: once");
+    }
 }

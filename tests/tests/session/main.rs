@@ -14,6 +14,7 @@ mod errors;
 mod failover;
 mod frames;
 mod heart_beats;
+mod identity;
 mod laws;
 mod logins;
 mod parity;

@@ -54,7 +54,7 @@ fn a_profile_is_data_that_users_write() {
     let mut script = connected(config.clone(), Version::V1_2, RABBITMQ);
     script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
     let said = script.said();
-    assert!(said.contains("max-inflight:100\n") && !said.contains("prefetch"), "{said}");
+    assert!(said.contains("max-inflight:10\n") && !said.contains("prefetch"), "{said}");
     for (text, ends) in [("no such tenant", true), ("Access refused for user", false)] {
         let mut script = Script::dialled(config.clone());
         script.hear(format!("ERROR\nmessage:{text}\n\n\0"));
@@ -182,30 +182,54 @@ fn with_auto_no_limit_is_told_that_would_never_be_lifted() {
 }
 
 #[test]
-fn prefetches_together_fit_the_budget() {
-    /// Budget, asked for, granted one after another, granted on the next connection.
-    type Row = (u32, &'static [u32], &'static [u32], &'static [u32]);
-    let rows: [Row; 6] = [
-        (100, &[40, 40], &[40, 40], &[40, 40]),
-        (100, &[80, 80], &[80, 20], &[50, 50]),
-        (100, &[100, 300, 100], &[100, 1, 1], &[20, 60, 20]),
-        (2, &[10, 10, 10], &[2, 1, 1], &[1, 1, 1]),
-        (0, &[10], &[1], &[1]),
-        (u32::MAX, &[u32::MAX, u32::MAX], &[u32::MAX, 1], &[u32::MAX / 2, u32::MAX / 2]),
+fn a_prefetch_is_granted_as_it_was_said_and_kept_or_refused() {
+    /// Budget, asked for one after another, granted here and on the next connection, and what was left for one that was refused.
+    type Row = (u32, &'static [u32], &'static [u32], Option<(u32, u32)>);
+    let rows: [Row; 7] = [
+        (100, &[40, 40], &[40, 40], None),
+        (100, &[80, 80], &[80], Some((80, 20))),
+        (1000, &[500, 500, 500], &[500, 500], Some((500, 0))),
+        (100, &[100, 1], &[100], Some((1, 0))),
+        (100, &[0], &[], Some((0, 100))),
+        (0, &[10], &[], Some((10, 0))),
+        (u32::MAX, &[u32::MAX, u32::MAX], &[u32::MAX], Some((u32::MAX, 0))),
     ];
-    for (budget, asked, first, then) in rows {
+    for (budget, asked, granted, refused) in rows {
         let mut config = config();
         config.prefetch_budget = budget;
         let mut script = connected(config, Version::V1_2, RABBITMQ);
-        for prefetch in asked {
-            script.session.subscribe(Subscribe::new("/queue/a").prefetch(*prefetch)).unwrap();
-        }
-        assert_eq!(told(&mut script, "prefetch-count"), first, "{budget} for {asked:?}");
+        let wanted = asked.iter().map(|prefetch| Subscribe::new("/queue/a").prefetch(*prefetch));
+        let results: Vec<_> = wanted.map(|subscribe| script.session.subscribe(subscribe)).collect();
+        let error = results.into_iter().find_map(Result::err);
+        assert_eq!(error, refused.map(|(wanted, left)| CommandError::Prefetch { wanted, left }));
+        assert_eq!(told(&mut script, "prefetch-count"), granted, "{budget} for {asked:?}");
         script.lose(Lost::Eof);
         script.dial();
         script.said();
         script.hear(format!("CONNECTED\nversion:1.2\nserver:{RABBITMQ}\n\n\0"));
-        assert_eq!(told(&mut script, "prefetch-count"), then, "{budget} for {asked:?}");
+        assert_eq!(told(&mut script, "prefetch-count"), granted, "{budget} for {asked:?}: as before");
+    }
+}
+
+#[test]
+fn the_default_prefetch_is_that_of_the_profile_however_many_there_are() {
+    let rows = [
+        (RABBITMQ, "prefetch-count", 10),
+        (ACTIVEMQ, "activemq.prefetchSize", 100),
+        ("", "prefetch-count", 10),
+    ];
+    for (server, name, expected) in rows {
+        let mut config = config();
+        config.prefetch_budget = 30;
+        let mut script = connected(config, Version::V1_2, server);
+        for _ in 0..12 {
+            script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
+        }
+        assert_eq!(told(&mut script, name), [expected; 12], "{server}");
+        // Of the budget they have taken nothing, nor does one with `auto`.
+        script.session.subscribe(Subscribe::new("/queue/a").ack(AckMode::Auto).prefetch(500)).unwrap();
+        script.session.subscribe(Subscribe::new("/queue/a").prefetch(30)).unwrap();
+        script.said();
     }
 }
 

@@ -265,6 +265,7 @@ pub(crate) fn brief(event: &Event) -> String {
         Event::Message(message) => format!("message: {:?}", String::from_utf8_lossy(message.body())),
         Event::Receipt { id, outcome } => format!("{id:?}: {outcome:?}"),
         Event::Subscribed(id) => format!("subscribed: {id:?}"),
+        Event::Unsubscribed(id) => format!("unsubscribed: {id:?}"),
         Event::SubscriptionEnded { id, reason } => format!("ended: {id:?}, {reason}"),
         Event::Resubscribing { id, reason, .. } => format!("again: {id:?}, {reason}"),
         Event::LocalStall { late } => format!("stall: {late:?}"),

@@ -30,7 +30,9 @@ fn a_wrong_send_is_refused_and_nothing_is_written() {
     let mut script = Script::connected(config(), Version::V1_2);
     for (frame, error) in rows {
         assert_eq!(script.session.send(&frame), Err(error.clone()));
-        assert_eq!(script.session.send_confirmed(frame), Err(error));
+        let refused = script.session.send_confirmed(frame.clone()).unwrap_err();
+        assert_eq!((refused.error(), refused.clone().into_frame()), (&error, frame));
+        assert_eq!((refused.to_string(), CommandError::from(refused)), (error.to_string(), error));
     }
     assert_eq!((script.said().as_str(), script.session.awaited_receipts()), ("", 0));
 }
@@ -44,7 +46,8 @@ fn what_the_version_cannot_say_is_refused() {
         matches!(refused, Err(CommandError::Encode(EncodeError::UnencodableHeader { .. }))),
         "{refused:?}"
     );
-    assert!(script.session.send_confirmed(frame).is_err());
+    let refused = script.session.send_confirmed(frame.clone()).unwrap_err();
+    assert_eq!(refused.into_frame(), frame, "it is given back as it was");
     assert_eq!((script.said().as_str(), script.session.awaited_receipts()), ("", 0));
 }
 
@@ -149,7 +152,8 @@ fn a_prepared_send_is_written_as_the_frame_would_be() {
             theirs.session.send(&frame).unwrap();
             let timeout = config().timeout;
             let receipt = ours.session.send_prepared_confirmed(&mut prepared, &body, timeout);
-            assert_eq!(receipt, theirs.session.send_confirmed(frame));
+            let other = theirs.session.send_confirmed(frame).unwrap();
+            assert_eq!(receipt.unwrap().to_string(), other.to_string());
         }
         assert_eq!(ours.said(), theirs.said());
         let (traced, expected) = (ours.events(), theirs.events());

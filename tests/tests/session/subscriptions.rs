@@ -25,8 +25,8 @@ fn before_and_after_connecting_is_the_same() {
             "destination:/queue/a",
             "ack:client-individual",
             "receipt:1",
-            "prefetch-count:100",
-            "activemq.prefetchSize:100",
+            "prefetch-count:10",
+            "activemq.prefetchSize:10",
             "selector:x > 1",
         ];
         assert_eq!(headers[..3], expected[..3], "early: {early}");
@@ -94,7 +94,7 @@ fn the_wire_form_depends_on_version_and_broker() {
             Version::V1_2,
             "ActiveMQ-Artemis/2.44.0",
             AckMode::Client,
-            "ack:client\nreceipt:1\nconsumer-window-size:102400\n\n",
+            "ack:client\nreceipt:1\nconsumer-window-size:10240\n\n",
         ),
     ];
     for (version, server, ack_mode, expected) in rows {
@@ -236,7 +236,6 @@ fn a_wrong_subscribe_is_refused_and_leaves_nothing_behind() {
         (Subscribe::new("/queue/a").header("receipt", "1"), CommandError::ReservedHeader("receipt")),
         (Subscribe::new("/queue/a").header("ack", "auto"), CommandError::ReservedHeader("ack")),
         (Subscribe::new("/queue/a").id("mine"), CommandError::SubscriptionIdInUse("mine".into())),
-        (Subscribe::new("/queue/a").id("12"), CommandError::SubscriptionIdInUse("12".into())),
     ];
     script.said();
     for (subscribe, error) in rows {
@@ -294,7 +293,7 @@ fn messages_find_their_subscription() {
 }
 
 #[test]
-fn an_id_of_ones_own_is_used_once_on_a_connection() {
+fn an_id_of_ones_own_is_taken_until_its_unsubscribe_is_answered_or_the_connection_ends() {
     let mut script = Script::connected(config(), Version::V1_2);
     let mine = || Subscribe::new("/queue/a").id("mine");
     let id = script.session.subscribe(mine()).unwrap();

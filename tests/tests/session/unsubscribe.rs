@@ -398,12 +398,16 @@ fn only_an_explicit_call_deletes_a_durable_subscription() {
         let id = script.session.subscribe(subscribe()).unwrap();
         script.said();
         script.session.unsubscribe(id).unwrap();
-        assert_eq!(script.said(), "UNSUBSCRIBE\nid:mine\n\n\0", "{server}");
+        assert_eq!(script.said(), "UNSUBSCRIBE\nid:mine\nreceipt:2\n\n\0", "{server}");
         let mut script = connected(config(), Version::V1_2, server);
         let id = script.session.subscribe(subscribe()).unwrap();
         script.said();
         script.session.delete_durable(id).unwrap();
-        assert_eq!(script.said(), format!("UNSUBSCRIBE\nid:mine\n{name}:{value}\n\n\0"), "{server}");
+        assert_eq!(
+            script.said(),
+            format!("UNSUBSCRIBE\nid:mine\n{name}:{value}\nreceipt:2\n\n\0"),
+            "{server}"
+        );
         assert_eq!(script.session.delete_durable(id), Err(CommandError::Unsubscribed));
     }
 }
