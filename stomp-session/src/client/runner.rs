@@ -389,7 +389,7 @@ impl<H, F, E> Runner<H, F, E> {
 /// The reason to give, if the end was nobody's will.
 fn unwilling<E>(ended: &Ended) -> Option<StopReason<E>> {
     match ended {
-        Ended::Unsubscribed | Ended::Closed(Closed::Disconnected { .. }) => None,
+        Ended::Browsed | Ended::Unsubscribed | Ended::Closed(Closed::Disconnected { .. }) => None,
         other => Some(StopReason::Ended(other.clone())),
     }
 }

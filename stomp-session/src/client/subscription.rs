@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use stomp_proto::AckMode;
+use stomp_proto::{AckMode, Headers};
 
 use super::{
     Message, Notice, Runner, SubscribeError,
@@ -39,7 +39,7 @@ impl SubscribeBuilder {
         self.change(|subscribe| subscribe.ack(ack_mode))
     }
 
-    /// How many messages may be out unacknowledged. 100 unless said otherwise.
+    /// How many messages may be out unacknowledged; see [`Subscribe::prefetch`].
     pub fn prefetch(self, prefetch: u32) -> Self {
         self.change(|subscribe| subscribe.prefetch(prefetch))
     }
@@ -67,6 +67,11 @@ impl SubscribeBuilder {
     /// are configured there. The other brokers ignore it.
     pub fn from_queue(self) -> Self {
         self.header("subscription-type", "ANYCAST")
+    }
+
+    /// Changes the headers when it is sent again; see [`Subscribe::on_replay`].
+    pub fn on_replay(self, change: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
+        self.change(|subscribe| subscribe.on_replay(change))
     }
 
     /// What becomes of a message that is over the limit; see [`Subscribe::oversized`].

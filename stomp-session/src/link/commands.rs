@@ -120,8 +120,7 @@ impl Link {
 
     /// Whether that subscription can be deleted at the broker.
     pub(crate) fn is_durable(&self, subscription: &Subscription) -> bool {
-        let names = self.connection.profile.durable.iter();
-        names.into_iter().any(|name| subscription.subscribe.headers.contains(name))
+        subscription.is_durable(&self.connection.profile)
     }
 
     /// Ends a subscription that was taken out of the table, if its SUBSCRIBE was written.

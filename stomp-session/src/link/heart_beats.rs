@@ -43,7 +43,8 @@ impl HeartBeats {
         };
         let silence = scaled(agreed.incoming, config.silence_periods.max(1.0));
         Self {
-            send_every: scaled(agreed.outgoing, config.send_fraction.clamp(0.1, 1.0)),
+            send_every: scaled(agreed.outgoing, config.send_fraction.clamp(0.1, 1.0))
+                .or_else(|| config.unasked_beats.filter(|period| !period.is_zero())),
             hear_within: silence.map(|silence| silence.saturating_add(config.silence_margin)),
             slack: config.silence_margin,
             sent: now,

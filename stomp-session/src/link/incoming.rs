@@ -13,7 +13,7 @@ use super::{
     wire::Wire,
 };
 use crate::model::{
-    error::{CommandError, Lost, NotSent, Outcome, ServerError, Unknown},
+    error::{CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown},
     event::Event,
     ids::{ReceiptId, SubscriptionId},
     message::Message,
@@ -61,18 +61,30 @@ impl Link {
             return None;
         }
         self.settlement.count(&frame, delivery_ids(&self.connection));
-        let Some(subscription) = cx.replay.subscriptions.standing(&frame) else {
+        let Some(subscription) = cx.replay.subscriptions.standing(&frame, self.connection.version) else {
             self.handle_unowned(frame, cx);
             return None;
         };
         self.confirm_subscribe(subscription, cx);
         let held = cx.replay.subscriptions.get(subscription)?;
+        if held.is_browsed(&frame, &self.connection.profile) {
+            self.end_browse(subscription, cx);
+            return None;
+        }
         let ack_mode = held.subscribe.ack_mode;
         let delivery = match ack_mode {
             AckMode::Auto => 0,
             _ => self.settlement.deliver(subscription, &frame, self.connection.version),
         };
         Some(Message::new(frame, self.connection.id, subscription, ack_mode, delivery))
+    }
+
+    /// All that a queue holds was shown. It is not browsed again on the next connection.
+    fn end_browse(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) {
+        if let Some(subscription) = cx.replay.subscriptions.remove(id) {
+            self.unsubscribe(id, subscription, false, cx);
+            cx.events.push(Event::SubscriptionEnded { id, reason: Ended::Browsed });
+        }
     }
 
     /// A message says that its subscription stands, whether a RECEIPT comes or not; but not under an id that had messages on
@@ -141,7 +153,7 @@ impl Link {
     /// What a RECEIPT or an ERROR answers, if somebody waits for it; or a SUBSCRIBE, whose answer counts however late it is.
     pub(super) fn take_answered(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
         self.wire.take_answered(frame).or_else(|| {
-            let id = frame.header("receipt-id")?.number().map(ReceiptId)?;
+            let id = self.connection.id.receipt(frame.header("receipt-id")?.number()?);
             self.late.remove(&id).map(|subscription| (id, Awaited::Subscribe(subscription)))
         })
     }

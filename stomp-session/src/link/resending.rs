@@ -12,10 +12,15 @@ use super::{
     outbox::Outbox,
     receipts::Awaited,
 };
-use crate::model::{
-    connection::Connection,
-    error::{CommandError, Ended, Lost, NotSent, Unknown},
-    ids::{ReceiptId, SubscriptionId},
+use crate::{
+    model::{
+        config::Config,
+        connection::Connection,
+        error::{CommandError, Ended, Lost, NotSent, Unknown},
+        ids::{ReceiptId, SubscriptionId},
+        profile::Profile,
+    },
+    replay::Subscription,
 };
 
 /// Among the others, or before them.
@@ -172,6 +177,7 @@ impl Link {
             return Ok(None);
         }
         let Connection { version, profile, .. } = &self.connection;
+        check_client_id(held, profile, cx.config)?;
         let (asked, on_wire): (AckMode, _) = (held.subscribe.ack_mode, held.mode_on_wire(*version, profile));
         let frame = held.frame(*version, profile, receipt);
         // It lives longer than any wait: only the broker's time for the RECEIPT counts.
@@ -182,6 +188,15 @@ impl Link {
         held.asked = Some(receipt);
         self.settlement.begin(id, asked, on_wire);
         Ok(Some(receipt))
+    }
+}
+
+/// A broker may keep a durable subscription for a client-id alone, and say nothing where there is none.
+fn check_client_id(held: &Subscription, profile: &Profile, config: &Config) -> Result<(), CommandError> {
+    let is_durable = held.is_durable(profile) && profile.durable_needs_client_id;
+    match is_durable && config.connect_headers().all(|(name, _)| name != "client-id") {
+        true => Err(CommandError::NeedsClientId { broker: profile.name }),
+        false => Ok(()),
     }
 }
 

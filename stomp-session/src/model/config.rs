@@ -36,6 +36,10 @@ pub struct Config {
     pub send_beat: Duration,
     /// How often we want to hear something. 10 s; zero wants nothing, and a dead peer is then never noticed.
     pub receive_beat: Duration,
+    /// How often to send an end of line where no heart-beats of ours were agreed on, since the broker wants none or speaks
+    /// 1.0. `None`. A connection to a peer that is gone without a word is noticed then by the transport, which cannot
+    /// deliver. The specification allows an end of line between frames, but not all that speak 1.0 do.
+    pub unasked_beats: Option<Duration>,
     /// The share of the agreed period after which a silent connection sends a heart-beat. 0.8, so that it is in time.
     pub send_fraction: f64,
     /// How many agreed periods of silence mean that the peer is dead. 2, to which `silence_margin` is added: ActiveMQ sends
@@ -137,6 +141,7 @@ impl Config {
             versions: Version::ALL.to_vec(),
             send_beat: Duration::from_secs(10),
             receive_beat: Duration::from_secs(10),
+            unasked_beats: None,
             send_fraction: 0.8,
             silence_periods: 2.0,
             silence_margin: Duration::from_millis(500),

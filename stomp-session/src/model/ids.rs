@@ -55,6 +55,13 @@ impl fmt::Display for Number {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(crate) Number);
 
+impl ConnectionId {
+    /// The receipt of that number, of the same session.
+    pub(crate) const fn receipt(self, value: u64) -> ReceiptId {
+        ReceiptId(Number { value, owner: self.0.owner })
+    }
+}
+
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connection {}", self.0)

@@ -2,6 +2,7 @@
 
 pub(crate) mod at_least_once;
 pub(crate) mod brokers;
+pub(crate) mod command_error;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod deadlines;

@@ -62,6 +62,12 @@ pub struct Profile {
     /// Texts in the `message` header or the body of an ERROR, in capitals or not, and what they mean. Any other refusal may pass: ActiveMQ says "already connected" until it notices that
     /// the old connection is gone.
     pub phrases: &'static [(&'static str, Meaning)],
+    /// Whether a durable subscription is kept for a `client-id` alone. Without one ActiveMQ makes a subscription that goes
+    /// with its connection, and says nothing.
+    pub durable_needs_client_id: bool,
+    /// A header of SUBSCRIBE that makes it look at a queue and take nothing, and the header and value of the MESSAGE behind
+    /// the last one, which is none.
+    pub browse_end: Option<(&'static str, (&'static str, &'static str))>,
     /// Whether the connection goes on after an ERROR that names nobody. (1.1 and 1.2, "ERROR", say that it is closed.)
     pub stays_open: bool,
     /// ERRORs that answer nothing we still wait for.
@@ -278,6 +284,8 @@ impl Profile {
         nack: Nack::DeadLetter,
         cumulative: Cumulative::Subscription,
         durable: &["activemq.subscriptionName"],
+        durable_needs_client_id: true,
+        browse_end: Some(("browser", ("browser", "end"))),
         phrases: &[
             ("or password is invalid", Meaning::Login),
             ("already connected", Meaning::Passing),
@@ -327,6 +335,8 @@ impl Profile {
         unsubscribe: Unsubscribe::Returns,
         temporary: &[],
         durable: &["durable", "activemq.subscriptionName", "durable-subscription-name"],
+        durable_needs_client_id: false,
+        browse_end: Some(("browser", ("browser", "end"))),
         send_to_queue: &[],
         reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: true, headers: &[] },
         deduplication_header: "_AMQ_DUPL_ID",

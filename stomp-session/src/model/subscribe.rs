@@ -1,7 +1,7 @@
 //! What to subscribe to.
 
-use alloc::string::String;
-use core::time::Duration;
+use alloc::{string::String, sync::Arc};
+use core::{fmt, time::Duration};
 
 use stomp_proto::{AckMode, Headers};
 
@@ -22,8 +22,25 @@ pub struct Subscribe {
     pub(crate) keep_stale: bool,
     pub(crate) oversized: Oversized,
     pub(crate) retry: Retry,
+    pub(crate) on_replay: Option<OnReplay>,
     /// The broker subscribes by itself: neither SUBSCRIBE nor UNSUBSCRIBE is sent.
     pub(crate) expected: bool,
+}
+
+/// What changes the headers of a SUBSCRIBE that is sent again.
+#[derive(Clone)]
+pub(crate) struct OnReplay(Arc<dyn Fn(&mut Headers) + Send + Sync>);
+
+impl OnReplay {
+    pub(crate) fn change(&self, headers: &mut Headers) {
+        self.0(headers);
+    }
+}
+
+impl fmt::Debug for OnReplay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnReplay")
+    }
 }
 
 /// What becomes of a message that was over the [limits](crate::Config::limits) and was read past.
@@ -66,6 +83,7 @@ impl Subscribe {
             keep_stale: false,
             oversized: Oversized::Leave,
             retry: Retry::Always,
+            on_replay: None,
             expected: false,
         }
     }
@@ -115,7 +133,8 @@ impl Subscribe {
     }
 
     /// What becomes of a message that is over the [limits](crate::Config::limits), which is told as
-    /// [`Event::TooLarge`](crate::Event::TooLarge).
+    /// [`Event::TooLarge`](crate::Event::TooLarge). With ack mode `client` it can only be left: any other choice is
+    /// [`CommandError::CumulativeAck`](crate::CommandError::CumulativeAck), since to settle it would settle all before it.
     pub const fn oversized(mut self, oversized: Oversized) -> Self {
         self.oversized = oversized;
         self
@@ -124,6 +143,26 @@ impl Subscribe {
     /// What to do when the broker refuses or cancels the subscription after it had stood.
     pub const fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Changes the headers when the SUBSCRIBE is sent again, on a later connection or after the broker has ended the
+    /// subscription: `change` is given those that were set here. It is called from within the session and must be quick.
+    /// What it sets of `destination`, `id`, `ack` and `receipt` is left out.
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    /// use stomp_session::Subscribe;
+    ///
+    /// // Whoever handles the messages of a RabbitMQ stream notes how far he has come.
+    /// let handled = Arc::new(AtomicU64::new(0));
+    /// let next = Arc::clone(&handled);
+    /// let subscribe = Subscribe::new("/queue/stream").header("x-stream-offset", "first").on_replay(move |headers| {
+    ///     headers.set("x-stream-offset", format!("offset:{}", next.load(Ordering::Relaxed)));
+    /// });
+    /// ```
+    pub fn on_replay(mut self, change: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
+        self.on_replay = Some(OnReplay(Arc::new(change)));
         self
     }
 

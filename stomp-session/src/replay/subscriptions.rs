@@ -1,13 +1,14 @@
 //! The table of subscriptions. Each connection begins by sending it: the first time is no special case.
 
 use alloc::{
+    borrow::Cow,
     boxed::Box,
     collections::BTreeMap,
     string::{String, ToString},
 };
 use core::time::Duration;
 
-use stomp_proto::{AckMode, Command, Frame, Version};
+use stomp_proto::{AckMode, Command, Frame, Headers, Version};
 
 use super::{
     names::Names,
@@ -37,6 +38,8 @@ pub(crate) struct Subscription {
     /// The RECEIPT that its SUBSCRIBE on this connection waits for.
     pub(crate) asked: Option<ReceiptId>,
     has_stood: bool,
+    /// It was sent before, and is over: the next time is a replay.
+    is_replayed: bool,
     /// Since when it stands.
     since: Option<Timestamp>,
     trouble: Option<Box<Trouble>>,
@@ -67,6 +70,34 @@ impl Subscription {
     /// Whether it was refused, or met the end of a connection, and has not stood for a while since.
     pub(crate) const fn is_suspect(&self) -> bool {
         self.trouble.is_some()
+    }
+
+    /// Whether it has one of the headers that make it durable there.
+    pub(crate) fn is_durable(&self, profile: &Profile) -> bool {
+        profile.durable.iter().any(|name| self.subscribe.headers.contains(name))
+    }
+
+    /// Whether a MESSAGE is none, but says that the queue has been browsed to its end.
+    pub(crate) fn is_browsed(&self, message: &Frame, profile: &Profile) -> bool {
+        profile.browse_end.is_some_and(|(asked, (name, value))| {
+            message.header(name).is_some_and(|it| it == value)
+                && !message.headers().contains("ack")
+                && self.subscribe.headers.contains(asked)
+        })
+    }
+
+    /// The headers that its owner has set, as they are now.
+    fn headers(&self) -> Cow<'_, Headers> {
+        let headers = &self.subscribe.headers;
+        match self.subscribe.on_replay.as_ref().filter(|_| self.is_replayed) {
+            None => Cow::Borrowed(headers),
+            Some(on_replay) => {
+                let mut headers = headers.clone();
+                on_replay.change(&mut headers);
+                RESERVED.into_iter().for_each(|name| headers.remove(name));
+                Cow::Owned(headers)
+            }
+        }
     }
 
     /// It does not stand any more.
@@ -122,10 +153,10 @@ impl Subscription {
     }
 
     pub(crate) fn frame(&self, version: Version, profile: &Profile, receipt: ReceiptId) -> Frame {
-        let Subscribe { destination, headers, .. } = &self.subscribe;
+        let headers = self.headers();
         let ack_mode = self.mode_on_wire(version, profile);
-        let mut frame =
-            frames::subscribe(&self.wire_id, destination, ack_mode).with_header("receipt", receipt.wire());
+        let mut frame = frames::subscribe(&self.wire_id, &self.subscribe.destination, ack_mode)
+            .with_header("receipt", receipt.wire());
         let messages = self.subscribe.prefetch.unwrap_or(profile.default_prefetch);
         let limits = profile.prefetch.iter().filter_map(|limit| limit.header(messages, ack_mode));
         for (name, number) in limits.filter(|(name, _)| !headers.contains(name)) {
@@ -136,6 +167,14 @@ impl Subscription {
         }
         frame
     }
+}
+
+/// Whether two destinations differ in nothing but what one of them has before the other.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let (long, short) = if one.len() >= other.len() { (one, other) } else { (other, one) };
+    let short = short.trim_start_matches('/');
+    let rest = long.strip_suffix(short).filter(|_| !short.is_empty());
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', '.', ':']))
 }
 
 /// All subscriptions, in the order in which they were made.
@@ -203,6 +242,7 @@ impl Subscriptions {
                 reserved,
                 asked: None,
                 has_stood: false,
+                is_replayed: false,
                 since: None,
                 trouble: None,
             }),
@@ -287,6 +327,7 @@ impl Subscriptions {
     /// The connection has ended.
     pub(crate) fn note_lost(&mut self, now: Timestamp) {
         for held in self.table.values_mut() {
+            held.is_replayed |= held.has_stood || held.asked.is_some();
             held.asked = None;
             held.note_end(now);
         }
@@ -295,6 +336,7 @@ impl Subscriptions {
     /// Waits until it may be sent again.
     pub(crate) fn wait(&mut self, id: SubscriptionId, wait: Wait) {
         if let Some(held) = self.table.get_mut(&id) {
+            held.is_replayed = true;
             held.asked = None;
             self.names.note_used(&held.wire_id);
             self.waiting.add(id, wait);
@@ -338,12 +380,37 @@ impl Subscriptions {
                     |number: &SubscriptionId| self.get(*number).is_some_and(|held| id == *held.wire_id);
                 numbered.filter(exact).or_else(|| self.names.of(&id.text().ok()?))
             }
-            None if frame.command() == Command::Message => {
-                let destination = frame.header("destination")?;
-                self.iter().find(|(_, held)| destination == *held.subscribe.destination).map(|(id, _)| id)
-            }
+            None if frame.command() == Command::Message => self.by_destination(frame),
             None => None,
         }
+    }
+
+    /// The subscription that a MESSAGE is for whose `subscription` is not as it was given: with blanks around it, or, in 1.0,
+    /// which does not say what stands there, something of the broker's own.
+    fn of_altered(&self, frame: &Frame, version: Version) -> Option<SubscriptionId> {
+        let value = frame.header("subscription")?.octets();
+        let text = core::str::from_utf8(&value).ok().map(str::trim);
+        let trimmed = text.and_then(|text| {
+            let numbered = text.parse().ok().map(|number| self.numbered(number));
+            let exact = |id: &SubscriptionId| self.get(*id).is_some_and(|held| text == held.wire_id);
+            numbered.filter(exact).or_else(|| self.names.of(text))
+        });
+        let is_late = || text.is_some_and(|text| self.was_removed_id(text));
+        trimmed.or_else(|| {
+            (version == Version::V1_0 && !is_late()).then(|| self.by_destination(frame)).flatten()
+        })
+    }
+
+    /// The subscription of that destination; or the only one whose destination is the same but for what one of the two has
+    /// before it, since brokers show a destination by other prefixes than it was given by (`/queue/a`, `queue://a`, `a`).
+    fn by_destination(&self, frame: &Frame) -> Option<SubscriptionId> {
+        let value = frame.header("destination")?.octets();
+        let shown = core::str::from_utf8(&value).ok()?.trim();
+        let exact = self.iter().find(|(_, held)| shown == held.subscribe.destination.trim());
+        let mut others =
+            self.iter().filter(|(_, held)| is_same_name(shown, held.subscribe.destination.trim()));
+        let (id, _) = exact.or_else(|| others.next().filter(|_| others.next().is_none()))?;
+        Some(id)
     }
 
     /// The one that has that id of the user's own.
@@ -352,8 +419,9 @@ impl Subscriptions {
     }
 
     /// The subscription that a MESSAGE is for, unless it waits to be sent again.
-    pub(crate) fn standing(&self, frame: &Frame) -> Option<SubscriptionId> {
-        self.of(frame).filter(|id| !self.waits(*id))
+    pub(crate) fn standing(&self, frame: &Frame, version: Version) -> Option<SubscriptionId> {
+        let id = self.of(frame).or_else(|| self.of_altered(frame, version));
+        id.filter(|id| !self.waits(*id))
     }
 
     /// Whether a subscription has existed on this connection and is gone: its messages may still be on their way.

@@ -12,7 +12,7 @@ use crate::{
         ids::{ReceiptId, SubscriptionId, TransactionId},
         message::{Settle, sealed},
         profile::Nack,
-        subscribe::Subscribe,
+        subscribe::{Oversized, Subscribe},
     },
 };
 
@@ -29,6 +29,10 @@ impl Session {
             return Err(CommandError::Closed);
         }
         self.check_exclusive(&subscribe)?;
+        // It would settle what its owner has not handled.
+        if subscribe.ack_mode == AckMode::Client && subscribe.oversized != Oversized::Leave {
+            return Err(CommandError::CumulativeAck);
+        }
         let id = self.replay.subscriptions.add(subscribe, self.config.prefetch_budget)?;
         let (state, mut cx) = self.split();
         if let State::Connected(link) = state

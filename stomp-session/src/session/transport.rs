@@ -91,7 +91,7 @@ impl Session {
     pub fn next_event(&mut self, input: &mut Input, now: Timestamp) -> Option<Event> {
         self.set_now(now);
         self.stamp();
-        if input.take_fresh() && self.is_current(input) {
+        if self.is_current(input) && input.take_fresh() {
             self.with_link(|link, cx| link.heard(cx.now));
         }
         loop {
@@ -112,7 +112,10 @@ impl Session {
     /// The next item of the current connection. What is no STOMP ends it.
     fn next_item(&mut self, input: &mut Input) -> Option<Item> {
         if !self.is_current(input) {
-            input.retire();
+            // That of another session is left as it is.
+            if self.check_own(input.connection.0).is_ok() {
+                input.retire();
+            }
             return None;
         }
         match input.next_item() {

@@ -377,9 +377,9 @@ impl Actor {
                 self.subscriptions.insert(mark, Subscribed::new(id, destination, ack_mode, retry));
                 Ok(())
             }
-            Err(error) => demand(error == CommandError::Closed, Law::Wire, || {
-                format!("a SUBSCRIBE was refused: {error}")
-            }),
+            Err(error) => {
+                demand(is_expected(&error), Law::Wire, || format!("a SUBSCRIBE was refused: {error}"))
+            }
         }
     }
 
@@ -454,6 +454,14 @@ pub(super) fn ack_id(message: &Message) -> String {
         .header("ack")
         .or_else(|| message.header("message-id"))
         .map_or_else(String::new, |id| id.to_string())
+}
+
+/// Whether a SUBSCRIBE may be refused for that.
+fn is_expected(error: &CommandError) -> bool {
+    match error {
+        CommandError::Prefetch { wanted, left } => wanted > left,
+        error => *error == CommandError::Closed,
+    }
 }
 
 /// What is refused without a connection, or at the end.

@@ -150,7 +150,7 @@ impl Deed {
             80..120 => user(Act::Ack(b)),
             120..140 => user(Act::AckAll),
             140..148 => user(Act::Nack(b)),
-            148 => user(Act::Foreign(b)),
+            148 if WHOLE => user(Act::Foreign(b)),
             201 if WHOLE => user(Act::SendToNobody),
             148..154 => user(Act::Drop(b)),
             154..166 => user(Act::Unsubscribe(b)),

@@ -17,6 +17,7 @@ mod heart_beats;
 mod identity;
 mod laws;
 mod logins;
+mod odd;
 mod parity;
 mod profiles;
 mod receipts;

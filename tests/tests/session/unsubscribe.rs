@@ -383,6 +383,14 @@ fn stray_errors_of_a_subscription_that_is_over_fail_nothing() {
     }
 }
 
+/// ActiveMQ keeps a durable subscription for a client-id alone, which needs heart-beats.
+fn durable_config() -> Config {
+    let mut config = config();
+    config.send_beat = seconds(10);
+    config.add_connect_header("client-id", "me");
+    config
+}
+
 /// The header that makes it durable, on SUBSCRIBE and on the UNSUBSCRIBE that deletes it.
 #[test]
 fn only_an_explicit_call_deletes_a_durable_subscription() {
@@ -394,12 +402,12 @@ fn only_an_explicit_call_deletes_a_durable_subscription() {
     ];
     for (server, name, value) in rows {
         let subscribe = || Subscribe::new("/topic/a").id("mine").header(name, value).header("x", "y");
-        let mut script = connected(config(), Version::V1_2, server);
+        let mut script = connected(durable_config(), Version::V1_2, server);
         let id = script.session.subscribe(subscribe()).unwrap();
         script.said();
         script.session.unsubscribe(id).unwrap();
         assert_eq!(script.said(), "UNSUBSCRIBE\nid:mine\nreceipt:2\n\n\0", "{server}");
-        let mut script = connected(config(), Version::V1_2, server);
+        let mut script = connected(durable_config(), Version::V1_2, server);
         let id = script.session.subscribe(subscribe()).unwrap();
         script.said();
         script.session.delete_durable(id).unwrap();
@@ -414,7 +422,7 @@ fn only_an_explicit_call_deletes_a_durable_subscription() {
 
 #[test]
 fn what_is_not_durable_or_not_reachable_is_not_deleted() {
-    let mut script = connected(config(), Version::V1_2, ACTIVEMQ);
+    let mut script = connected(durable_config(), Version::V1_2, ACTIVEMQ);
     let plain = script.session.subscribe(Subscribe::new("/topic/a").header("durable", "true")).unwrap();
     assert_eq!(script.session.delete_durable(plain), Err(CommandError::NotDurable));
     script.session.unsubscribe(plain).expect("it still stands");
