@@ -38,7 +38,7 @@ impl Session {
             return;
         }
         if self.ending.is_none() {
-            self.ending = Some(Ending { timeout: Duration::ZERO, deadline: None });
+            self.ending = Some(Ending::new(Duration::ZERO));
             self.events.begin_farewell();
         }
         let open = !matches!(self.state, State::Waiting { .. });
