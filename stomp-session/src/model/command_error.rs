@@ -27,10 +27,15 @@ pub enum CommandError {
     /// The session is disconnecting or has ended.
     #[error("the session takes no more commands: it is disconnecting or has ended")]
     Closed,
-    /// Ack mode `client` where somebody else than the owner settles messages as well: a handler runner, or
-    /// [`Subscribe::oversized`](crate::Subscribe::oversized). That would settle what nobody has handled.
-    #[error("ack mode client would settle messages that are still in other hands: use client-individual")]
+    /// A handler runner over a subscription with ack mode `client`.
+    #[error("ack mode client would acknowledge what other handlers still have: use client-individual")]
     CumulativeAck,
+    /// Ack mode `client` with a [`Subscribe::oversized`](crate::Subscribe::oversized) that settles messages by itself: that
+    /// would settle all before them, which nobody may have handled.
+    #[error(
+        "ack mode client would settle all that came before a message that is over the limit: use client-individual"
+    )]
+    CumulativeOversized,
     /// The frame cannot be written in the version of the connection.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -134,7 +134,7 @@ impl Subscribe {
 
     /// What becomes of a message that is over the [limits](crate::Config::limits), which is told as
     /// [`Event::TooLarge`](crate::Event::TooLarge). With ack mode `client` it can only be left: any other choice is
-    /// [`CommandError::CumulativeAck`](crate::CommandError::CumulativeAck), since to settle it would settle all before it.
+    /// [`CommandError::CumulativeOversized`](crate::CommandError::CumulativeOversized).
     pub const fn oversized(mut self, oversized: Oversized) -> Self {
         self.oversized = oversized;
         self

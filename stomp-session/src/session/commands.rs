@@ -31,7 +31,7 @@ impl Session {
         self.check_exclusive(&subscribe)?;
         // It would settle what its owner has not handled.
         if subscribe.ack_mode == AckMode::Client && subscribe.oversized != Oversized::Leave {
-            return Err(CommandError::CumulativeAck);
+            return Err(CommandError::CumulativeOversized);
         }
         let id = self.replay.subscriptions.add(subscribe, self.config.prefetch_budget)?;
         let (state, mut cx) = self.split();

@@ -212,7 +212,11 @@ fn a_durable_subscription_is_left_or_deleted() {
     ] {
         let mut sim = Sim::in_weather(1, Weather::calm());
         sim.add_broker("broker", broker.recording());
-        let client = sim.client(config(), settings());
+        // ActiveMQ keeps one for a client-id alone, which needs heart-beats.
+        let mut config = config();
+        config.send_beat = seconds(10);
+        config.add_connect_header("client-id", "me");
+        let client = sim.client(config, settings());
         let world = sim.world();
         sim.block_on(async {
             let prices =

@@ -77,7 +77,10 @@ fn what_is_over_the_limit_is_not_settled_by_itself_where_that_would_settle_other
     let mut script = Script::connected(config(), Version::V1_2);
     for oversized in [Oversized::Acknowledge, Oversized::DeadLetter] {
         let subscribe = |mode| Subscribe::new("/queue/a").ack(mode).oversized(oversized);
-        assert_eq!(script.session.subscribe(subscribe(AckMode::Client)), Err(CommandError::CumulativeAck));
+        assert_eq!(
+            script.session.subscribe(subscribe(AckMode::Client)),
+            Err(CommandError::CumulativeOversized)
+        );
         assert_eq!(script.said(), "");
         script.session.subscribe(subscribe(AckMode::ClientIndividual)).unwrap();
         script.said();
