@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     let named: Vec<_> = real::ALL.into_iter().filter(named).collect();
     for description in if named.is_empty() { real::ALL.to_vec() } else { named } {
         match RealBroker::start(description) {
+            Ok(mut broker) if description.nodes > 1 => cluster_cases(&mut broker, description, &mut report),
             Ok(mut broker) => all_cases(&mut broker, description, &mut report),
             Err(error) => {
                 println!("{} cannot be started: {error}", description.name);
@@ -70,6 +71,13 @@ fn all_cases(broker: &mut RealBroker, description: &Description, report: &mut Re
             small_examples(package, &uri)
         });
     }
+}
+
+/// What only a broker of several nodes does.
+fn cluster_cases(broker: &mut RealBroker, description: &Description, report: &mut Report) {
+    let cases = real_cases::cluster::cases::<Tokio>().into_iter();
+    let cases = cases.map(|(name, case)| (Version::V1_2, name, case));
+    run_cases::<Tokio>(cases, broker, description, report);
 }
 
 fn adapter_cases<A: Adapter>(broker: &mut RealBroker, description: &Description, report: &mut Report) {

@@ -228,10 +228,14 @@ impl Link {
             (Awaited::Command, outcome) => cx.events.tell(id, outcome),
             (Awaited::Commit(number), outcome) => transactions.answer_commit(number, outcome, wire, cx),
             (Awaited::Part(number), outcome) => transactions.answer_part(number, id, outcome, wire, cx),
-            (Awaited::Kept(id), Outcome::Confirmed) => cx.replay.answer(id, Outcome::Confirmed, cx.events),
+            (Awaited::Kept(id), Outcome::Confirmed) => {
+                cx.replay.kept.open_for(id);
+                cx.replay.answer(id, Outcome::Confirmed, cx.events);
+            }
             (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
                 // An ERROR that named it may have come before: a RECEIPT that follows is no success.
                 if cx.replay.subscriptions.note_taken(subscription, id, cx.now) {
+                    cx.replay.open_for(subscription);
                     cx.events.push(Event::Subscribed(subscription));
                 }
             }

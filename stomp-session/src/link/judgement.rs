@@ -70,6 +70,7 @@ impl Link {
             }
             // The words blame nobody, and yet it must not end each connection.
             Some((_, Awaited::Subscribe(id))) => {
+                cx.replay.close_for(id);
                 cx.replay.count_cost(false, cx.now);
                 cx.replay.hold_subscription(id, Ended::Rejected(error.clone()), cx.now, cx.events);
             }
@@ -161,6 +162,7 @@ impl Link {
         let reason = Lost::ServerError(error.clone());
         match verdict::judge(Asked::Alone, self.meaning(error)) {
             Verdict::Again(_) => {
+                cx.replay.kept.close_for(id);
                 cx.replay.count_cost(false, cx.now);
                 cx.replay.try_kept_again(id, Wait::Clock, reason);
             }
@@ -197,7 +199,12 @@ impl Link {
         // Nobody can settle any more what was delivered for it.
         self.settlement.forget(id);
         match verdict {
-            Verdict::Again(_) if ends => cx.replay.suspect_subscription(id, reason, false, cx.now, cx.events),
+            Verdict::Again(_) if ends => {
+                if said == Some(Meaning::Passing) {
+                    cx.replay.close_for(id);
+                }
+                cx.replay.suspect_subscription(id, reason, false, cx.now, cx.events);
+            }
             Verdict::Again(kind) => {
                 let refusals = cx.replay.count_refusal(id, &reason, cx.now, cx.events);
                 let Some(refusals) = refusals else { return };
@@ -252,8 +259,14 @@ impl Suspects {
     pub(crate) fn blame(self, reason: &Lost, is_short_lived: bool, broker: &Endpoint, cx: &mut Cx<'_>) {
         let Cx { replay, events, now, .. } = cx;
         let now = *now;
+        // What was sent again since is judged by that.
+        let mut refused = self.refused;
+        refused.retain(|refused| match *refused {
+            Refused::Kept(id) => replay.kept.waits(id),
+            Refused::Subscription(id) => replay.subscriptions.waits(id),
+        });
         match (self.alone, self.unanswered) {
-            _ if !self.refused.is_empty() => hold_refused(&self.refused, reason, replay, now, events),
+            _ if !refused.is_empty() => hold_refused(&refused, reason, replay, now, events),
             (Some(Awaited::Kept(id)), _) => replay.strike_kept(id, broker, reason, now, events),
             (Some(Awaited::Subscribe(id)), _) => replay.strike_subscribe(id, broker, reason, now, events),
             (_, Some(id)) => replay.delay_subscription(id, reason, now, events),
@@ -278,11 +291,10 @@ fn hold_refused(
     replay.count_cost(false, now);
     for refused in refused {
         match *refused {
-            Refused::Kept(id) if replay.kept.get(id).is_some() => replay.hold_kept(id),
-            Refused::Subscription(id) if replay.subscriptions.waits(id) => {
+            Refused::Kept(id) => replay.hold_kept(id),
+            Refused::Subscription(id) => {
                 replay.hold_subscription(id, Ended::KillsConnection(reason.clone()), now, events);
             }
-            _ => {}
         }
     }
 }

@@ -102,6 +102,10 @@ impl Link {
                 hold(step, cx);
                 None
             }
+            Step::Kept(id) if cx.replay.careful.is_some() && cx.replay.kept.is_closed(id) => {
+                hold(step, cx);
+                None
+            }
             Step::Kept(id) => self.write_copy(id, order, cx),
             Step::Subscription(_) if cx.is_ending => None,
             Step::Subscription(id) => self.resubscribe(id, order, cx),
@@ -114,7 +118,11 @@ impl Link {
             return;
         }
         while let Some(id) = cx.replay.kept.next(cx.config.at_least_once_window) {
-            self.write_copy(id, Order::Usual, cx);
+            if cx.replay.kept.is_closed(id) {
+                cx.replay.hold_kept(id);
+            } else {
+                self.write_copy(id, Order::Usual, cx);
+            }
         }
     }
 

@@ -87,9 +87,61 @@ pub(crate) struct KeptSends {
     deadlines: Deadlines,
     unstamped: BTreeSet<ReceiptId>,
     octets: usize,
+    /// Destinations that a broker said it cannot serve for now: what goes there waits until one of them is confirmed.
+    closed: BTreeSet<Vec<u8>>,
 }
 
 impl KeptSends {
+    /// Nothing goes to that destination but what the clock lets: each SEND would end a connection.
+    pub(crate) fn close(&mut self, destination: &[u8]) {
+        self.closed.insert(destination.to_vec());
+    }
+
+    /// Closes the destination of one that was refused there.
+    pub(crate) fn close_for(&mut self, id: ReceiptId) {
+        self.closed.extend(self.destination(id));
+    }
+
+    pub(crate) fn is_closed(&self, id: ReceiptId) -> bool {
+        !self.closed.is_empty()
+            && self.destination(id).is_some_and(|destination| self.closed.contains(&destination))
+    }
+
+    /// The broker has taken something there: what has waited for that goes.
+    pub(crate) fn open(&mut self, destination: &[u8]) {
+        if !self.closed.remove(destination) {
+            return;
+        }
+        let Self { kept, waiting, ready, .. } = self;
+        let goes_there = |kept: &KeptSend| {
+            kept.frame.header("destination").is_some_and(|header| *header.octets() == *destination)
+        };
+        let waited = kept.iter().filter(|(id, kept)| goes_there(kept) && waiting.is_on_clock(**id));
+        let waited: Vec<_> = waited.map(|(id, _)| *id).collect();
+        for id in waited {
+            waiting.remove(id);
+            ready.insert(id);
+        }
+    }
+
+    /// Whether it waits until it may be written again.
+    pub(crate) fn waits(&self, id: ReceiptId) -> bool {
+        self.waiting.contains(id)
+    }
+
+    /// One was confirmed.
+    pub(crate) fn open_for(&mut self, id: ReceiptId) {
+        if !self.closed.is_empty()
+            && let Some(destination) = self.destination(id)
+        {
+            self.open(&destination);
+        }
+    }
+
+    fn destination(&self, id: ReceiptId) -> Option<Vec<u8>> {
+        Some(self.get(id)?.frame.header("destination")?.octets().into_owned())
+    }
+
     pub(crate) fn add(&mut self, id: ReceiptId, frame: Frame, how: AtLeastOnce, default_timeout: Duration) {
         let destination = frame.header("destination").filter(|_| how.ordered);
         let lane = destination.map(|destination| destination.octets().into_owned());

@@ -45,6 +45,20 @@ impl Replay {
         }
     }
 
+    /// The broker cannot serve the destination of that subscription for now: what is sent there waits as well.
+    pub(crate) fn close_for(&mut self, id: SubscriptionId) {
+        if let Some(held) = self.subscriptions.get(id) {
+            self.kept.close(held.subscribe.destination.as_bytes());
+        }
+    }
+
+    /// The broker has taken that subscription.
+    pub(crate) fn open_for(&mut self, id: SubscriptionId) {
+        if let Some(held) = self.subscriptions.get(id) {
+            self.kept.open(held.subscribe.destination.as_bytes());
+        }
+    }
+
     /// Whether that may be tried which could have ended a connection as well as anything else.
     pub(crate) fn allows_tries(&self, now: Timestamp) -> bool {
         self.clock.allows(now)

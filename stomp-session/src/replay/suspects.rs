@@ -52,6 +52,11 @@ impl<K: Copy + Ord> Waiting<K> {
         self.places.contains_key(&key)
     }
 
+    /// Whether it waits for the clock, and for no time of its own.
+    pub(crate) fn is_on_clock(&self, key: K) -> bool {
+        self.places.get(&key).is_some_and(|(wait, _)| *wait == Wait::Clock)
+    }
+
     /// Takes one that may go among the others now.
     pub(crate) fn due(&mut self, now: Timestamp) -> Option<K> {
         let (wait, _, key) = *self.order.first()?;
@@ -99,8 +104,9 @@ pub(crate) struct Clock {
     next: Timestamp,
 }
 
-/// The seconds after each such end. However many of them come at one moment, ten fit into the first hour.
-const GAPS: [u64; 8] = [10, 10, 15, 30, 60, 120, 480, 960];
+/// The seconds after each such end. However many of them come at one moment, ten fit into the first hour. The first ones do
+/// not grow: what comes back within half a minute, as a node does that is started again, is found soon.
+const GAPS: [u64; 8] = [10, 10, 10, 10, 60, 120, 480, 960];
 const LONGEST: u64 = 1800;
 
 /// After that long without such an end the next one is the first again.
@@ -249,7 +255,7 @@ mod tests {
 
     #[test]
     fn suspects_cost_ten_connections_in_the_first_hour_and_two_in_each_after() {
-        assert_eq!(costs(false, 1, 3600), [0, 10, 20, 35, 65, 125, 245, 725, 1685, 3485]);
+        assert_eq!(costs(false, 1, 3600), [0, 10, 20, 30, 40, 100, 220, 700, 1660, 3460]);
         for silent in [false, true] {
             for at_once in 1..=8 {
                 let ends = costs(silent, at_once, 6 * 3600);

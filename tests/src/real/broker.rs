@@ -77,8 +77,17 @@ impl RealBroker {
 
     /// The URI of the first node, with the credentials of [`Self::login`].
     pub fn uri(&self) -> String {
+        self.node_uri(0)
+    }
+
+    /// The URI of one node, counted from 0, with the credentials of [`Self::login`].
+    ///
+    /// # Panics
+    ///
+    /// When the broker has fewer nodes.
+    pub fn node_uri(&self, node: usize) -> String {
         let User { login, passcode } = self.login();
-        format!("tcp://{login}:{passcode}@127.0.0.1:{}", self.stomp_port())
+        format!("tcp://{login}:{passcode}@127.0.0.1:{}", self.layout.port(node, "stomp"))
     }
 
     /// The URI of the first node over TLS, with the credentials of [`Self::login`]. [`Layout::keys`] has the certificates.

@@ -26,7 +26,7 @@ pub use broker::RealBroker;
 pub use keys::Keys;
 pub use layout::Layout;
 pub use process::Process;
-pub use rabbitmq::RABBITMQ;
+pub use rabbitmq::{RABBITMQ, RABBITMQ_CLUSTER};
 
 /// Someone who may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub struct Description {
 }
 
 /// All brokers that are described here.
-pub const ALL: [&Description; 3] = [&RABBITMQ, &ACTIVEMQ, &ARTEMIS];
+pub const ALL: [&Description; 4] = [&RABBITMQ, &ACTIVEMQ, &ARTEMIS, &RABBITMQ_CLUSTER];
 
 /// What is launched for one broker, in this order.
 #[derive(Clone, Debug)]

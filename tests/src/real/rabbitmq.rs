@@ -20,7 +20,12 @@ const USERS: &[User] = &[GUEST, ALICE];
 const VERSIONS: &str = "/usr/lib/rabbitmq/lib";
 
 /// RabbitMQ with its STOMP plug-in.
-pub static RABBITMQ: Description = Description {
+pub static RABBITMQ: Description = ONE_NODE;
+
+/// Three nodes that are one broker. A classic queue lives on one of them, its home node, and dies and comes back with it.
+pub static RABBITMQ_CLUSTER: Description = Description { name: "RabbitMQ cluster", nodes: 3, ..ONE_NODE };
+
+const ONE_NODE: Description = Description {
     name: NAME,
     nodes: 1,
     node_ports: &["stomp", "tls", "distribution"],
@@ -96,7 +101,9 @@ fn configure(layout: &Layout) -> io::Result<Plan> {
 fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Result<Launch> {
     let directory = layout.node_directory(node);
     let stomp = layout.port(node, "stomp");
-    let text = configuration(stomp, definitions) + &tls(layout.port(node, "tls"), layout.keys());
+    let text = configuration(stomp, definitions)
+        + &tls(layout.port(node, "tls"), layout.keys())
+        + &cluster(layout.nodes());
     layout.write(directory.join("rabbitmq.conf"), &text)?;
     layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
     Ok(Launch {
@@ -205,6 +212,23 @@ ssl_options.versions.2 = tlsv1.2
     )
 }
 
+/// Nodes that find each other. Those that are cut off from most of the others pause, as RabbitMQ's guide advises.
+fn cluster(nodes: usize) -> String {
+    if nodes < 2 {
+        return String::new();
+    }
+    let names = (0..nodes)
+        .map(|node| format!("cluster_formation.classic_config.nodes.{node} = {}\n", node_name(node)));
+    format!(
+        "\
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.target_cluster_size_hint = {nodes}
+cluster_partition_handling = pause_minority
+{}",
+        names.collect::<String>()
+    )
+}
+
 /// Users and permissions, loaded at every start: no second program has to be run once the broker is up.
 fn definitions(users: &[User]) -> String {
     let each = |one: fn(&User) -> String| users.iter().map(one).collect::<Vec<_>>().join(",\n    ");
@@ -248,6 +272,13 @@ mod tests {
         let text = configuration(4711, Path::new("/some where/definitions.json"));
         assert!(text.contains("\nstomp.listeners.tcp.1 = 127.0.0.1:4711\n"), "{text}");
         assert!(text.contains("\nload_definitions = /some where/definitions.json\n"), "{text}");
+    }
+
+    #[test]
+    fn the_nodes_of_a_cluster_know_each_other() {
+        assert_eq!(cluster(1), "");
+        let text = cluster(3);
+        assert!(text.contains("\ncluster_formation.classic_config.nodes.2 = rabbit2@localhost\n"), "{text}");
     }
 
     #[test]

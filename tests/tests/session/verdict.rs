@@ -404,6 +404,78 @@ fn a_suspect_holds_up_nobody() {
     assert_eq!(script.commands(), ["ACK"], "while a SEND is alone");
 }
 
+/// What is sent all the time to a queue whose node is away: each of it would end a connection, and the next ones count
+/// against the subscription too.
+#[test]
+fn a_queue_that_is_away_costs_few_connections_however_much_is_sent_to_it() {
+    let mut script = connected_to(RABBITMQ, config());
+    standing(&mut script, Subscribe::new("/queue/a"));
+    script.report(Lost::Eof);
+    let back = seconds(30);
+    let (mut sent, mut confirmed, mut lost, mut elsewhere, mut stands) = (0, 0, 0, 0, None);
+    while script.now.since_start() < seconds(60) {
+        if script.dial_if_asked() {
+            accept(&mut script, RABBITMQ);
+        }
+        if script.now.since_start() < back {
+            for destination in ["/queue/a", "/queue/b"] {
+                let how = AtLeastOnce::new().timeout(seconds(600));
+                script.session.send_at_least_once(send_frame(destination, "x"), how).unwrap();
+                sent += 1;
+            }
+        }
+        let away = script.now.since_start() < back;
+        answer_frames(&mut script, |frame| away && frame.contains("destination:/queue/a"));
+        for event in script.raw_events() {
+            match event {
+                Event::Receipt { outcome, .. } => {
+                    assert_eq!(outcome, Outcome::Confirmed);
+                    confirmed += 1;
+                    elsewhere += u32::from(away);
+                }
+                Event::Disconnected { .. } => lost += 1,
+                Event::Subscribed(_) => stands = Some(script.now.since_start()),
+                Event::SubscriptionEnded { reason, .. } => panic!("{reason}"),
+                _ => {}
+            }
+        }
+        script.pass(script.due_in().unwrap_or(milliseconds(100)).min(milliseconds(100)));
+    }
+    assert!(lost <= 8, "{lost} connections were lost");
+    assert!(stands.is_some_and(|at| at >= back && at <= back + seconds(15)), "{stands:?}");
+    assert_eq!(confirmed, sent, "all in the end");
+    assert!(elsewhere >= 200, "what goes to another queue waits for nobody: {elsewhere}");
+}
+
+/// The broker reads what was written: it refuses the first of such frames and closes, and confirms all before it.
+fn answer_frames(script: &mut Script, refuses: impl Fn(&str) -> bool) {
+    for frame in script.said().split_terminator('\0') {
+        let Some((_, rest)) = frame.split_once("\nreceipt:") else { continue };
+        if refuses(frame) {
+            return script.hear(HOME_NODE);
+        }
+        let receipt = rest.lines().next().unwrap_or_default();
+        script.hear(format!("RECEIPT\nreceipt-id:{receipt}\n\n\0"));
+    }
+}
+
+/// What was refused and has been sent again is judged by the answer to that: one more connection is lost, not two.
+#[test]
+fn a_cancelled_subscription_that_ends_the_connection_waits_from_then_on() {
+    let mut script = connected_to(RABBITMQ, config());
+    standing(&mut script, Subscribe::new("/queue/a"));
+    script.hear("ERROR\nmessage:Server cancelled subscription\nsubscription:0\n\n\0");
+    script.pass(milliseconds(1200));
+    assert_eq!(script.commands(), ["SUBSCRIBE"]);
+    script.hear(HOME_NODE);
+    script.pass(seconds(1));
+    script.dial();
+    accept(&mut script, RABBITMQ);
+    assert!(!script.commands().contains(&"SUBSCRIBE".to_owned()), "not before ten seconds are over");
+    script.pass(seconds(10));
+    assert_eq!(script.commands(), ["SUBSCRIBE"]);
+}
+
 #[test]
 fn a_subscription_whose_version_changes_keeps_its_place() {
     let mut script = connected_to(RABBITMQ, config());
