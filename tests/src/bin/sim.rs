@@ -1,7 +1,7 @@
 //! Runs sessions through disasters, seed after seed: see the module `disaster`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     process::ExitCode,
     sync::{
@@ -14,7 +14,8 @@ use std::{
 
 use stomp_testkit::disaster::{self, Law, Outcome, Report};
 
-const USAGE: &str = "usage: sim [--seeds COUNT] [--from SEED] [--jobs COUNT] [--tally]
+const USAGE: &str =
+    "usage: sim [--seeds COUNT] [--from SEED] [--jobs COUNT] [--except SEED,SEED…] [--tally] [--brief]
        sim --seed SEED [--trace]
 
 Runs sessions, model brokers and a network through disasters, each seed another one, and checks the laws.
@@ -22,6 +23,8 @@ Runs sessions, model brokers and a network through disasters, each seed another 
   --seeds COUNT   how many seeds (1000)
   --from SEED     the first one (0)
   --jobs COUNT    how many threads (all processors)
+  --except SEEDS  leaves these out
+  --brief         tells the law that was broken, and no more
   --tally         goes on after a violation, and counts them by law
   --seed SEED     this one alone
   --trace         writes down all that happens";
@@ -39,6 +42,8 @@ struct Arguments {
     jobs: usize,
     trace: bool,
     tally: bool,
+    brief: bool,
+    except: BTreeSet<u64>,
 }
 
 fn main() -> ExitCode {
@@ -58,7 +63,15 @@ fn main() -> ExitCode {
 /// `None` if only the usage is wanted.
 fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
     let jobs = thread::available_parallelism().map_or(1, usize::from);
-    let mut arguments = Arguments { from: 0, seeds: 1000, jobs, trace: false, tally: false };
+    let mut arguments = Arguments {
+        from: 0,
+        seeds: 1000,
+        jobs,
+        trace: false,
+        tally: false,
+        brief: false,
+        except: BTreeSet::new(),
+    };
     while let Some(word) = words.next() {
         let mut number = || {
             let value = words.next().ok_or_else(|| format!("{word} wants a number"))?;
@@ -71,11 +84,18 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
             "--seed" => (arguments.from, arguments.seeds) = (number()?, 1),
             "--trace" => arguments.trace = true,
             "--tally" => arguments.tally = true,
+            "--brief" => arguments.brief = true,
+            "--except" => arguments.except = list(&words.next().unwrap_or_default())?,
             "--help" | "-h" => return Ok(None),
             _ => return Err(format!("unknown: {word}")),
         }
     }
     Ok(Some(arguments))
+}
+
+fn list(seeds: &str) -> Result<BTreeSet<u64>, String> {
+    let seed = |seed: &str| seed.parse().map_err(|_| format!("{seed} is no number"));
+    seeds.split(',').filter(|seed| !seed.is_empty()).map(seed).collect()
 }
 
 fn run(arguments: &Arguments) -> ExitCode {
@@ -99,7 +119,7 @@ fn run(arguments: &Arguments) -> ExitCode {
             if tally.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Some(seed) => {
-            explain(seed, arguments.trace);
+            explain(seed, arguments.trace, arguments.brief);
             ExitCode::FAILURE
         }
     }
@@ -119,6 +139,9 @@ fn work(
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
             break;
+        }
+        if arguments.except.contains(&seed) {
+            continue;
         }
         let outcome = run_seed(seed, arguments.trace && arguments.seeds == 1);
         if arguments.trace && arguments.seeds == 1 {
@@ -183,14 +206,14 @@ fn tell(report: &Report, seconds: f64, tally: &Tally) {
     println!("{} violations", tally.values().map(Vec::len).sum::<usize>());
 }
 
-fn explain(seed: u64, traced: bool) {
+fn explain(seed: u64, traced: bool, brief: bool) {
     let octets = disaster::octets(seed);
     let found = run_seed(seed, false);
     println!("seed {seed}");
     if let Some(violation) = &found.violation {
         println!("{violation}");
     }
-    if !traced && !is_long(seed) {
+    if !traced && !brief && !is_long(seed) {
         let short = disaster::run(&disaster::shrink(&octets), true);
         println!("--- shrunk:\n{}", short.trace);
         short.violation.iter().for_each(|violation| println!("{violation}"));
