@@ -198,9 +198,8 @@ impl Parser {
     /// The rest of [`next_item`](Self::next_item), for which more registers have to be saved than for a look.
     fn take_item(&mut self) -> Result<Option<Item>, ParseError> {
         self.end_loan();
-        if let Some(error) = &self.failed {
-            let error = error.clone();
-            return if self.has_last_words() { Ok(Some(self.drained())) } else { Err(error) };
+        if self.failed.is_some() {
+            return self.after_failure();
         }
         match self.step().or_else(|error| self.past_headers(error)) {
             Ok(Progress::Frame(length)) => Ok(Some(Item::Frame(self.complete(length)))),
@@ -219,9 +218,8 @@ impl Parser {
     /// As [`next_item`](Self::next_item). Both can be called in turn.
     pub fn next_borrowed(&mut self) -> Result<Option<ItemRef<'_>>, ParseError> {
         self.end_loan();
-        if let Some(error) = &self.failed {
-            let error = error.clone();
-            return if self.has_last_words() { Ok(Some(self.lend_drained())) } else { Err(error) };
+        if self.failed.is_some() {
+            return self.lend_after_failure();
         }
         match self.step().or_else(|error| self.past_headers(error)) {
             Ok(Progress::Frame(length)) => Ok(Some(ItemRef::Frame(self.lend(length)))),

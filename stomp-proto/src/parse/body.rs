@@ -46,6 +46,7 @@ impl Parser {
         ))
     }
 
+    #[cold]
     fn too_large(&mut self, length: u64) -> Result<Progress, ParseError> {
         if self.limits.oversize == Oversize::Fail {
             return Err(self.error(ParseErrorKind::BodyTooLarge { limit: self.limits.body }, &[]));
@@ -148,9 +149,22 @@ impl Parser {
         Ok(Progress::TooLarge)
     }
 
-    /// Whether an item is left, although the stream has failed.
-    pub(super) const fn has_last_words(&self) -> bool {
-        self.head.drained.is_some()
+    /// What is left although the stream has failed, then the error for ever.
+    #[cold]
+    pub(super) fn after_failure(&mut self) -> Result<Option<Item>, ParseError> {
+        match (&self.failed, &self.head.drained) {
+            (Some(error), None) => Err(error.clone()),
+            _ => Ok(Some(self.drained())),
+        }
+    }
+
+    /// As [`after_failure`](Self::after_failure), borrowed.
+    #[cold]
+    pub(super) fn lend_after_failure(&mut self) -> Result<Option<ItemRef<'_>>, ParseError> {
+        match (&self.failed, &self.head.drained) {
+            (Some(error), None) => Err(error.clone()),
+            _ => Ok(Some(self.lend_drained())),
+        }
     }
 
     /// Whether a body whose length was not announced may have become so long.
