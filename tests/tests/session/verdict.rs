@@ -398,10 +398,16 @@ fn a_suspect_holds_up_nobody() {
         script.said();
     }
     script.events();
+    let mut said = String::new();
+    while !said.contains("SEND") {
+        script.pass(script.due_in().unwrap());
+        said = script.said();
+    }
     script.hear("MESSAGE\nsubscription:0\nmessage-id:T_0@@s@@1\nack:T_0@@s@@1\ndestination:/queue/a\n\nx\0");
     let mut message = script.messages().pop().unwrap();
+    script.session.send(&send_frame("/queue/b", "another")).unwrap();
     script.session.ack(&mut message).unwrap();
-    assert_eq!(script.commands(), ["ACK"], "while a SEND is alone");
+    assert_eq!(script.commands(), ["ACK"], "a SEND is alone: what is no acknowledgement waits");
 }
 
 /// What is sent all the time to a queue whose node is away: each of it would end a connection, and the next ones count
