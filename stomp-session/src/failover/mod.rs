@@ -268,6 +268,7 @@ impl Failover {
         let at = self.records.iter().position(|record| record.endpoint == *endpoint);
         let mut record = at.map(|at| self.records.swap_remove(at)).unwrap_or_else(|| Record::of(endpoint));
         let noted = note(&mut record);
+        self.records.reserve_exact(1);
         self.records.push(record);
         noted
     }

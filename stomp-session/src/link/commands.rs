@@ -8,9 +8,9 @@ use stomp_proto::{Command, Frame, PreparedFrame};
 use super::{Link, cx::Cx, outbox::Kind, parts::Parts, receipts::Awaited, settlement::with_command};
 use crate::{
     model::{
+        arrival::Arrived,
         error::CommandError,
         ids::{Ids, ReceiptId, SubscriptionId, TransactionId},
-        message::sealed::Settle,
         profile::Nack,
     },
     replay::{Replay, Subscription},
@@ -45,18 +45,18 @@ impl Link {
         self.wire().push_prepared(send, body, receipt)
     }
 
-    pub(crate) fn ack(&mut self, message: &mut dyn Settle, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+    pub(crate) fn ack(&mut self, message: &mut dyn Arrived, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         self.settle(Command::Ack, message, &[], cx)
     }
 
-    pub(crate) fn nack(&mut self, message: &mut dyn Settle, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+    pub(crate) fn nack(&mut self, message: &mut dyn Arrived, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         self.check_nack()?;
         self.settle(Command::Nack, message, &[], cx)
     }
 
     pub(crate) fn nack_as(
         &mut self,
-        message: &mut dyn Settle,
+        message: &mut dyn Arrived,
         wanted: Nack,
         cx: &mut Cx<'_>,
     ) -> Result<(), CommandError> {
@@ -78,7 +78,7 @@ impl Link {
     fn settle(
         &mut self,
         command: Command,
-        message: &mut dyn Settle,
+        message: &mut dyn Arrived,
         headers: &[(&str, &str)],
         cx: &mut Cx<'_>,
     ) -> Result<(), CommandError> {
@@ -90,7 +90,7 @@ impl Link {
     }
 
     /// Whether a message can be settled on this connection.
-    fn check_settle(&self, message: &dyn Settle, replay: &Replay) -> Result<(), CommandError> {
+    fn check_settle(&self, message: &dyn Arrived, replay: &Replay) -> Result<(), CommandError> {
         let arrival = message.arrival();
         arrival.check_settle()?;
         if arrival.connection() != self.connection.id {
@@ -105,7 +105,7 @@ impl Link {
     }
 
     /// Says that nobody will settle a message.
-    pub(crate) fn give_back(&mut self, message: &dyn Settle, ids: &mut Ids) {
+    pub(crate) fn give_back(&mut self, message: &dyn Arrived, ids: &mut Ids) {
         let arrival = message.arrival();
         if arrival.connection() == self.connection.id {
             self.settlement.give_back(arrival.subscription(), arrival.delivery);
@@ -175,7 +175,7 @@ impl Link {
         &mut self,
         transaction: TransactionId,
         command: Command,
-        message: &mut dyn Settle,
+        message: &mut dyn Arrived,
         cx: &mut Cx<'_>,
     ) -> Result<(), CommandError> {
         if command == Command::Nack {

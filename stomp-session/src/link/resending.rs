@@ -98,7 +98,7 @@ impl Link {
     fn take_step(&mut self, step: Step, order: Order, cx: &mut Cx<'_>) -> Option<ReceiptId> {
         match step {
             // It may be the cause as well as those that ended connections just now.
-            _ if cx.replay.careful.is_some() && !cx.replay.allows_tries(cx.now) => {
+            _ if is_suspect(step, cx) && !cx.replay.allows_tries(cx.now) => {
                 hold(step, cx);
                 None
             }
@@ -208,7 +208,17 @@ fn check_client_id(held: &Subscription, profile: &Profile, config: &Config) -> R
     }
 }
 
-/// Where too many connections were lost just now, what may be the cause of that as well waits for the clock too.
+/// Whether something has been refused before, or has met the end of a connection alone, and is sent with everything else that
+/// may have ended the last one.
+fn is_suspect(step: Step, cx: &Cx<'_>) -> bool {
+    let had_trouble = match step {
+        Step::Kept(id) => cx.replay.kept.get(id).is_some_and(|kept| kept.last.is_some()),
+        Step::Subscription(id) => cx.replay.subscriptions.get(id).is_some_and(|held| held.is_suspect()),
+    };
+    had_trouble && cx.replay.careful.is_some()
+}
+
+/// Where too many connections were lost just now, a suspect waits for the clock. What never gave trouble does not.
 fn hold(step: Step, cx: &mut Cx<'_>) {
     match step {
         Step::Kept(id) => cx.replay.hold_kept(id),

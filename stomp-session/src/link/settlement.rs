@@ -9,10 +9,10 @@ use super::{
     wire::Wire,
 };
 use crate::model::{
+    arrival::{Arrival, Arrived},
     error::CommandError,
     frames::{self, FrameError},
     ids::SubscriptionId,
-    message::{Arrival, sealed::Settle},
     profile::DeliveryIds,
 };
 
@@ -99,7 +99,7 @@ impl Settlement {
     pub(super) fn settle(
         &mut self,
         command: Command,
-        message: &dyn Settle,
+        message: &dyn Arrived,
         headers: &[(&str, &str)],
         wire: &mut Wire,
     ) -> Result<(), CommandError> {
@@ -124,7 +124,7 @@ impl Settlement {
     /// The ACKs that settle a message in a transaction, after which it counts as settled.
     pub(super) fn take_settlement(
         &mut self,
-        message: &dyn Settle,
+        message: &dyn Arrived,
         version: Version,
     ) -> Result<Vec<Frame>, CommandError> {
         let ack = acknowledgement(message.frame(), version)?;

@@ -55,8 +55,9 @@ impl ServerError {
 
     /// Whether the message or the body says that, in capitals or not.
     pub(crate) fn says(&self, text: &str) -> bool {
-        let (message, body) = (self.text("message").unwrap_or_default(), self.said.frame.body());
-        contains(message.as_bytes(), text) || contains(body.get(..SEARCHED).unwrap_or(body), text)
+        let message = self.text("message").unwrap_or_default();
+        let line = self.said.frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
+        contains(message.as_bytes(), text) || contains(line.get(..SEARCHED).unwrap_or(line), text)
     }
 
     /// 1.1 and 1.2, "Protocol Negotiation": an ERROR for want of a common version lists those of the server. RabbitMQ lists
@@ -83,8 +84,8 @@ fn detail(frame: &Frame) -> String {
     String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
 }
 
-/// The octets of a body in which words are looked for: what they are is said in the first lines.
-const SEARCHED: usize = 4096;
+/// The octets of the first line in which words are looked for. Behind it a broker may echo our frame, or a stack.
+const SEARCHED: usize = 1024;
 
 fn contains(octets: &[u8], text: &str) -> bool {
     octets.windows(text.len().max(1)).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))

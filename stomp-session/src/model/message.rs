@@ -4,8 +4,8 @@ use bytes::Bytes;
 use stomp_proto::{AckMode, Command, Frame, Headers, Text};
 
 use super::{
-    error::CommandError,
-    ids::{ConnectionId, Number, Owner, SubscriptionId},
+    arrival::{Arrival, Arrived},
+    ids::{ConnectionId, Number, SubscriptionId},
 };
 
 /// A received message.
@@ -41,7 +41,7 @@ pub struct AckToken {
 /// A [`Message`] or its [`AckToken`]: what can be acknowledged, refused or given back.
 ///
 /// Nothing else is one.
-pub trait Settle: sealed::Settle {
+pub trait Settle: Arrived {
     /// The connection on which the message came.
     fn connection(&self) -> ConnectionId {
         self.arrival().connection()
@@ -65,59 +65,6 @@ pub trait Settle: sealed::Settle {
 
 impl Settle for Message {}
 impl Settle for AckToken {}
-
-pub(crate) mod sealed {
-    use super::{Arrival, Frame};
-
-    /// What a settlement is made of.
-    #[expect(unnameable_types, reason = "sealed: nothing else can be settled")]
-    pub trait Settle {
-        fn arrival(&self) -> &Arrival;
-        fn arrival_mut(&mut self) -> &mut Arrival;
-        /// Has the headers that an acknowledgement names.
-        fn frame(&self) -> &Frame;
-    }
-}
-
-/// Where a message came from, and whether it is settled.
-#[derive(Clone, Copy, Debug)]
-#[expect(unnameable_types, reason = "seen by a sealed trait alone")]
-pub struct Arrival {
-    connection: u64,
-    subscription: u64,
-    /// Counts the messages of its connection that need an acknowledgement.
-    pub(crate) delivery: u64,
-    owner: Owner,
-    ack_mode: AckMode,
-    pub(crate) settled: bool,
-}
-
-impl Arrival {
-    const fn number(&self, value: u64) -> Number {
-        Number { value, owner: self.owner }
-    }
-
-    pub(crate) const fn connection(&self) -> ConnectionId {
-        ConnectionId(self.number(self.connection))
-    }
-
-    pub(crate) const fn subscription(&self) -> SubscriptionId {
-        SubscriptionId(self.number(self.subscription))
-    }
-
-    const fn needs_ack(&self) -> bool {
-        !matches!(self.ack_mode, AckMode::Auto)
-    }
-
-    /// Whether it is there to be settled at all.
-    pub(crate) const fn check_settle(&self) -> Result<(), CommandError> {
-        match self.ack_mode {
-            _ if self.settled => Err(CommandError::AlreadySettled),
-            AckMode::Auto => Err(CommandError::NotAcknowledged),
-            _ => Ok(()),
-        }
-    }
-}
 
 impl Message {
     pub(crate) const fn new(
@@ -255,7 +202,7 @@ impl Message {
     }
 }
 
-impl sealed::Settle for Message {
+impl Arrived for Message {
     fn arrival(&self) -> &Arrival {
         &self.arrival
     }
@@ -269,7 +216,7 @@ impl sealed::Settle for Message {
     }
 }
 
-impl sealed::Settle for AckToken {
+impl Arrived for AckToken {
     fn arrival(&self) -> &Arrival {
         &self.arrival
     }

@@ -1,5 +1,6 @@
 //! Plain types: what is told, what is asked for, what brokers mean. They know of nobody else.
 
+pub(crate) mod arrival;
 pub(crate) mod at_least_once;
 pub(crate) mod brokers;
 pub(crate) mod command_error;

@@ -320,6 +320,8 @@ impl Subscriptions {
         let is_answer = held.asked.take_if(|asked| *asked == receipt).is_some();
         if is_answer {
             (held.has_stood, held.since) = (true, Some(now));
+            // Ends without a word were not its doing.
+            held.trouble.take_if(|trouble| trouble.refusals == 0);
         }
         is_answer
     }

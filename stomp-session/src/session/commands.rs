@@ -8,9 +8,10 @@ use super::{Session, state::State};
 use crate::{
     link::{Cx, Link},
     model::{
+        arrival::Arrived,
         error::CommandError,
         ids::{ReceiptId, SubscriptionId, TransactionId},
-        message::{Settle, sealed},
+        message::Settle,
         profile::Nack,
         subscribe::{Oversized, Subscribe},
     },
@@ -140,7 +141,7 @@ impl Session {
     fn settle(
         &mut self,
         message: &mut impl Settle,
-        run: impl FnOnce(&mut Link, &mut dyn sealed::Settle, &mut Cx<'_>) -> Result<(), CommandError>,
+        run: impl FnOnce(&mut Link, &mut dyn Arrived, &mut Cx<'_>) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
         let arrival = message.arrival();
         self.check_own(arrival.connection().0)?;
