@@ -81,7 +81,7 @@ impl Message {
     }
 
     /// A message that never came, for tests of what handles one. It belongs to no session: to settle it is
-    /// [`CommandError::OtherSession`].
+    /// [`CommandError::OtherSession`](crate::CommandError::OtherSession).
     ///
     /// ```
     /// use stomp_session::{Message, Settle, proto::{Command, Frame}};
@@ -143,7 +143,7 @@ impl Message {
     }
 
     /// Returns what settles this message when it is gone. It copies a few short headers. Of the message and its tokens
-    /// the first that is settled counts; the others are [`CommandError::AlreadySettled`].
+    /// the first that is settled counts; the others are [`CommandError::AlreadySettled`](crate::CommandError::AlreadySettled).
     #[must_use]
     pub fn ack_token(&self) -> AckToken {
         let names = ["message-id", "subscription", "ack"];
