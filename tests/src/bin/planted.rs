@@ -170,19 +170,18 @@ fn commit(workspace: &Path) -> io::Result<String> {
 struct Copy {
     sources: PathBuf,
     target: PathBuf,
-    shared: PathBuf,
     workspace: PathBuf,
 }
 
 impl Copy {
     fn new(workspace: &Path, shared: &Path, number: usize) -> io::Result<Self> {
         let place = shared.join(format!("planted{number}"));
-        let (sources, target, shared) = (place.join("copy"), place.join("target"), shared.to_owned());
+        let (sources, target) = (place.join("copy"), place.join("target"));
         if sources.exists() {
             fs::remove_dir_all(&sources)?;
         }
         copy_sources(workspace, &sources)?;
-        Ok(Self { sources, target, shared, workspace: workspace.to_owned() })
+        Ok(Self { sources, target, workspace: workspace.to_owned() })
     }
 
     fn try_out(&self, bug: &Bug, search: impl FnOnce(&Self) -> io::Result<Found>) -> io::Result<Found> {
@@ -298,9 +297,10 @@ impl Copy {
         run_through(cargo.env("CARGO_PROFILE_DEV_DEBUG", "0"))
     }
 
-    /// The suites share what is built of other people's crates.
+    /// Each copy builds the suites by itself: in a folder that two copies share, cargo takes the crates of one for those of the
+    /// other.
     fn suite(&self, arguments: &[&str]) -> io::Result<(bool, String)> {
-        run_through(self.cargo(&["test", "-q"]).args(arguments).env("CARGO_TARGET_DIR", &self.shared))
+        run_through(self.cargo(&["test", "-q"]).args(arguments).env("CARGO_TARGET_DIR", &self.target))
     }
 
     fn cargo(&self, arguments: &[&str]) -> Command {
