@@ -184,7 +184,8 @@ impl Schedule {
     fn begin_round(&mut self, now: Timestamp) -> Option<Duration> {
         self.given = if self.rounds == 0 { Duration::ZERO } else { self.grow() };
         self.rounds = self.rounds.saturating_add(1);
-        self.tries.clear();
+        // A connection may stand for days: nothing is kept for its end.
+        self.tries = Vec::new();
         let free_at = |endpoint: &Endpoint| {
             let held = self.held_back.iter().find(|(other, _)| other == endpoint);
             held.map_or(now, |(_, until)| *until)

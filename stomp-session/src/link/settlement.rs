@@ -1,6 +1,6 @@
 //! What becomes of the messages of a connection: acknowledged, refused, or given back unsettled.
 
-use alloc::{collections::BTreeMap, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec, vec::Vec};
 
 use stomp_proto::{AckMode, Command, Frame, Version};
 
@@ -19,7 +19,8 @@ use crate::model::{
 /// What was delivered and not settled, where anything is settled at all.
 #[derive(Debug, Default)]
 pub(crate) struct Settlement {
-    unsettled: BTreeMap<SubscriptionId, Unsettled>,
+    /// Boxed: a node of the tree has room for eleven, and most have one.
+    unsettled: BTreeMap<SubscriptionId, Box<Unsettled>>,
     /// The number of the newest delivery.
     deliveries: u64,
 }
@@ -28,7 +29,8 @@ impl Settlement {
     /// A subscription is sent, in one mode and on the wire in another.
     pub(super) fn begin(&mut self, id: SubscriptionId, asked: AckMode, on_wire: AckMode) {
         if asked != AckMode::Auto {
-            self.unsettled.insert(id, Unsettled::new(Form::of(asked, on_wire), self.deliveries));
+            let unsettled = Unsettled::new(Form::of(asked, on_wire), self.deliveries);
+            self.unsettled.insert(id, Box::new(unsettled));
         }
     }
 
@@ -77,7 +79,7 @@ impl Settlement {
 
     /// Whether nobody has a message of it that he may still settle.
     pub(super) fn is_settled(&self, id: SubscriptionId) -> bool {
-        self.unsettled.get(&id).is_none_or(Unsettled::is_settled)
+        self.unsettled.get(&id).is_none_or(|unsettled| unsettled.is_settled())
     }
 
     /// Nothing of it can be settled any more.
@@ -92,7 +94,7 @@ impl Settlement {
 
     /// Remembers what comes late for it.
     pub(super) fn remember(&mut self, id: SubscriptionId) {
-        self.unsettled.insert(id, Unsettled::default());
+        self.unsettled.insert(id, Box::default());
     }
 
     /// Writes what settles a message.
