@@ -277,5 +277,6 @@ fn small_bodies_hold_no_read_buffer() {
         }
     });
     assert_eq!(wire.session.awaited_receipts(), 2000);
-    assert!(used.bytes_current <= 2 * MIB as i64, "{} octets", used.bytes_current);
+    // About a KiB for each, whatever its body: what is known of it and of its RECEIPT.
+    assert!(used.bytes_current <= 4 * MIB as i64, "{} octets", used.bytes_current);
 }
