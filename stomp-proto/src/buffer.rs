@@ -54,7 +54,7 @@ impl ReadBuffer {
         self.bytes.capacity().saturating_sub(self.filled)
     }
 
-    /// Takes everything out, and the allocation with it; there is room for so many octets then, and for no more.
+    /// Takes everything out, and the allocation with it; it then has room for `room` octets, and for no more.
     pub(crate) fn replace(&mut self, room: usize) -> BytesMut {
         self.bytes.truncate(self.filled);
         self.filled = 0;
@@ -69,7 +69,7 @@ impl ReadBuffer {
         }
     }
 
-    /// Makes room for so many octets; `expected` as in [`space`](Self::space).
+    /// Makes room for that number of octets; `expected` is as in [`space`](Self::space).
     #[cold]
     pub(crate) fn make_room_for(&mut self, octets: usize, expected: usize) {
         self.grow();

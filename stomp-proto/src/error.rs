@@ -21,7 +21,7 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    /// The error of something that begins so many octets before.
+    /// The same error, at a position that many octets earlier.
     pub(crate) fn before(self, octets: u64) -> Self {
         Self { position: self.position.saturating_sub(octets), ..self }
     }

@@ -74,7 +74,7 @@ enum Stage {
         length: u64,
         left: u64,
     },
-    /// The same for a body that ends with the first NUL, of which so much has come.
+    /// The same for a body that ends with the first NUL, of which `length` octets have come.
     DrainingToNul {
         length: u64,
     },
@@ -127,8 +127,8 @@ impl Parser {
         self.version = Some(version);
     }
 
-    /// Other limits for the rest of the stream: who has logged in may be trusted with more. Call it between two frames, as
-    /// [`set_version`](Self::set_version).
+    /// Sets other limits for the rest of the stream: a peer that has logged in may be trusted with more. Call it between two
+    /// frames, as [`set_version`](Self::set_version).
     pub const fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }

@@ -90,7 +90,7 @@ impl Slots {
         self.first(self.len)
     }
 
-    /// The first so many.
+    /// The first `count`.
     fn first(&self, count: usize) -> [&[Slot]; 2] {
         let inline = self.inline.get(..count).unwrap_or(&self.inline);
         [inline, self.more.get(..count.saturating_sub(INLINE)).unwrap_or_default()]

@@ -163,7 +163,7 @@ fn check(message: &Message, missing: &mut [bool]) -> Result<(), Failure> {
     if expected { Ok(()) } else { Err(format!("{value} came unexpectedly").into()) }
 }
 
-/// Handles so many messages, side by side, and acknowledges each when its handler has succeeded. One that fails goes to the
+/// Handles `count` messages, side by side, and acknowledges each when its handler has succeeded. One that fails goes to the
 /// error queue instead of round in circles.
 async fn handle_all<F>(
     uri: &str,

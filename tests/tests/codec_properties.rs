@@ -118,7 +118,7 @@ fn setting() -> impl Strategy<Value = Setting> {
     })
 }
 
-/// A change to a valid stream: at a place, so many octets are replaced by a piece.
+/// A change to a valid stream: at a place, some octets are replaced by a piece.
 type Mutation = (prop::sample::Index, usize, &'static [u8]);
 
 fn mutation() -> impl Strategy<Value = Mutation> {

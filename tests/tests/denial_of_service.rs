@@ -200,7 +200,7 @@ fn an_endless_body_ends_at_its_bound() {
     assert!(fed <= (1 << 20) + 200 && most <= 3 * fed + BUFFER, "{most} octets for {fed}");
 }
 
-/// As much as a parser holds of a frame that never ends: it is asked for items after every so many pieces, or never.
+/// As much as a parser holds of a frame that never ends: it is asked for items after a number of pieces each time, or never.
 fn endless_peak(setting: &Setting, head: &str, piece: &[u8], asks_after: usize, most: usize) -> usize {
     let used = measure(|| {
         let mut parser = setting.parser();

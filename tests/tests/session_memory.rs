@@ -89,7 +89,7 @@ fn send(body: impl Into<Bytes>) -> Frame {
     Frame::new(Command::Send).with_header("destination", "/queue/a").with_body(body)
 }
 
-/// Nobody has said who he is: a flood before CONNECTED is neither kept nor believed.
+/// Before CONNECTED the peer is a stranger: a flood from it is neither kept nor believed.
 #[test]
 fn a_stranger_is_not_listened_to_for_long() {
     let octets = vec![b'x'; 64 * KIB];

@@ -63,7 +63,7 @@ impl Parser {
         later
     }
 
-    /// Makes room for so many octets, unless the stream has failed.
+    /// Makes room for that number of octets, unless the stream has failed.
     #[cold]
     pub(super) fn make_room_for(&mut self, octets: usize) {
         self.read_on();
@@ -143,7 +143,7 @@ impl Parser {
         self.buffer.data().get(self.scanned.saturating_sub(self.pieces.len())..)
     }
 
-    /// The frame in progress, which has so many octets, and how many octets of the buffer are not needed any more.
+    /// The frame in progress, which ends at `end`, and how many octets of the buffer are no longer needed.
     pub(super) fn put_together(&mut self, end: usize) -> (Vec<u8>, usize) {
         let rest = end.saturating_sub(self.pieces.len());
         self.position = self.position.saturating_add(self.pieces.len() as u64);

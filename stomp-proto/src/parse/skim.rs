@@ -16,7 +16,7 @@ use crate::{
     text::parse_number,
 };
 
-/// The headers that are kept. Who acknowledges a message, answers a frame or reads a refusal needs no others.
+/// The headers that are kept: no others are needed to acknowledge a message, answer a frame or read a refusal.
 const KEPT: [&[u8]; 14] = [
     b"ack",
     b"content-length",
@@ -203,8 +203,8 @@ impl Parser {
         Ok(())
     }
 
-    /// Takes note of a line over its limit, which begins with so many octets. Without the `content-length` nobody knows where
-    /// the frame ends.
+    /// Takes note of a line over its limit, of which `length` octets are known. Where the line is a `content-length`, the end
+    /// of the frame cannot be told.
     fn note_long(&mut self, length: usize) -> Result<(), ParseError> {
         let limit = self.limits.header_line;
         let line = self.buffer.data().get(..length).unwrap_or_default();

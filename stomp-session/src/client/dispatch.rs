@@ -23,7 +23,7 @@ impl Shared {
         });
     }
 
-    /// The same for who is about to tell listeners something that comes after them.
+    /// The same, for a caller about to tell listeners something that comes after these events.
     pub(super) fn dispatch_in(&self, inner: &mut Inner) {
         while let Some(event) = inner.session.poll_event() {
             self.hand_on(inner, event);

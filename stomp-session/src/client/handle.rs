@@ -120,7 +120,7 @@ impl Client {
     /// Disconnects gracefully, beginning at once: [`Runner`](super::Runner)s take no more messages and their handlers end,
     /// outstanding receipts are awaited, then DISCONNECT and its RECEIPT, all within
     /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Everything else on this session ends, on all
-    /// clones. Who asks again joins in and gets the same result.
+    /// clones. A second call joins the first and gets the same result.
     ///
     /// A handler may call it. If it awaits it as well, it is not waited for, and its message stays unacknowledged.
     pub fn disconnect(&self) -> Disconnecting {

@@ -120,7 +120,7 @@ pub enum Notice {
     SendFailed(SendError),
     /// The session takes no more commands: somebody disconnects it.
     Disconnecting,
-    /// This listener was too slow for so many notices, which came between the one before and the one after.
+    /// This listener was too slow, and missed that number of notices between the one before and the one after.
     Missed(u64),
     /// The session has ended. Nothing comes after it.
     Closed(Closed),

@@ -72,7 +72,7 @@ impl Message {
         shared.command(|inner| settle(&mut inner.session, message))
     }
 
-    /// The message without its hold on a read buffer, for who keeps it for long.
+    /// The message without its hold on a read buffer, to be kept for long.
     #[must_use]
     pub fn into_owned(mut self) -> Self {
         self.message.make_owned();

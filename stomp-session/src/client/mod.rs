@@ -70,7 +70,7 @@ pub struct Settings {
     pub send_timeout: Duration,
     /// How long a subscribe waits for the broker's confirmation. 60 s.
     pub subscribe_timeout: Duration,
-    /// Who gives the login of each attempt. Without it that of the endpoint or of the configuration is used.
+    /// What provides the login of each attempt. Without it, the login of the endpoint or of the configuration is used.
     pub credentials: Option<Credentials>,
     /// When the system gives up a TCP connection whose peer does not answer. After two minutes; `None` leaves the system's
     /// own habits. The business of the adapters: a [`Connector`] of your own sees to it itself.

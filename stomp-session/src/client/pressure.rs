@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{Message, Timestamp};
 
-/// While somebody waits for a receipt reading goes on up to so many budgets: a handler that waits for one behind its own full
-/// inbox would wait for ever. Then its wait ends.
+/// While somebody waits for a receipt, reading goes on up to this multiple of the budget: a handler that waits for one behind
+/// its own full inbox would wait for ever. Then its wait ends.
 const HARD: usize = 8;
 /// Octets of ACKs and NACKs that have not left, above which no message is read that would bring more of them, if that is more
 /// than the budget.

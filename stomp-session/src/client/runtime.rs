@@ -129,8 +129,8 @@ impl Addresses {
         addresses.rotate_left(first);
     }
 
-    /// Says that a connection was made to one of so many addresses. Where none was made all of them have failed, and there
-    /// is nothing to say.
+    /// Reports that a connection was made to one of `count` addresses. Do not call it when none was made: then all of them
+    /// have failed, and the session knows.
     pub fn reached(&self, count: usize) {
         self.count.store(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Release);
     }

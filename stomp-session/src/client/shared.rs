@@ -194,7 +194,7 @@ impl Shared {
 }
 
 impl Inner {
-    /// The newest connection, if it began to stand after so many others.
+    /// The newest connection, if more than `count` have stood.
     pub(super) fn stood_since(&self, count: u64) -> Option<&Connection> {
         self.stood.1.as_ref().filter(|_| self.stood.0 > count)
     }

@@ -44,8 +44,8 @@ impl Inner {
     }
 }
 
-/// Follows the state of a session: a [`Stream`] that begins with the present one and ends after [`State::Closed`]. Who is
-/// slow sees the newest state, not each one between. It does not keep the session alive.
+/// Follows the state of a session: a [`Stream`] that begins with the present one and ends after [`State::Closed`]. A
+/// slow reader sees the newest state, not each one between. It does not keep the session alive.
 ///
 /// ```
 /// # async fn example(client: &stomp_session::client::Client) {
@@ -159,7 +159,7 @@ impl Timer {
         self.poll_or(cx, true)
     }
 
-    /// The same, for who waits on without a clock.
+    /// The same without a clock, for a wait that has no limit of its own.
     pub(super) fn poll_while_open(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.poll_or(cx, false)
     }

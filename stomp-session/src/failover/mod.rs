@@ -80,7 +80,7 @@ struct Current {
 pub(crate) enum Next {
     /// That broker is dialled after that delay.
     Dial { endpoint: Endpoint, delay: Duration, again: bool },
-    /// There is nothing to be tried any more, after so many attempts in a row.
+    /// Nothing is left to be tried, after that number of attempts in a row.
     GiveUp {
         attempts: u32,
         /// What a broker has said to one of them.
@@ -137,7 +137,7 @@ impl Failover {
         self.current.is_some() && attempt == self.newest()
     }
 
-    /// A connection was made to one of so many addresses.
+    /// A connection was made to one of `count` addresses.
     pub(crate) fn note_addresses(&mut self, attempt: AttemptId, count: u32) {
         let is_newest = attempt == self.newest();
         if let Some(current) = self.current.as_mut().filter(|_| is_newest) {

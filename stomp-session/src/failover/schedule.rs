@@ -130,7 +130,7 @@ impl Schedule {
         Some((endpoint, delay))
     }
 
-    /// The broker that was tried has so many addresses: those that were not are tried in this round.
+    /// The broker that was tried has that number of addresses: the others of them are tried in this round.
     pub(super) fn try_again(&mut self, endpoint: &Endpoint, addresses: u32) {
         let tries = self.tries.iter().find(|(other, _)| other == endpoint).map_or(0, |(_, tries)| *tries);
         if tries < addresses {
@@ -220,8 +220,8 @@ impl Schedule {
         }
         let luck = self.random.fraction();
         let drawn = if policy.full_jitter {
-            // Who draws little for long would later draw from much more than it has waited, and be back long after the
-            // others.
+            // A client that has drawn short delays for long would draw from a range far beyond what it has waited, and be
+            // back long after the others.
             let bounded = delay.min(self.waited.saturating_add(policy.initial_delay));
             bounded.mul_f64(luck)
         } else {

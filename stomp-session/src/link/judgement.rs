@@ -58,7 +58,7 @@ impl Link {
         }
         let blames = self.meaning(&error) != Some(Meaning::Connection);
         let suspect = self.suspect().filter(|(_, awaited, is_alone)| {
-            // Who else has an ERROR for an answer may as well not know. A SUBSCRIBE would be sent again and refused again.
+            // Any other frame that an ERROR answers may stay unknown. A SUBSCRIBE would be sent again and refused again.
             *is_alone || (blames && matches!(awaited, Awaited::Subscribe(_)))
         });
         let suspect = suspect.and_then(|(id, ..)| Some((id, self.wire.receipts.take(id)?.awaited)));

@@ -63,7 +63,7 @@ pub struct Config {
     pub at_least_once_messages: usize,
     /// How many octets the headers and bodies of those may have. 16 MiB.
     pub at_least_once_octets: usize,
-    /// How many of them may be out on a connection without a RECEIPT. 256: so many may arrive twice when it breaks.
+    /// How many of them may be out on a connection without a RECEIPT. 256: as many may arrive twice when it breaks.
     pub at_least_once_window: usize,
     /// The header that carries the de-duplication id of a SEND that is sent at least once, if not that of the
     /// [`Profile`]. A SEND that has the header already keeps it.
@@ -103,7 +103,7 @@ pub struct Config {
     connect_headers: ConnectHeaders,
 }
 
-/// Of them a millisecond has so many.
+/// Nanoseconds in a millisecond.
 const NANOSECONDS: u128 = 1_000_000;
 
 /// What to do when a broker refuses us in words that are known as final: a wrong login, no common version, a certificate

@@ -1,6 +1,6 @@
 //! Single frames, without a session: built as each version wants them, and checked as a client must.
 //!
-//! A [`Session`](crate::Session) uses them. They are public for who keeps a conversation of his own, with
+//! A [`Session`](crate::Session) uses them. They are public for programs that hold a conversation of their own, with
 //! [`Parser`](stomp_proto::Parser) and [`Frame::encode`]: SEND is just
 //! `Frame::new(Command::Send).with_header("destination", …)`, a receipt is `.with_header("receipt", id)` on any frame but
 //! CONNECT, and what two sides agree on for heart-beats is [`HeartBeat::agree`].

@@ -10,8 +10,8 @@ use super::{
 
 /// A received message.
 ///
-/// It is a slice of a read buffer. Who keeps it for long keeps [`Message::into_owned`]; who wants no more than to settle
-/// it later keeps its [`AckToken`].
+/// It is a slice of a read buffer. To keep it for long, call [`Message::into_owned`]; to settle it later and no more, keep
+/// its [`AckToken`].
 #[derive(Debug)]
 pub struct Message {
     frame: Frame,
@@ -135,8 +135,8 @@ impl Message {
         &self.frame
     }
 
-    /// Returns the frame. What the message was can be settled no more, unless its [`ack_token`](Self::ack_token) was
-    /// taken before; who takes it apart for good [gives it back](crate::Session::give_back) first.
+    /// Returns the frame. The message can no longer be settled, unless its [`ack_token`](Self::ack_token) was taken before;
+    /// if nobody will settle it, [give it back](crate::Session::give_back) first.
     #[must_use]
     pub fn into_frame(self) -> Frame {
         self.frame

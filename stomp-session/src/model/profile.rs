@@ -32,8 +32,8 @@ pub struct Profile {
     /// The SUBSCRIBE headers that limit how much may be out unacknowledged. They are always sent with a number: on RabbitMQ
     /// a subscription without one inherits that of an earlier one.
     pub prefetch: &'static [Prefetch],
-    /// How many messages of a subscription may be out unacknowledged that does not say how many. 10 where the end of a
-    /// connection counts as a delivery for each of them and such messages are destroyed or dead-lettered after so many
+    /// How many messages may be out unacknowledged for a subscription that does not say how many. 10 where the end of a
+    /// connection counts as a delivery for each of them and a message is destroyed or dead-lettered after a few deliveries
     /// (RabbitMQ's quorum queues, Artemis), and where nothing is known; 100 on ActiveMQ: enough that one round trip does not
     /// leave a consumer idle, few enough that a slow one does not hold up what others could do.
     pub default_prefetch: u32,

@@ -13,8 +13,8 @@ const REMEMBERED: usize = 1024;
 /// See the [module](self).
 ///
 /// A number that was generated is never used again. A name that the user chose may be, on the same connection too, once the
-/// broker has answered its UNSUBSCRIBE: what comes late is then behind us, or confirms nothing. Who has a message of the
-/// subscription that had the name before is told by the [`SubscriptionId`], which is never given twice.
+/// broker has answered its UNSUBSCRIBE: what comes late is then behind us, or confirms nothing. A message of the
+/// subscription that had the name before is told apart by its [`SubscriptionId`], which is never given twice.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Names of the user's own in the table.

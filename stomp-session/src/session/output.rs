@@ -118,7 +118,7 @@ impl Session {
         self.replay.subscriptions.stray_errors()
     }
 
-    /// Whether each frame and each heart-beat, both ways, is told as an event, for who looks for a fault.
+    /// Whether each frame and each heart-beat, both ways, is told as an event, to look for a fault.
     pub fn trace_frames(&mut self, traces: bool) {
         self.events.trace_frames(traces);
         match &mut self.state {

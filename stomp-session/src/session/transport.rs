@@ -74,9 +74,9 @@ impl Session {
         Ok(State::Handshake { endpoint, deadline, outbox, backslash })
     }
 
-    /// The name of the broker of that attempt has so many addresses, and a connection to one of them was made, with TLS or
-    /// not yet: if it comes to nothing the others are tried before the next delay. To be reported before how the attempt
-    /// ended; without it there is one.
+    /// Reports that the host name of that attempt's broker has `count` addresses and that a connection to one of them was
+    /// made, before TLS or after: if it comes to nothing, the others are tried before the next delay. Report it before how
+    /// the attempt ended; without it, one address is assumed.
     pub fn handle_addresses(&mut self, attempt: AttemptId, count: u32) {
         self.failover.note_addresses(attempt, count);
     }

@@ -29,10 +29,10 @@ Runs sessions, model brokers and a network through disasters, each seed another 
   --seed SEED     this one alone
   --trace         writes down all that happens";
 
-/// Each so many seeds one is run twice, to see that it is the same run.
+/// One in this many seeds is run twice, to see that it is the same run.
 const TWICE: u64 = 64;
 
-/// Each so many seeds one is hours with queues that cannot be had.
+/// One in this many seeds is hours with queues that cannot be had.
 const HOURS: u64 = 1024;
 
 #[derive(Debug)]

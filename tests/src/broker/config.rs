@@ -155,7 +155,7 @@ impl BrokerConfig {
         self
     }
 
-    /// A queue that holds more than so many messages keeps back the RECEIPTs of what is sent to it, until consumers have
+    /// A queue that holds more than this number of messages keeps back the RECEIPTs of what is sent to it, until consumers have
     /// taken enough. What is sent is stored all the same; producers that wait for receipts are slowed down.
     pub const fn flow_control(mut self, messages: usize) -> Self {
         self.flow_control = Some(messages);

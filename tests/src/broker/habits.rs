@@ -50,14 +50,14 @@ impl BrokerConfig {
         self
     }
 
-    /// After the RECEIPT of an UNSUBSCRIBE sends up to so many messages that were on their way, as ActiveMQ does. They
+    /// After the RECEIPT of an UNSUBSCRIBE sends up to this number of messages that were on their way, as ActiveMQ does. They
     /// are delivered again.
     pub const fn late_messages(mut self, most: usize) -> Self {
         self.habits.late_messages = most;
         self
     }
 
-    /// Delivers only when all that has arrived was read, and sends up to so many messages that an UNSUBSCRIBE has overtaken
+    /// Delivers only when all that has arrived was read, and sends up to this number of messages that an UNSUBSCRIBE has overtaken
     /// as ERRORs "Subscription not found" behind its RECEIPT, as RabbitMQ does. They name nobody but in their body and do
     /// not close the connection; the messages stay unacknowledged.
     pub const fn stray_errors(mut self, most: usize) -> Self {

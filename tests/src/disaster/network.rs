@@ -209,7 +209,7 @@ impl World {
             demand(is_once && twice.is_none(), Law::Schedule, || {
                 format!("{} is not connected once", dial.attempt)
             })?;
-            // Who has said goodbye meanwhile has closed it already.
+            // A client that has said goodbye meanwhile has closed it already.
             let Some(input) = input else { return self.collect(number).map(|_| true) };
             let connection = model.broker.connect(now.since_start());
             let place = (number, dial.broker, number_of_model, connection);

@@ -46,7 +46,7 @@ impl Actor {
                 (watch.id, watch.agreed) = (Some(connection.id), connection.heart_beat);
                 // Heart-beats are promised from here on (1.2, "Heart-beating").
                 watch.last_written = scene.now;
-                // Who is leaving wants no messages any more.
+                // A client that is leaving wants no more messages.
                 watch.stays_open = scene.kind == Some(Kind::ActiveMq);
                 if !self.is_leaving() {
                     watch.replay = self.healthy().collect();

@@ -91,7 +91,7 @@ impl Pipe {
         Some((*arrival).max(self.held_up_until)).filter(|at| *at < Timestamp::MAX)
     }
 
-    /// What has arrived, at most so many octets.
+    /// What has arrived, at most that number of octets.
     pub(super) fn take(&mut self, now: Timestamp, most: usize) -> Option<Parcel> {
         self.next_at().filter(|at| *at <= now)?;
         if let Some((_, Parcel::Octets(octets))) = self.parcels.front_mut()

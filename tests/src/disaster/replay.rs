@@ -30,7 +30,7 @@ pub(super) fn check_login(broker: usize, setting: &Setting, connect: &Frame) -> 
 impl Actor {
     /// A connection begins with the subscriptions that live, in order, each as it was made.
     pub(super) fn check_replay(&mut self, watch: &mut Watch, frame: &Frame, now: Timestamp) -> Checked {
-        // Who is leaving sends what waits, and wants no messages any more.
+        // A client that is leaving sends what waits, and wants no more messages.
         if self.is_leaving() {
             watch.replay.clear();
         }

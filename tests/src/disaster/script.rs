@@ -78,19 +78,19 @@ impl Script {
         self
     }
 
-    /// The first connection is reset after so many octets of the client.
+    /// The first connection is reset after this number of octets of the client.
     pub const fn cut_up(mut self, octets: usize) -> Self {
         self.mishaps.cut_up = Some(octets);
         self
     }
 
-    /// The first connection is reset after so many octets of the broker.
+    /// The first connection is reset after this number of octets of the broker.
     pub const fn cut_down(mut self, octets: usize) -> Self {
         self.mishaps.cut_down = Some(octets);
         self
     }
 
-    /// After so many rounds the user does something else.
+    /// After this number of rounds the user does something else.
     pub const fn interrupted(mut self, round: u64, by: Interruption) -> Self {
         let act = match by {
             Interruption::Cancel(which) => Act::Cancel(which),

@@ -46,7 +46,7 @@ pub(super) struct Mishaps {
     /// Octets after which the first connection is reset.
     pub(super) cut_up: Option<usize>,
     pub(super) cut_down: Option<usize>,
-    /// Something that is done after so many rounds.
+    /// Something that is done after a number of rounds.
     pub(super) interruption: Option<(u64, Deed)>,
 }
 

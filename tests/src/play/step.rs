@@ -18,7 +18,7 @@ pub enum Step {
     Lose,
     /// Refuses one of the messages.
     Nack(u8),
-    /// Lets so many milliseconds pass, without stopping on the way.
+    /// Lets that number of milliseconds pass, without stopping on the way.
     Pass(u16),
     /// Stops reading, or reads again.
     Pause(bool),

@@ -35,7 +35,7 @@ pub(super) struct Pipe {
     unread: Option<Timestamp>,
     /// Octets that have been written, ever.
     passed: u64,
-    /// After so many octets it ends like that.
+    /// After that number of octets it ends like that.
     cut: Option<(u64, Ending)>,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
@@ -121,7 +121,7 @@ impl Pipe {
         }
     }
 
-    /// Takes at most so many octets of those that have arrived.
+    /// Takes at most that number of the octets that have arrived.
     pub(super) fn read(&mut self, most: usize, now: Timestamp) -> Bytes {
         let Some((_, chunk)) = self.chunks.front_mut().filter(|(arrives, _)| *arrives <= now) else {
             return Bytes::new();

@@ -41,7 +41,7 @@ impl Random {
         *range.start() + Duration::from_micros(u64::try_from(extra).unwrap_or(u64::MAX))
     }
 
-    /// True once in so many times; never for 0.
+    /// True once in that many times; never for 0.
     pub fn once_in(&mut self, times: usize) -> bool {
         times > 0 && self.below(times) == 0
     }

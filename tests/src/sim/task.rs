@@ -30,7 +30,7 @@ impl Woken {
         lock(&self.0).insert(id);
     }
 
-    /// Takes number `choose` of so many.
+    /// Takes one of those that were woken: given their count, `choose` says which.
     pub(super) fn take(&self, choose: impl FnOnce(usize) -> usize) -> Option<TaskId> {
         let mut woken = lock(&self.0);
         let chosen = woken.iter().nth(choose(woken.len())).copied()?;

@@ -17,7 +17,7 @@ pub struct Weather {
     /// How long octets, and dials, are on their way. At least a microsecond, so that each turn of a conversation takes
     /// time.
     pub latency: RangeInclusive<Duration>,
-    /// One poll in so many is Pending for no reason, and its task woken at once. 0 for none.
+    /// One poll in this many is pending for no reason, and its task woken at once. 0 for none.
     pub spurious: usize,
 }
 

@@ -80,7 +80,7 @@ impl World {
         result
     }
 
-    /// Ends that much later.
+    /// Ends when `duration` has passed.
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
         Sleep::new(self.clone(), self.now().after(duration))
     }
@@ -161,12 +161,12 @@ impl World {
         self.with(|state| state.half_close(host));
     }
 
-    /// Ends the next connection to a host after so many octets from the client.
+    /// Ends the next connection to a host after that number of octets from the client.
     pub fn cut_upward(&self, host: &str, octets: u64, ending: Ending) {
         self.with(|state| state.host(host).cuts.0 = Some((octets, ending)));
     }
 
-    /// Ends the next connection to a host after so many octets to the client.
+    /// Ends the next connection to a host after that number of octets to the client.
     pub fn cut_downward(&self, host: &str, octets: u64, ending: Ending) {
         self.with(|state| state.host(host).cuts.1 = Some((octets, ending)));
     }

@@ -139,7 +139,7 @@ fn watching() {
     });
 }
 
-/// Who asks again whether a message is lost is told.
+/// Asking again whether a message is lost gets an answer.
 #[test]
 fn losing() {
     in_every_way(|client, world, polls| async move {

@@ -143,7 +143,7 @@ struct Came {
 }
 
 impl Came {
-    /// Takes messages until there are so many different ones.
+    /// Takes messages until there are that many different ones.
     async fn take_until<A: Adapter>(&mut self, messages: &mut Subscription, count: usize) {
         while self.numbers.len() < count {
             let next = A::within(PATIENCE, messages.next()).await;
@@ -235,7 +235,7 @@ fn stall<A: Adapter>(bench: &mut Bench<'_>) {
     });
 }
 
-/// Sends so many numbers, that many octets long.
+/// Sends `count` numbers, each of that many octets.
 async fn fill(client: &Client, destination: &str, count: u32, octets: usize) {
     let message = client.send(destination, "").persistent().prepare().unwrap();
     for number in 0..count {

@@ -29,7 +29,7 @@ pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 4] {
     ]
 }
 
-/// Sends so many messages, numbered, of that size; returns when the broker has all of them.
+/// Sends that number of messages, numbered, of that size; returns when the broker has all of them.
 async fn send_many(client: &Client, destination: &str, count: u32, size: usize) {
     for number in 0..count {
         let send = client.send(destination, vec![b'x'; size]).header("number", number.to_string());

@@ -26,7 +26,7 @@ fn shared(uri: &str) -> Config {
     config
 }
 
-/// When the next so many logins go out, and to whom, each of them refused.
+/// When the next logins go out, and to whom, each of them refused.
 fn refused(script: &mut Script, count: usize) -> Vec<(String, u64)> {
     let mut logins = Vec::new();
     while logins.len() < count {

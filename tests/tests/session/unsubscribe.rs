@@ -43,7 +43,7 @@ fn left(config: Config, subscribe: Subscribe) -> Script {
     script
 }
 
-/// Subscribed, and so many messages taken.
+/// Subscribed, with that number of messages taken.
 fn taken(
     server: &str,
     version: Version,

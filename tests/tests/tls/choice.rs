@@ -148,7 +148,7 @@ async fn nobody_is_trusted<A: Adapter>(backend: TlsBackend) {
     assert!(text.contains("TlsConfig::roots"), "{text}");
     assert!(!text.contains("roots cannot be used"), "none were given: {text}");
 
-    // Who is trusted by the settings is trusted here, too.
+    // A certificate that the settings trust is trusted here, too.
     let mut settings = trusting(&bench.authority, backend);
     settings.tls.system_roots = true;
     let (client, _kill) = A::start(crate::config(&bench.front.uri()), settings);

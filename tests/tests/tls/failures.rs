@@ -111,7 +111,7 @@ pub(crate) async fn the_next_broker_is_tried<A: Adapter>(backend: TlsBackend) {
 /// Places in what the broker says in a handshake: in the head of a record, in each record, between them.
 const PLACES: [u64; 7] = [0, 1, 5, 60, 130, 250, 600];
 
-/// The broker's side of the handshake stops or ends after so many octets.
+/// The broker's side of the handshake stops or ends after a number of octets.
 fn breaking(bench: &Bench, octets: u64, how: Break) -> (Proxy, String) {
     let mut plan = Plan::default();
     plan.to_client.after = Some((octets, how));

@@ -35,7 +35,7 @@ pub(crate) fn count(name: &str) -> Result<Instructions, String> {
     })
 }
 
-/// All instructions of a process that runs the workload so many times.
+/// All instructions of a process that runs the workload that number of times.
 fn total(name: &str, passes: u64) -> Result<u64, String> {
     let output = run(name, passes).map_err(|error| format!("{MISSING}\n({error})"))?;
     let log = String::from_utf8_lossy(&output.stderr);

@@ -21,7 +21,7 @@ use crate::kit::{config, settings};
 
 const QUEUE: &str = "/queue/a";
 
-/// A calm network with that broker, a client, and so many numbered messages in the queue.
+/// A calm network with that broker, a client, and that number of numbered messages in the queue.
 fn with_messages(broker: BrokerConfig, count: usize) -> (Sim, Client, World) {
     let sim = Sim::in_weather(1, Weather::calm());
     sim.add_broker("broker", broker.recording());

@@ -155,7 +155,7 @@ fn with_auto_the_inbox_is_handled_before_the_end() {
     });
 }
 
-/// All who disconnect share one outcome; who gives up waiting changes nothing.
+/// All who disconnect share one outcome; giving up the wait changes nothing.
 #[test]
 fn disconnects_share_one_outcome() {
     for seed in seeds(10) {
