@@ -1,3 +1,5 @@
+//! The order of tries and the delays before them: by default, by option, at limits and after refusals.
+
 use alloc::{format, vec};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! URIs of brokers: what is taken, what is refused, and that errors show nothing of them.
+
 use alloc::{format, vec};
 use core::time::Duration;
 
