@@ -4,7 +4,9 @@
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
 mod buffer;
+mod content;
 mod credentials;
+mod dial;
 mod dispatch;
 mod driver;
 mod error;
@@ -30,6 +32,7 @@ mod waits;
 use std::{sync::Arc, time::Duration};
 
 pub use credentials::Credentials;
+pub use dial::Dial;
 pub use driver::Driver;
 pub use error::{CommitError, ConnectError, SendError, SubscribeError};
 pub use handle::{Client, Disconnecting, Farewell};
@@ -40,7 +43,7 @@ pub use prepared::PreparedSend;
 pub use race::race;
 pub use request::{RequestBuilder, RequestError, Requesting};
 pub use runner::{Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
-pub use runtime::{Addresses, Connector, Dial, Runtime, Stream, TransportError};
+pub use runtime::{Addresses, Connector, Runtime, Stream, TransportError};
 pub use send::{SendBuilder, Sending};
 pub use state::{State, Watch};
 pub use subscription::{SubscribeBuilder, Subscribing, Subscription};

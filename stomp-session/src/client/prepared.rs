@@ -1,16 +1,17 @@
 //! Sends that differ in their body alone.
 
-use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use stomp_proto::{Frame, PreparedFrame, Version};
+use stomp_proto::Version;
 
-use super::{SendBuilder, SendError, Sending, send::How, shared::Shared};
-use crate::{CommandError, ReceiptId, Session, frames};
+use super::{
+    SendBuilder, SendError, Sending,
+    content::{Content, SharedFrame},
+    send::How,
+    shared::Shared,
+};
+use crate::{CommandError, Session};
 
 /// What many messages have in common, checked and escaped once. [`SendBuilder::prepare`] makes it.
 ///
@@ -29,9 +30,6 @@ pub struct PreparedSend {
     how: How,
 }
 
-/// Shared by the sends, so that the first one on a connection of another version writes it anew for all.
-type SharedFrame = Arc<Mutex<PreparedFrame>>;
-
 impl PreparedSend {
     /// A message with that body, on the terms that were prepared. One that is [kept](SendBuilder::at_least_once) or belongs
     /// to a transaction gets headers of its own, and is written as any other.
@@ -39,10 +37,6 @@ impl PreparedSend {
         let content = Content::Prepared { frame: Arc::clone(&self.frame), body: body.into() };
         Sending::new(Arc::clone(&self.shared), content, self.how)
     }
-}
-
-fn lock(frame: &SharedFrame) -> MutexGuard<'_, PreparedFrame> {
-    frame.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SendBuilder {
@@ -65,59 +59,4 @@ fn version(session: &Session) -> Version {
     let offered = session.config().versions.iter().max().copied();
     let connected = session.connection().map(|connection| connection.version);
     connected.or(offered).unwrap_or(Version::V1_2)
-}
-
-/// What is to be sent.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each send")]
-pub(super) enum Content {
-    Frame(Frame),
-    Prepared { frame: SharedFrame, body: Bytes },
-}
-
-impl Content {
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::Frame(frame) => frame.size(),
-            Self::Prepared { frame, body } => lock(frame).frame().size().saturating_add(body.len()),
-        }
-    }
-
-    /// Lets go of the read buffer that it may be a small part of, before it waits for long. Gives the body that it had.
-    pub(super) fn unpin(&mut self) -> Option<Bytes> {
-        match self {
-            Self::Frame(frame) => frames::unpin(frame),
-            Self::Prepared { body, .. } => frames::unpin_body(body),
-        }
-    }
-
-    /// As a frame, for what is more than written.
-    pub(super) fn frame(&mut self) -> &mut Frame {
-        let frame = match self {
-            Self::Frame(frame) => return frame,
-            Self::Prepared { frame, body } => lock(frame).frame().clone().with_body(mem::take(body)),
-        };
-        *self = Self::Frame(frame);
-        self.frame()
-    }
-
-    pub(super) fn send(&self, session: &mut Session) -> Result<(), CommandError> {
-        match self {
-            Self::Frame(frame) => session.send(frame),
-            Self::Prepared { frame, body } => session.send_prepared(&mut lock(frame), body),
-        }
-    }
-
-    pub(super) fn confirm(
-        &mut self,
-        session: &mut Session,
-        timeout: Duration,
-    ) -> Result<ReceiptId, CommandError> {
-        match self {
-            Self::Frame(frame) => session.confirm(frame, timeout),
-            Self::Prepared { frame, body } => {
-                session.send_prepared_confirmed(&mut lock(frame), body, timeout)
-            }
-        }
-    }
 }

@@ -14,7 +14,7 @@ use stomp_proto::{Command, Frame, Headers};
 
 use super::{
     SendError,
-    prepared::Content,
+    content::Content,
     shared::{Inner, Receipt, Shared},
     waits::{For, Ticket},
 };

@@ -26,6 +26,14 @@ fn shared(uri: &str) -> Config {
     config
 }
 
+/// A connection stands for long enough to be the first again, and is lost.
+fn had_stood(script: &mut Script) {
+    script.dial();
+    script.accept(Version::V1_2);
+    script.pass(seconds(6));
+    script.lose(Lost::Eof);
+}
+
 /// When the next logins go out, and to whom, each of them refused.
 fn refused(script: &mut Script, count: usize) -> Vec<(String, u64)> {
     let mut logins = Vec::new();
@@ -172,10 +180,7 @@ fn what_is_final_at_the_start_passes_once_a_connection_stood() {
             config.refused_at_start = OnRefusal::End;
             let mut script = Script::new(config);
             if stood {
-                script.dial();
-                script.accept(Version::V1_2);
-                script.pass(seconds(6));
-                script.lose(Lost::Eof);
+                had_stood(&mut script);
             }
             for round in 0..5 {
                 script.events();
@@ -211,10 +216,7 @@ fn it_is_tried_until_its_time_is_over() {
             if stood { (OnRefusal::End, until) } else { (until, OnRefusal::End) };
         let mut script = Script::new(config);
         if stood {
-            script.dial();
-            script.accept(Version::V1_2);
-            script.pass(seconds(6));
-            script.lose(Lost::Eof);
+            had_stood(&mut script);
         }
         let begin = script.now;
         while !script.session.is_closed() {

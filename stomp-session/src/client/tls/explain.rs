@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use super::TlsConfig;
+use super::{config::TlsConfig, meaning::Meaning};
 use crate::client::TransportError;
 
 /// With whom we speak, and what there is to say when it fails.
@@ -10,26 +10,6 @@ pub(super) struct Peer {
     name: String,
     /// Whether we have a certificate to show.
     identified: bool,
-}
-
-/// What has gone wrong, whichever library tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// The broker's certificate is wrong in a way that only the library's text tells.
-    BadCertificate,
-    /// The connection ended without TLS's farewell.
-    CutOff,
-    Expired,
-    /// Nothing of TLS: the connection, or what the table does not know.
-    Other,
-    NoCommonWay,
-    NotTls,
-    NotYetValid,
-    /// The broker wants a certificate of ours, or does not like the one it got.
-    OurCertificate,
-    UnknownAuthority,
-    WrongName,
-    WrongPurpose,
 }
 
 impl Peer {
@@ -97,20 +77,13 @@ impl Peer {
     }
 }
 
-impl Meaning {
-    /// Whether the next try would end alike: what is wrong is an identity or a configuration.
-    const fn is_final(self) -> bool {
-        !matches!(self, Self::CutOff | Self::NotTls | Self::Other)
-    }
-}
-
 fn meaning(error: &(dyn Error + 'static)) -> Meaning {
     #[cfg(feature = "rustls")]
-    if let Some(meaning) = super::pure::meaning(error) {
+    if let Some(meaning) = super::alerts::meaning(error) {
         return meaning;
     }
     #[cfg(feature = "native-tls")]
-    if let Some(meaning) = super::native::meaning(&error.to_string()) {
+    if let Some(meaning) = super::texts::meaning(&error.to_string()) {
         return meaning;
     }
     let io = error.downcast_ref::<io::Error>().map(io::Error::kind);

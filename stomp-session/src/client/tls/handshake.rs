@@ -9,9 +9,10 @@ use std::{
     task::Poll,
 };
 
-use futures_io::{AsyncRead, AsyncWrite};
-
-use super::{TlsBackend, TlsConfig, explain::Peer, secured::Secured};
+use super::{
+    config::{TlsBackend, TlsConfig},
+    explain::Peer,
+};
 use crate::{
     Endpoint,
     client::{Runtime, TransportError, runtime::Stream},
@@ -100,14 +101,6 @@ fn too_slow(limit: std::time::Duration) -> io::Error {
     let seconds = limit.as_secs_f64();
     TransportError::new(format!("the TLS handshake did not end within {seconds:.1} s: is it a TLS port?"))
         .into()
-}
-
-/// The stream of a handshake that has ended, with errors in our words.
-pub(super) fn secured<S>(peer: Peer, stream: S) -> Stream
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    Stream::new(Secured { stream, peer })
 }
 
 impl fmt::Debug for Tls {

@@ -9,11 +9,7 @@ use std::{
 
 use native_tls::{Certificate, Error, Identity, Protocol, TlsConnector, TlsConnectorBuilder};
 
-use super::{
-    TlsConfig,
-    explain::{Meaning, Peer},
-    handshake::secured,
-};
+use super::{config::TlsConfig, explain::Peer, secured::secured};
 use crate::client::{Runtime, TransportError, runtime::Stream};
 
 /// The first poll of the handshake builds the trust store, some 50 ms of work, and so happens where that harms nobody. The
@@ -71,38 +67,4 @@ fn connector(config: &TlsConfig) -> Result<TlsConnectorBuilder, TransportError> 
 
 fn unusable(what: &str, error: &Error) -> TransportError {
     TransportError::permanent(format!("TlsConfig::{what} cannot be used")).caused_by(error)
-}
-
-/// Parts of texts of OpenSSL, 1.1 and 3, the more special ones first. Other systems have others: what is in none of these rows
-/// is told in the library's own words.
-const MEANINGS: [(&str, Meaning); 23] = [
-    ("hostname mismatch", Meaning::WrongName),
-    ("IP address mismatch", Meaning::WrongName),
-    ("certificate has expired", Meaning::Expired),
-    ("certificate is not yet valid", Meaning::NotYetValid),
-    ("certificate purpose", Meaning::WrongPurpose),
-    ("unable to get local issuer certificate", Meaning::UnknownAuthority),
-    ("unable to get issuer certificate", Meaning::UnknownAuthority),
-    ("unable to verify the first certificate", Meaning::UnknownAuthority),
-    ("self-signed certificate", Meaning::UnknownAuthority),
-    ("self signed certificate", Meaning::UnknownAuthority),
-    ("certificate verify failed", Meaning::BadCertificate),
-    // An alert is the broker's opinion of us.
-    ("alert handshake failure", Meaning::NoCommonWay),
-    ("alert protocol version", Meaning::NoCommonWay),
-    ("unsupported protocol", Meaning::NoCommonWay),
-    ("alert bad certificate", Meaning::OurCertificate),
-    ("alert unknown ca", Meaning::OurCertificate),
-    ("alert certificate", Meaning::OurCertificate),
-    ("wrong version number", Meaning::NotTls),
-    ("packet length too long", Meaning::NotTls),
-    ("http request", Meaning::NotTls),
-    ("https proxy request", Meaning::NotTls),
-    ("unexpected eof", Meaning::CutOff),
-    ("unexpected EOF", Meaning::CutOff),
-];
-
-/// What a text of OpenSSL means.
-pub(super) fn meaning(text: &str) -> Option<Meaning> {
-    MEANINGS.iter().find(|(part, _)| text.contains(part)).map(|(_, meaning)| *meaning)
 }

@@ -1,7 +1,6 @@
 //! The handshake by rustls.
 
 use std::{
-    error::Error,
     io,
     sync::{Arc, OnceLock},
 };
@@ -9,16 +8,17 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::TlsConnector;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ConfigBuilder,
+    ClientConfig, ConfigBuilder,
     client::WantsClientCert,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    pki_types::{PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 
 use super::{
-    ClientCertificate, TlsConfig,
-    explain::{Meaning, Peer},
-    handshake::secured,
+    config::{ClientCertificate, TlsConfig},
+    explain::Peer,
+    pem::{certificates, unusable},
+    secured::secured,
     verifier::verifier,
 };
 use crate::client::{Runtime, TransportError, runtime::Stream};
@@ -78,65 +78,4 @@ fn identify(
     let key = PrivateKeyDer::from_pem_slice(&ours.key).map_err(|error| unusable(WHAT, &error))?;
     let config = builder.with_client_auth_cert(certificates(&ours.chain, WHAT)?, key);
     config.map_err(|error| unusable(WHAT, &error))
-}
-
-/// The certificates of a text in PEM, at least one.
-pub(super) fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, TransportError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match certificates {
-        Ok(none) if none.is_empty() => {
-            Err(TransportError::permanent(format!("{what}: it holds no certificate in PEM")))
-        }
-        read => read.map_err(|error| unusable(what, &error)),
-    }
-}
-
-pub(super) fn unusable(what: &str, error: &(dyn Error + 'static)) -> TransportError {
-    TransportError::permanent(what).caused_by(error)
-}
-
-/// What an error of rustls means. It travels as itself or inside an `io::Error`.
-pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
-    let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let error = match inside {
-        Some(inside) => inside.downcast_ref::<rustls::Error>(),
-        None => error.downcast_ref::<rustls::Error>(),
-    };
-    Some(match error? {
-        rustls::Error::InvalidCertificate(error) => of_certificate(error),
-        rustls::Error::AlertReceived(alert) => of_alert(*alert),
-        rustls::Error::PeerIncompatible(_) => Meaning::NoCommonWay,
-        rustls::Error::InvalidMessage(_) => Meaning::NotTls,
-        _ => Meaning::Other,
-    })
-}
-
-const fn of_certificate(error: &CertificateError) -> Meaning {
-    use CertificateError as Error;
-    match error {
-        Error::Expired | Error::ExpiredContext { .. } => Meaning::Expired,
-        Error::NotValidYet | Error::NotValidYetContext { .. } => Meaning::NotYetValid,
-        Error::NotValidForName | Error::NotValidForNameContext { .. } => Meaning::WrongName,
-        Error::UnknownIssuer => Meaning::UnknownAuthority,
-        Error::InvalidPurpose | Error::InvalidPurposeContext { .. } => Meaning::WrongPurpose,
-        _ => Meaning::BadCertificate,
-    }
-}
-
-/// An alert is the broker's opinion of us.
-const fn of_alert(alert: AlertDescription) -> Meaning {
-    use AlertDescription as Alert;
-    match alert {
-        Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
-            Meaning::NoCommonWay
-        }
-        Alert::BadCertificate
-        | Alert::CertificateExpired
-        | Alert::CertificateRequired
-        | Alert::CertificateRevoked
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::UnsupportedCertificate => Meaning::OurCertificate,
-        _ => Meaning::Other,
-    }
 }

@@ -9,10 +9,19 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::explain::Peer;
+use crate::client::runtime::Stream;
 
-pub(super) struct Secured<S> {
-    pub(super) stream: S,
-    pub(super) peer: Peer,
+/// The stream of a handshake that has ended, with errors in our words.
+pub(super) fn secured<S>(peer: Peer, stream: S) -> Stream
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    Stream::new(Secured { stream, peer })
+}
+
+struct Secured<S> {
+    stream: S,
+    peer: Peer,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Secured<S> {

@@ -14,8 +14,8 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 
 use super::{
-    TlsConfig,
-    pure::{certificates, unusable},
+    config::TlsConfig,
+    pem::{certificates, unusable},
 };
 use crate::client::TransportError;
 
