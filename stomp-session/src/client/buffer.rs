@@ -3,24 +3,18 @@
 use std::{
     collections::VecDeque,
     future::Future as _,
-    mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use super::{
-    Notice, SendError, Sending,
+    error::SendError,
+    notice::Notice,
+    send::Sending,
     shared::{Inner, Shared},
 };
 use crate::Closed;
-
-/// What was handed in, and how much of it waits here or in the driver's hands.
-#[derive(Default)]
-pub(super) struct Handed {
-    sends: Vec<(Sending, usize)>,
-    octets: usize,
-    count: usize,
-}
 
 /// The driver's: what waits, in the order of the calls.
 #[derive(Default)]
@@ -30,9 +24,11 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// Sends what there is a connection with room for. Whether any left.
-    pub(super) fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
-        let handed = shared.with(|inner| mem::take(&mut inner.handed.sends));
-        for (mut send, size) in handed {
+    pub(super) fn poll(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
+        let handed = shared.with(|inner| inner.handed.take());
+        for send in handed {
+            let size = send.size;
+            let mut send = Sending::handed(Arc::clone(shared), send);
             // It has its caller's waker until it is polled here.
             match Pin::new(&mut send).poll(cx) {
                 Poll::Ready(sent) => shared.with(|inner| inner.unbuffer(size, sent)),
@@ -50,20 +46,8 @@ impl Buffer {
 }
 
 impl Inner {
-    pub(super) fn has_buffer(&self, size: usize, budget: usize) -> bool {
-        self.handed.octets.saturating_add(size) <= budget
-    }
-
-    pub(super) fn buffer(&mut self, send: Sending, size: usize) {
-        self.handed.octets = self.handed.octets.saturating_add(size);
-        self.handed.count = self.handed.count.saturating_add(1);
-        self.handed.sends.push((send, size));
-        self.wake_driver();
-    }
-
     fn unbuffer(&mut self, size: usize, sent: Result<(), SendError>) {
-        self.handed.octets = self.handed.octets.saturating_sub(size);
-        self.handed.count = self.handed.count.saturating_sub(1);
+        self.handed.end(size);
         match sent {
             // That it ended was told when it did, before the listeners' end.
             Ok(()) | Err(SendError::Closed(_)) => {}
@@ -73,10 +57,14 @@ impl Inner {
 
     /// The session has ended: what still waits is told to be lost.
     pub(super) fn close_buffer(&mut self, closed: &Closed) {
-        for _ in 0..mem::take(&mut self.handed.count) {
+        for _ in 0..self.handed.end_all() {
             self.note(&Notice::SendFailed(SendError::Closed(closed.clone())));
         }
-        let sends = mem::take(&mut self.handed.sends);
-        self.after.drop_sends(sends.into_iter().map(|(send, _)| send));
+        for send in self.handed.take() {
+            if let Some(ticket) = send.ticket {
+                self.leave(send.how.queue(), ticket);
+            }
+            self.after.drop_content(send.content);
+        }
     }
 }

@@ -4,12 +4,10 @@ use std::{io, sync::Arc};
 
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 use super::runtime::TransportError;
+use super::runtime::{Addresses, Connector, Runtime, Stream};
 #[cfg(any(feature = "native-tls", feature = "rustls"))]
 use super::tls::Tls;
-use super::{
-    TlsConfig,
-    runtime::{Addresses, Connector, Runtime, Stream},
-};
+use super::tls::TlsConfig;
 use crate::Endpoint;
 
 /// The connector of the adapters: TCP, and TLS where the endpoint asks for it.

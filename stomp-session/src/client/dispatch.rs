@@ -5,7 +5,9 @@ use std::{collections::VecDeque, mem, sync::atomic::Ordering};
 use stomp_proto::Command;
 
 use super::{
-    Notice,
+    error::RequestError,
+    notice::Notice,
+    pressure::Stall,
     shared::{Inbox, Inner, Shared},
     waits::For,
 };
@@ -59,10 +61,10 @@ impl Shared {
                 inner.changed();
             }
             Event::Disconnected { connection, reason, .. } => {
-                inner.lose_requests(connection, &reason);
+                inner.fail_requests(Some(connection), &RequestError::Lost(reason));
                 self.connection.store(0, Ordering::Release);
                 self.forget_stale(inner, connection);
-                inner.stall = None;
+                inner.stall = Stall::default();
                 inner.wake_all(For::Loss);
                 // Those in a transaction have failed.
                 inner.wake_all(For::Room);
@@ -99,12 +101,13 @@ impl Shared {
     }
 
     fn deliver(&self, inner: &mut Inner, message: Message) {
-        let Some(message) = inner.route_reply(message) else { return };
+        let Inner { requests, after, .. } = &mut *inner;
+        let Some(message) = requests.route(message, |waker| after.wake(waker)) else { return };
         let Some(inbox) = inner.inboxes.get_mut(&message.subscription()) else {
             inner.after.drop_messages(VecDeque::from([message]));
             return;
         };
-        self.count_in(&message);
+        self.pressure.count_in(&message);
         inbox.messages.push_back(message);
         let waker = inbox.waker.take();
         inner.after.wake(waker);
@@ -126,7 +129,7 @@ impl Shared {
             .into_iter()
             .partition(|message: &Message| message.needs_ack() && is_meant(message));
         inbox.messages = kept;
-        self.count_out(&stale);
+        self.pressure.count_out(&stale);
         inner.after.drop_messages(stale);
     }
 }
@@ -158,6 +161,11 @@ impl Inner {
         }
     }
 
+    fn fail_requests(&mut self, connection: Option<ConnectionId>, error: &RequestError) {
+        let Self { requests, after, .. } = self;
+        requests.fail(connection, error, |waker| after.wake(waker));
+    }
+
     /// Ends every wait.
     pub(super) fn close(&mut self, closed: Closed) {
         for inbox in self.inboxes.values_mut() {
@@ -168,7 +176,8 @@ impl Inner {
             receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
             self.after.wake(receipt.waker.take());
         }
-        self.close_requests(&closed);
+        // On its way here the connection has ended.
+        self.fail_requests(None, &RequestError::Closed(closed.clone()));
         if self.closed.is_none() {
             self.close_buffer(&closed);
             self.note(&Notice::Closed(closed.clone()));

@@ -13,7 +13,11 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Addresses, Connector, Credentials, Notice, Runtime, TransportError, buffer::Buffer, shared::Shared,
+    buffer::Buffer,
+    credentials::Credentials,
+    notice::Notice,
+    runtime::{Addresses, Connector, Runtime, TransportError},
+    shared::{Inner, Shared},
 };
 use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp};
 
@@ -167,8 +171,9 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let Link::Up(up) = &mut self.link else { return false };
         let shared = &self.shared;
         shared.with(|inner| {
-            let pause = shared.update_pause(inner);
-            let gave_up = pause && shared.give_up_receipts(inner);
+            let (pressure, budget) = (&shared.pressure, shared.settings.inbound_budget);
+            let pause = pressure.pauses(budget, &inner.session);
+            let gave_up = pause && pressure.give_up_receipts(budget, &mut inner.session);
             inner.note_pause(pause, now);
             let changed = mem::replace(&mut up.paused, pause) != pause;
             match (changed, pause) {
@@ -385,7 +390,16 @@ fn lost(error: &io::Error) -> Lost {
     }
 }
 
-impl super::shared::Inner {
+impl Inner {
+    /// Notes that reading has stopped, or goes on, and tells listeners when it stands still for long.
+    fn note_pause(&mut self, pause: bool, now: Timestamp) {
+        if self.stall.note(pause, now) {
+            let fullest = self.inboxes.iter().max_by_key(|(_, inbox)| inbox.messages.len());
+            let subscription = fullest.map(|(id, _)| *id);
+            self.note(&Notice::Stalled { subscription });
+        }
+    }
+
     fn expire_waits(&mut self, now: Timestamp) {
         self.waits.expire(now).into_iter().for_each(|waker| self.wake(waker));
     }
@@ -395,7 +409,7 @@ impl super::shared::Inner {
             self.session.poll_timeout(),
             self.waits.deadline(),
             self.runners.deadline(),
-            self.stall_deadline(),
+            self.stall.deadline(),
         ];
         deadlines.into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
     }

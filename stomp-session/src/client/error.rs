@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BrokersError, Closed, CommandError, Ended, NotSent, Outcome, ServerError, Unknown};
+use crate::{BrokersError, Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,5 +100,26 @@ pub enum SubscribeError {
     Ended(#[from] Ended),
     /// The broker did not confirm it in time.
     #[error("the subscription was not confirmed within {:.1} s", .0.as_secs_f64())]
+    Timeout(Duration),
+}
+
+/// Why a request has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The session has ended; nothing was sent.
+    #[error("nothing was sent: {0}")]
+    Closed(Closed),
+    /// The connection has ended, and with it the queue of replies. The request may or may not have been handled.
+    #[error("the connection ended before the reply came ({0}): the request may or may not have been handled")]
+    Lost(Lost),
+    /// The request was not sent, or refused, or not confirmed.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Replies cannot be subscribed to.
+    #[error("replies cannot be subscribed to: {0}")]
+    Subscribe(CommandError),
+    /// No reply in time. The request may or may not have been handled.
+    #[error("no reply within {:.1} s: the request may or may not have been handled", .0.as_secs_f64())]
     Timeout(Duration),
 }

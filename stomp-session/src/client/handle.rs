@@ -1,7 +1,6 @@
 //! The client: a handle that commands the session and wakes the driver.
 
 use std::{
-    fmt,
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
@@ -11,10 +10,13 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Listener, SendBuilder, State, SubscribeBuilder, Watch,
+    keep::Keep,
+    listener::Listener,
     runner::awaits_end,
+    send::SendBuilder,
     shared::{Inner, Shared},
-    state::Waiting,
+    state::{State, Waiting, Watch},
+    subscription::SubscribeBuilder,
     waits::For,
 };
 use crate::{Closed, Connection};
@@ -189,61 +191,3 @@ impl Future for Disconnecting {
         })
     }
 }
-
-/// A hold on the session: when the last one goes, it disconnects.
-pub(super) struct Keep {
-    pub(super) shared: Arc<Shared>,
-}
-
-impl Keep {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        shared.with(|inner| inner.handles = inner.handles.saturating_add(1));
-        Self { shared }
-    }
-}
-
-impl Clone for Keep {
-    fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.shared))
-    }
-}
-
-impl Drop for Keep {
-    fn drop(&mut self) {
-        let shared = &self.shared;
-        shared.with(|inner| {
-            inner.handles = inner.handles.saturating_sub(1);
-            if inner.handles == 0 {
-                shared.begin_disconnect(inner);
-                inner.wake_driver();
-            }
-        });
-    }
-}
-
-impl fmt::Debug for Keep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shared.fmt(f)
-    }
-}
-
-/// What has a name can be spawned and kept anywhere; what borrows a handle can be awaited on any thread.
-const _: fn(&Client) = |client| {
-    const fn anywhere<T: Send + 'static>() {}
-    fn sent<T: Future + Send>(_: T) {}
-    type Handler = fn(Arc<super::Message>) -> std::future::Ready<Result<(), String>>;
-    anywhere::<super::Runner<Handler, std::future::Ready<Result<(), String>>, String>>();
-    anywhere::<(Client, super::Subscription, super::Transaction, super::Message)>();
-    anywhere::<(Listener, Watch, SendBuilder, SubscribeBuilder, super::RequestBuilder)>();
-    anywhere::<(super::Sending, super::Subscribing, super::Requesting)>();
-    anywhere::<(super::Beginning, super::Committing, Disconnecting)>();
-    sent(client.connected());
-    sent(client.closed());
-    sent(client.watch().next());
-    sent(client.listen().next());
-};
-const _: fn(&mut super::Subscription, &super::Message) = |subscription, message| {
-    fn sent<T: Future + Send>(_: T) {}
-    sent(subscription.next());
-    sent(message.lost());
-};

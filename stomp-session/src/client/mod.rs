@@ -10,91 +10,60 @@ mod dial;
 mod dispatch;
 mod driver;
 mod error;
+pub mod guide;
+mod handed;
 mod handle;
+mod keep;
 mod keep_alive;
 mod listener;
+mod listeners;
 mod message;
+mod notice;
 mod prepared;
 mod pressure;
 mod race;
 mod request;
+mod requests;
 mod runner;
 mod runners;
 mod runtime;
 mod send;
+mod settings;
 mod shared;
 mod state;
+mod stopping;
 mod subscription;
+mod terms;
 mod tls;
 mod transaction;
 mod waits;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 pub use credentials::Credentials;
 pub use dial::Dial;
 pub use driver::Driver;
-pub use error::{CommitError, ConnectError, SendError, SubscribeError};
+pub use error::{CommitError, ConnectError, RequestError, SendError, SubscribeError};
 pub use handle::{Client, Disconnecting, Farewell};
 pub use keep_alive::KeepAlive;
-pub use listener::{Listener, Notice};
+pub use listener::Listener;
 pub use message::Message;
+pub use notice::Notice;
 pub use prepared::PreparedSend;
 pub use race::race;
-pub use request::{RequestBuilder, RequestError, Requesting};
+pub use request::{RequestBuilder, Requesting};
 pub use runner::{Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
 pub use runtime::{Addresses, Connector, Runtime, Stream, TransportError};
 pub use send::{SendBuilder, Sending};
+pub use settings::Settings;
 pub use state::{State, Watch};
 pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
 pub use transaction::{Beginning, Committing, Transaction};
 
-#[doc = include_str!("guide.md")]
-#[allow(unused_imports, reason = "for its links")]
-pub mod guide {
-    use super::*;
-}
-
 use shared::Shared;
 
 use crate::{Config, Session};
-
-/// The settings of the client beyond those of its session.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Settings {
-    /// Octets of messages that nobody has taken yet, above which reading stops. 1 MiB. Nothing is dropped: the broker waits.
-    pub inbound_budget: usize,
-    /// Octets that wait for the transport, above which a send waits, and as many that may be
-    /// [buffered](SendBuilder::buffered) beside them. 256 KiB.
-    pub outbound_budget: usize,
-    /// How long a send waits for a connection with room. 60 s.
-    pub send_timeout: Duration,
-    /// How long a subscribe waits for the broker's confirmation. 60 s.
-    pub subscribe_timeout: Duration,
-    /// What provides the login of each attempt. Without it, the login of the endpoint or of the configuration is used.
-    pub credentials: Option<Credentials>,
-    /// When the system gives up a TCP connection whose peer does not answer. After two minutes; `None` leaves the system's
-    /// own habits. The business of the adapters: a [`Connector`] of your own sees to it itself.
-    pub keep_alive: Option<KeepAlive>,
-    /// How TLS is spoken to the endpoints that ask for it.
-    pub tls: TlsConfig,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            inbound_budget: 1024 * 1024,
-            outbound_budget: 256 * 1024,
-            send_timeout: Duration::from_secs(60),
-            subscribe_timeout: Duration::from_secs(60),
-            credentials: None,
-            keep_alive: Some(KeepAlive::default()),
-            tls: TlsConfig::default(),
-        }
-    }
-}
 
 /// A client and the driver that runs it. The seed of the configuration is drawn from the runtime. Spawn [`Driver::run`] before awaiting anything of the client.
 pub fn client<R: Runtime, C: Connector>(
@@ -110,3 +79,24 @@ pub fn client<R: Runtime, C: Connector>(
     let shared = Arc::new(Shared::new(Session::new(config, runtime.now()), settings));
     (Client::new(Arc::clone(&shared)), Driver::new(runtime, connector, shared))
 }
+
+/// What has a name can be spawned and kept anywhere; what borrows a handle can be awaited on any thread.
+const _: fn(&Client) = |client| {
+    const fn anywhere<T: Send + 'static>() {}
+    fn sent<T: Future + Send>(_: T) {}
+    type Handler = fn(Arc<Message>) -> std::future::Ready<Result<(), String>>;
+    anywhere::<Runner<Handler, std::future::Ready<Result<(), String>>, String>>();
+    anywhere::<(Client, Subscription, Transaction, Message)>();
+    anywhere::<(Listener, Watch, SendBuilder, SubscribeBuilder, RequestBuilder)>();
+    anywhere::<(Sending, Subscribing, Requesting)>();
+    anywhere::<(Beginning, Committing, Disconnecting)>();
+    sent(client.connected());
+    sent(client.closed());
+    sent(client.watch().next());
+    sent(client.listen().next());
+};
+const _: fn(&mut Subscription, &Message) = |subscription, message| {
+    fn sent<T: Future + Send>(_: T) {}
+    sent(subscription.next());
+    sent(message.lost());
+};

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use stomp_proto::Version;
 
 use super::{
-    SendBuilder, SendError, Sending,
     content::{Content, SharedFrame},
-    send::How,
+    error::SendError,
+    send::{SendBuilder, Sending},
     shared::Shared,
+    terms::How,
 };
 use crate::{CommandError, Session};
 

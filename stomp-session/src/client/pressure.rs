@@ -6,11 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Notice,
-    shared::{Inner, Shared},
-};
-use crate::{Message, Timestamp};
+use crate::{Message, Session, Timestamp};
 
 /// While somebody waits for a receipt, reading goes on up to this multiple of the budget: a handler that waits for one behind
 /// its own full inbox would wait for ever. Then its wait ends.
@@ -41,79 +37,70 @@ impl Pressure {
     pub(super) fn undelivered(&self) -> usize {
         self.undelivered.load(Ordering::SeqCst)
     }
-}
 
-/// Reading has stopped.
-#[derive(Debug)]
-pub(super) struct Stall {
-    /// When listeners are to be told.
-    at: Timestamp,
-    told: bool,
-}
-
-impl Shared {
     pub(super) fn count_in(&self, message: &Message) {
-        self.pressure.undelivered.fetch_add(message.size(), Ordering::AcqRel);
+        self.undelivered.fetch_add(message.size(), Ordering::AcqRel);
     }
 
     pub(super) fn count_out(&self, messages: &VecDeque<Message>) {
         let size = messages.iter().map(Message::size).sum();
-        self.pressure.undelivered.fetch_sub(size, Ordering::AcqRel);
+        self.undelivered.fetch_sub(size, Ordering::AcqRel);
     }
 
-    /// Says that a message was taken, and wakes the driver if it may read again.
-    pub(super) fn taken(&self, message: &Message) {
+    /// Says that a message was taken. Whether the driver may read again, and is to be woken.
+    pub(super) fn take(&self, message: &Message) -> bool {
         let size = message.size();
-        let left = self.pressure.undelivered.fetch_sub(size, Ordering::SeqCst).saturating_sub(size);
-        let resume_at = self.pressure.resume_at.load(Ordering::SeqCst);
-        if left <= resume_at && resume_at != READING {
-            self.with(Inner::wake_driver);
-        }
+        let left = self.undelivered.fetch_sub(size, Ordering::SeqCst).saturating_sub(size);
+        let resume_at = self.resume_at.load(Ordering::SeqCst);
+        left <= resume_at && resume_at != READING
     }
 
-    /// Whether to stop reading: too much has not been taken, or too many ACKs have not left.
-    pub(super) fn update_pause(&self, inner: &Inner) -> bool {
-        let budget = self.settings.inbound_budget;
+    /// Whether to stop reading: more octets than the budget were not taken, or too many ACKs have not left.
+    pub(super) fn pauses(&self, budget: usize, session: &Session) -> bool {
         let hard = budget.saturating_mul(HARD);
-        let awaited = inner.session.awaited_receipts() > 0;
+        let awaited = session.awaited_receipts() > 0;
         let (stop, resume) = if awaited { (hard, hard) } else { (budget, budget / 2) };
-        let reads = self.pressure.resume_at.swap(resume, Ordering::SeqCst) == READING;
+        let reads = self.resume_at.swap(resume, Ordering::SeqCst) == READING;
         // Asked after it was said how few are few enough: whoever takes the last message now wakes the driver.
-        let full = self.pressure.undelivered() > if reads { stop } else { resume };
-        let unsent = inner.session.unsent_acknowledgements() > budget.max(UNSENT);
+        let full = self.undelivered() > if reads { stop } else { resume };
+        let unsent = session.unsent_acknowledgements() > budget.max(UNSENT);
         // Without a connection that hands out messages, what comes is an answer that somebody waits for.
-        let pause = inner.session.takes_messages() && (full || unsent);
+        let pause = session.takes_messages() && (full || unsent);
         if !pause {
-            self.pressure.resume_at.store(READING, Ordering::SeqCst);
+            self.resume_at.store(READING, Ordering::SeqCst);
         }
         pause
     }
 
     /// Ends the waits for receipts that would take more memory than there may be. Whether there were any.
-    pub(super) fn give_up_receipts(&self, inner: &mut Inner) -> bool {
-        let undelivered = self.pressure.undelivered();
-        undelivered > self.settings.inbound_budget.saturating_mul(HARD)
-            && inner.session.give_up_receipts(undelivered)
+    pub(super) fn give_up_receipts(&self, budget: usize, session: &mut Session) -> bool {
+        let undelivered = self.undelivered();
+        undelivered > budget.saturating_mul(HARD) && session.give_up_receipts(undelivered)
     }
 }
 
-impl Inner {
-    /// Notes that reading has stopped, or goes on, and tells listeners when it stands still for long.
-    pub(super) fn note_pause(&mut self, pause: bool, now: Timestamp) {
+/// Whether reading has stopped, and for how long.
+#[derive(Debug, Default)]
+pub(super) struct Stall {
+    /// When listeners are to be told.
+    at: Option<Timestamp>,
+    told: bool,
+}
+
+impl Stall {
+    /// Notes that reading has stopped, or goes on. Whether listeners are to be told that it stands still.
+    pub(super) fn note(&mut self, pause: bool, now: Timestamp) -> bool {
         if !pause {
-            self.stall = None;
-            return;
+            *self = Self::default();
+            return false;
         }
-        let stall = self.stall.get_or_insert_with(|| Stall { at: now.after(STALLED), told: false });
-        if stall.at <= now && !stall.told {
-            stall.told = true;
-            let fullest = self.inboxes.iter().max_by_key(|(_, inbox)| inbox.messages.len());
-            let subscription = fullest.map(|(id, _)| *id);
-            self.note(&Notice::Stalled { subscription });
-        }
+        let at = *self.at.get_or_insert_with(|| now.after(STALLED));
+        let is_due = at <= now && !self.told;
+        self.told |= is_due;
+        is_due
     }
 
-    pub(super) fn stall_deadline(&self) -> Option<Timestamp> {
-        self.stall.as_ref().filter(|stall| !stall.told).map(|stall| stall.at)
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.at.filter(|_| !self.told)
     }
 }

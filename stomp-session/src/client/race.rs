@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::Runtime;
+use super::runtime::Runtime;
 
 /// How long an attempt has the field to itself (RFC 8305, "Happy Eyeballs": 250 ms).
 const HEAD_START: Duration = Duration::from_millis(250);

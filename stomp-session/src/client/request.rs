@@ -1,11 +1,10 @@
 //! Request and reply, over a queue of replies that exists only for this client.
 
 use std::{
-    collections::BTreeMap,
     future::{Future, IntoFuture},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,37 +12,20 @@ use bytes::Bytes;
 use stomp_proto::AckMode;
 
 use super::{
-    Client, Message, SendBuilder, SendError, Sending,
-    handle::Keep,
-    shared::{Inner, Shared},
+    error::RequestError,
+    handle::Client,
+    keep::Keep,
+    message::Message,
+    requests::{Queue, RequestId},
+    send::{SendBuilder, Sending},
+    shared::Inner,
     state::{Timer, Waiting},
     waits::For,
 };
-use crate::{Closed, CommandError, ConnectionId, Lost, ReplyQueue, Subscribe, SubscriptionId};
+use crate::{CommandError, ReplyQueue, Subscribe};
 
 /// How long a request waits for its reply, if nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Why a request has no reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RequestError {
-    /// The session has ended; nothing was sent.
-    #[error("nothing was sent: {0}")]
-    Closed(Closed),
-    /// The connection has ended, and with it the queue of replies. The request may or may not have been handled.
-    #[error("the connection ended before the reply came ({0}): the request may or may not have been handled")]
-    Lost(Lost),
-    /// The request was not sent, or refused, or not confirmed.
-    #[error(transparent)]
-    Send(#[from] SendError),
-    /// Replies cannot be subscribed to.
-    #[error("replies cannot be subscribed to: {0}")]
-    Subscribe(CommandError),
-    /// No reply in time. The request may or may not have been handled.
-    #[error("no reply within {:.1} s: the request may or may not have been handled", .0.as_secs_f64())]
-    Timeout(Duration),
-}
 
 /// A request to be sent. Add to it, then `.await` its reply.
 #[must_use = "nothing is requested until it is awaited"]
@@ -99,31 +81,6 @@ enum Stage {
     /// The request is sent until it is, and its reply awaited all the while.
     Asked(RequestId, Option<Box<Sending>>),
     Done,
-}
-
-/// Names a request, in its `correlation-id`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RequestId(u64);
-
-/// The requests of a session that have no reply.
-#[derive(Default)]
-pub(super) struct Requests {
-    queue: Option<Queue>,
-    pending: BTreeMap<RequestId, Pending>,
-    next: u64,
-}
-
-/// Where replies come in.
-struct Queue {
-    subscription: SubscriptionId,
-    kind: ReplyQueue,
-    reply_to: String,
-}
-
-struct Pending {
-    connection: ConnectionId,
-    waker: Option<Waker>,
-    reply: Option<Result<crate::Message, RequestError>>,
 }
 
 impl Client {
@@ -194,7 +151,13 @@ impl Requesting {
             self.stage = Stage::Asked(id, Some(Box::new(send.into_future())));
         }
         let Stage::Asked(id, sending) = &mut self.stage else { return Poll::Pending };
-        if let Poll::Ready(reply) = self.keep.shared.poll_reply(*id, cx.waker()) {
+        let waker = cx.waker().clone();
+        let reply = self.keep.shared.with(|inner| {
+            let (reply, unused) = inner.requests.poll(*id, waker);
+            inner.discard(unused);
+            reply
+        });
+        if let Poll::Ready(reply) = reply {
             let shared = Arc::clone(&self.keep.shared);
             return Poll::Ready(reply.map(|message| Message::new(message, shared)));
         }
@@ -208,7 +171,11 @@ impl Requesting {
 
     fn finish(&mut self) {
         if let Stage::Asked(id, _) = std::mem::replace(&mut self.stage, Stage::Done) {
-            self.keep.shared.forget_request(id);
+            self.keep.shared.with(|inner| {
+                let (waker, reply) = inner.requests.remove(id);
+                inner.discard(waker);
+                reply.into_iter().for_each(|message| inner.after.drop_messages([message].into()));
+            });
         }
     }
 }
@@ -227,20 +194,19 @@ impl Inner {
         }
         let connection = self.session.connection()?;
         let (connection, kind) = (connection.id, connection.profile.reply_queue);
-        Some(self.reply_to(kind).map_err(RequestError::Subscribe).map(|reply_to| {
-            let id = RequestId(self.requests.next);
-            self.requests.next = id.0.saturating_add(1);
-            self.requests.pending.insert(id, Pending { connection, waker: None, reply: None });
-            (id, reply_to)
-        }))
+        Some(
+            self.reply_to(kind)
+                .map_err(RequestError::Subscribe)
+                .map(|reply_to| (self.requests.add(connection), reply_to)),
+        )
     }
 
     /// The `reply-to` of requests. The queue behind it is made again when the broker is of another kind than the last.
     fn reply_to(&mut self, kind: ReplyQueue) -> Result<String, CommandError> {
-        if let Some(queue) = self.requests.queue.take_if(|queue| queue.kind != kind) {
-            let _ = self.session.unsubscribe(queue.subscription);
+        if let Some(subscription) = self.requests.drop_other_queue(kind) {
+            let _ = self.session.unsubscribe(subscription);
         }
-        if let Some(queue) = &self.requests.queue {
+        if let Some(queue) = self.requests.queue() {
             return Ok(queue.reply_to.clone());
         }
         let reply_to = format!("{}stomp-replies-{:016x}", kind.prefix, self.session.config().seed);
@@ -251,65 +217,7 @@ impl Inner {
             true => self.session.subscribe(subscribe)?,
             false => self.session.expect(&reply_to)?,
         };
-        self.requests.queue = Some(Queue { subscription, kind, reply_to: reply_to.clone() });
+        self.requests.set_queue(Queue { subscription, kind, reply_to: reply_to.clone() });
         Ok(reply_to)
-    }
-
-    /// Takes a reply to the request that it is for; gives back what is none, or comes too late.
-    pub(super) fn route_reply(&mut self, message: crate::Message) -> Option<crate::Message> {
-        let queue = self.requests.queue.as_ref();
-        if queue.is_none_or(|queue| queue.subscription != message.subscription()) {
-            return Some(message);
-        }
-        let id = message.header("correlation-id").and_then(|id| id.number()).map(RequestId);
-        let pending = id.and_then(|id| self.requests.pending.get_mut(&id));
-        let Some(pending) = pending.filter(|pending| pending.reply.is_none()) else {
-            return Some(message);
-        };
-        // It may wait for long, and the read buffer is not its own.
-        pending.reply = Some(Ok(message.into_owned()));
-        self.after.wake(pending.waker.take());
-        None
-    }
-
-    /// A connection has ended, and with it its requests.
-    pub(super) fn lose_requests(&mut self, connection: ConnectionId, reason: &Lost) {
-        for pending in self.requests.pending.values_mut().filter(|pending| pending.connection == connection) {
-            pending.reply.get_or_insert_with(|| Err(RequestError::Lost(reason.clone())));
-            self.after.wake(pending.waker.take());
-        }
-    }
-
-    /// The session has ended. On its way there the connection has.
-    pub(super) fn close_requests(&mut self, closed: &Closed) {
-        for pending in self.requests.pending.values_mut() {
-            pending.reply.get_or_insert_with(|| Err(RequestError::Closed(closed.clone())));
-            self.after.wake(pending.waker.take());
-        }
-    }
-}
-
-impl Shared {
-    fn poll_reply(&self, id: RequestId, waker: &Waker) -> Poll<Result<crate::Message, RequestError>> {
-        let waker = waker.clone();
-        self.with(|inner| {
-            let Some(pending) = inner.requests.pending.get_mut(&id) else { return Poll::Pending };
-            let (unused, reply) = match pending.reply.take() {
-                Some(reply) => (Some(waker), Poll::Ready(reply)),
-                None => (pending.waker.replace(waker), Poll::Pending),
-            };
-            inner.discard(unused);
-            reply
-        })
-    }
-
-    fn forget_request(&self, id: RequestId) {
-        self.with(|inner| {
-            let Some(pending) = inner.requests.pending.remove(&id) else { return };
-            inner.discard(pending.waker);
-            if let Some(Ok(message)) = pending.reply {
-                inner.after.drop_messages([message].into());
-            }
-        });
     }
 }

@@ -23,10 +23,13 @@ pub use policy::{Failure, Forward, OnFailure, StopReason, Stopped, Tally};
 pub(super) use slot::awaits_end;
 
 use super::{
-    Message, Notice, SendBuilder, Subscription,
+    message::Message,
+    notice::Notice,
     runners::{Call, Report, RunnerId},
+    send::SendBuilder,
     shared::Shared,
     state::Timer,
+    subscription::Subscription,
 };
 use crate::{Closed, CommandError, Ended, Nack};
 use ready::{Ready, SlotWaker};
@@ -41,6 +44,18 @@ const BEGUN: usize = 64;
 
 type Decide<E> = Box<dyn Fn(&Message, &Failure<E>) -> OnFailure + Send>;
 type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Subscription {
+    /// Runs a handler for each message, and acknowledges those it handled: see [`Runner`].
+    pub fn handle<H, F, E>(self, handler: H) -> Runner<H, F, E>
+    where
+        H: FnMut(Arc<Message>) -> F,
+        F: Future<Output = Result<(), E>>,
+        E: fmt::Display,
+    {
+        Runner::new(self, handler)
+    }
+}
 
 /// Runs a handler for each message of a [`Subscription`]: made by [`Subscription::handle`], awaited or spawned.
 ///

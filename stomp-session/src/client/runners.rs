@@ -1,11 +1,7 @@
 //! The handler runners of a session, which a graceful disconnect waits for.
 
-use std::{collections::BTreeMap, task::Waker};
+use std::{collections::BTreeMap, task::Waker, time::Duration};
 
-use super::{
-    Notice,
-    shared::{Inner, Shared},
-};
 use crate::Timestamp;
 
 /// Names a runner.
@@ -70,93 +66,72 @@ impl Runners {
         let handlers = stopping.and_then(|stopping| stopping.deadlines).map(|(handlers, _)| handlers);
         handlers.or_else(|| self.lingers.filter(|_| !self.abandoned))
     }
-}
 
-impl Inner {
-    /// A runner reports, and is told what to do.
-    pub(super) fn visit(&mut self, id: &mut Option<RunnerId>, report: Report, waker: Waker) -> Call {
-        let runners = &mut self.runners;
+    /// A runner reports, and is told what to do. Gives the waker that it had.
+    pub(super) fn visit(
+        &mut self,
+        id: &mut Option<RunnerId>,
+        report: Report,
+        waker: Waker,
+    ) -> (Call, Option<Waker>) {
         let id = *id.get_or_insert_with(|| {
-            runners.next = runners.next.saturating_add(1);
-            RunnerId(runners.next)
+            self.next = self.next.saturating_add(1);
+            RunnerId(self.next)
         });
-        let replaced = runners.table.insert(id, Entry { waker: Some(waker), report });
-        self.discard(replaced.and_then(|entry| entry.waker));
-        match &self.runners.stopping {
-            None if self.runners.abandoned => Call::Abandon,
+        let replaced = self.table.insert(id, Entry { waker: Some(waker), report });
+        let call = match &self.stopping {
+            None if self.abandoned => Call::Abandon,
             None => Call::Run,
             Some(stopping) if stopping.over && !report.done => Call::Abandon,
-            Some(_) => {
-                self.wake_driver();
-                Call::Stop
-            }
+            Some(_) => Call::Stop,
+        };
+        (call, replaced.and_then(|entry| entry.waker))
+    }
+
+    pub(super) fn remove(&mut self, id: RunnerId) -> Option<Waker> {
+        self.table.remove(&id)?.waker
+    }
+
+    /// Tells them to stop. Whether there are any.
+    pub(super) fn stop(&mut self) -> bool {
+        let are_any = !self.table.is_empty();
+        if are_any {
+            self.stopping.get_or_insert(Stopping { deadlines: None, over: false });
         }
+        are_any
     }
 
-    pub(super) fn remove_runner(&mut self, id: RunnerId) {
-        let removed = self.runners.table.remove(&id);
-        self.discard(removed.and_then(|entry| entry.waker));
-        self.wake_driver();
+    /// Whom to wake so that all of them look again.
+    pub(super) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> {
+        self.table.values_mut().filter_map(|entry| entry.waker.take())
     }
 
-    /// Disconnects once the runners have ended, at once if there are none.
-    pub(super) fn stop_runners(&mut self) {
-        if self.runners.table.is_empty() {
-            self.session.disconnect();
-        } else {
-            self.runners.stopping.get_or_insert(Stopping { deadlines: None, over: false });
-            self.wake_runners();
-        }
-    }
-
-    fn wake_runners(&mut self) {
-        for entry in self.runners.table.values_mut() {
-            self.after.wake(entry.waker.take());
-        }
-    }
-
-    /// The session has ended by itself, and the driver with it unless handlers still run: nobody else keeps their time.
-    /// Whether it has to stay.
-    pub(super) fn lingers(&mut self, now: Timestamp) -> bool {
-        let grace = self.session.config().disconnect_timeout;
-        let runners = &mut self.runners;
-        if runners.table.is_empty() || runners.stopping.is_some() {
+    /// The session has ended by itself: whether handlers may run on, which they may for `grace`.
+    pub(super) fn linger(&mut self, grace: Duration, now: Timestamp) -> bool {
+        if self.table.is_empty() || self.stopping.is_some() {
             return false;
         }
-        let stays = now < *runners.lingers.get_or_insert_with(|| now.after(grace));
-        if !stays {
-            runners.abandoned = true;
-            self.wake_runners();
-        }
-        stays
+        self.abandoned = now >= *self.lingers.get_or_insert_with(|| now.after(grace));
+        !self.abandoned
     }
 
-    /// Goes on with a disconnect when the runners have ended, or had their time. The driver's business.
-    pub(super) fn continue_disconnect(&mut self, now: Timestamp) {
-        let timeout = self.session.config().disconnect_timeout;
-        let Some(stopping) = self.runners.stopping.as_mut().filter(|stopping| !stopping.over) else { return };
+    /// Their time is over, and the session has not been disconnected.
+    pub(super) const fn are_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
+    /// Whether the wait of a disconnect for them is over: then how many handlers have not ended, and what is left of the
+    /// time for all of it.
+    pub(super) fn end_stop(&mut self, timeout: Duration, now: Timestamp) -> Option<(usize, Duration)> {
+        let stopping = self.stopping.as_mut().filter(|stopping| !stopping.over)?;
         let (handlers, all) = *stopping
             .deadlines
             .get_or_insert_with(|| (now.after(timeout.mul_f64(SHARE)), now.after(timeout)));
-        if now < handlers && self.runners.table.values().any(|entry| !entry.report.done) {
-            return;
+        if now < handlers && self.table.values().any(|entry| !entry.report.done) {
+            return None;
         }
         stopping.over = true;
-        self.unhandled = self.runners.table.values().map(|entry| entry.report.running).sum();
-        self.wake_runners();
-        self.session.disconnect_within(all.since(now));
-    }
-}
-
-impl Shared {
-    /// Begins the graceful end. Whoever asks again joins in.
-    pub(super) fn begin_disconnect(&self, inner: &mut Inner) {
-        self.dispatch_in(inner);
-        let begun = inner.session.is_disconnecting() || inner.runners.are_stopping();
-        if inner.closed.is_none() && !begun {
-            inner.note(&Notice::Disconnecting);
-            inner.stop_runners();
-            inner.changed();
-        }
+        let running = self.table.values().map(|entry| entry.report.running).sum();
+        Some((running, all.since(now)))
     }
 }

@@ -13,9 +13,11 @@ use bytes::Bytes;
 use stomp_proto::{Command, Frame, Headers};
 
 use super::{
-    SendError,
     content::Content,
+    error::SendError,
+    handed::HandedSend,
     shared::{Inner, Receipt, Shared},
+    terms::{How, Mode, Terms},
     waits::{For, Ticket},
 };
 use crate::{AtLeastOnce, Outcome, ReceiptId, TransactionId};
@@ -38,48 +40,6 @@ pub struct SendBuilder {
     pub(super) shared: Arc<Shared>,
     pub(super) frame: Frame,
     pub(super) how: How,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct How {
-    mode: Mode,
-    immediate: bool,
-    buffered: bool,
-    timeout: Option<Duration>,
-    transaction: Option<TransactionId>,
-}
-
-impl How {
-    /// Where it waits.
-    const fn queue(self) -> For {
-        match (self.mode, self.transaction) {
-            (Mode::AtLeastOnce { .. }, None) => For::Outbox,
-            _ => For::Room,
-        }
-    }
-}
-
-/// On what terms somebody waits to send.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    pub(super) what: For,
-    pub(super) patience: Duration,
-    /// Fails where it would have to wait.
-    pub(super) immediate: bool,
-    /// Neither needs room nor takes its turn.
-    pub(super) at_once: bool,
-    /// Whether there is what it waits for, once it is its turn.
-    pub(super) has_room: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Mode {
-    #[default]
-    Plain,
-    Confirmed,
-    AtLeastOnce {
-        ordered: bool,
-    },
 }
 
 impl SendBuilder {
@@ -256,6 +216,12 @@ impl Sending {
         Self { shared, stage: Stage::Waiting { content, ticket: None, how } }
     }
 
+    /// What was left to the driver.
+    pub(super) fn handed(shared: Arc<Shared>, send: HandedSend) -> Self {
+        let HandedSend { content, ticket, how, .. } = send;
+        Self { shared, stage: Stage::Waiting { content, ticket, how } }
+    }
+
     /// Leaves what waits to the driver, if it may and there is room for it.
     fn buffer(&mut self) -> Poll<Result<(), SendError>> {
         let Self { shared, stage } = self;
@@ -265,14 +231,16 @@ impl Sending {
             let Stage::Waiting { content, how, .. } = stage else { return Poll::Pending };
             let size = content.size();
             let may = how.buffered && how.mode == Mode::Plain && how.transaction.is_none();
-            if !may || !inner.has_buffer(size, shared.settings.outbound_budget) {
+            if !may || !inner.handed.has_room(size, shared.settings.outbound_budget) {
                 return Poll::Pending;
             }
             // The driver does not buffer it again.
             how.buffered = false;
             body = content.unpin();
-            let stage = mem::replace(stage, Stage::Done);
-            inner.buffer(Self { shared: Arc::clone(shared), stage }, size);
+            if let Stage::Waiting { content, ticket, how } = mem::replace(stage, Stage::Done) {
+                inner.handed.add(HandedSend { content, ticket, how, size });
+                inner.wake_driver();
+            }
             Poll::Ready(Ok(()))
         })
     }

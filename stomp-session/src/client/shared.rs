@@ -14,12 +14,14 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Sending, Settings,
-    buffer::Handed,
-    listener::Listeners,
+    content::Content,
+    handed::Handed,
+    listeners::Listeners,
+    notice::Notice,
     pressure::{Pressure, Stall},
-    request::Requests,
+    requests::Requests,
     runners::Runners,
+    settings::Settings,
     waits::{For, Queues, Ticket},
 };
 use crate::{
@@ -55,8 +57,7 @@ pub(super) struct Inner {
     pub(super) handles: usize,
     /// Messages of subscriptions that are not known here, or without their body.
     pub(super) unroutable: u64,
-    /// Since reading has stopped.
-    pub(super) stall: Option<Stall>,
+    pub(super) stall: Stall,
     /// How many connections have stood, and the newest.
     pub(super) stood: (u64, Option<Connection>),
     /// How often the state has changed.
@@ -89,7 +90,7 @@ pub(super) struct After {
     drop_messages: Vec<VecDeque<Message>>,
     /// Bodies that were sent, or were not: they are the user's.
     drop_bodies: Vec<Bytes>,
-    drop_sends: Vec<Sending>,
+    drop_contents: Vec<Content>,
 }
 
 impl After {
@@ -105,14 +106,14 @@ impl After {
         self.drop_messages.push(messages);
     }
 
-    pub(super) fn drop_sends(&mut self, sends: impl Iterator<Item = Sending>) {
-        self.drop_sends.extend(sends);
+    pub(super) fn drop_content(&mut self, content: Content) {
+        self.drop_contents.push(content);
     }
 
     fn run(self) {
-        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_sends } = self;
+        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_contents } = self;
         wake.into_iter().for_each(Waker::wake);
-        drop((drop_wakers, drop_messages, drop_bodies, drop_sends));
+        drop((drop_wakers, drop_messages, drop_bodies, drop_contents));
     }
 }
 
@@ -134,7 +135,7 @@ impl Shared {
             closed: None,
             handles: 0,
             unroutable: 0,
-            stall: None,
+            stall: Stall::default(),
             stood: (0, None),
             changes: 0,
             after: After::default(),
@@ -178,6 +179,13 @@ impl Shared {
         connection.0.value != self.connection.load(Ordering::Acquire)
     }
 
+    /// Says that a message was taken, and wakes the driver if it may read again.
+    pub(super) fn taken(&self, message: &Message) {
+        if self.pressure.take(message) {
+            self.with(Inner::wake_driver);
+        }
+    }
+
     /// Says that nobody will settle these messages.
     pub(super) fn give_back<'a>(&self, messages: impl IntoIterator<Item = &'a Message>) {
         self.command(|inner| messages.into_iter().for_each(|message| inner.session.give_back(message)));
@@ -187,7 +195,7 @@ impl Shared {
     pub(super) fn remove_inbox(&self, inner: &mut Inner, id: SubscriptionId) {
         let Some(inbox) = inner.inboxes.remove(&id) else { return };
         inbox.messages.iter().for_each(|message| inner.session.give_back(message));
-        self.count_out(&inbox.messages);
+        self.pressure.count_out(&inbox.messages);
         inner.after.discard(inbox.waker);
         inner.after.drop_messages(inbox.messages);
     }
@@ -197,6 +205,12 @@ impl Inner {
     /// The newest connection, if more than `count` have stood.
     pub(super) fn stood_since(&self, count: u64) -> Option<&Connection> {
         self.stood.1.as_ref().filter(|_| self.stood.0 > count)
+    }
+
+    /// Tells all listeners.
+    pub(super) fn note(&mut self, notice: &Notice) {
+        let Self { listeners, after, .. } = self;
+        listeners.tell(notice, |waker| after.wake(waker));
     }
 
     pub(super) fn wake(&mut self, waker: Waker) {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
     future::{Future, IntoFuture, poll_fn},
     mem,
     pin::Pin,
@@ -14,8 +13,10 @@ use futures_core::Stream;
 use stomp_proto::{AckMode, Headers};
 
 use super::{
-    Message, Notice, Runner, SubscribeError,
-    handle::Keep,
+    error::SubscribeError,
+    keep::Keep,
+    message::Message,
+    notice::Notice,
     shared::{Inbox, Inner, Shared},
     waits::{For, Ticket},
 };
@@ -213,16 +214,6 @@ impl Subscription {
             inner.note(&Notice::Unsubscribed(id));
             Ok(())
         })
-    }
-
-    /// Runs a handler for each message, and acknowledges those it handled: see [`Runner`].
-    pub fn handle<H, F, E>(self, handler: H) -> Runner<H, F, E>
-    where
-        H: FnMut(Arc<Message>) -> F,
-        F: Future<Output = Result<(), E>>,
-        E: fmt::Display,
-    {
-        Runner::new(self, handler)
     }
 
     pub(super) const fn ack_mode(&self) -> AckMode {

@@ -11,10 +11,13 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Client, CommitError, Message, SendBuilder, SendError,
-    handle::Keep,
-    send::Terms,
+    error::{CommitError, SendError},
+    handle::Client,
+    keep::Keep,
+    message::Message,
+    send::SendBuilder,
     shared::{Inner, Receipt},
+    terms::Terms,
     waits::{For, Ticket},
 };
 use crate::{CommandError, ReceiptId, TransactionId};

@@ -6,7 +6,7 @@ use stomp_proto::{Headers, Text};
 
 use crate::{
     CommandError, Ended, Nack, Profile,
-    client::{Message, SendError},
+    client::{error::SendError, message::Message},
 };
 
 /// What becomes of a message whose handler failed. Brokers mean different things by NACK, so each of them is named by what

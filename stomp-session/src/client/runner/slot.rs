@@ -10,10 +10,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Failure, ready::SlotWaker};
+use super::{policy::Failure, ready::SlotWaker};
 use crate::{
     Nack,
-    client::{Message, SendError, Sending, state::Timer},
+    client::{error::SendError, message::Message, send::Sending, state::Timer},
 };
 
 thread_local! {

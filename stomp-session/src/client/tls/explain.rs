@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use super::{config::TlsConfig, meaning::Meaning};
-use crate::client::TransportError;
+use crate::client::runtime::TransportError;
 
 /// With whom we speak, and what there is to say when it fails.
 pub(super) struct Peer {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Endpoint,
-    client::{Runtime, TransportError, runtime::Stream},
+    client::runtime::{Runtime, Stream, TransportError},
 };
 
 /// What the handshakes of one client share.

@@ -10,7 +10,7 @@ use std::{
 use native_tls::{Certificate, Error, Identity, Protocol, TlsConnector, TlsConnectorBuilder};
 
 use super::{config::TlsConfig, explain::Peer, secured::secured};
-use crate::client::{Runtime, TransportError, runtime::Stream};
+use crate::client::runtime::{Runtime, Stream, TransportError};
 
 /// The first poll of the handshake builds the trust store, some 50 ms of work, and so happens where that harms nobody. The
 /// others happen in the driver's task: a handshake that were left to the pool would keep a thread and a socket when it is

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-use crate::client::TransportError;
+use crate::client::runtime::TransportError;
 
 /// The certificates of a text in PEM, at least one.
 pub(super) fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, TransportError> {

@@ -21,7 +21,7 @@ use super::{
     secured::secured,
     verifier::verifier,
 };
-use crate::client::{Runtime, TransportError, runtime::Stream};
+use crate::client::runtime::{Runtime, Stream, TransportError};
 
 /// The configuration of rustls, made at the first dial: it reads the system's trust store.
 #[derive(Default)]

@@ -17,7 +17,7 @@ use super::{
     config::TlsConfig,
     pem::{certificates, unusable},
 };
-use crate::client::TransportError;
+use crate::client::runtime::TransportError;
 
 /// A small machine may have come without them.
 const NO_AUTHORITIES: &str = "this system trusts no authority: install its certificates (on Debian the package \

@@ -1,0 +1,106 @@
+//! The requests of a session that have no reply, and the queue where replies come in.
+
+use std::{
+    collections::BTreeMap,
+    task::{Poll, Waker},
+};
+
+use super::error::RequestError;
+use crate::{ConnectionId, Message, ReplyQueue, SubscriptionId};
+
+/// Names a request, in its `correlation-id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RequestId(pub(super) u64);
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct Requests {
+    queue: Option<Queue>,
+    pending: BTreeMap<RequestId, Pending>,
+    next: u64,
+}
+
+/// Where replies come in.
+pub(super) struct Queue {
+    pub(super) subscription: SubscriptionId,
+    pub(super) kind: ReplyQueue,
+    pub(super) reply_to: String,
+}
+
+struct Pending {
+    connection: ConnectionId,
+    waker: Option<Waker>,
+    reply: Option<Result<Message, RequestError>>,
+}
+
+impl Requests {
+    pub(super) const fn queue(&self) -> Option<&Queue> {
+        self.queue.as_ref()
+    }
+
+    /// Drops a queue that is of another kind. Its subscription is to be ended.
+    pub(super) fn drop_other_queue(&mut self, kind: ReplyQueue) -> Option<SubscriptionId> {
+        self.queue.take_if(|queue| queue.kind != kind).map(|queue| queue.subscription)
+    }
+
+    pub(super) fn set_queue(&mut self, queue: Queue) {
+        self.queue = Some(queue);
+    }
+
+    pub(super) fn add(&mut self, connection: ConnectionId) -> RequestId {
+        let id = RequestId(self.next);
+        self.next = id.0.saturating_add(1);
+        self.pending.insert(id, Pending { connection, waker: None, reply: None });
+        id
+    }
+
+    /// Takes a reply to the request that it is for, and gives its waker to `wake`. Gives back what is none, or comes too late.
+    pub(super) fn route(&mut self, message: Message, wake: impl FnOnce(Option<Waker>)) -> Option<Message> {
+        let queue = self.queue.as_ref();
+        if queue.is_none_or(|queue| queue.subscription != message.subscription()) {
+            return Some(message);
+        }
+        let id = message.header("correlation-id").and_then(|id| id.number()).map(RequestId);
+        let pending = id.and_then(|id| self.pending.get_mut(&id));
+        let Some(pending) = pending.filter(|pending| pending.reply.is_none()) else {
+            return Some(message);
+        };
+        // It may wait for long, and the read buffer is not its own.
+        pending.reply = Some(Ok(message.into_owned()));
+        wake(pending.waker.take());
+        None
+    }
+
+    /// Those of that connection, or all of them, get no reply but that error.
+    pub(super) fn fail(
+        &mut self,
+        connection: Option<ConnectionId>,
+        error: &RequestError,
+        mut wake: impl FnMut(Option<Waker>),
+    ) {
+        let pending = self.pending.values_mut();
+        for pending in pending.filter(|it| connection.is_none_or(|connection| it.connection == connection)) {
+            pending.reply.get_or_insert_with(|| Err(error.clone()));
+            wake(pending.waker.take());
+        }
+    }
+
+    /// Takes the reply, or waits for it. Gives a waker that is of no use any more.
+    pub(super) fn poll(
+        &mut self,
+        id: RequestId,
+        waker: Waker,
+    ) -> (Poll<Result<Message, RequestError>>, Option<Waker>) {
+        let Some(pending) = self.pending.get_mut(&id) else { return (Poll::Pending, Some(waker)) };
+        match pending.reply.take() {
+            Some(reply) => (Poll::Ready(reply), Some(waker)),
+            None => (Poll::Pending, pending.waker.replace(waker)),
+        }
+    }
+
+    /// Nobody waits for that one any more. Gives what is left of it.
+    pub(super) fn remove(&mut self, id: RequestId) -> (Option<Waker>, Option<Message>) {
+        let Some(Pending { waker, reply, .. }) = self.pending.remove(&id) else { return (None, None) };
+        (waker, reply.and_then(Result::ok))
+    }
+}

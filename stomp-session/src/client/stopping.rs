@@ -1,0 +1,74 @@
+//! A graceful end: the runners first, then the session.
+
+use std::task::Waker;
+
+use super::{
+    notice::Notice,
+    runners::{Call, Report, RunnerId},
+    shared::{Inner, Shared},
+};
+use crate::Timestamp;
+
+impl Inner {
+    /// A runner reports, and is told what to do.
+    pub(super) fn visit(&mut self, id: &mut Option<RunnerId>, report: Report, waker: Waker) -> Call {
+        let (call, replaced) = self.runners.visit(id, report, waker);
+        self.discard(replaced);
+        if call == Call::Stop {
+            self.wake_driver();
+        }
+        call
+    }
+
+    pub(super) fn remove_runner(&mut self, id: RunnerId) {
+        let waker = self.runners.remove(id);
+        self.discard(waker);
+        self.wake_driver();
+    }
+
+    /// Disconnects once the runners have ended, at once if there are none.
+    fn stop_runners(&mut self) {
+        if self.runners.stop() {
+            self.wake_runners();
+        } else {
+            self.session.disconnect();
+        }
+    }
+
+    fn wake_runners(&mut self) {
+        let Self { runners, after, .. } = self;
+        runners.take_wakers().for_each(|waker| after.wake(Some(waker)));
+    }
+
+    /// The session has ended by itself, and the driver with it unless handlers still run: nobody else keeps their time.
+    /// Whether it has to stay.
+    pub(super) fn lingers(&mut self, now: Timestamp) -> bool {
+        let stays = self.runners.linger(self.session.config().disconnect_timeout, now);
+        if self.runners.are_abandoned() {
+            self.wake_runners();
+        }
+        stays
+    }
+
+    /// Goes on with a disconnect when the runners have ended, or had their time. The driver's business.
+    pub(super) fn continue_disconnect(&mut self, now: Timestamp) {
+        let timeout = self.session.config().disconnect_timeout;
+        let Some((unhandled, rest)) = self.runners.end_stop(timeout, now) else { return };
+        self.unhandled = unhandled;
+        self.wake_runners();
+        self.session.disconnect_within(rest);
+    }
+}
+
+impl Shared {
+    /// Begins the graceful end. Whoever asks again joins in.
+    pub(super) fn begin_disconnect(&self, inner: &mut Inner) {
+        self.dispatch_in(inner);
+        let begun = inner.session.is_disconnecting() || inner.runners.are_stopping();
+        if inner.closed.is_none() && !begun {
+            inner.note(&Notice::Disconnecting);
+            inner.stop_runners();
+            inner.changed();
+        }
+    }
+}
