@@ -21,7 +21,8 @@ use stomp_session::{
 
 use crate::{socket::Socket, tcp};
 
-/// Smol as a [`Runtime`]. Its futures can be polled by any executor.
+/// Smol as a [`Runtime`], for one client: it remembers what the broker of its newest connection has promised. Its futures can
+/// be polled by any executor.
 #[derive(Debug)]
 pub struct Smol {
     start: Instant,

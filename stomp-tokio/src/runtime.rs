@@ -22,7 +22,8 @@ use tokio::{
 
 use crate::{compat::Compat, tcp};
 
-/// Tokio as a [`Runtime`]. Its futures must be polled within a tokio runtime with I/O and time enabled.
+/// Tokio as a [`Runtime`], for one client: it remembers what the broker of its newest connection has promised. Its futures must
+/// be polled within a tokio runtime with I/O and time enabled.
 #[derive(Debug)]
 pub struct Tokio {
     start: Instant,
