@@ -125,8 +125,8 @@ impl SendBuilder {
     }
 
     /// Does not wait for a connection with room: the message does that by itself, in the order of the calls, for as long as
-    /// it would have waited, while the caller goes on. So many octets may wait in this way as
-    /// [`Settings::outbound_budget`](super::Settings::outbound_budget) says; beyond that it waits as ever.
+    /// it would have waited, while the caller goes on. As many octets may wait in this way as
+    /// [`Settings::outbound_budget`](super::Settings::outbound_budget) allows; beyond that it waits as ever.
     ///
     /// In memory only. One whose time is over, or that waits still when the session ends, is not sent; only
     /// [`Notice::SendFailed`](super::Notice::SendFailed) tells. For what must arrive there is

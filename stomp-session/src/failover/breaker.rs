@@ -1,5 +1,5 @@
 //! A message that cannot be decoded comes again after each reconnect, and each lost connection costs all prefetched
-//! messages a delivery attempt: who meets the same error again and again must stop.
+//! messages a delivery attempt: a client that meets the same error again and again must stop.
 
 use alloc::{collections::VecDeque, string::String};
 use core::time::Duration;
@@ -8,7 +8,7 @@ use stomp_proto::{ParseError, ParseErrorKind};
 
 use crate::model::timestamp::Timestamp;
 
-/// So many connections may end by the same error, whatever was settled in between; the last of them ends the session.
+/// The connections that may end by the same error, whatever was settled in between; the last of them ends the session.
 const TRIES: usize = 3;
 
 /// The time in which they count.

@@ -77,7 +77,7 @@ impl Settlement {
         unsettled.is_some_and(|unsettled| unsettled.owns(arrival.delivery))
     }
 
-    /// Whether nobody has a message of it that he may still settle.
+    /// Whether nobody has a message of it that may still be settled.
     pub(super) fn is_settled(&self, id: SubscriptionId) -> bool {
         self.unsettled.get(&id).is_none_or(|unsettled| unsettled.is_settled())
     }

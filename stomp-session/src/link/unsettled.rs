@@ -69,7 +69,7 @@ impl Unsettled {
         delivery > self.before
     }
 
-    /// Whether nobody has a message that he may still settle.
+    /// Whether nobody has a message that may still be settled.
     pub(crate) const fn is_settled(&self) -> bool {
         self.open == 0
     }

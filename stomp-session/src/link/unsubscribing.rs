@@ -1,4 +1,4 @@
-//! UNSUBSCRIBE that strands nothing: it is written when nobody has a message any more that he may still settle, and what the
+//! UNSUBSCRIBE that strands nothing: it is written when nobody has a message any more that may still be settled, and what the
 //! broker would keep for us is given back.
 //!
 //! ```text

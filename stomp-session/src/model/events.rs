@@ -17,7 +17,7 @@ pub(crate) struct Events {
     queue: VecDeque<Event>,
     traces_frames: bool,
     farewell: Option<Farewell>,
-    /// Bodies that are done with, where the owner wants to drop them himself.
+    /// Bodies that are done with, where the owner wants to drop them.
     discarded: Option<Vec<Bytes>>,
 }
 

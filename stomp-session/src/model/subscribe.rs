@@ -154,7 +154,7 @@ impl Subscribe {
     /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
     /// use stomp_session::Subscribe;
     ///
-    /// // Whoever handles the messages of a RabbitMQ stream notes how far he has come.
+    /// // Whoever handles the messages of a RabbitMQ stream notes how far that has come.
     /// let handled = Arc::new(AtomicU64::new(0));
     /// let next = Arc::clone(&handled);
     /// let subscribe = Subscribe::new("/queue/stream").header("x-stream-offset", "first").on_replay(move |headers| {

@@ -15,6 +15,9 @@ use crate::model::{
     timestamp::Timestamp,
 };
 
+/// The destinations that are remembered at most. Something for one that is forgotten is tried once more.
+const REMEMBERED: usize = 1024;
+
 /// A SEND that nobody has confirmed.
 #[derive(Debug)]
 pub(crate) struct KeptSend {
@@ -95,11 +98,16 @@ impl KeptSends {
     /// Nothing goes to that destination but what the clock lets: each SEND would end a connection.
     pub(crate) fn close(&mut self, destination: &[u8]) {
         self.closed.insert(destination.to_vec());
+        if self.closed.len() > REMEMBERED {
+            self.closed.pop_first();
+        }
     }
 
     /// Closes the destination of one that was refused there.
     pub(crate) fn close_for(&mut self, id: ReceiptId) {
-        self.closed.extend(self.destination(id));
+        if let Some(destination) = self.destination(id) {
+            self.close(&destination);
+        }
     }
 
     pub(crate) fn is_closed(&self, id: ReceiptId) -> bool {
@@ -297,5 +305,19 @@ impl KeptSends {
     /// One without a time wants one at once.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         if self.unstamped.is_empty() { self.deadlines.first() } else { Some(Timestamp::ZERO) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_destinations_that_are_remembered_are_bounded() {
+        let mut kept = KeptSends::default();
+        for number in 0..5000 {
+            kept.close(alloc::format!("/temp-queue/{number}").as_bytes());
+        }
+        assert_eq!(kept.closed.len(), REMEMBERED);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// So many seeds, or as many as `SIM_SEEDS` says, or the one that `SIM_SEED` names.
+/// That many seeds, or as many as `SIM_SEEDS` says, or the one that `SIM_SEED` names.
 pub(crate) fn seeds(usual: u64) -> impl Iterator<Item = u64> {
     let asked = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
     match asked("SIM_SEED") {

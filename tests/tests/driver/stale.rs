@@ -27,7 +27,7 @@ fn bodies(messages: &[Message]) -> Vec<String> {
     messages.iter().map(|message| String::from_utf8_lossy(message.body()).into_owned()).collect()
 }
 
-/// So many of ten messages are taken before the connection ends; the others are in the inbox, or in a batch.
+/// Of ten messages some are taken before the connection ends; the others are in the inbox, or in a batch.
 #[test]
 fn what_was_not_acknowledged_comes_again_and_once() {
     let all: Vec<_> = (0..10).map(|number| number.to_string()).collect();
