@@ -166,8 +166,19 @@ impl Link {
                 cx.replay.count_cost(false, cx.now);
                 cx.replay.try_kept_again(id, Wait::Clock, reason);
             }
+            _ if self.owes_answer(cx.replay) => {
+                cx.replay.count_cost(false, cx.now);
+                cx.replay.try_kept_again(id, Wait::Clock, reason);
+            }
             _ => cx.replay.strike_kept(id, &self.connection.endpoint, &reason, cx.now, cx.events),
         }
+    }
+
+    /// Whether a SUBSCRIBE was given up that the broker may still answer: with the end of the connection, too.
+    fn owes_answer(&self, replay: &Replay) -> bool {
+        self.late.iter().any(|(receipt, id)| {
+            replay.subscriptions.get(*id).is_none_or(|held| held.asked == Some(*receipt))
+        })
     }
 
     /// A SUBSCRIBE was refused, or a subscription that stood was cancelled. `ends` says whether that ends the connection.
@@ -229,6 +240,7 @@ impl Link {
             matches!(&reason, Lost::ServerError(error) if self.meaning(error) == Some(Meaning::Connection));
         let suspects = Suspects {
             alone: alone.map(|(_, awaited, _)| awaited),
+            is_ambiguous: self.owes_answer(cx.replay),
             refused: self.warnings.refused(cx.now),
             unanswered: cx.replay.subscriptions.ready().filter(|_| is_cause).find(is_unanswered),
             is_explained: self.warnings.explained,
@@ -242,6 +254,8 @@ impl Link {
 #[derive(Debug, Default)]
 pub(crate) struct Suspects {
     alone: Option<Awaited>,
+    /// A SUBSCRIBE without an answer may be the cause as well.
+    is_ambiguous: bool,
     /// What was refused by name just before.
     refused: Vec<Refused>,
     /// A subscription that was tried again, among others.
@@ -267,6 +281,10 @@ impl Suspects {
         });
         match (self.alone, self.unanswered) {
             _ if !refused.is_empty() => hold_refused(&refused, reason, replay, now, events),
+            (Some(Awaited::Kept(id)), _) if self.is_ambiguous => {
+                replay.count_cost(true, now);
+                replay.try_kept_again(id, Wait::Clock, reason.clone());
+            }
             (Some(Awaited::Kept(id)), _) => replay.strike_kept(id, broker, reason, now, events),
             (Some(Awaited::Subscribe(id)), _) => replay.strike_subscribe(id, broker, reason, now, events),
             (_, Some(id)) => replay.delay_subscription(id, reason, now, events),

@@ -128,9 +128,11 @@ impl Receipts {
         let awaited = pending.awaited;
         let due = now.after(receipt_timeout);
         let counts = progress == Progress::Gone && awaited.has_receipt_timeout();
-        if let Some(before) = pending.due.filter(|before| counts && *before > due) {
+        // A frame that is appended and handed over in one call has no time yet.
+        let stamped = pending.due;
+        if counts && stamped.unwrap_or_else(|| now.after(pending.limit)) > due {
             (pending.due, pending.limit) = (Some(due), receipt_timeout);
-            self.deadlines.remove(before, id);
+            stamped.into_iter().for_each(|before| self.deadlines.remove(before, id));
             self.deadlines.add(due, id);
         }
         self.on_wire = self.on_wire.saturating_add(usize::from(was_queued));
@@ -231,5 +233,22 @@ impl Receipts {
     /// One without a time wants one at once: the next call that brings the time may be far off.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         if self.unstamped > 0 { Some(Timestamp::ZERO) } else { self.deadlines.first() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::{Ids, Owner};
+
+    #[test]
+    fn what_is_handed_over_at_once_has_a_deadline() {
+        let (mut receipts, now) = (Receipts::default(), Timestamp::ZERO);
+        let id = Ids::new(Owner::default()).receipt();
+        let (limit, seconds) = (Duration::MAX, Duration::from_secs);
+        receipts.add(id, Awaited::Command, Stage::OnWire, limit, 0);
+        receipts.note(id, Progress::Gone, now, seconds(3));
+        receipts.stamp(now);
+        assert_eq!(receipts.deadline(), Some(now.after(seconds(3))));
     }
 }

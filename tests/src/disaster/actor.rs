@@ -191,7 +191,7 @@ impl Actor {
             Act::Send { to, how } => self.send(to, how, accounts, now),
             Act::Subscribe(how) => self.subscribe(how),
             Act::Transact(how) => self.transact(how, accounts, now),
-            Act::Unsubscribe(which) => self.unsubscribe(which),
+            Act::Unsubscribe(which) => self.unsubscribe(which, watch),
         }
     }
 
@@ -406,10 +406,11 @@ impl Actor {
         self.session.send(&frame).or_else(|error| check_closed(&error))
     }
 
-    fn unsubscribe(&mut self, which: u8) -> Checked {
+    fn unsubscribe(&mut self, which: u8, watch: Option<&mut Watch>) -> Checked {
         let Some(at) = usize::from(which).checked_rem(self.subscriptions.len()) else { return Ok(()) };
         let Some(mark) = self.subscriptions.keys().nth(at).copied() else { return Ok(()) };
         let Some(subscribed) = self.subscriptions.remove(&mark) else { return Ok(()) };
+        watch.into_iter().for_each(|watch| watch.note_unsubscribed(mark));
         let done = self.session.unsubscribe(subscribed.id);
         let expected = done.is_ok() || self.closed.is_some();
         demand(expected, Law::Wire, || format!("an UNSUBSCRIBE of what lives was refused: {done:?}"))

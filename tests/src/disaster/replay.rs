@@ -59,7 +59,7 @@ impl Actor {
         }
         self.check_same(mark, frame)?;
         watch.cumulative |= text("ack") == "client";
-        let was_refused = watch.refused_ids.remove(&id).is_some();
+        let was_refused = watch.refused_ids.remove(&id);
         let before = watch.subscribed.insert(id.clone(), mark);
         let is_free = before.is_none() || (was_refused && before == Some(mark));
         demand(is_free, Law::Replay, || format!("the id {id} is used for {before:?} and for {mark}"))

@@ -47,7 +47,9 @@ pub(super) struct Watch {
     /// ERRORs that named a subscription, by it, and what they meant.
     pub(super) cancels: BTreeMap<String, Meaning>,
     /// Ids of subscriptions that were refused or cancelled here.
-    pub(super) refused_ids: BTreeMap<String, Timestamp>,
+    pub(super) refused_ids: BTreeSet<String>,
+    /// What its owner had unsubscribed before a refusal came: the UNSUBSCRIBE may still leave.
+    unsubscribed: BTreeSet<String>,
     /// Receipts of SUBSCRIBEs that only give back what was on its way to an earlier one of their id.
     pub(super) returning: BTreeSet<String>,
     /// ERRORs that named nobody: what they meant, and what was out when they came.
@@ -128,7 +130,8 @@ impl Watch {
             receipts: BTreeSet::new(),
             refusals: BTreeMap::new(),
             cancels: BTreeMap::new(),
-            refused_ids: BTreeMap::new(),
+            refused_ids: BTreeSet::new(),
+            unsubscribed: BTreeSet::new(),
             returning: BTreeSet::new(),
             lone: Vec::new(),
             proven: BTreeSet::new(),
@@ -194,7 +197,7 @@ impl Watch {
     /// A MESSAGE says that its subscription stands, whether a RECEIPT has come or not.
     fn note_taken_by(&mut self, id: &str) {
         let Some(mark) = self.subscribed.get(id).copied().filter(|_| !self.deaf) else { return };
-        if self.proven.contains(id) || self.refused_ids.contains_key(id) {
+        if self.proven.contains(id) || self.refused_ids.contains(id) {
             return;
         }
         self.proven.insert(id.to_owned());
@@ -224,17 +227,22 @@ impl Watch {
         let meaning = words::meaning(error);
         if let Some(receipt) = text("receipt-id") {
             if let Some(Asked::Subscribe(_, id)) = self.asked_receipts.get(&receipt) {
-                self.refused_ids.insert(id.clone(), self.last_heard);
+                self.refused_ids.insert(id.clone());
             }
             self.refusals.insert(receipt, meaning);
         } else if let Some(id) = text("subscription") {
             self.note_answered(&id);
-            self.refused_ids.insert(id.clone(), self.last_heard);
+            self.refused_ids.insert(id.clone());
             self.cancels.insert(id, meaning);
         } else if !self.note_stray(error) {
             self.lone.push((meaning, self.out(self.last_heard)));
             self.deaf |= !self.stays_open;
         }
+    }
+
+    pub(super) fn note_unsubscribed(&mut self, mark: Mark) {
+        let ids = self.subscribed.iter().filter(|(id, of)| **of == mark && !self.refused_ids.contains(*id));
+        self.unsubscribed.extend(ids.map(|(id, _)| id.clone()));
     }
 
     /// What has not been answered.
@@ -319,9 +327,8 @@ impl Watch {
             }
             Command::Unsubscribe => {
                 let id = text("id").unwrap_or_default();
-                // One that was asked for before the refusal came may still leave.
-                let refused = self.refused_ids.get(&id).filter(|at| **at < self.last_written);
-                let is_there = refused.is_none() || !WHOLE;
+                let is_refused = self.refused_ids.contains(&id) && !self.unsubscribed.contains(&id);
+                let is_there = !is_refused || !WHOLE;
                 let stands = is_there && self.subscribed.contains_key(&id) && self.left.insert(id.clone());
                 demand(stands, Law::Wire, || format!("UNSUBSCRIBE of {id}, which is not subscribed here"))
             }

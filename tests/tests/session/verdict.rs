@@ -362,6 +362,39 @@ fn an_election_of_some_seconds_loses_no_kept_send() {
     assert_eq!(outcome(&mut script), Some(Outcome::Confirmed));
 }
 
+/// A SUBSCRIBE that is not answered may be what ends the connection, and not the SEND that is alone behind it.
+#[test]
+fn a_send_is_not_blamed_for_a_subscribe_without_an_answer() {
+    for (answered, words, blamed) in [(false, LOCKED, false), (false, "", false), (true, LOCKED, true)] {
+        let mut script = connected_to(RABBITMQ, config());
+        standing(&mut script, Subscribe::new("/queue/a"));
+        keep(&mut script, seconds(24 * 3600));
+        script.report(Lost::Eof);
+        let (mut ended, mut told) = (0, None);
+        for _ in 0..1000 {
+            let said = script.said();
+            if said.contains("SUBSCRIBE") && answered {
+                script.confirm("/queue/a");
+            }
+            if said.contains("SEND") {
+                ended += 1;
+                if words.is_empty() { script.report(Lost::Eof) } else { script.hear(words) }
+            } else if said.is_empty() {
+                script.pass(script.due_in().unwrap_or(seconds(1)));
+            }
+            told = outcome(&mut script);
+            if told.is_some() || ended == 8 {
+                break;
+            }
+            if script.dial_if_asked() {
+                accept(&mut script, RABBITMQ);
+            }
+        }
+        assert_eq!(matches!(told, Some(Outcome::Rejected(_))), blamed, "{words:?} {answered}: {told:?}");
+        assert!(blamed || ended == 8, "{words:?} {answered}: {told:?} after {ended}");
+    }
+}
+
 /// ActiveMQ keeps the connection: what waits goes on waiting, and what was delivered is acknowledged on it.
 #[test]
 fn an_error_that_names_nobody_touches_nothing_where_the_connection_is_kept() {
