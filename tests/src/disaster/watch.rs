@@ -49,7 +49,7 @@ pub(super) struct Watch {
     /// Ids of subscriptions that were refused or cancelled here.
     pub(super) refused_ids: BTreeSet<String>,
     /// What its owner had unsubscribed before a refusal came: the UNSUBSCRIBE may still leave.
-    unsubscribed: BTreeSet<String>,
+    unsubscribed: BTreeSet<Mark>,
     /// Receipts of SUBSCRIBEs that only give back what was on its way to an earlier one of their id.
     pub(super) returning: BTreeSet<String>,
     /// ERRORs that named nobody: what they meant, and what was out when they came.
@@ -241,8 +241,10 @@ impl Watch {
     }
 
     pub(super) fn note_unsubscribed(&mut self, mark: Mark) {
-        let ids = self.subscribed.iter().filter(|(id, of)| **of == mark && !self.refused_ids.contains(*id));
-        self.unsubscribed.extend(ids.map(|(id, _)| id.clone()));
+        let mut ids = self.subscribed.iter().filter(|(_, of)| **of == mark);
+        if !ids.any(|(id, _)| self.refused_ids.contains(id)) {
+            self.unsubscribed.insert(mark);
+        }
     }
 
     /// What has not been answered.
@@ -327,9 +329,10 @@ impl Watch {
             }
             Command::Unsubscribe => {
                 let id = text("id").unwrap_or_default();
-                let is_refused = self.refused_ids.contains(&id) && !self.unsubscribed.contains(&id);
-                let is_there = !is_refused || !WHOLE;
-                let stands = is_there && self.subscribed.contains_key(&id) && self.left.insert(id.clone());
+                let mark = self.subscribed.get(&id);
+                let may_leave = mark.is_some_and(|mark| self.unsubscribed.contains(mark));
+                let is_there = may_leave || !self.refused_ids.contains(&id) || !WHOLE;
+                let stands = is_there && mark.is_some() && self.left.insert(id.clone());
                 demand(stands, Law::Wire, || format!("UNSUBSCRIBE of {id}, which is not subscribed here"))
             }
             _ => Ok(()),
