@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use stomp_proto::{Frame, PreparedFrame};
+use stomp_proto::{Command, Frame, PreparedFrame};
 
 use crate::{CommandError, ReceiptId, Session, frames};
 
@@ -25,6 +25,11 @@ impl Content {
             Self::Frame(frame) => frame.size(),
             Self::Prepared { frame, body } => lock(frame).frame().size().saturating_add(body.len()),
         }
+    }
+
+    /// Takes it, and leaves nothing to be sent behind.
+    pub(super) fn take(&mut self) -> Self {
+        mem::replace(self, Self::Frame(Frame::new(Command::Send)))
     }
 
     /// Lets go of the read buffer that it may be a small part of, before it waits for long. Gives the body that it had.

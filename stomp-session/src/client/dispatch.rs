@@ -19,10 +19,7 @@ use crate::{
 impl Shared {
     /// Hands on the session's events. The driver's business.
     pub(super) fn dispatch(&self) {
-        self.with(|inner| {
-            self.dispatch_in(inner);
-            inner.admit_sender(&self.settings);
-        });
+        self.with(|inner| self.dispatch_in(inner));
     }
 
     /// The same, for a caller about to tell listeners something that comes after these events.
@@ -66,8 +63,7 @@ impl Shared {
                 self.forget_stale(inner, connection);
                 inner.stall = Stall::default();
                 inner.wake_all(For::Loss);
-                // Those in a transaction have failed.
-                inner.wake_all(For::Room);
+                inner.fail_in_transactions();
                 inner.changed();
             }
             Event::Resubscribing { id, .. } => self.forget(inner, id, |_| true),
@@ -179,7 +175,7 @@ impl Inner {
         // On its way here the connection has ended.
         self.fail_requests(None, &RequestError::Closed(closed.clone()));
         if self.closed.is_none() {
-            self.close_buffer(&closed);
+            self.close_parking(&closed);
             self.note(&Notice::Closed(closed.clone()));
             self.closed = Some(closed);
         }

@@ -13,7 +13,6 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
-    buffer::Buffer,
     credentials::Credentials,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
@@ -33,7 +32,6 @@ pub struct Driver<R: Runtime, C: Connector> {
     shared: Arc<Shared>,
     link: Link<C::Stream>,
     timer: Option<Timer>,
-    buffer: Buffer,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -77,7 +75,7 @@ struct Up<S> {
 
 impl<R: Runtime, C: Connector> Driver<R, C> {
     pub(super) fn new(runtime: Arc<R>, connector: Arc<C>, shared: Arc<Shared>) -> Self {
-        Self { runtime, connector, shared, link: Link::Down, timer: None, buffer: Buffer::default() }
+        Self { runtime, connector, shared, link: Link::Down, timer: None }
     }
 
     /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
@@ -98,7 +96,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         for _ in 0..ROUNDS {
             // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
             let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
-            let acted = self.turn() | self.buffer.poll(&self.shared, cx);
+            let acted = self.turn();
             if self.shared.with(|inner| inner.closed.is_some()) {
                 self.link = Link::Down;
                 let now = self.runtime.now();
@@ -191,11 +189,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         if !up.writing.is_empty() || up.broken.is_some() {
             return false;
         }
-        let next = self.shared.with(|inner| {
-            let next = inner.session.poll_transmit(now);
-            inner.admit_sender(&self.shared.settings);
-            next
-        });
+        let next = self.shared.with(|inner| inner.session.poll_transmit(now));
         let Some(next) = next else { return false };
         up.writing = next;
         up.flushed = false;
@@ -402,12 +396,14 @@ impl Inner {
 
     fn expire_waits(&mut self, now: Timestamp) {
         self.waits.expire(now).into_iter().for_each(|waker| self.wake(waker));
+        self.expire_parked(now);
     }
 
     fn next_deadline(&mut self) -> Option<Timestamp> {
         let deadlines = [
             self.session.poll_timeout(),
             self.waits.deadline(),
+            self.parking.deadline(),
             self.runners.deadline(),
             self.stall.deadline(),
         ];

@@ -26,10 +26,14 @@ pub enum SendError {
     /// The session has ended; nothing was sent.
     #[error("nothing was sent: {0}")]
     Closed(Closed),
-    /// There was no connection, or no room for it, for that long; nothing was sent.
-    #[error("nothing was sent: no connection, or no room for it, within {:.1} s", .0.as_secs_f64())]
-    Timeout(Duration),
-    /// The outbox is over its budget, and the send was not to wait; nothing was sent.
+    /// No connection stood for that long; nothing was sent.
+    #[error("nothing was sent: no connection within {:.1} s", .0.as_secs_f64())]
+    NoConnection(Duration),
+    /// There was no room for the message for that long: the broker reads too slowly, or confirms too slowly what is sent at
+    /// least once. Nothing was sent.
+    #[error("nothing was sent: no room for it within {:.1} s", .0.as_secs_f64())]
+    NoRoom(Duration),
+    /// What waits for the transport is over its budget, and the send was not to wait; nothing was sent.
     #[error("nothing was sent: what waits for the transport is over its budget")]
     Full,
     /// In a transaction, with a mode of sending of its own. What becomes of the message is what becomes of the transaction:

@@ -120,7 +120,8 @@ impl Client {
     }
 
     /// Disconnects gracefully, beginning at once: [`Runner`](super::Runner)s take no more messages and their handlers end,
-    /// outstanding receipts are awaited, then DISCONNECT and its RECEIPT, all within
+    /// what waits for a connection or for room is sent, outstanding receipts are awaited, then DISCONNECT and its RECEIPT, all
+    /// within
     /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Everything else on this session ends, on all
     /// clones. A second call joins the first and gets the same result.
     ///
@@ -162,6 +163,10 @@ pub struct Farewell {
     /// Messages whose handlers had not ended when their time was over, or awaited the end themselves. They stay
     /// unacknowledged.
     pub unhandled: usize,
+    /// Messages that still waited for a connection or for room when they had had three quarters of the time, and were not
+    /// sent. Whoever awaited one was told; of a [buffered](SendBuilder::buffered) one
+    /// [`Notice::SendFailed`](super::Notice::SendFailed) tells.
+    pub unsent: usize,
 }
 
 /// The future of [`Client::disconnect`]. An error is why the broker did not confirm the end, so that what was sent without
@@ -178,14 +183,15 @@ impl Future for Disconnecting {
     type Output = Result<Farewell, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Farewell, Closed>> {
-        let polled =
-            self.waiting.poll(cx, |inner| inner.closed.clone().map(|closed| (closed, inner.unhandled)));
+        let polled = self
+            .waiting
+            .poll(cx, |inner| inner.closed.clone().map(|closed| (closed, inner.unhandled, inner.unsent)));
         if polled.is_pending() {
             awaits_end();
         }
-        polled.map(|(closed, unhandled)| match closed {
+        polled.map(|(closed, unhandled, unsent)| match closed {
             Closed::Disconnected { confirmed: true, receipted, unreceipted } => {
-                Ok(Farewell { confirmed: receipted, unconfirmed: unreceipted, unhandled })
+                Ok(Farewell { confirmed: receipted, unconfirmed: unreceipted, unhandled, unsent })
             }
             closed => Err(closed),
         })

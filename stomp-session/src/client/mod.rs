@@ -3,7 +3,7 @@
 //! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
-mod buffer;
+mod admission;
 mod content;
 mod credentials;
 mod dial;
@@ -11,7 +11,6 @@ mod dispatch;
 mod driver;
 mod error;
 pub mod guide;
-mod handed;
 mod handle;
 mod keep;
 mod keep_alive;
@@ -19,6 +18,7 @@ mod listener;
 mod listeners;
 mod message;
 mod notice;
+mod parked;
 mod prepared;
 mod pressure;
 mod race;

@@ -2,10 +2,9 @@
 
 use std::{
     future::{Future, IntoFuture},
-    mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,14 +12,14 @@ use bytes::Bytes;
 use stomp_proto::{Command, Frame, Headers};
 
 use super::{
+    admission::Started,
     content::Content,
     error::SendError,
-    handed::HandedSend,
-    shared::{Inner, Receipt, Shared},
-    terms::{How, Mode, Terms},
-    waits::{For, Ticket},
+    parked::{Admitted, ParkedId},
+    shared::Shared,
+    terms::{How, Mode},
 };
-use crate::{AtLeastOnce, Outcome, ReceiptId, TransactionId};
+use crate::{ReceiptId, TransactionId};
 
 /// A message to be sent. Add to it, then `.await` it.
 ///
@@ -124,13 +123,15 @@ impl SendBuilder {
         self
     }
 
-    /// Does not wait for a connection with room: the message does that by itself, in the order of the calls, for as long as
-    /// it would have waited, while the caller goes on. As many octets may wait in this way as
-    /// [`Settings::outbound_budget`](super::Settings::outbound_budget) allows; beyond that it waits as ever.
+    /// Returns at once, and leaves the message to wait for a connection with room by itself, among the other sends and in
+    /// their order, for as long as [`timeout`](Self::timeout) or [`Settings::send_timeout`](super::Settings::send_timeout)
+    /// says. If more octets than [`Settings::outbound_budget`](super::Settings::outbound_budget) already wait like this, it
+    /// fails with [`SendError::Full`].
     ///
-    /// In memory only. One whose time is over, or that waits still when the session ends, is not sent; only
-    /// [`Notice::SendFailed`](super::Notice::SendFailed) tells. For what must arrive there is
-    /// [`at_least_once`](Self::at_least_once). What is to be confirmed, or belongs to a transaction, waits as ever.
+    /// The message is held in memory only. [`Client::disconnect`](super::Client::disconnect) waits for it. If its time runs
+    /// out, or the session ends otherwise, it is not sent, and only
+    /// [`Notice::SendFailed`](super::Notice::SendFailed) reports it. Use [`at_least_once`](Self::at_least_once) for
+    /// messages that must arrive. A message that is to be confirmed, or that belongs to a transaction, is awaited as usual.
     pub const fn buffered(mut self) -> Self {
         self.how.buffered = true;
         self
@@ -158,9 +159,9 @@ impl IntoFuture for SendBuilder {
 
 /// The future of a [`SendBuilder`].
 ///
-/// It waits for a connection with room, in the order of the calls; then, if confirmation was asked for, for the RECEIPT.
-/// Cancel safe: dropped before anything of the message has left, nothing is sent; dropped later, the message may be stored,
-/// and is not sent again.
+/// The message waits for a connection with room, in the order of the first polls, and leaves whether this future is polled
+/// again or not; then, if confirmation was asked for, the future waits for the RECEIPT. Cancel safe: dropped before anything
+/// of the message has left, nothing is sent; dropped later, the message may be stored, and is not sent again.
 #[must_use = "nothing is sent until it is awaited"]
 #[derive(Debug)]
 pub struct Sending {
@@ -172,11 +173,11 @@ pub struct Sending {
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each send")]
 enum Stage {
     /// The content is dropped with this stage, outside the lock: its body is not ours and may run anything then.
-    Waiting {
+    New {
         content: Content,
-        ticket: Option<Ticket>,
         how: How,
     },
+    Parked(ParkedId),
     Receipt(ReceiptId),
     Done,
 }
@@ -185,212 +186,48 @@ impl Future for Sending {
     type Output = Result<(), SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let this = &mut *self;
-        if let Stage::Waiting { content, ticket, how } = &mut this.stage {
-            let waker = cx.waker().clone();
-            let shared = &this.shared;
-            let step = shared.with(|inner| inner.poll_send(shared, content, ticket, *how, waker));
-            match step {
-                Poll::Pending => return this.buffer(),
-                Poll::Ready(Ok(Some(id))) => this.stage = Stage::Receipt(id),
-                Poll::Ready(sent) => {
-                    this.stage = Stage::Done;
-                    return Poll::Ready(sent.map(|_| ()));
+        let Self { shared, stage } = &mut *self;
+        let admitted = match stage {
+            Stage::New { content, how } => {
+                match shared.with(|inner| inner.start_send(&shared.settings, content, *how, cx.waker())) {
+                    Ok(Started::Parked(id)) => {
+                        *stage = Stage::Parked(id);
+                        return Poll::Pending;
+                    }
+                    Ok(Started::Admitted(admitted)) => Ok(admitted),
+                    Err(error) => Err(error),
                 }
             }
-        }
-        let Stage::Receipt(id) = this.stage else { return Poll::Pending };
-        let waker = cx.waker().clone();
-        match this.shared.with(|inner| inner.poll_receipt(id, waker)) {
-            Some(outcome) => {
-                this.stage = Stage::Done;
-                Poll::Ready(SendError::from_outcome(outcome))
+            Stage::Parked(id) => {
+                let waker = cx.waker().clone();
+                ready!(shared.with(|inner| inner.poll_parked(*id, waker)))
             }
-            None => Poll::Pending,
+            Stage::Receipt(id) => Ok(Admitted::Receipt(*id)),
+            Stage::Done => return Poll::Pending,
+        };
+        *stage = Stage::Done;
+        let Admitted::Receipt(id) = admitted? else { return Poll::Ready(Ok(())) };
+        let waker = cx.waker().clone();
+        let outcome = shared.with(|inner| inner.poll_receipt(id, waker));
+        if outcome.is_none() {
+            *stage = Stage::Receipt(id);
         }
+        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(SendError::from_outcome(outcome)))
     }
 }
 
 impl Sending {
     pub(super) const fn new(shared: Arc<Shared>, content: Content, how: How) -> Self {
-        Self { shared, stage: Stage::Waiting { content, ticket: None, how } }
-    }
-
-    /// What was left to the driver.
-    pub(super) fn handed(shared: Arc<Shared>, send: HandedSend) -> Self {
-        let HandedSend { content, ticket, how, .. } = send;
-        Self { shared, stage: Stage::Waiting { content, ticket, how } }
-    }
-
-    /// Leaves what waits to the driver, if it may and there is room for it.
-    fn buffer(&mut self) -> Poll<Result<(), SendError>> {
-        let Self { shared, stage } = self;
-        // Dropped after the lock.
-        let mut body = None;
-        shared.with(|inner| {
-            let Stage::Waiting { content, how, .. } = stage else { return Poll::Pending };
-            let size = content.size();
-            let may = how.buffered && how.mode == Mode::Plain && how.transaction.is_none();
-            if !may || !inner.handed.has_room(size, shared.settings.outbound_budget) {
-                return Poll::Pending;
-            }
-            // The driver does not buffer it again.
-            how.buffered = false;
-            body = content.unpin();
-            if let Stage::Waiting { content, ticket, how } = mem::replace(stage, Stage::Done) {
-                inner.handed.add(HandedSend { content, ticket, how, size });
-                inner.wake_driver();
-            }
-            Poll::Ready(Ok(()))
-        })
+        Self { shared, stage: Stage::New { content, how } }
     }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Waiting { ticket: Some(ticket), how, .. } => self.shared.with(|inner| {
-                inner.leave_senders(&self.shared, how.queue(), ticket);
-            }),
-            Stage::Receipt(id) => self.shared.with(|inner| {
-                inner.forget_receipt(id);
-                inner.admit_sender(&self.shared.settings);
-            }),
-            _ => {}
+            Stage::Parked(id) => self.shared.with(|inner| inner.forget_parked(id)),
+            Stage::Receipt(id) => self.shared.with(|inner| inner.forget_receipt(id)),
+            Stage::New { .. } | Stage::Done => {}
         }
-    }
-}
-
-impl Inner {
-    fn poll_send(
-        &mut self,
-        shared: &Shared,
-        content: &mut Content,
-        ticket: &mut Option<Ticket>,
-        how: How,
-        waker: Waker,
-    ) -> Poll<Result<Option<ReceiptId>, SendError>> {
-        let terms = Terms {
-            what: how.queue(),
-            patience: how.timeout.unwrap_or(shared.settings.send_timeout),
-            immediate: how.immediate,
-            // It has failed.
-            at_once: how
-                .transaction
-                .is_some_and(|transaction| how.mode != Mode::Plain || !self.stands(transaction)),
-            has_room: match how.queue() {
-                For::Outbox => self.session.keeps_none() || self.session.has_room_to_keep(content.size()),
-                _ => self.has_room(&shared.settings),
-            },
-        };
-        self.poll_room(shared, ticket, terms, waker, |inner, ticket| inner.send_now(content, how, ticket))
-    }
-
-    fn stands(&self, transaction: TransactionId) -> bool {
-        self.session.connection().is_some_and(|connection| connection.id == transaction.connection)
-    }
-
-    /// Sends when it is this sender's turn and there is room.
-    pub(super) fn poll_room<T>(
-        &mut self,
-        shared: &Shared,
-        ticket: &mut Option<Ticket>,
-        terms: Terms,
-        waker: Waker,
-        send: impl FnOnce(&mut Self, Option<Ticket>) -> Result<T, SendError>,
-    ) -> Poll<Result<T, SendError>> {
-        let Terms { what, patience, .. } = terms;
-        let refusal = self.refusal(what, *ticket, patience);
-        let admitted = terms.at_once || self.waits.of(what).is_first(*ticket) && terms.has_room;
-        if refusal.is_none() && !admitted && !terms.immediate {
-            self.wait(what, ticket, waker, patience);
-            return Poll::Pending;
-        }
-        self.discard(Some(waker));
-        let connected = self.session.connection().is_some();
-        let sent = match (refusal, what) {
-            (Some(refusal), _) => Err(refusal),
-            (None, For::Room) if !admitted && connected => Err(SendError::Full),
-            (None, _) => send(self, *ticket),
-        };
-        if let Some(ticket) = ticket.take() {
-            self.leave_senders(shared, what, ticket);
-        }
-        Poll::Ready(sent)
-    }
-
-    fn refusal(&mut self, what: For, ticket: Option<Ticket>, patience: Duration) -> Option<SendError> {
-        match &self.closed {
-            Some(closed) => Some(SendError::Closed(closed.clone())),
-            None => {
-                let expired = ticket.filter(|ticket| self.waits.of(what).is_expired(*ticket));
-                expired.map(|_| SendError::Timeout(patience))
-            }
-        }
-    }
-
-    /// Gives the receipt to wait for, if one was asked for.
-    fn send_now(
-        &mut self,
-        content: &mut Content,
-        how: How,
-        ticket: Option<Ticket>,
-    ) -> Result<Option<ReceiptId>, SendError> {
-        let receipt = match (how.mode, how.transaction) {
-            (Mode::Plain, None) => {
-                content.send(&mut self.session)?;
-                None
-            }
-            (Mode::Plain, Some(transaction)) => {
-                self.session.send_in(transaction, content.frame())?;
-                None
-            }
-            (_, Some(_)) => return Err(SendError::InTransaction),
-            (Mode::Confirmed, None) => {
-                let rest = self.rest(how, ticket).unwrap_or_else(|| self.session.config().timeout);
-                Some(content.confirm(&mut self.session, rest)?)
-            }
-            (Mode::AtLeastOnce { ordered }, None) => {
-                let timeout = self.rest(how, ticket);
-                Some(self.session.keep(content.frame(), AtLeastOnce { timeout, ordered })?)
-            }
-        };
-        self.receipts.extend(receipt.map(|id| (id, Receipt::default())));
-        self.wake_driver();
-        Ok(receipt)
-    }
-
-    /// What is left of the time that it was given, if it has waited.
-    fn rest(&mut self, how: How, ticket: Option<Ticket>) -> Option<Duration> {
-        let deadline = ticket.and_then(|ticket| self.waits.of(how.queue()).deadline_of(ticket));
-        how.timeout.map(|timeout| deadline.map_or(timeout, |deadline| deadline.since(self.session.now())))
-    }
-
-    /// Leaves the queue and lets the next one in: a waiter that was woken and goes away strands nobody.
-    pub(super) fn leave_senders(&mut self, shared: &Shared, what: For, ticket: Ticket) {
-        self.leave(what, ticket);
-        self.admit_sender(&shared.settings);
-    }
-
-    pub(super) fn poll_receipt(&mut self, id: ReceiptId, waker: Waker) -> Option<Outcome> {
-        let receipt = self.receipts.get_mut(&id)?;
-        if let Some(outcome) = receipt.outcome.take() {
-            self.receipts.remove(&id);
-            self.discard(Some(waker));
-            return Some(outcome);
-        }
-        let replaced = receipt.waker.replace(waker);
-        self.discard(replaced);
-        None
-    }
-
-    /// Waits no more for a receipt, and takes its frame back if it may and nothing of it has left.
-    pub(super) fn forget_receipt(&mut self, id: ReceiptId) {
-        let receipt = self.receipts.remove(&id);
-        if receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_none()) {
-            self.session.cancel(id);
-            self.wake_driver();
-        }
-        self.discard(receipt.and_then(|receipt| receipt.waker));
     }
 }

@@ -15,9 +15,9 @@ use bytes::Bytes;
 
 use super::{
     content::Content,
-    handed::Handed,
     listeners::Listeners,
     notice::Notice,
+    parked::Parking,
     pressure::{Pressure, Stall},
     requests::Requests,
     runners::Runners,
@@ -48,8 +48,10 @@ pub(super) struct Inner {
     pub(super) listeners: Listeners,
     pub(super) runners: Runners,
     pub(super) requests: Requests,
-    /// Sends that nobody waits for.
-    pub(super) handed: Handed,
+    /// What waits for its turn to be sent.
+    pub(super) parking: Parking,
+    /// What had not been sent when a graceful end had to go on.
+    pub(super) unsent: usize,
     /// Handlers that had not ended when the session was disconnected.
     pub(super) unhandled: usize,
     pub(super) closed: Option<Closed>,
@@ -106,6 +108,10 @@ impl After {
         self.drop_messages.push(messages);
     }
 
+    pub(super) fn drop_body(&mut self, body: Option<Bytes>) {
+        self.drop_bodies.extend(body);
+    }
+
     pub(super) fn drop_content(&mut self, content: Content) {
         self.drop_contents.push(content);
     }
@@ -130,7 +136,8 @@ impl Shared {
             listeners: Listeners::default(),
             runners: Runners::default(),
             requests: Requests::default(),
-            handed: Handed::default(),
+            parking: Parking::default(),
+            unsent: 0,
             unhandled: 0,
             closed: None,
             handles: 0,
@@ -154,8 +161,11 @@ impl Shared {
         let (result, after) = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let result = change(&mut inner);
+            // Whatever made the room.
+            inner.admit(&self.settings);
             let bodies = inner.session.take_discarded();
-            (result, After { drop_bodies: bodies, ..mem::take(&mut inner.after) })
+            inner.after.drop_bodies.extend(bodies);
+            (result, mem::take(&mut inner.after))
         };
         after.run();
         result
@@ -236,22 +246,6 @@ impl Inner {
     /// What the broker is taken for.
     pub(super) fn profile(&self) -> Profile {
         self.session.connection().map_or(Profile::UNKNOWN, |connection| (*connection.profile).clone())
-    }
-
-    pub(super) fn has_room(&self, settings: &Settings) -> bool {
-        self.session.connection().is_some() && self.session.unsent() < settings.outbound_budget
-    }
-
-    /// Wakes the first of those who wait to send, if it can: one of each queue.
-    pub(super) fn admit_sender(&mut self, settings: &Settings) {
-        if self.has_room(settings) {
-            let waker = self.waits.of(For::Room).wake_first();
-            self.after.wake(waker);
-        }
-        if self.session.has_room_to_keep(0) {
-            let waker = self.waits.of(For::Outbox).wake_first();
-            self.after.wake(waker);
-        }
     }
 
     pub(super) fn wake_all(&mut self, what: For) {

@@ -35,9 +35,7 @@ impl Inner {
     pub(super) fn state(&self) -> State {
         match (&self.closed, self.session.connection()) {
             (Some(closed), _) => State::Closed(closed.clone()),
-            (None, _) if self.session.is_disconnecting() || self.runners.are_stopping() => {
-                State::Disconnecting
-            }
+            (None, _) if self.is_disconnecting() => State::Disconnecting,
             (None, Some(connection)) => State::Connected(connection.clone()),
             (None, None) => State::Connecting,
         }

@@ -1,6 +1,6 @@
-//! A graceful end: the runners first, then the session.
+//! A graceful end: the runners first, then what is parked, then the session.
 
-use std::task::Waker;
+use std::{task::Waker, time::Duration};
 
 use super::{
     notice::Notice,
@@ -31,8 +31,21 @@ impl Inner {
         if self.runners.stop() {
             self.wake_runners();
         } else {
-            self.session.disconnect();
+            self.drain(self.session.config().disconnect_timeout);
         }
+    }
+
+    /// Disconnects once what is parked has left, at once if nothing is.
+    fn drain(&mut self, time: Duration) {
+        if self.parking.is_empty() {
+            self.session.disconnect_within(time);
+        } else {
+            self.parking.close(time);
+        }
+    }
+
+    pub(super) fn is_disconnecting(&self) -> bool {
+        self.session.is_disconnecting() || self.runners.are_stopping() || self.parking.is_closing()
     }
 
     fn wake_runners(&mut self) {
@@ -50,13 +63,19 @@ impl Inner {
         stays
     }
 
-    /// Goes on with a disconnect when the runners have ended, or had their time. The driver's business.
+    /// Goes on with a disconnect when the runners have ended, then when nothing is parked any more, or had their time. The
+    /// driver's business.
     pub(super) fn continue_disconnect(&mut self, now: Timestamp) {
         let timeout = self.session.config().disconnect_timeout;
-        let Some((unhandled, rest)) = self.runners.end_stop(timeout, now) else { return };
-        self.unhandled = unhandled;
-        self.wake_runners();
-        self.session.disconnect_within(rest);
+        if let Some((unhandled, rest)) = self.runners.end_stop(timeout, now) {
+            self.unhandled = unhandled;
+            self.wake_runners();
+            self.drain(rest);
+        }
+        if let Some((unsent, rest)) = self.parking.end(now) {
+            self.unsent = unsent;
+            self.session.disconnect_within(rest);
+        }
     }
 }
 
@@ -64,8 +83,7 @@ impl Shared {
     /// Begins the graceful end. Whoever asks again joins in.
     pub(super) fn begin_disconnect(&self, inner: &mut Inner) {
         self.dispatch_in(inner);
-        let begun = inner.session.is_disconnecting() || inner.runners.are_stopping();
-        if inner.closed.is_none() && !begun {
+        if inner.closed.is_none() && !inner.is_disconnecting() {
             inner.note(&Notice::Disconnecting);
             inner.stop_runners();
             inner.changed();

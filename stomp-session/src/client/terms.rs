@@ -1,8 +1,7 @@
-//! On what terms a message is sent, and its sender waits.
+//! On what terms a message is sent.
 
 use std::time::Duration;
 
-use super::waits::For;
 use crate::TransactionId;
 
 /// How a message is sent.
@@ -17,25 +16,17 @@ pub(super) struct How {
 
 impl How {
     /// Where it waits.
-    pub(super) const fn queue(self) -> For {
+    pub(super) const fn line(self) -> Line {
         match (self.mode, self.transaction) {
-            (Mode::AtLeastOnce { .. }, None) => For::Outbox,
-            _ => For::Room,
+            (Mode::AtLeastOnce { .. }, None) => Line::Kept,
+            _ => Line::Transport,
         }
     }
-}
 
-/// On what terms somebody waits to send.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    pub(super) what: For,
-    pub(super) patience: Duration,
-    /// Fails where it would have to wait.
-    pub(super) immediate: bool,
-    /// Neither needs room nor takes its turn.
-    pub(super) at_once: bool,
-    /// Whether there is what it waits for, once it is its turn.
-    pub(super) has_room: bool,
+    /// Whether nobody is to be told when it has left.
+    pub(super) fn is_buffered(self) -> bool {
+        self.buffered && self.mode == Mode::Plain && self.transaction.is_none()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,4 +37,13 @@ pub(super) enum Mode {
     AtLeastOnce {
         ordered: bool,
     },
+}
+
+/// Where sends wait. Those of one line never wait for those of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    /// For a connection with room.
+    Transport,
+    /// For room among what is kept until it is confirmed.
+    Kept,
 }

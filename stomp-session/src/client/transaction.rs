@@ -4,21 +4,21 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 
 use super::{
+    admission::Started,
     error::{CommitError, SendError},
     handle::Client,
     keep::Keep,
     message::Message,
+    parked::{Admitted, ParkedId},
     send::SendBuilder,
     shared::{Inner, Receipt},
-    terms::Terms,
-    waits::{For, Ticket},
 };
 use crate::{CommandError, ReceiptId, TransactionId};
 
@@ -34,7 +34,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn begin(&self) -> Beginning {
-        Beginning { keep: Some(self.keep().clone()), ticket: None, timeout: None }
+        Beginning { keep: Some(self.keep().clone()), parked: None, timeout: None }
     }
 }
 
@@ -46,7 +46,7 @@ impl Client {
 #[derive(Debug)]
 pub struct Beginning {
     keep: Option<Keep>,
-    ticket: Option<Ticket>,
+    parked: Option<ParkedId>,
     timeout: Option<Duration>,
 }
 
@@ -63,30 +63,32 @@ impl Future for Beginning {
     type Output = Result<Transaction, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let Some(keep) = this.keep.take() else { return Poll::Pending };
-        let shared = &keep.shared;
-        let patience = this.timeout.unwrap_or(shared.settings.send_timeout);
-        let (ticket, waker) = (&mut this.ticket, cx.waker().clone());
-        let polled = shared.with(|inner| {
-            let has_room = inner.has_room(&shared.settings);
-            let terms = Terms { what: For::Room, patience, immediate: false, at_once: false, has_room };
-            inner.poll_room(shared, ticket, terms, waker, |inner, _| inner.begin())
+        let Some(keep) = &self.keep else { return Poll::Pending };
+        let (shared, parked) = (&keep.shared, self.parked);
+        let patience = self.timeout.unwrap_or(shared.settings.send_timeout);
+        let polled = shared.with(|inner| match parked {
+            Some(id) => inner.poll_parked(id, cx.waker().clone()).map_ok(Started::Admitted),
+            None => Poll::Ready(inner.start_transaction(&shared.settings, patience, cx.waker())),
         });
-        match polled {
-            Poll::Ready(begun) => Poll::Ready(begun.map(|id| Transaction { keep, id })),
-            Poll::Pending => {
-                this.keep = Some(keep);
+        let started = ready!(polled);
+        self.parked = None;
+        match started? {
+            Started::Parked(id) => {
+                self.parked = Some(id);
                 Poll::Pending
             }
+            Started::Admitted(Admitted::Begun(id)) => {
+                self.keep.take().map_or(Poll::Pending, |keep| Poll::Ready(Ok(Transaction { keep, id })))
+            }
+            Started::Admitted(_) => Poll::Pending,
         }
     }
 }
 
 impl Drop for Beginning {
     fn drop(&mut self) {
-        if let (Some(keep), Some(ticket)) = (&self.keep, self.ticket.take()) {
-            keep.shared.with(|inner| inner.leave_senders(&keep.shared, For::Room, ticket));
+        if let (Some(keep), Some(id)) = (&self.keep, self.parked) {
+            keep.shared.with(|inner| inner.forget_parked(id));
         }
     }
 }
@@ -218,12 +220,6 @@ impl Drop for Committing {
 }
 
 impl Inner {
-    fn begin(&mut self) -> Result<TransactionId, SendError> {
-        let id = self.session.begin()?;
-        self.wake_driver();
-        Ok(id)
-    }
-
     fn commit(&mut self, id: TransactionId, timeout: Option<Duration>) -> Result<ReceiptId, CommandError> {
         let timeout = timeout.unwrap_or_else(|| self.session.config().timeout);
         let receipt = self.session.commit(id, timeout)?;

@@ -1,4 +1,4 @@
-//! A queue of waiters: each has a ticket, a waker and a time to give up.
+//! Those who wait for something to come true: each has a ticket, a waker and a time to give up. None waits for another.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,10 +23,6 @@ struct Waiter {
 /// What somebody waits for. Each has a queue of its own: a waiter is woken only when its own condition holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum For {
-    /// A connection with room to send.
-    Room,
-    /// Room among what is sent at least once.
-    Outbox,
     /// A connection.
     Connection,
     /// Another state of the session.
@@ -42,8 +38,6 @@ pub(super) enum For {
 /// All queues.
 #[derive(Default)]
 pub(super) struct Queues {
-    room: Waits,
-    outbox: Waits,
     connection: Waits,
     change: Waits,
     loss: Waits,
@@ -54,8 +48,6 @@ pub(super) struct Queues {
 impl Queues {
     pub(super) const fn of(&mut self, what: For) -> &mut Waits {
         match what {
-            For::Room => &mut self.room,
-            For::Outbox => &mut self.outbox,
             For::Connection => &mut self.connection,
             For::Change => &mut self.change,
             For::Loss => &mut self.loss,
@@ -64,9 +56,9 @@ impl Queues {
         }
     }
 
-    const fn all(&mut self) -> [&mut Waits; 7] {
-        let Self { room, outbox, connection, change, loss, end, time } = self;
-        [room, outbox, connection, change, loss, end, time]
+    const fn all(&mut self) -> [&mut Waits; 5] {
+        let Self { connection, change, loss, end, time } = self;
+        [connection, change, loss, end, time]
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {
@@ -116,21 +108,8 @@ impl Waits {
         waiter.waker
     }
 
-    /// Whether nobody is before `ticket`, or before a newcomer.
-    pub(super) fn is_first(&self, ticket: Option<Ticket>) -> bool {
-        self.waiters.first_key_value().is_none_or(|(first, _)| Some(*first) == ticket)
-    }
-
     pub(super) fn is_expired(&self, ticket: Ticket) -> bool {
         self.waiters.get(&ticket).is_some_and(|waiter| waiter.expired)
-    }
-
-    pub(super) fn deadline_of(&self, ticket: Ticket) -> Option<Timestamp> {
-        self.waiters.get(&ticket)?.deadline
-    }
-
-    pub(super) fn wake_first(&mut self) -> Option<Waker> {
-        self.waiters.first_entry().and_then(|mut first| first.get_mut().waker.take())
     }
 
     pub(super) fn wake_all(&mut self) -> Vec<Waker> {

@@ -81,7 +81,7 @@ fn a_full_outbox_is_waited_for() {
                 (0..2).map(|number| world.spawn(send(&number.to_string()).into_future())).collect();
             world.sleep(seconds(1)).await;
             let late = send("late").timeout(seconds(5)).await;
-            assert_eq!(late, Err(SendError::Timeout(seconds(5))), "seed {seed}");
+            assert_eq!(late, Err(SendError::NoRoom(seconds(5))), "seed {seed}");
             kept.extend((2..20).map(|number| {
                 let send = send(&number.to_string());
                 world.spawn(async move {

@@ -82,7 +82,7 @@ fn a_sender_gives_up_where_there_is_no_room_for_long() {
                 Err(error) => break error,
             }
         };
-        assert_eq!(error, SendError::Timeout(seconds(7)));
+        assert_eq!(error, SendError::NoRoom(seconds(7)));
         assert!((6..=16).contains(&went), "{went} went");
         world.set_reading("broker", true);
         client.disconnect().await.unwrap();

@@ -175,62 +175,6 @@ fn disconnecting() {
     }
 }
 
-/// A sender that was woken and goes away strands none of those behind it.
-#[test]
-fn a_sender_in_the_queue_strands_nobody() {
-    for seed in seeds(30) {
-        let mut sim = Sim::new(seed);
-        let mut settings = settings();
-        settings.outbound_budget = 1;
-        let client = sim.client(config(), settings);
-        let world = sim.world();
-        sim.block_on(async {
-            let mut sends: Vec<_> =
-                (0..10).map(|number| client.send("/queue/a", number.to_string()).into_future()).collect();
-            let mut went = 0;
-            for send in &mut sends {
-                went += usize::from(poll_once(send).await.is_ready());
-            }
-            assert_eq!(went, 0, "there is no connection yet");
-            client.connected().await.unwrap();
-            // The first were woken, or are about to be: each other one goes away.
-            let mut left = Vec::new();
-            for (number, send) in sends.into_iter().enumerate() {
-                if number % 2 == 1 {
-                    left.push(world.spawn(send));
-                }
-            }
-            for send in left {
-                send.await.unwrap();
-            }
-            client.disconnect().await.unwrap();
-        });
-        let bodies = sim.broker("broker", |broker| broker.messages("/queue/a"));
-        assert_eq!(bodies, ["1", "3", "5", "7", "9"], "seed {seed}");
-    }
-}
-
-/// The first in the queue was woken, does nothing about it, and goes away: the next one is let in.
-#[test]
-fn a_sender_that_was_woken_and_goes_away_lets_the_next_one_in() {
-    for seed in seeds(10) {
-        let mut sim = Sim::new(seed);
-        let client = sim.client(config(), settings());
-        let world = sim.world();
-        sim.block_on(async {
-            let mut first = client.send("/queue/a", "first").into_future();
-            assert!(poll_once(&mut first).await.is_pending());
-            let second = world.spawn(client.send("/queue/a", "second").into_future());
-            client.connected().await.unwrap();
-            world.sleep(seconds(1)).await;
-            assert!(!second.is_finished(), "it is not its turn");
-            drop(first);
-            world.sleep(seconds(1)).await;
-            assert!(second.is_finished(), "seed {seed}");
-        });
-    }
-}
-
 /// A receipt whose waiter has gone confirms nobody else.
 #[test]
 fn a_receipt_finds_its_own_waiter_or_none() {

@@ -1,0 +1,277 @@
+//! Who may send now: what finds a connection with room goes at once, everything else is parked, and leaves in its order.
+
+use std::{
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use super::{
+    content::Content,
+    error::SendError,
+    notice::Notice,
+    parked::{Admitted, Parked, ParkedId, What},
+    settings::Settings,
+    shared::{Inner, Receipt},
+    terms::{How, Line, Mode},
+};
+use crate::{AtLeastOnce, Closed, CommandError, ReceiptId, Timestamp, TransactionId};
+
+/// How far a send has come at its first poll.
+pub(super) enum Started {
+    Admitted(Admitted),
+    Parked(ParkedId),
+}
+
+impl Inner {
+    /// Sends, or parks what has to wait: then the content is taken.
+    pub(super) fn start_send(
+        &mut self,
+        settings: &Settings,
+        content: &mut Content,
+        how: How,
+        waker: &Waker,
+    ) -> Result<Started, SendError> {
+        self.check_open()?;
+        // It has failed.
+        let is_over =
+            how.transaction.is_some_and(|transaction| how.mode != Mode::Plain || !self.stands(transaction));
+        if is_over || self.may_pass(how.line(), content.size(), settings) {
+            return self.send_now(content, how, how.timeout).map(Started::Admitted);
+        }
+        self.check_parking()?;
+        if how.immediate {
+            return self.send_immediately(content, how);
+        }
+        let watcher = if how.is_buffered() {
+            let octets = self.parking.octets().saturating_add(content.size());
+            if octets > settings.outbound_budget {
+                return Err(SendError::Full);
+            }
+            None
+        } else {
+            Some(waker.clone())
+        };
+        self.after.drop_body(content.unpin());
+        let (what, patience) =
+            (What::Send { content: content.take(), how }, how.timeout.unwrap_or(settings.send_timeout));
+        let is_watched = watcher.is_some();
+        let id = self.park(how.line(), Parked::new(what, patience, watcher));
+        Ok(if is_watched { Started::Parked(id) } else { Started::Admitted(Admitted::Sent) })
+    }
+
+    /// Begins a transaction, or has the BEGIN wait for its turn.
+    pub(super) fn start_transaction(
+        &mut self,
+        settings: &Settings,
+        patience: Duration,
+        waker: &Waker,
+    ) -> Result<Started, SendError> {
+        self.check_open()?;
+        if self.may_pass(Line::Transport, 0, settings) {
+            return self.begin().map(Started::Admitted);
+        }
+        self.check_parking()?;
+        let parked = Parked::new(What::Begin, patience, Some(waker.clone()));
+        Ok(Started::Parked(self.park(Line::Transport, parked)))
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        self.closed.as_ref().map_or(Ok(()), |closed| Err(SendError::Closed(closed.clone())))
+    }
+
+    /// What waits still is sent before the session disconnects, but nothing is added to it.
+    fn check_parking(&self) -> Result<(), SendError> {
+        if self.parking.is_closing() { Err(CommandError::Closed.into()) } else { Ok(()) }
+    }
+
+    /// Without waiting. Without a connection the session says what is wrong.
+    fn send_immediately(&mut self, content: &mut Content, how: How) -> Result<Started, SendError> {
+        if how.line() == Line::Transport && self.session.connection().is_some() {
+            return Err(SendError::Full);
+        }
+        self.send_now(content, how, how.timeout).map(Started::Admitted)
+    }
+
+    fn park(&mut self, line: Line, parked: Parked) -> ParkedId {
+        // The driver gives it its deadline.
+        self.wake_driver();
+        self.parking.park(line, parked)
+    }
+
+    fn may_pass(&self, line: Line, size: usize, settings: &Settings) -> bool {
+        self.parking.first(line).is_none() && self.has_room(line, size, settings)
+    }
+
+    /// Whether one of that size can leave: into an empty buffer, whatever its size.
+    fn has_room(&self, line: Line, size: usize, settings: &Settings) -> bool {
+        match line {
+            Line::Transport => {
+                self.session.connection().is_some() && self.session.unsent() < settings.outbound_budget.max(1)
+            }
+            Line::Kept => self.session.keeps_none() || self.session.has_room_to_keep(size),
+        }
+    }
+
+    fn stands(&self, transaction: TransactionId) -> bool {
+        self.session.connection().is_some_and(|connection| connection.id == transaction.connection)
+    }
+
+    /// Lets out what there is room for.
+    pub(super) fn admit(&mut self, settings: &Settings) {
+        if self.parking.is_empty() || self.closed.is_some() {
+            return;
+        }
+        for line in [Line::Transport, Line::Kept] {
+            while let Some(size) = self.parking.first(line)
+                && self.has_room(line, size, settings)
+                && let Some((id, parked)) = self.parking.pop(line)
+            {
+                self.let_out(id, parked);
+            }
+        }
+    }
+
+    fn let_out(&mut self, id: ParkedId, mut parked: Parked) {
+        let rest = parked.rest(self.session.now());
+        let admitted = match &mut parked.what {
+            What::Begin => self.begin(),
+            What::Send { content, how } => self.send_now(content, *how, how.timeout.map(|_| rest)),
+        };
+        self.settle_parked(id, parked, admitted);
+    }
+
+    /// Tells whoever watches it. A RECEIPT that is awaited wakes its watcher itself.
+    fn settle_parked(&mut self, id: ParkedId, parked: Parked, result: Result<Admitted, SendError>) {
+        let Parked { what, watcher, .. } = parked;
+        if let What::Send { content, .. } = what {
+            self.after.drop_content(content);
+        }
+        // A disconnect may have waited for it.
+        self.wake_driver();
+        match (watcher, result) {
+            (Some(waker), result) => {
+                match result.as_ref().ok().and_then(|admitted| self.receipt_of(*admitted)) {
+                    Some(receipt) => receipt.waker = Some(waker),
+                    None => self.after.wake(Some(waker)),
+                }
+                self.parking.keep(id, result);
+            }
+            (None, Err(error)) => self.note(&Notice::SendFailed(error)),
+            (None, Ok(_)) => {}
+        }
+    }
+
+    fn receipt_of(&mut self, admitted: Admitted) -> Option<&mut Receipt> {
+        let Admitted::Receipt(id) = admitted else { return None };
+        self.receipts.get_mut(&id)
+    }
+
+    fn send_now(
+        &mut self,
+        content: &mut Content,
+        how: How,
+        rest: Option<Duration>,
+    ) -> Result<Admitted, SendError> {
+        let receipt = match (how.mode, how.transaction) {
+            (Mode::Plain, None) => {
+                content.send(&mut self.session)?;
+                None
+            }
+            (Mode::Plain, Some(transaction)) => {
+                self.session.send_in(transaction, content.frame())?;
+                None
+            }
+            (_, Some(_)) => return Err(SendError::InTransaction),
+            (Mode::Confirmed, None) => {
+                let rest = rest.unwrap_or_else(|| self.session.config().timeout);
+                Some(content.confirm(&mut self.session, rest)?)
+            }
+            (Mode::AtLeastOnce { ordered }, None) => {
+                Some(self.session.keep(content.frame(), AtLeastOnce { timeout: rest, ordered })?)
+            }
+        };
+        self.receipts.extend(receipt.map(|id| (id, Receipt::default())));
+        self.wake_driver();
+        Ok(receipt.map_or(Admitted::Sent, Admitted::Receipt))
+    }
+
+    fn begin(&mut self) -> Result<Admitted, SendError> {
+        let id = self.session.begin()?;
+        self.wake_driver();
+        Ok(Admitted::Begun(id))
+    }
+
+    pub(super) fn poll_parked(&mut self, id: ParkedId, waker: Waker) -> Poll<Result<Admitted, SendError>> {
+        let (polled, unused) = self.parking.poll(id, waker);
+        self.discard(unused);
+        polled
+    }
+
+    /// Nobody watches it any more: what has not left does not, and what was not known to have begun is aborted.
+    pub(super) fn forget_parked(&mut self, id: ParkedId) {
+        match self.parking.forget(id) {
+            (Some(Parked { what, watcher, .. }), _) => {
+                self.discard(watcher);
+                if let What::Send { content, .. } = what {
+                    self.after.drop_content(content);
+                }
+                self.wake_driver();
+            }
+            (None, Some(Ok(Admitted::Receipt(receipt)))) => self.forget_receipt(receipt),
+            (None, Some(Ok(Admitted::Begun(transaction)))) => {
+                let _ = self.session.abort(transaction);
+                self.wake_driver();
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Those whose time is over.
+    pub(super) fn expire_parked(&mut self, now: Timestamp) {
+        for (id, parked) in self.parking.expire(now) {
+            let waited = parked.patience;
+            let is_connected = self.session.connection().is_some();
+            let is_kept = matches!(parked.what, What::Send { how, .. } if how.line() == Line::Kept);
+            let error = match is_connected || is_kept {
+                true => SendError::NoRoom(waited),
+                false => SendError::NoConnection(waited),
+            };
+            self.settle_parked(id, parked, Err(error));
+        }
+    }
+
+    /// The connection has ended, and with it the transactions on it.
+    pub(super) fn fail_in_transactions(&mut self) {
+        let is_meant = |what: &What| matches!(what, What::Send { how, .. } if how.transaction.is_some());
+        self.parking.take(is_meant).into_iter().for_each(|(id, parked)| self.let_out(id, parked));
+    }
+
+    /// The session has ended.
+    pub(super) fn close_parking(&mut self, closed: &Closed) {
+        for (id, parked) in self.parking.take(|_| true) {
+            self.settle_parked(id, parked, Err(SendError::Closed(closed.clone())));
+        }
+    }
+
+    pub(super) fn poll_receipt(&mut self, id: ReceiptId, waker: Waker) -> Option<crate::Outcome> {
+        let receipt = self.receipts.get_mut(&id)?;
+        if let Some(outcome) = receipt.outcome.take() {
+            self.receipts.remove(&id);
+            self.discard(Some(waker));
+            return Some(outcome);
+        }
+        let replaced = receipt.waker.replace(waker);
+        self.discard(replaced);
+        None
+    }
+
+    /// Waits no more for a receipt, and takes its frame back if it may and nothing of it has left.
+    pub(super) fn forget_receipt(&mut self, id: ReceiptId) {
+        let receipt = self.receipts.remove(&id);
+        if receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_none()) {
+            self.session.cancel(id);
+            self.wake_driver();
+        }
+        self.discard(receipt.and_then(|receipt| receipt.waker));
+    }
+}

@@ -1,0 +1,217 @@
+//! What cannot be sent at once: it waits here by value, in the order of the first polls, until there is a connection with
+//! room.
+//!
+//! The driver admits it; whoever sent it only watches. So nobody has to be polled for others to go on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use super::{
+    content::Content,
+    error::SendError,
+    terms::{How, Line},
+};
+use crate::{ReceiptId, Timestamp, TransactionId};
+
+/// Names something that waits. What came later is greater, among those of its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ParkedId {
+    line: Line,
+    number: u64,
+}
+
+/// What waits.
+pub(super) struct Parked {
+    pub(super) what: What,
+    /// How long it may wait.
+    pub(super) patience: Duration,
+    /// Stamped by the driver: handles have no clock.
+    pub(super) deadline: Option<Timestamp>,
+    /// Whom to wake when it has left or failed; nobody where it was [buffered](super::SendBuilder::buffered).
+    pub(super) watcher: Option<Waker>,
+}
+
+#[allow(clippy::large_enum_variant, reason = "almost all are sends")]
+pub(super) enum What {
+    Send { content: Content, how: How },
+    Begin,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// It waits for the transport.
+    Sent,
+    /// The same, and its RECEIPT is awaited.
+    Receipt(ReceiptId),
+    /// The transaction has begun.
+    Begun(TransactionId),
+}
+
+/// All that waits.
+#[derive(Default)]
+pub(super) struct Parking {
+    parked: BTreeMap<ParkedId, Parked>,
+    /// Results that their watchers have not taken.
+    results: BTreeMap<ParkedId, Result<Admitted, SendError>>,
+    /// Without a deadline yet.
+    newcomers: Vec<ParkedId>,
+    deadlines: BTreeSet<(Timestamp, ParkedId)>,
+    /// Octets of all that waits.
+    octets: usize,
+    next: u64,
+    closing: Option<Closing>,
+}
+
+/// A graceful end that waits until all has left.
+struct Closing {
+    /// The time for all of the end, which the driver turns into deadlines: that of what waits, and that of the end.
+    time: Duration,
+    deadlines: Option<(Timestamp, Timestamp)>,
+    /// The end waits no more.
+    is_over: bool,
+}
+
+/// The share of that time for what waits. The rest is for the last receipts and the DISCONNECT.
+const SHARE: f64 = 0.75;
+
+impl Parked {
+    pub(super) const fn new(what: What, patience: Duration, watcher: Option<Waker>) -> Self {
+        Self { what, patience, deadline: None, watcher }
+    }
+
+    fn size(&self) -> usize {
+        match &self.what {
+            What::Send { content, .. } => content.size(),
+            What::Begin => 0,
+        }
+    }
+
+    /// What is left of its time.
+    pub(super) fn rest(&self, now: Timestamp) -> Duration {
+        self.deadline.map_or(self.patience, |deadline| deadline.since(now))
+    }
+}
+
+impl Parking {
+    pub(super) fn is_empty(&self) -> bool {
+        self.parked.is_empty()
+    }
+
+    /// Octets of all that waits.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// The size of the first one of a line, in octets.
+    pub(super) fn first(&self, line: Line) -> Option<usize> {
+        self.first_of(line).map(|(_, parked)| parked.size())
+    }
+
+    fn first_of(&self, line: Line) -> Option<(&ParkedId, &Parked)> {
+        self.parked.range(ParkedId { line, number: 0 }..).next().filter(|(id, _)| id.line == line)
+    }
+
+    /// Puts it at the end of its line.
+    pub(super) fn park(&mut self, line: Line, parked: Parked) -> ParkedId {
+        let id = ParkedId { line, number: self.next };
+        self.next = self.next.saturating_add(1);
+        self.octets = self.octets.saturating_add(parked.size());
+        self.newcomers.push(id);
+        self.parked.insert(id, parked);
+        id
+    }
+
+    /// Takes out the first one of a line.
+    pub(super) fn pop(&mut self, line: Line) -> Option<(ParkedId, Parked)> {
+        let id = *self.first_of(line)?.0;
+        self.remove(id).map(|parked| (id, parked))
+    }
+
+    fn remove(&mut self, id: ParkedId) -> Option<Parked> {
+        let parked = self.parked.remove(&id)?;
+        self.octets = self.octets.saturating_sub(parked.size());
+        if let Some(deadline) = parked.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        Some(parked)
+    }
+
+    /// Takes out those that `is_meant` means.
+    pub(super) fn take(&mut self, is_meant: impl Fn(&What) -> bool) -> Vec<(ParkedId, Parked)> {
+        let meant = self.parked.iter().filter(|(_, parked)| is_meant(&parked.what));
+        let ids: Vec<_> = meant.map(|(id, _)| *id).collect();
+        ids.into_iter().filter_map(|id| self.remove(id).map(|parked| (id, parked))).collect()
+    }
+
+    /// Gives newcomers their deadlines, and takes out those whose time is over.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<(ParkedId, Parked)> {
+        for id in mem::take(&mut self.newcomers) {
+            let Some(parked) = self.parked.get_mut(&id) else { continue };
+            let deadline = now.after(parked.patience);
+            parked.deadline = Some(deadline);
+            self.deadlines.insert((deadline, id));
+        }
+        let mut expired = Vec::new();
+        while let Some((_, id)) = self.deadlines.first().copied().filter(|(deadline, _)| *deadline <= now) {
+            self.deadlines.pop_first();
+            expired.extend(self.remove(id).map(|parked| (id, parked)));
+        }
+        expired
+    }
+
+    /// When the time of one is over, or that of all.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let one = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let closing = self.closing.as_ref().filter(|closing| !closing.is_over);
+        let all = closing.and_then(|closing| closing.deadlines).map(|(waiting, _)| waiting);
+        one.into_iter().chain(all).min()
+    }
+
+    /// Takes nothing more, and gives what waits its share of that time.
+    pub(super) fn close(&mut self, time: Duration) {
+        self.closing.get_or_insert(Closing { time, deadlines: None, is_over: false });
+    }
+
+    pub(super) const fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Whether the end waits no more, once: then how many have not left, and what is left of the time.
+    pub(super) fn end(&mut self, now: Timestamp) -> Option<(usize, Duration)> {
+        let is_empty = self.parked.is_empty();
+        let closing = self.closing.as_mut().filter(|closing| !closing.is_over)?;
+        let time = closing.time;
+        let (waiting, all) =
+            *closing.deadlines.get_or_insert_with(|| (now.after(time.mul_f64(SHARE)), now.after(time)));
+        closing.is_over = is_empty || waiting <= now;
+        closing.is_over.then(|| (self.parked.len(), all.since(now)))
+    }
+
+    /// Keeps a result until its watcher looks.
+    pub(super) fn keep(&mut self, id: ParkedId, result: Result<Admitted, SendError>) {
+        self.results.insert(id, result);
+    }
+
+    /// Takes the result, or watches on. Gives a waker that is of no use any more.
+    pub(super) fn poll(
+        &mut self,
+        id: ParkedId,
+        waker: Waker,
+    ) -> (Poll<Result<Admitted, SendError>>, Option<Waker>) {
+        match (self.results.remove(&id), self.parked.get_mut(&id)) {
+            (Some(result), _) => (Poll::Ready(result), Some(waker)),
+            (None, Some(parked)) => (Poll::Pending, parked.watcher.replace(waker)),
+            (None, None) => (Poll::Pending, Some(waker)),
+        }
+    }
+
+    /// Nobody watches that one any more: gives what waits still, or its result.
+    pub(super) fn forget(&mut self, id: ParkedId) -> (Option<Parked>, Option<Result<Admitted, SendError>>) {
+        (self.remove(id), self.results.remove(&id))
+    }
+}
