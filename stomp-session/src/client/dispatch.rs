@@ -58,7 +58,7 @@ impl Shared {
                 inner.changed();
             }
             Event::Disconnected { connection, reason, .. } => {
-                inner.fail_requests(Some(connection), &RequestError::Lost(reason));
+                inner.fail_requests(|of| of == connection, &RequestError::Lost(reason));
                 self.connection.store(0, Ordering::Release);
                 self.forget_stale(inner, connection);
                 inner.stall = Stall::default();
@@ -69,7 +69,10 @@ impl Shared {
             Event::Resubscribing { id, .. } => self.forget(inner, id, |_| true),
             Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),
             Event::SubscriptionEnded { id, reason } => {
-                inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
+                if inner.requests.end_queue(id) {
+                    inner.fail_requests(|_| true, &RequestError::Subscribe(reason.clone().into()));
+                }
+                inner.update_inbox(id, |inbox| inbox.ended = Some(reason));
             }
             // A RECEIPT that nobody waits for is nothing strange, unless it names none.
             Event::Unroutable(frame)
@@ -103,7 +106,7 @@ impl Shared {
             inner.after.drop_messages(VecDeque::from([message]));
             return;
         };
-        self.pressure.count_in(&message);
+        inbox.octets = inbox.octets.saturating_add(self.pressure.count_in(&message));
         inbox.messages.push_back(message);
         let waker = inbox.waker.take();
         inner.after.wake(waker);
@@ -125,7 +128,7 @@ impl Shared {
             .into_iter()
             .partition(|message: &Message| message.needs_ack() && is_meant(message));
         inbox.messages = kept;
-        self.pressure.count_out(&stale);
+        inbox.octets = inbox.octets.saturating_sub(self.pressure.count_out(&stale));
         inner.after.drop_messages(stale);
     }
 }
@@ -157,9 +160,9 @@ impl Inner {
         }
     }
 
-    fn fail_requests(&mut self, connection: Option<ConnectionId>, error: &RequestError) {
+    pub(super) fn fail_requests(&mut self, is_meant: impl Fn(ConnectionId) -> bool, error: &RequestError) {
         let Self { requests, after, .. } = self;
-        requests.fail(connection, error, |waker| after.wake(waker));
+        requests.fail(is_meant, error, |waker| after.wake(waker));
     }
 
     /// Ends every wait.
@@ -173,7 +176,7 @@ impl Inner {
             self.after.wake(receipt.waker.take());
         }
         // On its way here the connection has ended.
-        self.fail_requests(None, &RequestError::Closed(closed.clone()));
+        self.fail_requests(|_| true, &RequestError::Closed(closed.clone()));
         if self.closed.is_none() {
             self.close_parking(&closed);
             self.note(&Notice::Closed(closed.clone()));

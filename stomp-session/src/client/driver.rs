@@ -14,6 +14,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
     credentials::Credentials,
+    error::RequestError,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
     shared::{Inner, Shared},
@@ -170,8 +171,9 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let shared = &self.shared;
         shared.with(|inner| {
             let (pressure, budget) = (&shared.pressure, shared.settings.inbound_budget);
-            let pause = pressure.pauses(budget, &inner.session);
-            let gave_up = pause && pressure.give_up_receipts(budget, &mut inner.session);
+            let pause = pressure.pauses(budget, &inner.session, inner.requests.await_replies());
+            let is_over = pause && pressure.is_over(budget);
+            let gave_up = inner.stall.note_over(is_over, now) && inner.give_up_waits(pressure.undelivered());
             inner.note_pause(pause, now);
             let changed = mem::replace(&mut up.paused, pause) != pause;
             match (changed, pause) {
@@ -388,10 +390,18 @@ impl Inner {
     /// Notes that reading has stopped, or goes on, and tells listeners when it stands still for long.
     fn note_pause(&mut self, pause: bool, now: Timestamp) {
         if self.stall.note(pause, now) {
-            let fullest = self.inboxes.iter().max_by_key(|(_, inbox)| inbox.messages.len());
+            let fullest =
+                self.inboxes.iter().max_by_key(|(_, inbox)| inbox.octets.saturating_add(inbox.batch));
             let subscription = fullest.map(|(id, _)| *id);
             self.note(&Notice::Stalled { subscription });
         }
+    }
+
+    /// Gives up what is awaited behind messages that nobody takes. Whether there was anything.
+    fn give_up_waits(&mut self, octets: usize) -> bool {
+        let replies = self.requests.await_replies();
+        self.fail_requests(|_| true, &RequestError::InboxFull { octets });
+        self.session.give_up_receipts(octets) | replies
     }
 
     fn expire_waits(&mut self, now: Timestamp) {

@@ -10,6 +10,7 @@ mod dial;
 mod dispatch;
 mod driver;
 mod error;
+mod fairness;
 pub mod guide;
 mod handle;
 mod keep;

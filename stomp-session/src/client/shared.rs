@@ -71,6 +71,9 @@ pub(super) struct Inner {
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) messages: VecDeque<Message>,
+    /// What these count in the budget, and what those of the batch that was taken last do, in octets.
+    pub(super) octets: usize,
+    pub(super) batch: usize,
     pub(super) waker: Option<Waker>,
     pub(super) confirmed: bool,
     pub(super) ended: Option<Ended>,

@@ -6,7 +6,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures_core::Stream;
@@ -14,6 +14,7 @@ use stomp_proto::{AckMode, Headers};
 
 use super::{
     error::SubscribeError,
+    fairness::Row,
     keep::Keep,
     message::Message,
     notice::Notice,
@@ -164,12 +165,15 @@ pub struct Subscription {
     ack_mode: AckMode,
     /// Messages are taken from the inbox in batches: one lock for each batch and not for each message.
     batch: VecDeque<crate::Message>,
+    /// Hands out messages of a connection that has ended, too.
+    keeps_stale: bool,
+    row: Row,
     ended: Option<Ended>,
 }
 
 impl Subscription {
     fn begin(keep: Keep, subscribe: Subscribe) -> Result<Self, SubscribeError> {
-        let ack_mode = subscribe.ack_mode;
+        let (ack_mode, keeps_stale) = (subscribe.ack_mode, subscribe.keep_stale);
         let id = keep.shared.command(|inner| -> Result<_, SubscribeError> {
             if let Some(closed) = &inner.closed {
                 return Err(Ended::Closed(closed.clone()).into());
@@ -178,7 +182,8 @@ impl Subscription {
             inner.inboxes.insert(id, Inbox::default());
             Ok(id)
         })?;
-        Ok(Self { keep, id, ack_mode, batch: VecDeque::new(), ended: None })
+        let (batch, row) = (VecDeque::new(), Row::default());
+        Ok(Self { keep, id, ack_mode, batch, keeps_stale, row, ended: None })
     }
 
     /// Its name in [`Notice`]s.
@@ -187,7 +192,8 @@ impl Subscription {
         self.id
     }
 
-    /// The next message, or `None` after the end. Cancel safe: no message is lost.
+    /// The next message, or `None` after the end. Cancel safe: no message is lost. After 128 messages in a row it lets other
+    /// tasks run.
     pub async fn next(&mut self) -> Option<Message> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -254,19 +260,22 @@ impl Stream for Subscription {
     type Item = Message;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let this = &mut *self;
+        ready!(this.row.poll(cx));
         loop {
-            while let Some(message) = self.batch.pop_front() {
-                let shared = &self.keep.shared;
+            while let Some(message) = this.batch.pop_front() {
+                let shared = &this.keep.shared;
                 shared.taken(&message);
-                if !shared.is_stale(&message) {
+                if this.keeps_stale || !shared.is_stale(&message) {
                     let shared = Arc::clone(shared);
                     return Poll::Ready(Some(Message::new(message, shared)));
                 }
             }
-            if self.ended.is_some() {
+            if this.ended.is_some() {
                 return Poll::Ready(None);
             }
-            if self.take_batch(cx.waker().clone()).is_pending() {
+            if this.take_batch(cx.waker().clone()).is_pending() {
+                this.row.end();
                 return Poll::Pending;
             }
         }
@@ -327,7 +336,10 @@ impl Inner {
             self.discard(Some(waker));
             return Poll::Ready(Err(Ended::Unsubscribed));
         };
+        // The last batch is empty.
+        inbox.batch = 0;
         let result = if !inbox.messages.is_empty() {
+            inbox.batch = mem::take(&mut inbox.octets);
             Ok(mem::take(&mut inbox.messages))
         } else if let Some(ended) = &inbox.ended {
             Err(ended.clone())

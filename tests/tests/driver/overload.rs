@@ -55,6 +55,74 @@ fn a_receipt_behind_too_many_messages_is_given_up() {
     }
 }
 
+/// One message over the bound for a consumer that waits for it: nothing is given up.
+#[test]
+fn a_large_message_that_is_taken_ends_no_wait() {
+    for seed in seeds(5) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), small(KIB));
+        let world = sim.world();
+        sim.block_on(async {
+            let mut messages = subscribed(&client, AckMode::ClientIndividual, 10).await;
+            let consumer = world.spawn(async move {
+                for _ in 0..20 {
+                    messages.next().await.unwrap().ack().unwrap();
+                }
+            });
+            for _ in 0..20 {
+                let send = client.send("/queue/b", "x").confirmed().into_future();
+                let send = world.spawn(send);
+                publish(&world, 1, 12 * KIB);
+                assert_eq!(send.await, Ok(()), "seed {seed}");
+            }
+            consumer.await;
+        });
+    }
+}
+
+/// What was taken as a batch and not handed out counts for its subscription, and not for one that is idle.
+#[test]
+fn a_stall_names_the_subscription_that_has_the_octets() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let client = sim.client(config(), small(KIB));
+    let world = sim.world();
+    let mut listener = client.listen();
+    sim.block_on(async {
+        let mut slow = subscribed(&client, AckMode::ClientIndividual, 100).await;
+        let _idle = client.subscribe("/queue/z").await.unwrap();
+        publish(&world, 20, 1000);
+        world.sleep(seconds(1)).await;
+        // The whole batch is its own now.
+        let _one = slow.next().await.unwrap();
+        world.sleep(seconds(60)).await;
+        assert_eq!(stalls(&mut listener).await, [Some(slow.id())]);
+    });
+}
+
+/// Messages that are there all the time do not keep other tasks from running.
+#[test]
+fn a_stream_that_is_never_dry_lets_others_run() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        let mut messages = subscribed(&client, AckMode::ClientIndividual, 1000).await;
+        publish(&world, 1000, 10);
+        world.sleep(seconds(1)).await;
+        let mut rows = Vec::new();
+        while rows.iter().sum::<usize>() < 1000 {
+            let mut row = 0;
+            while let Some(message) = crate::kit::poll_times(1, messages.next()).await {
+                message.unwrap().ack().unwrap();
+                row += 1;
+            }
+            rows.push(row);
+        }
+        assert!(rows.len() >= 1000 / 128, "{rows:?}");
+        assert!(rows.iter().all(|row| *row <= 128), "{rows:?}");
+    });
+}
+
 #[test]
 fn a_pause_of_5_seconds_is_told_once() {
     let mut sim = Sim::in_weather(1, Weather::calm());
