@@ -153,9 +153,10 @@ impl Sim {
     /// At times another task is polled first, though nobody has woken it: executors may, and a future that is part of another
     /// one is polled whenever that is.
     fn instead_of(&self, id: TaskId) -> TaskId {
-        let Some(other) = self.world.with(|state| {
-            state.random.once_in(SPURIOUS).then(|| state.random.below(self.tasks.len() + 1))
-        }) else {
+        let Some(other) = self
+            .world
+            .with(|state| state.random.once_in(SPURIOUS).then(|| state.random.below(self.tasks.len() + 1)))
+        else {
             return id;
         };
         self.woken.add(id);
