@@ -9,6 +9,7 @@ use super::{
     notice::Notice,
     pressure::Stall,
     shared::{Inbox, Inner, Shared},
+    telemetry::is_on,
     waits::For,
 };
 use crate::{
@@ -39,7 +40,8 @@ impl Shared {
     }
 
     fn hand_on(&self, inner: &mut Inner, event: Event) {
-        if !inner.listeners.is_empty()
+        self.counters.note(&event);
+        if (!inner.listeners.is_empty() || is_on(&event))
             && let Some(notice) = Notice::of(&event)
         {
             inner.note(&notice);

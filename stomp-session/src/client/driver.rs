@@ -18,6 +18,8 @@ use super::{
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
     shared::{Inner, Shared},
+    statistics::Counters,
+    telemetry::in_span,
 };
 use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp};
 
@@ -82,7 +84,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
     /// [`disconnect`](super::Client::disconnect) would.
     pub async fn run(mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
+        in_span(poll_fn(|cx| self.poll(cx))).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -193,6 +195,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
         let next = self.shared.with(|inner| inner.session.poll_transmit(now));
         let Some(next) = next else { return false };
+        self.shared.counters.count_written(next.len());
         up.writing = next;
         up.flushed = false;
         true
@@ -230,7 +233,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
                 return moved;
             }
             let now = self.runtime.now();
-            match up.poll_read(cx) {
+            match up.poll_read(cx, &self.shared.counters) {
                 Poll::Ready(None) => {
                     moved = true;
                     let input = &mut up.input;
@@ -300,11 +303,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     }
 
     /// Reads once: `None` when something came, else why nothing will.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lost>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, counters: &Counters) -> Poll<Option<Lost>> {
         match Pin::new(&mut self.stream).poll_read(cx, self.input.space()) {
             Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
             Poll::Ready(Ok(count)) => {
                 self.input.commit(count);
+                counters.count_read(count);
                 (self.dry, self.dry_before) = (false, false);
                 Poll::Ready(None)
             }
