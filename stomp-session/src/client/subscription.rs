@@ -192,7 +192,8 @@ impl Subscription {
         self.id
     }
 
-    /// The next message, or `None` after the end. Cancel safe: no message is lost. After 128 messages in a row it lets other
+    /// The next message, or `None` after the end; [`results`](Self::results) makes the end an error. Cancel safe: no message is
+    /// lost. After 128 messages in a row it lets other
     /// tasks run.
     pub async fn next(&mut self) -> Option<Message> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await

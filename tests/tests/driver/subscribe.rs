@@ -37,6 +37,26 @@ fn before_there_is_a_connection_it_waits_for_one() {
     }
 }
 
+/// The end of a subscription is an error, once, after the messages that came before it.
+#[test]
+fn an_end_is_an_error_among_results() {
+    for seed in seeds(10) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), settings());
+        sim.block_on(async {
+            let mut subscription = client.subscribe("/queue/a").await.unwrap();
+            client.send("/queue/a", "x").await.unwrap();
+            let mut results = subscription.results();
+            results.next().await.unwrap().unwrap().ack().unwrap();
+            client.disconnect().await.unwrap();
+            let ended = results.next().await.unwrap().unwrap_err();
+            assert!(matches!(ended, Ended::Closed(_)), "seed {seed}: {ended}");
+            assert!(results.next().await.is_none());
+            assert_eq!(subscription.ended(), Some(&ended));
+        });
+    }
+}
+
 /// The broker's answer to a SUBSCRIBE that it refuses.
 const REFUSAL: &[u8] = b"ERROR\nmessage:not allowed\nreceipt-id:1\n\nyou may not\0";
 
