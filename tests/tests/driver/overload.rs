@@ -7,7 +7,10 @@ use stomp_session::{
     Unknown,
     client::{Client, Notice, SendError, Settings, Subscription},
 };
-use stomp_testkit::sim::{Sim, Weather, World};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    sim::{Sim, Weather, World},
+};
 
 use crate::kit::{config, seconds, seeds, settings};
 
@@ -222,4 +225,25 @@ fn a_burst_of_20_000_keeps_within_the_budget() {
         let left = sim.broker("broker", |broker| (broker.depth("/queue/a"), broker.unacked("/queue/a")));
         assert_eq!(left, (0, 0));
     }
+}
+
+/// A message that was read past is in nobody's hands: an UNSUBSCRIBE does not wait until somebody settles it.
+#[test]
+fn a_message_that_was_read_past_holds_up_no_unsubscribe() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    sim.add_broker("broker", BrokerConfig::default().recording());
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        let subscription = client.subscribe("/queue/a").id("mine").await.unwrap();
+        let long = "x".repeat(70_000);
+        let message =
+            format!("MESSAGE\nx:{long}\nsubscription:mine\nmessage-id:1\ndestination:a\nack:1\n\n\0");
+        world.broker("broker", |broker| broker.send_octets(broker.connections()[0], message.as_bytes()));
+        world.sleep(seconds(1)).await;
+        assert_eq!(client.statistics().too_large, 1);
+        subscription.unsubscribe();
+        world.sleep(seconds(1)).await;
+        assert_eq!(world.broker("broker", |broker| broker.subscribers("/queue/a")), 0);
+    });
 }
