@@ -138,7 +138,9 @@ impl Unsubscribing {
     pub(super) fn say_all(&mut self, parts: &mut Parts<'_>) {
         let table = core::mem::take(self).table.into_values();
         for it in table.filter(|it| it.stage != Stage::Said) {
-            let _ = parts.wire.push(&it.frame(parts.connection), Kind::Unanswered);
+            for frame in it.frames(parts.connection) {
+                let _ = parts.wire.push(&frame, Kind::Unanswered);
+            }
         }
     }
 
@@ -173,7 +175,8 @@ impl Unsubscribing {
         // All that is in them was in a SUBSCRIBE or a MESSAGE of this connection.
         let mut push = |frame| _ = parts.wire.push(&frame, Kind::Unanswered);
         begin.into_iter().chain(nacks).for_each(&mut push);
-        let unsubscribe = it.frame(parts.connection);
+        let (before, unsubscribe) = it.split_frames(parts.connection);
+        before.into_iter().for_each(&mut push);
         match it.own_name() {
             None => push(unsubscribe),
             Some(_) => {
@@ -288,10 +291,21 @@ impl Unsubscription {
         nack.with_header("transaction", self.transaction())
     }
 
-    fn frame(&self, connection: &Connection) -> Frame {
+    fn frames(&self, connection: &Connection) -> impl Iterator<Item = Frame> {
+        let (before, frame) = self.split_frames(connection);
+        before.into_iter().chain([frame])
+    }
+
+    /// The UNSUBSCRIBE, and the one before it where a durable subscription is deleted in two steps.
+    fn split_frames(&self, connection: &Connection) -> (Option<Frame>, Frame) {
+        let twice = self.deletes && connection.profile.deletes_unsubscribed;
+        (twice.then(|| self.frame(connection, false)), self.frame(connection, self.deletes))
+    }
+
+    fn frame(&self, connection: &Connection, deletes: bool) -> Frame {
         let Subscription { wire_id, subscribe, .. } = &self.subscription;
         let mut frame = frames::unsubscribe(wire_id, &subscribe.destination, connection.version);
-        let names = connection.profile.durable.iter().filter(|_| self.deletes);
+        let names = connection.profile.durable.iter().filter(|_| deletes);
         for (name, value) in names.filter_map(|name| Some((name, subscribe.headers.get(name)?))) {
             frame.headers_mut().push(name, value.octets());
         }
