@@ -66,9 +66,14 @@ impl Shared {
                 inner.stall = Stall::default();
                 inner.wake_all(For::Loss);
                 inner.fail_in_transactions();
+                inner.end_leaving();
                 inner.changed();
             }
             Event::Resubscribing { id, .. } => self.forget(inner, id, |_| true),
+            Event::Unsubscribed(id) => {
+                let waker = inner.leaving.end(id);
+                inner.after.wake(waker);
+            }
             Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),
             Event::SubscriptionEnded { id, reason } => {
                 if inner.requests.end_queue(id) {
@@ -91,7 +96,6 @@ impl Shared {
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
             | Event::Reconnecting { .. }
-            | Event::Unsubscribed(_)
             | Event::Error(_)
             | Event::Unroutable(_)
             | Event::FrameReceived(_)
@@ -177,6 +181,7 @@ impl Inner {
             receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
             self.after.wake(receipt.waker.take());
         }
+        self.end_leaving();
         // On its way here the connection has ended.
         self.fail_requests(|_| true, &RequestError::Closed(closed.clone()));
         if self.closed.is_none() {

@@ -15,6 +15,7 @@ pub mod guide;
 mod handle;
 mod keep;
 mod keep_alive;
+mod leaving;
 mod listener;
 mod listeners;
 mod message;
@@ -40,6 +41,7 @@ mod telemetry;
 mod terms;
 mod tls;
 mod transaction;
+mod unsubscribing;
 mod waits;
 
 use std::{future::Future, sync::Arc};
@@ -66,6 +68,7 @@ pub use statistics::Statistics;
 pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
 pub use transaction::{Beginning, Committing, Transaction};
+pub use unsubscribing::Unsubscribing;
 
 use shared::Shared;
 

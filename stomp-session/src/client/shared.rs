@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::{
     content::Content,
+    leaving::Leaving,
     listeners::Listeners,
     notice::Notice,
     parked::Parking,
@@ -51,6 +52,7 @@ pub(super) struct Inner {
     pub(super) listeners: Listeners,
     telemetry: Telemetry,
     pub(super) runners: Runners,
+    pub(super) leaving: Leaving,
     pub(super) requests: Requests,
     /// What waits for its turn to be sent.
     pub(super) parking: Parking,
@@ -148,6 +150,7 @@ impl Shared {
             listeners: Listeners::default(),
             telemetry: Telemetry::default(),
             runners: Runners::default(),
+            leaving: Leaving::default(),
             requests: Requests::default(),
             parking: Parking::default(),
             unsent: 0,

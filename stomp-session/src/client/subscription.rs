@@ -19,6 +19,7 @@ use super::{
     message::Message,
     notice::Notice,
     shared::{Inbox, Inner, Shared},
+    unsubscribing::Unsubscribing,
     waits::{For, Ticket},
 };
 use crate::{CommandError, Ended, Oversized, Retry, Subscribe, SubscriptionId};
@@ -193,8 +194,7 @@ impl Subscription {
     }
 
     /// The next message, or `None` after the end; [`results`](Self::results) makes the end an error. Cancel safe: no message is
-    /// lost. After 128 messages in a row it lets other
-    /// tasks run.
+    /// lost. After 128 messages in a row it lets other tasks run.
     pub async fn next(&mut self) -> Option<Message> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -205,9 +205,31 @@ impl Subscription {
         self.ended.as_ref()
     }
 
-    /// Ends the subscription. Messages that were not acknowledged go back to the broker; later acknowledgements are a
-    /// typed error. Dropping it does the same.
-    pub fn unsubscribe(self) {}
+    /// Ends the subscription, at the call. Messages that were not acknowledged go back to the broker; later acknowledgements
+    /// are a typed error. Dropping the subscription does the same; the future only watches for the broker's answer.
+    ///
+    /// ```
+    /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let prices = client.subscribe("/topic/prices").durable("prices").await?;
+    /// prices.unsubscribe().await?;
+    /// // The broker goes on to collect. The name is free again:
+    /// let prices = client.subscribe("/topic/prices").durable("prices").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn unsubscribe(self) -> Unsubscribing {
+        let (shared, id) = (self.shared(), self.id);
+        shared.command(|inner| {
+            shared.dispatch_in(inner);
+            self.batch.iter().for_each(|message| inner.session.give_back(message));
+            if let Ok(asked) = inner.session.unsubscribe_confirmed(id) {
+                inner.note(&Notice::Unsubscribed(id));
+                if asked {
+                    inner.leaving.begin(id);
+                }
+            }
+        });
+        Unsubscribing::new(shared, id)
+    }
 
     /// Ends a [durable](SubscribeBuilder::durable) subscription, and deletes it at the broker with all that it has collected.
     ///

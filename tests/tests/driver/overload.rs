@@ -242,7 +242,7 @@ fn a_message_that_was_read_past_holds_up_no_unsubscribe() {
         world.broker("broker", |broker| broker.send_octets(broker.connections()[0], message.as_bytes()));
         world.sleep(seconds(1)).await;
         assert_eq!(client.statistics().too_large, 1);
-        subscription.unsubscribe();
+        drop(subscription.unsubscribe());
         world.sleep(seconds(1)).await;
         assert_eq!(world.broker("broker", |broker| broker.subscribers("/queue/a")), 0);
     });

@@ -26,23 +26,27 @@ fn durable<A: Adapter>(bench: &mut Bench<'_>) {
         let mut messages = subscribe(&client).await;
         send(0).await;
         take::<A>(&mut messages, 0).await;
-        messages.unsubscribe();
-        client.disconnect().await.unwrap();
+        // Left, and taken up again with what came meanwhile: on this connection, and on another one.
+        messages.unsubscribe().await.unwrap();
         send(1).await;
-        let (client, _kill) = connect().await;
         let mut messages = subscribe(&client).await;
         take::<A>(&mut messages, 1).await;
+        client.disconnect().await.unwrap();
+        send(2).await;
+        let (client, _kill) = connect().await;
+        let mut messages = subscribe(&client).await;
+        take::<A>(&mut messages, 2).await;
         let connection = client.connection().unwrap().id;
         messages.delete().unwrap();
         // A receipt behind it: by then it is gone.
-        client.send(&destination, "2").confirmed().await.unwrap();
+        client.send(&destination, "3").confirmed().await.unwrap();
         assert_eq!(client.connection().unwrap().id, connection, "deleting it costs no connection");
         client.disconnect().await.unwrap();
-        send(3).await;
+        send(4).await;
         let (client, _kill) = connect().await;
         let mut messages = subscribe(&client).await;
-        send(4).await;
-        take::<A>(&mut messages, 4).await;
+        send(5).await;
+        take::<A>(&mut messages, 5).await;
         messages.delete().unwrap();
         client.disconnect().await.unwrap();
     });
