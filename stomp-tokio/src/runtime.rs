@@ -3,6 +3,7 @@
 use std::{
     future::pending,
     io,
+    net::SocketAddr,
     panic::resume_unwind,
     sync::{
         Arc,
@@ -12,7 +13,7 @@ use std::{
 
 use stomp_session::{
     Timestamp,
-    client::{Addresses, KeepAlive, Runtime, race},
+    client::{Addresses, KeepAlive, Runtime, race_addresses},
 };
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -60,11 +61,9 @@ impl Runtime for Tokio {
     }
 
     async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Compat> {
-        let mut resolved: Vec<_> = lookup_host((host, port)).await?.collect();
-        addresses.rotate(&mut resolved);
-        let count = resolved.len();
-        let stream = race(self, resolved.into_iter().map(TcpStream::connect)).await?;
-        addresses.reached(count);
+        let resolved = lookup_host((host, port)).await?;
+        let stream =
+            race_addresses(self, addresses, resolved, SocketAddr::is_ipv6, TcpStream::connect).await?;
         stream.set_nodelay(true)?;
         self.beats.store(false, Ordering::Relaxed);
         let beats = self.keep_alive.as_ref().map(|keep_alive| {

@@ -51,7 +51,7 @@ pub use listener::Listener;
 pub use message::Message;
 pub use notice::Notice;
 pub use prepared::PreparedSend;
-pub use race::race;
+pub use race::{race, race_addresses};
 pub use request::{RequestBuilder, Requesting};
 pub use runner::{Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
 pub use runtime::{Addresses, Connector, Runtime, Stream, TransportError};

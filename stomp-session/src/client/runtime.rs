@@ -21,7 +21,7 @@ pub trait Runtime: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// Opens a TCP connection. It resolves the name anew, and begins with address number `attempt` modulo their count, so
-    /// that a frozen first address does not win every time.
+    /// that a frozen first address does not win every time: see [`race_addresses`](super::race_addresses).
     fn dial(
         &self,
         host: &str,
@@ -125,6 +125,25 @@ impl Addresses {
         addresses.rotate_left(first);
     }
 
+    /// Puts all of them into the order in which this attempt tries them. IPv6 and IPv4 take turns (RFC 8305, section 4):
+    /// where a network carries only one of them, the addresses of the other do not all have to fail first.
+    ///
+    /// ```
+    /// use stomp_session::client::Addresses;
+    ///
+    /// let resolved = || vec!["2001:db8::1", "2001:db8::2", "10.0.0.1"];
+    /// let order = |attempt| Addresses::new(attempt).order(resolved(), |address| address.contains(':'));
+    /// assert_eq!(order(0), ["2001:db8::1", "10.0.0.1", "2001:db8::2"]);
+    /// assert_eq!(order(1), ["10.0.0.1", "2001:db8::2", "2001:db8::1"]);
+    /// ```
+    #[must_use]
+    pub fn order<T>(&self, addresses: Vec<T>, is_ipv6: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut turns = take_turns(addresses, &is_ipv6);
+        self.rotate(&mut turns);
+        // What was the end and what was the beginning may be of the same family.
+        take_turns(turns, &is_ipv6)
+    }
+
     /// Reports that a connection was made to one of `count` addresses. Do not call it when none was made: then all of them
     /// have failed, and the session knows.
     pub fn reached(&self, count: usize) {
@@ -136,6 +155,18 @@ impl Addresses {
     pub fn count(&self) -> Option<u32> {
         Some(self.count.load(Ordering::Acquire)).filter(|count| *count > 0)
     }
+}
+
+/// Each family in its order, one address of each in turn. The first one stays the first.
+fn take_turns<T>(addresses: Vec<T>, is_ipv6: impl Fn(&T) -> bool) -> Vec<T> {
+    let Some(first) = addresses.first().map(&is_ipv6) else { return addresses };
+    let (same, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| is_ipv6(address) == first);
+    let mut other = other.into_iter();
+    let mut turns: Vec<_> =
+        same.into_iter().flat_map(|address| [Some(address), other.next()]).flatten().collect();
+    turns.extend(other);
+    turns
 }
 
 /// A stream of any kind.

@@ -194,6 +194,10 @@ impl Failover {
         }
         match failure {
             Failure::Login => self.refuse_login(&current, now),
+            // No address has had its turn, unless a connection to one of several is known to have been made.
+            Failure::NotAsked if current.addresses < 2 => {
+                self.note(endpoint, |record| record.number = record.number.wrapping_sub(1));
+            }
             Failure::NotAsked => {}
             _ => self.schedule.try_again(endpoint, current.addresses),
         }

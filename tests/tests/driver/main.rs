@@ -4,6 +4,7 @@ mod at_least_once;
 mod back_pressure;
 mod cancel;
 mod credentials;
+mod dial;
 mod drops;
 mod kit;
 mod listen;
