@@ -13,6 +13,7 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
+    contained::Contained,
     credentials::Credentials,
     error::RequestError,
     notice::Notice,
@@ -356,11 +357,13 @@ async fn dial<C: Connector>(
         None => None,
     };
     login.as_ref().map_or(Ok(()), |login| attempt.check(login))?;
-    let stream = connector.connect_counted(&attempt.endpoint, &addresses).await.map_err(|error| {
-        let permanent = TransportError::is_permanent(&error);
-        Lost::DialFailed { reason: dial_error(&error), permanent }
-    })?;
-    Ok((stream, login))
+    let connected = async { connector.connect_counted(&attempt.endpoint, &addresses).await };
+    let failed = |reason, permanent| Lost::DialFailed { reason, permanent };
+    match Contained::new(connected).await {
+        Ok(Ok(stream)) => Ok((stream, login)),
+        Ok(Err(error)) => Err(failed(dial_error(&error), TransportError::is_permanent(&error))),
+        Err(panic) => Err(failed(format!("the connector panicked: {panic}"), false)),
+    }
 }
 
 /// What the operating system says, and what to do about it; or what TLS says, our words first.
