@@ -13,6 +13,7 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
+    closing::Closing,
     contained::Contained,
     credentials::Credentials,
     error::RequestError,
@@ -34,6 +35,8 @@ pub struct Driver<R: Runtime, C: Connector> {
     shared: Arc<Shared>,
     link: Link<C::Stream>,
     timer: Option<Timer>,
+    /// By when a graceful end is over.
+    ends_by: Timestamp,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -47,6 +50,7 @@ enum Link<S> {
     Down,
     Dialling(Dialling<S>),
     Up(Box<Up<S>>),
+    Closing(Closing<S>),
 }
 
 /// A dial on its way.
@@ -77,7 +81,7 @@ struct Up<S> {
 
 impl<R: Runtime, C: Connector> Driver<R, C> {
     pub(super) fn new(runtime: Arc<R>, connector: Arc<C>, shared: Arc<Shared>) -> Self {
-        Self { runtime, connector, shared, link: Link::Down, timer: None }
+        Self { runtime, connector, shared, link: Link::Down, timer: None, ends_by: Timestamp::ZERO }
     }
 
     /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
@@ -99,6 +103,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
             let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
             let acted = self.turn();
+            self.close(cx);
             if self.shared.with(|inner| inner.closed.is_some()) {
                 self.link = Link::Down;
                 let now = self.runtime.now();
@@ -120,6 +125,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let (due, actions) = self.shared.with(|inner| {
             inner.expire_waits(now);
             inner.continue_disconnect(now);
+            self.ends_by = inner.session.ends_by().unwrap_or(self.ends_by);
             let due = inner.session.poll_timeout().is_some_and(|at| at <= now);
             if due {
                 inner.session.handle_timeout(now);
@@ -151,7 +157,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
 
     fn obey(&mut self, action: Action) {
         self.link = match action {
-            Action::Close => Link::Down,
+            Action::Close => mem::replace(&mut self.link, Link::Down).closing(self.ends_by),
             Action::Connect(attempt) => {
                 self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
                 let connector = Arc::clone(&self.connector);
@@ -263,15 +269,31 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
     }
 
+    /// Goes on closing, then tells how the session has ended.
+    fn close(&mut self, cx: &mut Context<'_>) {
+        if let Link::Closing(closing) = &mut self.link {
+            if closing.poll(cx).is_pending() && closing.until > self.runtime.now() {
+                return;
+            }
+            self.link = Link::Down;
+        }
+        self.shared.with(|inner| {
+            let closed = inner.closing.take();
+            closed.into_iter().for_each(|closed| inner.close(closed));
+        });
+    }
+
     fn lose(&mut self, attempt: AttemptId, lost: Lost) {
-        self.link = Link::Down;
+        self.link = mem::replace(&mut self.link, Link::Down).closing(self.ends_by);
         let now = self.runtime.now();
         self.shared.with(|inner| inner.session.handle_disconnected(attempt, lost, now));
     }
 
     /// Waits for the next deadline. A timer is made anew only for an earlier one, or after it has fired.
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.shared.with(|inner| inner.next_deadline()) else { return Poll::Pending };
+        let closing = if let Link::Closing(closing) = &self.link { Some(closing.until) } else { None };
+        let due = self.shared.with(|inner| inner.next_deadline());
+        let Some(at) = due.into_iter().chain(closing).min() else { return Poll::Pending };
         if self.timer.as_ref().is_none_or(|timer| at < timer.at) {
             let runtime = Arc::clone(&self.runtime);
             self.timer = Some(Timer { at, sleep: Box::pin(async move { runtime.sleep_until(at).await }) });
@@ -281,6 +303,17 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             self.timer = None;
         }
         Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    /// What has to be done to a stream that stands before it is dropped.
+    fn closing(self, until: Timestamp) -> Self {
+        match self {
+            Self::Up(up) => Closing::begin(up.stream, until).map_or(Self::Down, Self::Closing),
+            Self::Closing(_) => self,
+            Self::Dialling(_) | Self::Down => Self::Down,
+        }
     }
 }
 
@@ -428,7 +461,8 @@ impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
     fn drop(&mut self) {
         self.shared.with(|inner| {
             inner.driver_dropped();
-            inner.close(Closed::DriverDropped);
+            let closed = inner.closing.take().unwrap_or(Closed::DriverDropped);
+            inner.close(closed);
         });
     }
 }

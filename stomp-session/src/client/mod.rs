@@ -4,6 +4,7 @@
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
 mod admission;
+mod closing;
 mod contained;
 mod content;
 mod credentials;

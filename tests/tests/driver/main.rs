@@ -3,6 +3,7 @@
 mod at_least_once;
 mod back_pressure;
 mod cancel;
+mod closing;
 mod credentials;
 mod dial;
 mod drops;

@@ -57,6 +57,7 @@ suite!(
     choice::a_wrong_choice_is_final_without_a_dial,
     choice::rustls_unless_another_is_chosen,
     choice::the_identity_of_a_configuration_of_rustls_counts,
+    conversation::a_graceful_end_says_goodbye,
     conversation::an_end_is_an_end_with_and_without_a_farewell,
     failures::a_plain_port_is_never_spoken_to_in_the_clear,
     failures::tls_is_recognised_by_who_expects_none,
