@@ -134,6 +134,7 @@ fn a_session_whose_stream_is_being_closed_disconnects() {
     let mut sim = sim();
     let (client, said) = courteous(&sim, config(), Some(seconds(5)));
     let world = sim.world();
+    let mut listener = client.listen();
     sim.block_on(async {
         client.connected().await.unwrap();
         let ending = client.disconnect();
@@ -141,9 +142,14 @@ fn a_session_whose_stream_is_being_closed_disconnects() {
         assert_eq!(said.lock().unwrap().len(), 1, "it is being closed");
         assert_eq!(client.state(), State::Disconnecting);
         client.send("/queue/a", "too late").await.unwrap_err();
-        let (first, second) = (ending.await, client.disconnect().await);
+        let (second, first) = (client.disconnect().await, ending.await);
         assert_eq!(first, second);
         first.unwrap();
+        let mut begun = 0;
+        while let Some(notice) = listener.next().await {
+            begun += u32::from(matches!(notice, Notice::Disconnecting));
+        }
+        assert_eq!(begun, 1, "it ends once");
     });
 }
 
