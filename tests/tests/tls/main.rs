@@ -8,6 +8,7 @@ mod certificates;
 mod choice;
 mod conversation;
 mod failures;
+mod hello;
 mod identity;
 
 use std::net::SocketAddr;
@@ -55,6 +56,7 @@ suite!(
     certificates::settings_that_cannot_be_used_are_named,
     choice::a_configuration_of_rustls_is_used_or_refused,
     choice::a_wrong_choice_is_final_without_a_dial,
+    choice::nothing_beside_a_configuration_of_rustls_is_ignored,
     choice::rustls_unless_another_is_chosen,
     choice::the_identity_of_a_configuration_of_rustls_counts,
     conversation::a_graceful_end_says_goodbye,

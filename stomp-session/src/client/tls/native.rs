@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use futures_io::{AsyncRead, AsyncWrite};
 use native_tls::{Certificate, Error, Identity, Protocol, TlsConnector, TlsConnectorBuilder};
 
 use super::{config::TlsConfig, explain::Peer, secured::secured};
@@ -15,12 +16,16 @@ use crate::client::runtime::{Runtime, Stream, TransportError};
 /// The first poll of the handshake builds the trust store, some 50 ms of work, and so happens where that harms nobody. The
 /// others happen in the driver's task: a handshake that were left to the pool would keep a thread and a socket when it is
 /// given up.
-pub(super) async fn connect<R: Runtime>(
+pub(super) async fn connect<R, S>(
     runtime: &R,
     config: Arc<TlsConfig>,
     peer: Peer,
-    stream: R::Stream,
-) -> io::Result<Stream> {
+    stream: S,
+) -> io::Result<Stream>
+where
+    R: Runtime,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let name = peer.name().to_owned();
     let mut handshake = Box::pin(async move {
         let connector = async_native_tls::TlsConnector::from(connector(&config)?);
