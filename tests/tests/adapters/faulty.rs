@@ -18,6 +18,9 @@ use crate::{
     support::{Adapter, Kill},
 };
 
+/// How long a message is awaited before the broker is asked again whether there is one.
+const GLANCE: Duration = Duration::from_millis(20);
+
 /// A broker behind a proxy.
 struct Bench {
     server: Server,
@@ -115,34 +118,20 @@ pub(crate) async fn one_octet_at_a_time_and_late<A: Adapter>(line: Line) {
     assert_eq!(bench.server.with(|broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
 }
 
-/// A message that takes many heart-beats to arrive is itself the proof that its sender lives.
-pub(crate) async fn a_slow_line_is_no_dead_one<A: Adapter>(line: Line) {
-    let bench = Bench::of_octets(line, [to_client(faults(|faults| faults.bandwidth = Some(64 * 1024)))]);
-    let mut config = bench.config();
-    config.receive_beat = Duration::from_millis(250);
-    config.silence_margin = Duration::from_millis(250);
-    let (client, _kill) = bench.way.connect_with::<A>(config).await.unwrap();
-    let mut messages = client.subscribe(QUEUE).await.unwrap();
-    bench.server.with(|broker| broker.publish(QUEUE, vec![b'x'; 128 * 1024], &[]));
-    let message = messages.next().await.unwrap();
-    assert_eq!(message.body().len(), 128 * 1024);
-    message.ack().unwrap();
-    client.disconnect().await.expect("it is the first connection still");
-}
-
 pub(crate) async fn a_silent_line_is_a_dead_one<A: Adapter>(line: Line) {
     let stalled = faults(|faults| faults.after = Some((20_000, Break::Stall)));
     let bench = Bench::of_octets(line, [to_client(stalled)]);
     let mut config = bench.config();
-    config.receive_beat = Duration::from_millis(100);
-    config.silence_margin = Duration::from_millis(100);
-    let (client, _kill) = bench.way.connect_with::<A>(config).await.unwrap();
-    let mut notices = client.listen();
+    config.receive_beat = Duration::from_millis(500);
+    let (client, mut notices, _kill) = A::start_heard(config, bench.way.settings.clone());
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     bench.server.with(|broker| broker.publish(QUEUE, vec![b'x'; 100_000], &[]));
     assert!(matches!(loss(&mut notices).await, Lost::HeartBeat(_)));
-    messages.next().await.unwrap().ack().unwrap();
-    client.disconnect().await.unwrap();
+    // On a busy machine the next connection may be taken for dead as well, whenever it is.
+    while bench.server.with(|broker| broker.depth(QUEUE) + broker.unacked(QUEUE)) > 0 {
+        let Some(message) = A::within(GLANCE, messages.next()).await else { continue };
+        _ = message.expect("the subscription goes on").ack();
+    }
 }
 
 /// Cut after each octet, in both ways, up to and into the first message: it arrives whole, or not, and in the end once.
@@ -177,7 +166,7 @@ async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
         let mut came = 0;
         // Its connection may be lost before the broker has the ACK: then it comes again.
         while server.with(|broker| broker.depth(&queue) + broker.unacked(&queue)) > 0 {
-            let Some(message) = A::within(Duration::from_millis(20), messages.next()).await else { continue };
+            let Some(message) = A::within(GLANCE, messages.next()).await else { continue };
             let message = message.expect("the subscription goes on");
             assert_eq!(message.body(), b"whole");
             _ = message.ack();
@@ -197,7 +186,10 @@ pub(crate) async fn a_receipt_that_never_comes<A: Adapter>(line: Line) {
     let (client, _kill) = bench.way.connect_with::<A>(config).await.unwrap();
     let sent = client.send(QUEUE, "").confirmed().await;
     assert_eq!(sent, Err(SendError::Unknown(Unknown::Timeout(Duration::from_millis(100)))));
-    assert_eq!(bench.server.with(|broker| broker.depth(QUEUE)), 1, "it is there");
+    // It is there, or will be.
+    while bench.server.with(|broker| broker.depth(QUEUE)) == 0 {
+        futures_lite::future::yield_now().await;
+    }
     client.send(QUEUE, "").await.expect("the connection goes on");
     assert!(client.disconnect().await.is_err(), "it was not confirmed");
 }
@@ -218,10 +210,9 @@ pub(crate) async fn receipts_out_of_order<A: Adapter>(line: Line) {
 pub(crate) async fn a_connected_that_never_comes<A: Adapter>(line: Line) {
     let bench = Bench::of_frames(line, [to_client(tamper(Command::Connected, Tampering::Swallow))]);
     let mut config = bench.config();
-    config.connected_timeout = Duration::from_millis(100);
-    let (client, _kill) = A::start(config, bench.way.settings.clone());
-    let mut notices = client.listen();
-    assert_eq!(loss(&mut notices).await, Lost::ConnectedTimeout(Duration::from_millis(100)));
+    config.connected_timeout = Duration::from_millis(500);
+    let (client, mut notices, _kill) = A::start_heard(config, bench.way.settings.clone());
+    assert_eq!(loss(&mut notices).await, Lost::ConnectedTimeout(Duration::from_millis(500)));
     client.connected().await.unwrap();
     client.send(QUEUE, "").confirmed().await.unwrap();
 }

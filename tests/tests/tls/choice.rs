@@ -16,7 +16,7 @@ use crate::{
     Bench, assert_final,
     hello::Hello,
     refusal,
-    support::{Adapter, Tokio},
+    support::{Adapter, Tokio, patient_settings},
     trusting,
 };
 
@@ -41,7 +41,7 @@ fn by_rustls(bench: &Bench, backend: TlsBackend, ours: Option<&Identity>) -> Set
             config.with_client_auth_cert(vec![certificate(&ours.certificate)], key).unwrap()
         }
     };
-    let mut settings = Settings::default();
+    let mut settings = patient_settings();
     settings.tls.backend = backend;
     settings.tls.system_roots = false;
     settings.tls.rustls = Some(Arc::new(config));
@@ -141,7 +141,7 @@ fn a_system_that_trusts_nobody_is_told() {
 
 async fn nobody_is_trusted<A: Adapter>(backend: TlsBackend) {
     let bench = Bench::new(TlsFrontConfig::default());
-    let mut settings = Settings::default();
+    let mut settings = patient_settings();
     settings.tls.backend = backend;
     let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
     assert_final(&lost);

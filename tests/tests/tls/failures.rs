@@ -19,7 +19,11 @@ use stomp_testkit::{
     tls::TlsFrontConfig,
 };
 
-use crate::{Bench, QUEUE, assert_passing, refusal, support::Adapter, trusting, uri};
+use crate::{
+    Bench, QUEUE, assert_passing, refusal,
+    support::{Adapter, PATIENCE},
+    trusting, uri,
+};
 
 pub(crate) async fn a_plain_port_is_never_spoken_to_in_the_clear<A: Adapter>(backend: TlsBackend) {
     let server = Server::start(BrokerConfig::default().recording()).unwrap();
@@ -72,10 +76,11 @@ pub(crate) async fn a_handshake_that_stalls_is_given_up<A: Adapter>(backend: Tls
     assert!(text.contains("the TLS handshake did not end within 0.1 s"), "{text}");
     // It is not left to itself: its socket is closed.
     let (mut stalled, _) = listener.accept().unwrap();
-    stalled.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stalled.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut hello = Vec::new();
     stalled.read_to_end(&mut hello).expect("the end of the stream");
-    assert_eq!(hello.first(), Some(&0x16), "a ClientHello, and nothing before");
+    // On a busy machine its time may be over before it has begun.
+    assert!(hello.first().is_none_or(|octet| *octet == 0x16), "a ClientHello, and nothing before");
 }
 
 pub(crate) async fn a_broken_handshake_is_tried_again<A: Adapter>(backend: TlsBackend) {
@@ -126,11 +131,13 @@ fn breaking(bench: &Bench, octets: u64, how: Break) -> (Proxy, String) {
 async fn all_get_in<A: Adapter>(backend: TlsBackend, how: Break) {
     let bench = Bench::new(TlsFrontConfig::default());
     let mut settings = bench.settings(backend);
-    settings.tls.handshake_timeout = Duration::from_millis(500);
+    if how == Break::Stall {
+        // Nothing else ends it. Those that follow and are late are tried again.
+        settings.tls.handshake_timeout = Duration::from_secs(1);
+    }
     for octets in PLACES {
         let (_proxy, list) = breaking(&bench, octets, how);
-        let (client, _kill) = A::start(crate::config(&list), settings.clone());
-        let mut notices = client.listen();
+        let (client, mut notices, _kill) = A::start_heard(crate::config(&list), settings.clone());
         client.connected().await.unwrap();
         client.send(QUEUE, "").confirmed().await.unwrap();
         assert_passing(&first_failure(&mut notices).await);

@@ -23,7 +23,7 @@ use stomp_testkit::{
     server::Server,
     tls::{TlsFront, TlsFrontConfig},
 };
-use support::{Adapter, Kill, PATIENCE, Smol, Tokio};
+use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_settings};
 
 const QUEUE: &str = "/queue/a";
 
@@ -112,7 +112,7 @@ impl Bench {
 
 /// What trusts that authority, and nobody else.
 fn trusting(authority: &Authority, backend: TlsBackend) -> Settings {
-    let mut settings = Settings::default();
+    let mut settings = patient_settings();
     settings.tls.backend = backend;
     settings.tls.system_roots = false;
     settings.tls.roots.push(authority.certificate().into());
@@ -120,7 +120,7 @@ fn trusting(authority: &Authority, backend: TlsBackend) -> Settings {
 }
 
 fn config(uri: &str) -> Config {
-    Config::new(uri.parse().expect("a URI"))
+    patient_config(uri)
 }
 
 fn uri(host: &str, address: SocketAddr) -> String {
