@@ -7,6 +7,7 @@ use std::{
 
 use futures_io::AsyncWrite;
 
+use super::interrupted::uninterrupted;
 use crate::Timestamp;
 
 /// A stream that is being closed (RFC 8446, section 6.1: close_notify comes before the end of writing).
@@ -26,6 +27,6 @@ impl<S: AsyncWrite + Unpin> Closing<S> {
 
     /// A stream that cannot be closed is closed.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.stream).poll_close(cx).map(|_| ())
+        uninterrupted(|| Pin::new(&mut self.stream).poll_close(cx)).map(|_| ())
     }
 }

@@ -17,6 +17,7 @@ use super::{
     contained::Contained,
     credentials::Credentials,
     error::RequestError,
+    interrupted::uninterrupted,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
     shared::{Inner, Shared},
@@ -335,14 +336,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
 
     /// Reads once: `None` when something came, else why nothing will.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lost>> {
-        match Pin::new(&mut self.stream).poll_read(cx, self.input.space()) {
+        match uninterrupted(|| Pin::new(&mut self.stream).poll_read(cx, self.input.space())) {
             Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
             Poll::Ready(Ok(count)) => {
                 self.input.commit(count);
                 (self.dry, self.dry_before) = (false, false);
                 Poll::Ready(None)
             }
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(None),
             // What says that no retry helps is the cause; that writing failed was its consequence.
             Poll::Ready(Err(error)) if TransportError::is_permanent(&error) => {
                 Poll::Ready(Some(lost(&error)))
@@ -361,17 +361,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut moved = false;
         while !self.writing.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.writing) {
+            match uninterrupted(|| Pin::new(&mut self.stream).poll_write(cx, &self.writing)) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => self.writing.advance(count),
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return if moved { Poll::Ready(Ok(true)) } else { Poll::Pending },
             }
             moved = true;
         }
         if !self.flushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            ready!(uninterrupted(|| Pin::new(&mut self.stream).poll_flush(cx)))?;
             self.flushed = true;
         }
         Poll::Ready(Ok(moved))

@@ -15,6 +15,7 @@ mod error;
 mod fairness;
 pub mod guide;
 mod handle;
+mod interrupted;
 mod keep;
 mod keep_alive;
 mod listener;

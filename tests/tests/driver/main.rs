@@ -21,4 +21,5 @@ mod simulation;
 mod stale;
 mod subscribe;
 mod transactions;
+mod transport;
 mod wakers;

@@ -8,6 +8,7 @@ mod certificates;
 mod choice;
 mod conversation;
 mod failures;
+mod flush;
 mod hello;
 mod identity;
 
