@@ -7,6 +7,7 @@ mod closing;
 mod credentials;
 mod dial;
 mod drops;
+mod entropy;
 mod kit;
 mod listen;
 mod lives;
