@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{compat::Compat, tcp};
+use crate::{socket::Socket, tcp};
 
 /// Tokio as a [`Runtime`], for one client: it remembers what the broker of its newest connection has promised. Its futures must
 /// be polled within a tokio runtime with I/O and time enabled.
@@ -54,13 +54,13 @@ impl Default for Tokio {
 }
 
 impl Runtime for Tokio {
-    type Stream = Compat;
+    type Stream = Socket;
 
-    async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<Compat> {
+    async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<Socket> {
         self.dial_counted(host, port, &Addresses::new(attempt)).await
     }
 
-    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Compat> {
+    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Socket> {
         let resolved = lookup_host((host, port)).await?;
         let stream =
             race_addresses(self, addresses, resolved, SocketAddr::is_ipv6, TcpStream::connect).await?;
@@ -70,7 +70,7 @@ impl Runtime for Tokio {
             tcp::keep_alive(&stream, keep_alive);
             Arc::clone(&self.beats)
         });
-        Ok(Compat::new(stream, beats))
+        Ok(Socket::new(stream, beats))
     }
 
     async fn sleep_until(&self, at: Timestamp) {

@@ -29,7 +29,7 @@ impl Dials for Tokio {
         stomp_tokio::Tokio::new().keep_alive(keep_alive)
     }
 
-    fn socket(stream: &stomp_tokio::Compat) -> Socket {
+    fn socket(stream: &stomp_tokio::Socket) -> Socket {
         stream.get_ref().as_fd().try_clone_to_owned().unwrap().into()
     }
 }

@@ -11,6 +11,7 @@ mod failures;
 mod flush;
 mod hello;
 mod identity;
+mod proxy;
 
 use std::net::SocketAddr;
 
@@ -29,7 +30,7 @@ use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_sett
 const QUEUE: &str = "/queue/a";
 
 /// Runs every case with each library.
-fn run<A: Adapter, F: Future<Output = ()>>(case: fn(TlsBackend) -> F) {
+fn run<A: Adapter, F: Future<Output = ()>>(case: impl Fn(TlsBackend) -> F) {
     for backend in [TlsBackend::NativeTls, TlsBackend::Rustls] {
         println!("with {backend:?}");
         let ended = A::block_on(A::within(PATIENCE, case(backend)));
