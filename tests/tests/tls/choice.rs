@@ -75,7 +75,8 @@ pub(crate) async fn a_configuration_of_rustls_is_used_or_refused<A: Adapter>(bac
 pub(crate) async fn nothing_beside_a_configuration_of_rustls_is_ignored<A: Adapter>(_: TlsBackend) {
     let bench = Bench::new(TlsFrontConfig::default());
     let ours = bench.authority.issue(&Leaf::client("me"));
-    let cases: [(&str, &dyn Fn(&mut TlsConfig)); 4] = [
+    type Set<'a> = &'a dyn Fn(&mut TlsConfig);
+    let cases: [(&str, Set<'_>); 4] = [
         ("roots", &|tls| tls.roots.push(bench.authority.certificate().into())),
         ("client_certificate", &|tls| {
             tls.client_certificate = Some(ClientCertificate::pem(&*ours.certificate, &*ours.key));
