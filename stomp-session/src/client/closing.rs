@@ -11,13 +11,13 @@ use super::interrupted::uninterrupted;
 use crate::Timestamp;
 
 /// A stream that is being closed (RFC 8446, section 6.1: close_notify comes before the end of writing).
-pub(super) struct Closing<S> {
+pub(super) struct ClosingStream<S> {
     stream: S,
     /// When it is dropped whatever has become of it.
     pub(super) until: Timestamp,
 }
 
-impl<S: AsyncWrite + Unpin> Closing<S> {
+impl<S: AsyncWrite + Unpin> ClosingStream<S> {
     /// Begins; most often that is all, as there is room for so little. `None` when it is closed.
     pub(super) fn begin(stream: S, until: Timestamp) -> Option<Self> {
         let mut closing = Self { stream, until };

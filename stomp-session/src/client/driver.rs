@@ -13,7 +13,7 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
-    closing::Closing,
+    closing::ClosingStream,
     contained::Contained,
     credentials::Credentials,
     error::RequestError,
@@ -51,7 +51,7 @@ enum Link<S> {
     Down,
     Dialling(Dialling<S>),
     Up(Box<Up<S>>),
-    Closing(Closing<S>),
+    Closing(ClosingStream<S>),
 }
 
 /// A dial on its way.
@@ -279,7 +279,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             self.link = Link::Down;
         }
         self.shared.with(|inner| {
-            let closed = inner.closing.take();
+            let closed = inner.ended.take();
             closed.into_iter().for_each(|closed| inner.close(closed));
         });
     }
@@ -311,7 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// What has to be done to a stream that stands before it is dropped.
     fn closing(self, until: Timestamp) -> Self {
         match self {
-            Self::Up(up) => Closing::begin(up.stream, until).map_or(Self::Down, Self::Closing),
+            Self::Up(up) => ClosingStream::begin(up.stream, until).map_or(Self::Down, Self::Closing),
             Self::Closing(_) => self,
             Self::Dialling(_) | Self::Down => Self::Down,
         }
@@ -460,7 +460,7 @@ impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
     fn drop(&mut self) {
         self.shared.with(|inner| {
             inner.driver_dropped();
-            let closed = inner.closing.take().unwrap_or(Closed::DriverDropped);
+            let closed = inner.ended.take().unwrap_or(Closed::DriverDropped);
             inner.close(closed);
         });
     }

@@ -48,7 +48,7 @@ impl Inner {
         self.session.is_disconnecting()
             || self.runners.are_stopping()
             || self.parking.is_closing()
-            || self.closing.is_some()
+            || self.ended.is_some()
     }
 
     fn wake_runners(&mut self) {
