@@ -404,6 +404,7 @@ fn dial_error(error: &io::Error) -> String {
         return format!("{error} ({source})");
     }
     match error.kind() {
+        _ if error.get_ref().is_some_and(|inner| inner.is::<TransportError>()) => error.to_string(),
         io::ErrorKind::ConnectionRefused => format!("{error}: is a broker listening there?"),
         io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             format!("{error}: is the host reachable from here?")

@@ -1,11 +1,15 @@
 //! What an adapter lends: a socket, a clock, a place for slow work, and luck.
 
 use std::{
+    error::Error,
     fmt,
     future::Future,
     io,
     pin::Pin,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -207,24 +211,31 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Why a transport failed, and whether a retry may help. It travels inside an `io::Error`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
+/// Why a transport failed, and whether a retry may help. It travels inside an `io::Error`, which has the
+/// [kind](io::Error::kind) of what caused it, and [its source](std::error::Error::source).
+///
+/// ```
+/// use std::{error::Error as _, io};
+/// use stomp_session::client::TransportError;
+///
+/// let cause = io::Error::new(io::ErrorKind::PermissionDenied, "407 Proxy Authentication Required");
+/// let error: io::Error = TransportError::permanent("the proxy does not know us").caused_by(cause).into();
+/// assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+/// assert_eq!(error.source().unwrap().to_string(), "407 Proxy Authentication Required");
+/// assert!(TransportError::is_permanent(&error));
+/// ```
+#[derive(Clone, Debug)]
 pub struct TransportError {
     text: String,
     permanent: bool,
-    source: Option<Cause>,
+    kind: io::ErrorKind,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
-
-/// What a library says about its own failure.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-struct Cause(String);
 
 impl TransportError {
     /// A failure that may pass.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), permanent: false, source: None }
+        Self { text: text.into(), permanent: false, kind: io::ErrorKind::Other, source: None }
     }
 
     /// A failure that no retry cures: a wrong identity, a wrong configuration.
@@ -232,23 +243,59 @@ impl TransportError {
         Self { permanent: true, ..Self::new(text) }
     }
 
-    /// The failure with the text of the error behind it, which becomes its [`source`](std::error::Error::source).
+    /// The failure with the error behind it, which becomes its [`source`](std::error::Error::source). If there is an `io::Error`
+    /// behind it, near or far, it is of its kind.
     #[must_use]
-    pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        self.source = Some(Cause(error.to_string()));
+    pub fn caused_by(mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = error.into();
+        let io = chain(&*error).find_map(|error| error.downcast_ref::<io::Error>());
+        self.kind = io.map_or(self.kind, io::Error::kind);
+        self.source = Some(error.into());
         self
     }
 
-    /// Whether no retry cures what this error tells.
+    /// The failure as one of that kind. Without it, or a cause that has one, it is [`io::ErrorKind::Other`].
+    #[must_use]
+    pub const fn of_kind(mut self, kind: io::ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Whether no retry cures what this error tells, or one that it was caused by.
     #[must_use]
     pub fn is_permanent(error: &io::Error) -> bool {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
-        inner.is_some_and(|transport| transport.permanent)
+        let told = chain(error).find_map(|error| error.downcast_ref::<Self>());
+        told.is_some_and(|transport| transport.permanent)
+    }
+}
+
+/// An error and those behind it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| behind(*error))
+}
+
+/// What an `io::Error` was made of is skipped by its `source`, and is the next one here.
+fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as _),
+        None => error.source(),
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
 impl From<TransportError> for io::Error {
     fn from(error: TransportError) -> Self {
-        Self::other(error)
+        Self::new(error.kind, error)
     }
 }

@@ -7,6 +7,7 @@ mod support;
 mod certificates;
 mod choice;
 mod conversation;
+mod errors;
 mod failures;
 mod flush;
 mod hello;

@@ -126,8 +126,8 @@ impl Tls {
 
 fn too_slow(limit: std::time::Duration) -> io::Error {
     let seconds = limit.as_secs_f64();
-    TransportError::new(format!("the TLS handshake did not end within {seconds:.1} s: is it a TLS port?"))
-        .into()
+    let text = format!("the TLS handshake did not end within {seconds:.1} s: is it a TLS port?");
+    TransportError::new(text).of_kind(io::ErrorKind::TimedOut).into()
 }
 
 impl fmt::Debug for Tls {

@@ -43,7 +43,7 @@ where
     };
     match ended? {
         Ok(stream) => Ok(secured(peer, stream)),
-        Err(error) => Err(peer.refused(&error)),
+        Err(error) => Err(peer.refused(error)),
     }
 }
 
@@ -71,5 +71,5 @@ fn connector(config: &TlsConfig) -> Result<TlsConnectorBuilder, TransportError> 
 }
 
 fn unusable(what: &str, error: &Error) -> TransportError {
-    TransportError::permanent(format!("TlsConfig::{what} cannot be used")).caused_by(error)
+    TransportError::permanent(format!("TlsConfig::{what} cannot be used")).caused_by(error.to_string())
 }
