@@ -8,6 +8,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use stomp_proto::Headers;
+
 /// What a panic has said.
 pub(super) fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
@@ -48,6 +50,18 @@ impl<F: Future> Future for Contained<F> {
 impl<F> Drop for Contained<F> {
     fn drop(&mut self) {
         self.discard();
+    }
+}
+
+/// A change of headers that changes none where it panics.
+pub(super) fn contained_change(
+    change: impl Fn(&mut Headers) + Send + Sync + 'static,
+) -> impl Fn(&mut Headers) + Send + Sync + 'static {
+    move |headers| {
+        let before = headers.clone();
+        if catch_unwind(AssertUnwindSafe(|| change(headers))).is_err() {
+            *headers = before;
+        }
     }
 }
 
