@@ -15,7 +15,7 @@ use stomp_testkit::{
 
 use crate::{
     Line, QUEUE, Way,
-    support::{Adapter, Kill},
+    support::{Adapter, Kill, until},
 };
 
 /// How long a message is awaited before the broker is asked again whether there is one.
@@ -122,7 +122,7 @@ pub(crate) async fn a_silent_line_is_a_dead_one<A: Adapter>(line: Line) {
     let stalled = faults(|faults| faults.after = Some((20_000, Break::Stall)));
     let bench = Bench::of_octets(line, [to_client(stalled)]);
     let mut config = bench.config();
-    config.receive_beat = Duration::from_millis(500);
+    config.receive_beat = Duration::from_secs(1);
     let (client, mut notices, _kill) = A::start_heard(config, bench.way.settings.clone());
     let mut messages = client.subscribe(QUEUE).await.unwrap();
     bench.server.with(|broker| broker.publish(QUEUE, vec![b'x'; 100_000], &[]));
@@ -187,9 +187,7 @@ pub(crate) async fn a_receipt_that_never_comes<A: Adapter>(line: Line) {
     let sent = client.send(QUEUE, "").confirmed().await;
     assert_eq!(sent, Err(SendError::Unknown(Unknown::Timeout(Duration::from_millis(100)))));
     // It is there, or will be.
-    while bench.server.with(|broker| broker.depth(QUEUE)) == 0 {
-        futures_lite::future::yield_now().await;
-    }
+    until::<A>(|| bench.server.with(|broker| broker.depth(QUEUE)) > 0).await;
     client.send(QUEUE, "").await.expect("the connection goes on");
     assert!(client.disconnect().await.is_err(), "it was not confirmed");
 }
@@ -210,9 +208,9 @@ pub(crate) async fn receipts_out_of_order<A: Adapter>(line: Line) {
 pub(crate) async fn a_connected_that_never_comes<A: Adapter>(line: Line) {
     let bench = Bench::of_frames(line, [to_client(tamper(Command::Connected, Tampering::Swallow))]);
     let mut config = bench.config();
-    config.connected_timeout = Duration::from_millis(500);
+    config.connected_timeout = Duration::from_secs(2);
     let (client, mut notices, _kill) = A::start_heard(config, bench.way.settings.clone());
-    assert_eq!(loss(&mut notices).await, Lost::ConnectedTimeout(Duration::from_millis(500)));
+    assert_eq!(loss(&mut notices).await, Lost::ConnectedTimeout(Duration::from_secs(2)));
     client.connected().await.unwrap();
     client.send(QUEUE, "").confirmed().await.unwrap();
 }

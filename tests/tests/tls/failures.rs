@@ -116,7 +116,7 @@ pub(crate) async fn the_next_broker_is_tried<A: Adapter>(backend: TlsBackend) {
 /// Places in what the broker says in a handshake: in the head of a record, in each record, between them.
 const PLACES: [u64; 7] = [0, 1, 5, 60, 130, 250, 600];
 
-/// The broker's side of the handshake stops or ends after a number of octets.
+/// The broker's side of the handshake ends after a number of octets.
 fn breaking(bench: &Bench, octets: u64, how: Break) -> (Proxy, String) {
     let mut plan = Plan::default();
     plan.to_client.after = Some((octets, how));
@@ -130,11 +130,7 @@ fn breaking(bench: &Bench, octets: u64, how: Break) -> (Proxy, String) {
 /// would make each other late.
 async fn all_get_in<A: Adapter>(backend: TlsBackend, how: Break) {
     let bench = Bench::new(TlsFrontConfig::default());
-    let mut settings = bench.settings(backend);
-    if how == Break::Stall {
-        // Nothing else ends it. Those that follow and are late are tried again.
-        settings.tls.handshake_timeout = Duration::from_secs(1);
-    }
+    let settings = bench.settings(backend);
     for octets in PLACES {
         let (_proxy, list) = breaking(&bench, octets, how);
         let (client, mut notices, _kill) = A::start_heard(crate::config(&list), settings.clone());
@@ -152,10 +148,6 @@ async fn first_failure(notices: &mut Listener) -> Lost {
             _ => {}
         }
     }
-}
-
-pub(crate) async fn a_stall_after_any_octet_is_given_up<A: Adapter>(backend: TlsBackend) {
-    all_get_in::<A>(backend, Break::Stall).await;
 }
 
 pub(crate) async fn an_end_after_any_octet_is_tried_again<A: Adapter>(backend: TlsBackend) {

@@ -9,9 +9,10 @@ mod choice;
 mod conversation;
 mod errors;
 mod failures;
-mod flush;
+
 mod hello;
 mod identity;
+mod pipes;
 mod proxy;
 
 use std::net::SocketAddr;
@@ -69,7 +70,6 @@ suite!(
     failures::what_comes_before_tls_is_not_believed,
     failures::a_handshake_that_stalls_is_given_up,
     failures::a_broken_handshake_is_tried_again,
-    failures::a_stall_after_any_octet_is_given_up,
     failures::an_end_after_any_octet_is_tried_again,
     failures::the_next_broker_is_tried,
     identity::a_client_certificate_is_shown,

@@ -2,11 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     io::{self, Read as _},
     pin::{Pin, pin},
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures_lite::{
@@ -61,8 +62,9 @@ impl AsyncWrite for Pipes {
     }
 }
 
-/// A runtime in which no time passes, and that dials nobody.
-struct Still;
+/// A runtime in which time passes by hand, and that dials nobody.
+#[derive(Clone, Default)]
+struct Still(Arc<Mutex<Timestamp>>);
 
 impl Runtime for Still {
     type Stream = Pipes;
@@ -71,12 +73,12 @@ impl Runtime for Still {
         pending().await
     }
 
-    async fn sleep_until(&self, _: Timestamp) {
-        pending().await
+    async fn sleep_until(&self, at: Timestamp) {
+        poll_fn(|_| if self.now() < at { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::ZERO
+        *self.0.lock().unwrap()
     }
 
     async fn unblock<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -94,6 +96,8 @@ struct Peer {
     up: Pipe,
     down: Pipe,
     heard: Vec<u8>,
+    /// How much of what it says still gets through.
+    left: usize,
 }
 
 impl Peer {
@@ -106,7 +110,7 @@ impl Peer {
             ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
         let tls = ServerConnection::new(Arc::new(config)).unwrap();
-        Self { tls, up: up.clone(), down: down.clone(), heard: Vec::new() }
+        Self { tls, up: up.clone(), down: down.clone(), heard: Vec::new(), left: usize::MAX }
     }
 
     fn turn(&mut self) {
@@ -118,9 +122,13 @@ impl Peer {
             _ = self.tls.reader().read_to_end(&mut self.heard);
         }
         let mut down = self.down.0.lock().unwrap();
+        let mut said = Vec::new();
         while self.tls.wants_write() {
-            self.tls.write_tls(&mut *down).unwrap();
+            self.tls.write_tls(&mut said).unwrap();
         }
+        said.truncate(self.left);
+        self.left -= said.len();
+        down.extend(said);
     }
 }
 
@@ -132,7 +140,7 @@ fn what_was_flushed_is_out() {
             let authority = Authority::new("the authority");
             let (up, down) = (Pipe::default(), Pipe::default());
             let mut peer = Peer::new(&authority, &up, &down);
-            let dial = Dial::new(Arc::new(Still), trusting(&authority, backend).tls);
+            let dial = Dial::new(Arc::<Still>::default(), trusting(&authority, backend).tls);
             let endpoint: Endpoint = "ssl://broker.example".parse().unwrap();
             let client = async {
                 let mut stream = dial.secure(&endpoint, Pipes { up, down }).await.unwrap();
@@ -154,10 +162,49 @@ fn what_was_flushed_is_out() {
     }
 }
 
+/// Wherever the broker stops in its handshake: in the head of a record, in a record, between two. The time for it is over when
+/// it should be, and not before.
+#[test]
+fn a_handshake_that_stalls_after_any_octet_is_given_up() {
+    for backend in [TlsBackend::NativeTls, TlsBackend::Rustls] {
+        let given_up = (0..3_000).step_by(29).take_while(|octets| is_given_up(backend, *octets)).count();
+        assert!((10..100).contains(&given_up), "{backend:?}: a handshake has {given_up} times 29 octets");
+    }
+}
+
+/// Whether the handshake is given up when the peer says no more than so many octets. Else it succeeds.
+fn is_given_up(backend: TlsBackend, octets: usize) -> bool {
+    let authority = Authority::new("the authority");
+    let (up, down, runtime) = (Pipe::default(), Pipe::default(), Still::default());
+    let mut peer = Peer::new(&authority, &up, &down);
+    peer.left = octets;
+    let mut config = trusting(&authority, backend).tls;
+    config.handshake_timeout = Duration::from_secs(5);
+    let dial = Dial::new(Arc::new(runtime.clone()), config);
+    let endpoint: Endpoint = "ssl://broker.example".parse().unwrap();
+    let mut client = pin!(dial.secure(&endpoint, Pipes { up, down }));
+    let mut cx = Context::from_waker(Waker::noop());
+    for passed in [0, 4_999_999] {
+        *runtime.0.lock().unwrap() = Timestamp::from_start(Duration::from_micros(passed));
+        for _ in 0..100 {
+            peer.turn();
+            if let Poll::Ready(secured) = client.as_mut().poll(&mut cx) {
+                secured.expect("all of the handshake");
+                return false;
+            }
+        }
+    }
+    *runtime.0.lock().unwrap() = Timestamp::from_start(Duration::from_secs(5));
+    let Poll::Ready(Err(error)) = client.as_mut().poll(&mut cx) else { panic!("{backend:?} {octets}") };
+    assert_eq!(error.to_string(), "the TLS handshake did not end within 5.0 s: is it a TLS port?");
+    true
+}
+
 /// An endpoint that asks for no TLS gets what it asks for.
 #[test]
 fn without_tls_a_stream_stays_what_it_is() {
-    let dial = Dial::new(Arc::new(Still), trusting(&Authority::new("nobody"), TlsBackend::default()).tls);
+    let dial =
+        Dial::new(Arc::<Still>::default(), trusting(&Authority::new("nobody"), TlsBackend::default()).tls);
     let (up, down) = (Pipe::default(), Pipe::default());
     down.0.lock().unwrap().extend(b"down");
     let endpoint: Endpoint = "tcp://broker.example".parse().unwrap();
