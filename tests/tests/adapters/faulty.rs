@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use stomp_session::{
-    Config, Lost, Unknown,
-    client::{Client, Listener, Notice, SendError},
+    Config, Unknown,
+    client::{Client, SendError},
     proto::Command,
 };
 use stomp_testkit::{
@@ -88,16 +88,6 @@ fn tamper(command: Command, tampering: Tampering) -> Faults {
     faults(|faults| faults.frames = Some((command, tampering)))
 }
 
-/// Why the next connection is lost.
-async fn loss(notices: &mut Listener) -> Lost {
-    loop {
-        match notices.next().await.expect("the session goes on") {
-            Notice::Disconnected { reason, .. } | Notice::ConnectFailed { reason, .. } => return reason,
-            _ => {}
-        }
-    }
-}
-
 pub(crate) async fn one_octet_at_a_time_and_late<A: Adapter>(line: Line) {
     let slow = faults(|faults| {
         faults.slice = Some(1);
@@ -116,22 +106,6 @@ pub(crate) async fn one_octet_at_a_time_and_late<A: Adapter>(line: Line) {
     }
     client.disconnect().await.unwrap();
     assert_eq!(bench.server.with(|broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
-}
-
-pub(crate) async fn a_silent_line_is_a_dead_one<A: Adapter>(line: Line) {
-    let stalled = faults(|faults| faults.after = Some((20_000, Break::Stall)));
-    let bench = Bench::of_octets(line, [to_client(stalled)]);
-    let mut config = bench.config();
-    config.receive_beat = Duration::from_secs(1);
-    let (client, mut notices, _kill) = A::start_heard(config, bench.way.settings.clone());
-    let mut messages = client.subscribe(QUEUE).await.unwrap();
-    bench.server.with(|broker| broker.publish(QUEUE, vec![b'x'; 100_000], &[]));
-    assert!(matches!(loss(&mut notices).await, Lost::HeartBeat(_)));
-    // On a busy machine the next connection may be taken for dead as well, whenever it is.
-    while bench.server.with(|broker| broker.depth(QUEUE) + broker.unacked(QUEUE)) > 0 {
-        let Some(message) = A::within(GLANCE, messages.next()).await else { continue };
-        _ = message.expect("the subscription goes on").ack();
-    }
 }
 
 /// Cut after each octet, in both ways, up to and into the first message: it arrives whole, or not, and in the end once.
@@ -203,16 +177,6 @@ pub(crate) async fn receipts_out_of_order<A: Adapter>(line: Line) {
     for sent in [a, b, c, d] {
         sent.unwrap();
     }
-}
-
-pub(crate) async fn a_connected_that_never_comes<A: Adapter>(line: Line) {
-    let bench = Bench::of_frames(line, [to_client(tamper(Command::Connected, Tampering::Swallow))]);
-    let mut config = bench.config();
-    config.connected_timeout = Duration::from_secs(2);
-    let (client, mut notices, _kill) = A::start_heard(config, bench.way.settings.clone());
-    assert_eq!(loss(&mut notices).await, Lost::ConnectedTimeout(Duration::from_secs(2)));
-    client.connected().await.unwrap();
-    client.send(QUEUE, "").confirmed().await.unwrap();
 }
 
 pub(crate) async fn a_message_that_never_comes_is_sent_again<A: Adapter>(line: Line) {

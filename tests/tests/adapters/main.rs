@@ -72,12 +72,10 @@ suite!(
     embedded::a_subscription_id_is_used_once,
     threads::sends_of_many_threads_hold_up_nobody,
     faulty::one_octet_at_a_time_and_late,
-    faulty::a_silent_line_is_a_dead_one,
     faulty::an_end_after_any_octet_of_the_broker,
     faulty::an_end_after_any_octet_of_ours,
     faulty::a_receipt_that_never_comes,
     faulty::receipts_out_of_order,
-    faulty::a_connected_that_never_comes,
     faulty::a_message_that_never_comes_is_sent_again,
 );
 

@@ -13,8 +13,8 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
-    Endpoint,
-    client::{Connector, Runtime as _, client},
+    Endpoint, Lost,
+    client::{Connector, Listener, Notice, Runtime as _, client},
 };
 use stomp_testkit::sim::{Random, Sim, SimStream, Weather, World};
 
@@ -103,7 +103,7 @@ impl AsyncWrite for Interrupted {
 
 #[test]
 fn an_interrupted_call_is_made_again() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let closed = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&closed);
         converses(Sim::new(seed), move |stream| Interrupted {
@@ -160,7 +160,7 @@ impl AsyncWrite for Keeping {
 
 #[test]
 fn what_was_written_is_flushed() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         converses(Sim::new(seed), |stream| Keeping { stream, kept: Vec::new() });
     }
 }
@@ -186,4 +186,59 @@ fn a_slow_line_is_no_dead_one() {
         client.disconnect().await.unwrap();
     });
     assert_eq!(sim.dials("broker"), 1);
+}
+
+/// Why the next connection is lost, or not made.
+async fn loss(notices: &mut Listener) -> Lost {
+    loop {
+        match notices.next().await.expect("the session goes on") {
+            Notice::Disconnected { reason, .. } | Notice::ConnectFailed { reason, .. } => return reason,
+            _ => {}
+        }
+    }
+}
+
+/// A line that falls silent in the middle of a message: nothing else would tell it from one that has nothing to say.
+#[test]
+fn a_silent_line_is_a_dead_one() {
+    for seed in 0..20 {
+        let mut sim = Sim::new(seed);
+        let mut config = config();
+        (config.receive_beat, config.silence_margin) = (seconds(1), Duration::from_millis(500));
+        let client = sim.client(config, settings());
+        let mut notices = client.listen();
+        let world = sim.world();
+        sim.block_on(async {
+            let mut messages = client.subscribe("/queue/a").await.unwrap();
+            world.broker("broker", |broker| broker.publish("/queue/a", vec![b'x'; 100_000], &[]));
+            // Something of it has come, and not all.
+            world.sleep(Duration::from_micros(2)).await;
+            world.set_frozen("broker", true);
+            let begun = world.now();
+            assert!(matches!(loss(&mut notices).await, Lost::HeartBeat(_)));
+            assert!((seconds(1)..seconds(4)).contains(&world.now().since(begun)));
+            world.set_frozen("broker", false);
+            let message = messages.next().await.unwrap();
+            assert_eq!(message.body().len(), 100_000);
+            message.ack().unwrap();
+            client.disconnect().await.unwrap();
+        });
+        assert_eq!(sim.broker("broker", |broker| broker.unacked("/queue/a")), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_connected_that_never_comes_is_asked_for_again() {
+    let mut sim = Sim::new(1);
+    sim.broker("broker", |broker| broker.silence_new_connections(true));
+    let client = sim.client(config(), settings());
+    let mut notices = client.listen();
+    sim.block_on(async {
+        assert_eq!(loss(&mut notices).await, Lost::ConnectedTimeout(seconds(10)));
+    });
+    sim.broker("broker", |broker| broker.silence_new_connections(false));
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        client.send("/queue/a", "").confirmed().await.unwrap();
+    });
 }
