@@ -33,7 +33,60 @@ pub async fn connect(uri: &str) -> Result<Client, ConnectError> {
 /// # Errors
 /// [`ConnectError`].
 pub async fn connect_with(config: Config, settings: Settings) -> Result<Client, ConnectError> {
-    let (client, driver) = client(config, settings);
+    start(client(config, settings)).await
+}
+
+/// As [`connect_with`], over streams of your own: through a proxy or a tunnel, to a Unix socket. TLS and
+/// [`Settings::keep_alive`] are then the connector's business, which has [`Dial::secure`] for the one.
+///
+/// ```
+/// use std::{io, net::SocketAddr, sync::Arc};
+///
+/// use smol::net::TcpStream;
+/// use stomp_smol::{Config, Connector, Dial, Endpoint, Settings, Smol, Stream};
+///
+/// /// A broker that can be reached through a tunnel only, which ends here.
+/// struct Tunnel {
+///     end: SocketAddr,
+///     dial: Dial<Smol>,
+/// }
+///
+/// impl Connector for Tunnel {
+///     type Stream = Stream;
+///
+///     async fn connect(&self, endpoint: &Endpoint, _attempt: u32) -> io::Result<Stream> {
+///         let stream = TcpStream::connect(self.end).await?;
+///         stream.set_nodelay(true)?;
+///         // TLS where the URI says ssl://, with the certificate of "broker.example".
+///         self.dial.secure(endpoint, stream).await
+///     }
+/// }
+///
+/// # smol::block_on(async {
+/// # use stomp_testkit::{broker::BrokerConfig, server::Server};
+/// # let broker = Server::start(BrokerConfig::default())?;
+/// # let end = broker.address();
+/// let settings = Settings::default();
+/// let dial = Dial::new(Arc::new(Smol::new()), settings.tls.clone());
+/// let config = Config::new("tcp://guest:guest@broker.example".parse()?);
+/// let client = stomp_smol::connect_via(config, settings, Tunnel { end, dial }).await?;
+/// client.send("/queue/orders", "one coffee").confirmed().await?;
+/// client.disconnect().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn connect_via<C: Connector>(
+    config: Config,
+    settings: Settings,
+    connector: C,
+) -> Result<Client, ConnectError> {
+    start(client_via(config, settings, connector)).await
+}
+
+async fn start<C: Connector>((client, driver): (Client, Driver<Smol, C>)) -> Result<Client, ConnectError> {
     smol::spawn(driver.run()).detach();
     client.connected().await?;
     Ok(client)
@@ -45,4 +98,14 @@ pub fn client(config: Config, settings: Settings) -> (Client, Driver<Smol, Dial<
     let runtime = Arc::new(Smol::new().keep_alive(settings.keep_alive.clone()));
     let dial = Arc::new(Dial::new(Arc::clone(&runtime), settings.tls.clone()));
     session::client::client(config, settings, runtime, dial)
+}
+
+/// The same with streams of your own, as [`connect_via`] has them.
+#[must_use]
+pub fn client_via<C: Connector>(
+    config: Config,
+    settings: Settings,
+    connector: C,
+) -> (Client, Driver<Smol, C>) {
+    session::client::client(config, settings, Arc::new(Smol::new()), Arc::new(connector))
 }

@@ -3,6 +3,7 @@
 use std::{
     future::pending,
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +17,7 @@ use smol::{
 };
 use stomp_session::{
     Timestamp,
-    client::{Addresses, KeepAlive, Runtime, race},
+    client::{Addresses, KeepAlive, Runtime, race_addresses},
 };
 
 use crate::{socket::Socket, tcp};
@@ -59,11 +60,9 @@ impl Runtime for Smol {
     }
 
     async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Socket> {
-        let mut resolved = resolve((host, port)).await?;
-        addresses.rotate(&mut resolved);
-        let count = resolved.len();
-        let stream = race(self, resolved.into_iter().map(TcpStream::connect)).await?;
-        addresses.reached(count);
+        let resolved = resolve((host, port)).await?;
+        let stream =
+            race_addresses(self, addresses, resolved, SocketAddr::is_ipv6, TcpStream::connect).await?;
         stream.set_nodelay(true)?;
         self.beats.store(false, Ordering::Relaxed);
         let beats = self.keep_alive.as_ref().map(|keep_alive| {

@@ -13,7 +13,7 @@ use smol::{
 
 use crate::tcp::{self, Beats};
 
-/// A TCP stream of smol's.
+/// A TCP connection to a broker.
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
@@ -25,7 +25,7 @@ impl Socket {
         Self { stream, beats }
     }
 
-    /// Smol's stream.
+    /// Lends smol's stream.
     #[must_use]
     pub const fn get_ref(&self) -> &TcpStream {
         &self.stream

@@ -1,4 +1,4 @@
-//! Tokio's socket behind the futures-io traits.
+//! Tokio's streams behind the futures-io traits.
 
 use std::{
     io,
@@ -6,33 +6,43 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::tcp::{self, Beats};
-
-/// A TCP stream of tokio's that speaks the futures-io traits.
+/// A stream of tokio's that speaks the futures-io traits, as [`Connector`](crate::Connector)s have to: whatever implements
+/// tokio's `AsyncRead` and `AsyncWrite`.
+///
+/// ```
+/// use stomp_tokio::Compat;
+/// use tokio::net::TcpStream;
+///
+/// async fn stream() -> std::io::Result<Compat<TcpStream>> {
+///     TcpStream::connect("localhost:61613").await.map(Compat::from)
+/// }
+/// ```
 #[derive(Debug)]
-pub struct Compat {
-    stream: TcpStream,
-    beats: Beats,
+pub struct Compat<T> {
+    stream: T,
 }
 
-impl Compat {
-    pub(crate) const fn new(stream: TcpStream, beats: Beats) -> Self {
-        Self { stream, beats }
+impl<T> From<T> for Compat<T> {
+    fn from(stream: T) -> Self {
+        Self { stream }
+    }
+}
+
+impl<T> Compat<T> {
+    /// Returns tokio's stream.
+    pub fn into_inner(self) -> T {
+        self.stream
     }
 
-    /// Tokio's stream.
-    #[must_use]
-    pub const fn get_ref(&self) -> &TcpStream {
+    /// Lends tokio's stream.
+    pub const fn get_ref(&self) -> &T {
         &self.stream
     }
 }
 
-impl futures_io::AsyncRead for Compat {
+impl<T: AsyncRead + Unpin> futures_io::AsyncRead for Compat<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut room = ReadBuf::new(room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
@@ -40,11 +50,9 @@ impl futures_io::AsyncRead for Compat {
     }
 }
 
-impl futures_io::AsyncWrite for Compat {
+impl<T: AsyncWrite + Unpin> futures_io::AsyncWrite for Compat<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, beats } = &mut *self;
-        tcp::trust_beats(stream, beats);
-        Pin::new(stream).poll_write(cx, octets)
+        Pin::new(&mut self.stream).poll_write(cx, octets)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

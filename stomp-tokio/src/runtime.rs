@@ -3,6 +3,7 @@
 use std::{
     future::pending,
     io,
+    net::SocketAddr,
     panic::resume_unwind,
     sync::{
         Arc,
@@ -12,7 +13,7 @@ use std::{
 
 use stomp_session::{
     Timestamp,
-    client::{Addresses, KeepAlive, Runtime, race},
+    client::{Addresses, KeepAlive, Runtime, race_addresses},
 };
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -20,7 +21,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{compat::Compat, tcp};
+use crate::{socket::Socket, tcp};
 
 /// Tokio as a [`Runtime`], for one client: it remembers what the broker of its newest connection has promised. Its futures must
 /// be polled within a tokio runtime with I/O and time enabled.
@@ -53,25 +54,23 @@ impl Default for Tokio {
 }
 
 impl Runtime for Tokio {
-    type Stream = Compat;
+    type Stream = Socket;
 
-    async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<Compat> {
+    async fn dial(&self, host: &str, port: u16, attempt: u32) -> io::Result<Socket> {
         self.dial_counted(host, port, &Addresses::new(attempt)).await
     }
 
-    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Compat> {
-        let mut resolved: Vec<_> = lookup_host((host, port)).await?.collect();
-        addresses.rotate(&mut resolved);
-        let count = resolved.len();
-        let stream = race(self, resolved.into_iter().map(TcpStream::connect)).await?;
-        addresses.reached(count);
+    async fn dial_counted(&self, host: &str, port: u16, addresses: &Addresses) -> io::Result<Socket> {
+        let resolved = lookup_host((host, port)).await?;
+        let stream =
+            race_addresses(self, addresses, resolved, SocketAddr::is_ipv6, TcpStream::connect).await?;
         stream.set_nodelay(true)?;
         self.beats.store(false, Ordering::Relaxed);
         let beats = self.keep_alive.as_ref().map(|keep_alive| {
             tcp::keep_alive(&stream, keep_alive);
             Arc::clone(&self.beats)
         });
-        Ok(Compat::new(stream, beats))
+        Ok(Socket::new(stream, beats))
     }
 
     async fn sleep_until(&self, at: Timestamp) {

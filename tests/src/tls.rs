@@ -1,6 +1,10 @@
 //! TLS in front of a broker that speaks none.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures_lite::{
     AsyncReadExt as _, AsyncWriteExt as _, future,
@@ -33,7 +37,13 @@ use crate::{
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct TlsFront(Port);
+pub struct TlsFront {
+    port: Port,
+    ends: Ends,
+}
+
+/// Whether each client that has gone has said goodbye.
+type Ends = Arc<Mutex<Vec<bool>>>;
 
 /// How a [`TlsFront`] speaks TLS.
 #[derive(Clone, Debug)]
@@ -65,14 +75,24 @@ impl TlsFront {
     pub fn start(broker: SocketAddr, identity: &Identity, config: TlsFrontConfig) -> io::Result<Self> {
         let acceptor = TlsAcceptor::from(Arc::new(server_config(identity, &config)));
         let farewell = config.farewell;
-        let serve = move |client| serve(acceptor.clone(), client, broker, farewell);
-        Port::open(serve).map(Self)
+        let ends = Ends::default();
+        let noted = Arc::clone(&ends);
+        let serve =
+            move |client| serve(acceptor.clone(), client, broker, farewell.then(|| Arc::clone(&noted)));
+        Ok(Self { port: Port::open(serve)?, ends })
+    }
+
+    /// How the connections of clients have ended, one after the other: whether with TLS's goodbye (close_notify), without
+    /// which an end cannot be told from a cut. It needs [`TlsFrontConfig::farewell`].
+    #[must_use]
+    pub fn ends(&self) -> Vec<bool> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.0.address()
+        self.port.address()
     }
 
     /// The URI under which a client finds it, by the name `localhost`, and is let in.
@@ -107,7 +127,7 @@ async fn serve(
     acceptor: TlsAcceptor,
     client: Connection,
     broker: SocketAddr,
-    farewell: bool,
+    farewell: Option<Ends>,
 ) -> io::Result<()> {
     let client = acceptor.accept(client).await?;
     let broker: Connection = Async::<std::net::TcpStream>::connect(broker).await?;
@@ -115,12 +135,24 @@ async fn serve(
     let (from_client, mut to_client) = smol::io::split(client);
     // The broker hears the end of the client and closes; the client hears the end of the broker, and all is over.
     let request = async {
-        _ = copy(from_client, &broker).await;
+        let end = copy(from_client, &broker).await;
         _ = broker.get_ref().shutdown(std::net::Shutdown::Write);
-        future::pending().await
+        end.is_ok()
     };
-    _ = future::or(copy(&broker, &mut to_client), request).await;
-    if farewell { to_client.close().await } else { Ok(()) }
+    let Some(ends) = farewell else {
+        let request = async {
+            _ = request.await;
+            future::pending().await
+        };
+        return future::or(copy(&broker, &mut to_client), request).await;
+    };
+    let answer = async {
+        _ = copy(&broker, &mut to_client).await;
+        to_client.close().await
+    };
+    let (said_goodbye, closed) = future::zip(request, answer).await;
+    ends.lock().unwrap_or_else(PoisonError::into_inner).push(said_goodbye);
+    closed
 }
 
 /// Passes on what comes until nothing more does.

@@ -2,13 +2,15 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+use super::contained::Contained;
 use crate::{Attempt, Login, Lost};
 
 type Asking = Pin<Box<dyn Future<Output = Result<Login, String>> + Send>>;
 
 /// Asks for the login of each attempt to connect: for tokens that expire, and vaults. It is asked by the driver before it
 /// dials, within [`Config::connect_timeout`](crate::Config::connect_timeout), and given up with the attempt; so it must be
-/// fit to be dropped at any await. An error ends the attempt with [`Lost::NoCredentials`].
+/// fit to be dropped at any await. An error, or a panic, ends the attempt with [`Lost::NoCredentials`] and its text, in which
+/// the passcodes that are known are hidden.
 ///
 /// [`Attempt::refused`] says what the broker did not like about the last one. Where a refused login may be followed by a
 /// better one, [`Config::refused_at_start`](crate::Config::refused_at_start) keeps the session from giving the broker up.
@@ -42,7 +44,8 @@ impl Credentials {
     }
 
     pub(super) async fn ask(self, attempt: Attempt) -> Result<Login, Lost> {
-        (self.0)(attempt).await.map_err(Lost::NoCredentials)
+        let asked = Contained::new(async move { (self.0)(attempt).await }).await;
+        asked.unwrap_or_else(|panic| Err(format!("panicked: {panic}"))).map_err(Lost::NoCredentials)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc};
 
+use futures_io::{AsyncRead, AsyncWrite};
+
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 use super::runtime::TransportError;
 use super::runtime::{Addresses, Connector, Runtime, Stream};
@@ -30,6 +32,43 @@ impl<R: Runtime> Dial<R> {
     }
 }
 
+impl<R: Runtime> Dial<R> {
+    /// Says what of the endpoint, or of the configuration of TLS, no dial could satisfy. Worth asking before one.
+    fn check(&self, endpoint: &Endpoint) -> io::Result<()> {
+        if !endpoint.is_tls() {
+            return Ok(());
+        }
+        #[cfg(any(feature = "native-tls", feature = "rustls"))]
+        return self.tls.backend().map(|_| ()).map_err(io::Error::from);
+        // An endpoint that asks for TLS never gets less.
+        #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+        return Err(TransportError::permanent(
+            "TLS is not compiled in: enable the feature native-tls or rustls",
+        )
+        .into());
+    }
+
+    /// Speaks TLS over a stream of yours, if the endpoint asks for TLS: for a [`Connector`] that goes through a proxy or a
+    /// tunnel. Without TLS the stream stays what it is.
+    ///
+    /// The certificate is checked against the endpoint's host, or [`TlsConfig::server_name`], wherever the stream leads.
+    /// Cancel safe: dropped, it closes the stream.
+    ///
+    /// # Errors
+    /// Why the handshake has failed; as a [`TransportError`](super::TransportError) where no retry would help.
+    pub async fn secure<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<Stream>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.check(endpoint)?;
+        #[cfg(any(feature = "native-tls", feature = "rustls"))]
+        if endpoint.is_tls() {
+            return self.tls.secure(&*self.runtime, endpoint, stream).await;
+        }
+        Ok(Stream::new(stream))
+    }
+}
+
 impl<R: Runtime> Connector for Dial<R> {
     type Stream = Stream;
 
@@ -38,21 +77,8 @@ impl<R: Runtime> Connector for Dial<R> {
     }
 
     async fn connect_counted(&self, endpoint: &Endpoint, addresses: &Addresses) -> io::Result<Stream> {
-        // An endpoint that asks for TLS never gets less.
-        #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
-        if endpoint.is_tls() {
-            let text = "TLS is not compiled in: enable the feature native-tls or rustls";
-            return Err(TransportError::permanent(text).into());
-        }
-        #[cfg(any(feature = "native-tls", feature = "rustls"))]
-        if endpoint.is_tls() {
-            self.tls.backend()?;
-        }
+        self.check(endpoint)?;
         let stream = self.runtime.dial_counted(endpoint.host(), endpoint.port(), addresses).await?;
-        #[cfg(any(feature = "native-tls", feature = "rustls"))]
-        if endpoint.is_tls() {
-            return self.tls.secure(&*self.runtime, endpoint, stream).await;
-        }
-        Ok(Stream::new(stream))
+        self.secure(endpoint, stream).await
     }
 }

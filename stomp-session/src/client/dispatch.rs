@@ -92,7 +92,7 @@ impl Shared {
                 inner.session.give_back(&message);
                 inner.count_unroutable();
             }
-            Event::Closed(closed) => inner.close(closed),
+            Event::Closed(closed) => inner.ended = Some(closed),
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
             | Event::Reconnecting { .. }

@@ -13,8 +13,11 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
+    closing::ClosingStream,
+    contained::Contained,
     credentials::Credentials,
     error::RequestError,
+    interrupted::uninterrupted,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
     shared::{Inner, Shared},
@@ -35,6 +38,8 @@ pub struct Driver<R: Runtime, C: Connector> {
     shared: Arc<Shared>,
     link: Link<C::Stream>,
     timer: Option<Timer>,
+    /// By when a graceful end is over.
+    ends_by: Timestamp,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -48,6 +53,7 @@ enum Link<S> {
     Down,
     Dialling(Dialling<S>),
     Up(Box<Up<S>>),
+    Closing(ClosingStream<S>),
 }
 
 /// A dial on its way.
@@ -78,7 +84,7 @@ struct Up<S> {
 
 impl<R: Runtime, C: Connector> Driver<R, C> {
     pub(super) fn new(runtime: Arc<R>, connector: Arc<C>, shared: Arc<Shared>) -> Self {
-        Self { runtime, connector, shared, link: Link::Down, timer: None }
+        Self { runtime, connector, shared, link: Link::Down, timer: None, ends_by: Timestamp::ZERO }
     }
 
     /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
@@ -100,6 +106,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
             let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
             let acted = self.turn();
+            self.close(cx);
             if self.shared.with(|inner| inner.closed.is_some()) {
                 self.link = Link::Down;
                 let now = self.runtime.now();
@@ -121,6 +128,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let (due, actions) = self.shared.with(|inner| {
             inner.expire_waits(now);
             inner.continue_disconnect(now);
+            self.ends_by = inner.session.ends_by().unwrap_or(self.ends_by);
             let due = inner.session.poll_timeout().is_some_and(|at| at <= now);
             if due {
                 inner.session.handle_timeout(now);
@@ -152,7 +160,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
 
     fn obey(&mut self, action: Action) {
         self.link = match action {
-            Action::Close => Link::Down,
+            Action::Close => mem::replace(&mut self.link, Link::Down).closing(self.ends_by),
             Action::Connect(attempt) => {
                 self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
                 let connector = Arc::clone(&self.connector);
@@ -265,15 +273,31 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
     }
 
+    /// Goes on closing, then tells how the session has ended.
+    fn close(&mut self, cx: &mut Context<'_>) {
+        if let Link::Closing(closing) = &mut self.link {
+            if closing.poll(cx).is_pending() && closing.until > self.runtime.now() {
+                return;
+            }
+            self.link = Link::Down;
+        }
+        self.shared.with(|inner| {
+            let closed = inner.ended.take();
+            closed.into_iter().for_each(|closed| inner.close(closed));
+        });
+    }
+
     fn lose(&mut self, attempt: AttemptId, lost: Lost) {
-        self.link = Link::Down;
+        self.link = mem::replace(&mut self.link, Link::Down).closing(self.ends_by);
         let now = self.runtime.now();
         self.shared.with(|inner| inner.session.handle_disconnected(attempt, lost, now));
     }
 
     /// Waits for the next deadline. A timer is made anew only for an earlier one, or after it has fired.
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.shared.with(|inner| inner.next_deadline()) else { return Poll::Pending };
+        let closing = if let Link::Closing(closing) = &self.link { Some(closing.until) } else { None };
+        let due = self.shared.with(|inner| inner.next_deadline());
+        let Some(at) = due.into_iter().chain(closing).min() else { return Poll::Pending };
         if self.timer.as_ref().is_none_or(|timer| at < timer.at) {
             let runtime = Arc::clone(&self.runtime);
             self.timer = Some(Timer { at, sleep: Box::pin(async move { runtime.sleep_until(at).await }) });
@@ -283,6 +307,17 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             self.timer = None;
         }
         Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    /// What has to be done to a stream that stands before it is dropped.
+    fn closing(self, until: Timestamp) -> Self {
+        match self {
+            Self::Up(up) => ClosingStream::begin(up.stream, until).map_or(Self::Down, Self::Closing),
+            Self::Closing(_) => self,
+            Self::Dialling(_) | Self::Down => Self::Down,
+        }
     }
 }
 
@@ -304,7 +339,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
 
     /// Reads once: `None` when something came, else why nothing will.
     fn poll_read(&mut self, cx: &mut Context<'_>, counters: &Counters) -> Poll<Option<Lost>> {
-        match Pin::new(&mut self.stream).poll_read(cx, self.input.space()) {
+        match uninterrupted(|| Pin::new(&mut self.stream).poll_read(cx, self.input.space())) {
             Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
             Poll::Ready(Ok(count)) => {
                 self.input.commit(count);
@@ -312,7 +347,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
                 (self.dry, self.dry_before) = (false, false);
                 Poll::Ready(None)
             }
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(None),
             // What says that no retry helps is the cause; that writing failed was its consequence.
             Poll::Ready(Err(error)) if TransportError::is_permanent(&error) => {
                 Poll::Ready(Some(lost(&error)))
@@ -331,17 +365,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut moved = false;
         while !self.writing.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.writing) {
+            match uninterrupted(|| Pin::new(&mut self.stream).poll_write(cx, &self.writing)) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => self.writing.advance(count),
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return if moved { Poll::Ready(Ok(true)) } else { Poll::Pending },
             }
             moved = true;
         }
         if !self.flushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            ready!(uninterrupted(|| Pin::new(&mut self.stream).poll_flush(cx)))?;
             self.flushed = true;
         }
         Poll::Ready(Ok(moved))
@@ -360,11 +393,13 @@ async fn dial<C: Connector>(
         None => None,
     };
     login.as_ref().map_or(Ok(()), |login| attempt.check(login))?;
-    let stream = connector.connect_counted(&attempt.endpoint, &addresses).await.map_err(|error| {
-        let permanent = TransportError::is_permanent(&error);
-        Lost::DialFailed { reason: dial_error(&error), permanent }
-    })?;
-    Ok((stream, login))
+    let connected = async { connector.connect_counted(&attempt.endpoint, &addresses).await };
+    let failed = |reason, permanent| Lost::DialFailed { reason, permanent };
+    match Contained::new(connected).await {
+        Ok(Ok(stream)) => Ok((stream, login)),
+        Ok(Err(error)) => Err(failed(dial_error(&error), TransportError::is_permanent(&error))),
+        Err(panic) => Err(failed(format!("the connector panicked: {panic}"), false)),
+    }
 }
 
 /// What the operating system says, and what to do about it; or what TLS says, our words first.
@@ -373,6 +408,7 @@ fn dial_error(error: &io::Error) -> String {
         return format!("{error} ({source})");
     }
     match error.kind() {
+        _ if error.get_ref().is_some_and(|inner| inner.is::<TransportError>()) => error.to_string(),
         io::ErrorKind::ConnectionRefused => format!("{error}: is a broker listening there?"),
         io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             format!("{error}: is the host reachable from here?")
@@ -429,7 +465,8 @@ impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
     fn drop(&mut self) {
         self.shared.with(|inner| {
             inner.driver_dropped();
-            inner.close(Closed::DriverDropped);
+            let closed = inner.ended.take().unwrap_or(Closed::DriverDropped);
+            inner.close(closed);
         });
     }
 }

@@ -4,6 +4,8 @@
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
 mod admission;
+mod closing;
+mod contained;
 mod content;
 mod credentials;
 mod dial;
@@ -13,6 +15,7 @@ mod error;
 mod fairness;
 pub mod guide;
 mod handle;
+mod interrupted;
 mod keep;
 mod keep_alive;
 mod leaving;
@@ -56,7 +59,7 @@ pub use listener::Listener;
 pub use message::Message;
 pub use notice::Notice;
 pub use prepared::PreparedSend;
-pub use race::race;
+pub use race::{race, race_addresses};
 pub use request::{RequestBuilder, Requesting};
 pub use results::Results;
 pub use runner::{Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};

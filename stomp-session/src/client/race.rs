@@ -8,13 +8,38 @@ use std::{
     time::Duration,
 };
 
-use super::runtime::Runtime;
+use super::runtime::{Addresses, Runtime};
 
 /// How long an attempt has the field to itself (RFC 8305, "Happy Eyeballs": 250 ms).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Runs attempts 250 ms apart, or at once when all before have failed, until one succeeds. For adapters: a name has several
-/// addresses, and a dead one must not hold up the others.
+/// Connects to one of the addresses that a name was resolved to, in the [order](Addresses::order) of the attempt, and
+/// reports how many there are. For adapters, whose [`Runtime::dial_counted`] is this once they have resolved the name.
+///
+/// Cancel safe: dropping it drops what it has begun.
+///
+/// # Errors
+/// As of [`race`].
+pub async fn race_addresses<R, A, T, F>(
+    runtime: &R,
+    addresses: &Addresses,
+    resolved: impl IntoIterator<Item = A>,
+    is_ipv6: impl Fn(&A) -> bool,
+    connect: impl FnMut(A) -> F,
+) -> io::Result<T>
+where
+    R: Runtime,
+    F: Future<Output = io::Result<T>> + Send,
+{
+    let ordered = addresses.order(resolved.into_iter().collect(), is_ipv6);
+    let count = ordered.len();
+    let won = race(runtime, ordered.into_iter().map(connect)).await?;
+    addresses.reached(count);
+    Ok(won)
+}
+
+/// Runs attempts 250 ms apart, and the next one at once where one has failed, until one succeeds. For adapters: a name has
+/// several addresses, and a dead one must not hold up the others.
 ///
 /// Cancel safe: dropping it drops all attempts.
 ///

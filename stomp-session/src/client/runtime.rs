@@ -1,11 +1,15 @@
 //! What an adapter lends: a socket, a clock, a place for slow work, and luck.
 
 use std::{
+    error::Error,
     fmt,
     future::Future,
     io,
     pin::Pin,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -21,7 +25,7 @@ pub trait Runtime: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// Opens a TCP connection. It resolves the name anew, and begins with address number `attempt` modulo their count, so
-    /// that a frozen first address does not win every time.
+    /// that a frozen first address does not win every time: see [`race_addresses`](super::race_addresses).
     fn dial(
         &self,
         host: &str,
@@ -125,6 +129,25 @@ impl Addresses {
         addresses.rotate_left(first);
     }
 
+    /// Puts all of them into the order in which this attempt tries them. IPv6 and IPv4 take turns (RFC 8305, section 4):
+    /// where a network carries only one of them, the addresses of the other do not all have to fail first.
+    ///
+    /// ```
+    /// use stomp_session::client::Addresses;
+    ///
+    /// let resolved = || vec!["2001:db8::1", "2001:db8::2", "10.0.0.1"];
+    /// let order = |attempt| Addresses::new(attempt).order(resolved(), |address| address.contains(':'));
+    /// assert_eq!(order(0), ["2001:db8::1", "10.0.0.1", "2001:db8::2"]);
+    /// assert_eq!(order(1), ["10.0.0.1", "2001:db8::2", "2001:db8::1"]);
+    /// ```
+    #[must_use]
+    pub fn order<T>(&self, addresses: Vec<T>, is_ipv6: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut turns = take_turns(addresses, &is_ipv6);
+        self.rotate(&mut turns);
+        // What was the end and what was the beginning may be of the same family.
+        take_turns(turns, &is_ipv6)
+    }
+
     /// Reports that a connection was made to one of `count` addresses. Do not call it when none was made: then all of them
     /// have failed, and the session knows.
     pub fn reached(&self, count: usize) {
@@ -136,6 +159,18 @@ impl Addresses {
     pub fn count(&self) -> Option<u32> {
         Some(self.count.load(Ordering::Acquire)).filter(|count| *count > 0)
     }
+}
+
+/// Each family in its order, one address of each in turn. The first one stays the first.
+fn take_turns<T>(addresses: Vec<T>, is_ipv6: impl Fn(&T) -> bool) -> Vec<T> {
+    let Some(first) = addresses.first().map(&is_ipv6) else { return addresses };
+    let (same, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| is_ipv6(address) == first);
+    let mut other = other.into_iter();
+    let mut turns: Vec<_> =
+        same.into_iter().flat_map(|address| [Some(address), other.next()]).flatten().collect();
+    turns.extend(other);
+    turns
 }
 
 /// A stream of any kind.
@@ -176,24 +211,31 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Why a transport failed, and whether a retry may help. It travels inside an `io::Error`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
+/// Why a transport failed, and whether a retry may help. It travels inside an `io::Error`, which has the
+/// [kind](io::Error::kind) of what caused it, and [its source](std::error::Error::source).
+///
+/// ```
+/// use std::{error::Error as _, io};
+/// use stomp_session::client::TransportError;
+///
+/// let cause = io::Error::new(io::ErrorKind::PermissionDenied, "407 Proxy Authentication Required");
+/// let error: io::Error = TransportError::permanent("the proxy does not know us").caused_by(cause).into();
+/// assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+/// assert_eq!(error.source().unwrap().to_string(), "407 Proxy Authentication Required");
+/// assert!(TransportError::is_permanent(&error));
+/// ```
+#[derive(Clone, Debug)]
 pub struct TransportError {
     text: String,
     permanent: bool,
-    source: Option<Cause>,
+    kind: io::ErrorKind,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
-
-/// What a library says about its own failure.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-struct Cause(String);
 
 impl TransportError {
     /// A failure that may pass.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), permanent: false, source: None }
+        Self { text: text.into(), permanent: false, kind: io::ErrorKind::Other, source: None }
     }
 
     /// A failure that no retry cures: a wrong identity, a wrong configuration.
@@ -201,23 +243,59 @@ impl TransportError {
         Self { permanent: true, ..Self::new(text) }
     }
 
-    /// The failure with the text of the error behind it, which becomes its [`source`](std::error::Error::source).
+    /// The failure with the error behind it, which becomes its [`source`](std::error::Error::source). If there is an `io::Error`
+    /// behind it, near or far, it is of its kind.
     #[must_use]
-    pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        self.source = Some(Cause(error.to_string()));
+    pub fn caused_by(mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = error.into();
+        let io = chain(&*error).find_map(|error| error.downcast_ref::<io::Error>());
+        self.kind = io.map_or(self.kind, io::Error::kind);
+        self.source = Some(error.into());
         self
     }
 
-    /// Whether no retry cures what this error tells.
+    /// The failure as one of that kind. Without it, or a cause that has one, it is [`io::ErrorKind::Other`].
+    #[must_use]
+    pub const fn of_kind(mut self, kind: io::ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Whether no retry cures what this error tells, or one that it was caused by.
     #[must_use]
     pub fn is_permanent(error: &io::Error) -> bool {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
-        inner.is_some_and(|transport| transport.permanent)
+        let told = chain(error).find_map(|error| error.downcast_ref::<Self>());
+        told.is_some_and(|transport| transport.permanent)
+    }
+}
+
+/// An error and those behind it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| behind(*error))
+}
+
+/// What an `io::Error` was made of is skipped by its `source`, and is the next one here.
+fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as _),
+        None => error.source(),
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
 impl From<TransportError> for io::Error {
     fn from(error: TransportError) -> Self {
-        Self::other(error)
+        Self::new(error.kind, error)
     }
 }

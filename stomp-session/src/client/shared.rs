@@ -61,6 +61,8 @@ pub(super) struct Inner {
     /// Handlers that had not ended when the session was disconnected.
     pub(super) unhandled: usize,
     pub(super) closed: Option<Closed>,
+    /// How the session has ended, while its stream is being closed: then it is told.
+    pub(super) ended: Option<Closed>,
     /// Handles that keep the session alive.
     pub(super) handles: usize,
     /// Messages of subscriptions that are not known here, or without their body.
@@ -156,6 +158,7 @@ impl Shared {
             unsent: 0,
             unhandled: 0,
             closed: None,
+            ended: None,
             handles: 0,
             unroutable: 0,
             stall: Stall::default(),

@@ -45,7 +45,10 @@ impl Inner {
     }
 
     pub(super) fn is_disconnecting(&self) -> bool {
-        self.session.is_disconnecting() || self.runners.are_stopping() || self.parking.is_closing()
+        self.session.is_disconnecting()
+            || self.runners.are_stopping()
+            || self.parking.is_closing()
+            || self.ended.is_some()
     }
 
     fn wake_runners(&mut self) {

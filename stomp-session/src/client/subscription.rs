@@ -13,6 +13,7 @@ use futures_core::Stream;
 use stomp_proto::{AckMode, Headers};
 
 use super::{
+    contained::contained_change,
     error::SubscribeError,
     fairness::Row,
     keep::Keep,
@@ -72,9 +73,10 @@ impl SubscribeBuilder {
         self.header("subscription-type", "ANYCAST")
     }
 
-    /// Changes the headers when it is sent again; see [`Subscribe::on_replay`].
+    /// Changes the headers when it is sent again; see [`Subscribe::on_replay`]. It must not use the client, which waits for
+    /// it. If it panics, the headers are those that were set.
     pub fn on_replay(self, change: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
-        self.change(|subscribe| subscribe.on_replay(change))
+        self.change(|subscribe| subscribe.on_replay(contained_change(change)))
     }
 
     /// What becomes of a message that is over the limit; see [`Subscribe::oversized`].

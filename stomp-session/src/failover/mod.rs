@@ -37,6 +37,8 @@ pub(crate) struct Failover {
     /// The newest attempt, and how many there were.
     current: Option<Current>,
     attempts: u64,
+    /// What was sent last, to whomever.
+    last_login: Option<Login>,
     owner: Owner,
     failed_in_a_row: u32,
     /// The last ERROR that answered one of these, and whose it was.
@@ -97,6 +99,7 @@ impl Failover {
             records: Vec::new(),
             current: None,
             attempts: 0,
+            last_login: None,
             owner,
             failed_in_a_row: 0,
             words: None,
@@ -157,6 +160,7 @@ impl Failover {
             Some((held, wait)) if held == login => Err(Lost::LoginHeldBack(wait)),
             _ => {
                 (current.login, current.provided) = (login.cloned(), provided);
+                self.last_login = login.cloned();
                 Ok(())
             }
         }
@@ -165,6 +169,11 @@ impl Failover {
     /// The login that was sent on the newest connection, which nothing that is shown may repeat.
     pub(crate) fn login(&self) -> Option<&Login> {
         self.current.as_ref()?.login.as_ref()
+    }
+
+    /// The login that was sent last, on whichever connection.
+    pub(crate) const fn last_login(&self) -> Option<&Login> {
+        self.last_login.as_ref()
     }
 
     /// The broker has accepted us.
@@ -194,6 +203,10 @@ impl Failover {
         }
         match failure {
             Failure::Login => self.refuse_login(&current, now),
+            // No address has had its turn, unless a connection to one of several is known to have been made.
+            Failure::NotAsked if current.addresses < 2 => {
+                self.note(endpoint, |record| record.number = record.number.wrapping_sub(1));
+            }
             Failure::NotAsked => {}
             _ => self.schedule.try_again(endpoint, current.addresses),
         }

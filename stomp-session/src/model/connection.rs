@@ -54,7 +54,7 @@ pub struct Attempt {
     /// What it answered the last CONNECT with, if that was an ERROR: a provider of credentials may want fresh ones.
     pub refused: Option<ServerError>,
     /// Counts the attempts to reach this broker, from 0: a dial that begins with another address each time lets no frozen
-    /// address win for ever.
+    /// address win for ever. One that ended for want of credentials, before anybody was dialled, does not count.
     pub number: u32,
     /// The login that this broker has refused, and how long it must not see it again.
     pub(crate) held_back: Option<Box<(Login, Duration)>>,

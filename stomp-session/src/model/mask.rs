@@ -11,17 +11,23 @@ const FRAGMENT: usize = 4;
 #[derive(Default)]
 pub(crate) struct Mask {
     fragments: BTreeSet<[u8; FRAGMENT]>,
-    /// A whole passcode that is shorter.
-    short: Option<Vec<u8>>,
+    /// Whole passcodes that are shorter.
+    short: Vec<Vec<u8>>,
 }
 
 impl Mask {
-    /// That of a login's passcode. The login itself is no secret.
-    pub(crate) fn of(login: Option<&Login>) -> Self {
-        let passcode = login.and_then(Login::passcode).unwrap_or_default().as_bytes();
-        let fragments = passcode.windows(FRAGMENT).filter_map(|window| window.try_into().ok()).collect();
-        let is_short = !passcode.is_empty() && passcode.len() < FRAGMENT;
-        Self { fragments, short: is_short.then(|| passcode.to_owned()) }
+    /// That of the passcodes of these logins. A login itself is no secret.
+    pub(crate) fn of<'a>(logins: impl IntoIterator<Item = &'a Login>) -> Self {
+        let mut mask = Self::default();
+        for passcode in logins.into_iter().filter_map(Login::passcode).map(str::as_bytes) {
+            let fragments =
+                passcode.windows(FRAGMENT).filter_map(|window| <[u8; FRAGMENT]>::try_from(window).ok());
+            mask.fragments.extend(fragments);
+            if !passcode.is_empty() && passcode.len() < FRAGMENT {
+                mask.short.push(passcode.to_owned());
+            }
+        }
+        mask
     }
 
     /// The text with "***" for each fragment of the passcode; `None` if there is none in it.
@@ -38,25 +44,29 @@ impl Mask {
                 out.extend_from_slice(text.get(from..start)?);
                 out.extend_from_slice(b"***");
             }
-            (from, found) = (end, true);
+            (from, found) = (end.max(from), true);
         }
         out.extend_from_slice(text.get(from..)?);
         found.then_some(out)
     }
 
     /// Where fragments stand, in order; they may overlap.
-    fn places<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, usize)> + 'a {
-        let size = self.short.as_ref().map_or(FRAGMENT, Vec::len);
-        let windows = text.windows(size).enumerate();
-        windows
-            .map(move |(at, window)| (at, at.saturating_add(size), window))
-            .filter(move |(start, end, window)| match &self.short {
-                Some(short) => short == window && is_apart(text, *start, *end),
-                None => {
-                    (*window).try_into().is_ok_and(|window: [u8; FRAGMENT]| self.fragments.contains(&window))
-                }
-            })
-            .map(|(start, end, _)| (start, end))
+    fn places(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let found = |size: usize, is_secret: &dyn Fn(&[u8], usize) -> bool| {
+            let windows = text.windows(size).enumerate().filter(|(at, window)| is_secret(window, *at));
+            windows.map(|(at, _)| (at, at.saturating_add(size))).collect::<Vec<_>>()
+        };
+        let mut places = found(FRAGMENT, &|window, _| {
+            window.try_into().is_ok_and(|it| self.fragments.contains::<[u8; FRAGMENT]>(&it))
+        });
+        for short in &self.short {
+            let size = short.len();
+            places.extend(found(size, &|window, at| {
+                window == short && is_apart(text, at, at.saturating_add(size))
+            }));
+        }
+        places.sort_unstable();
+        places
     }
 }
 
@@ -69,6 +79,16 @@ fn is_apart(text: &[u8], start: usize, end: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fragments_of_several_passcodes_are_hidden() {
+        let logins = ["canary-own", "canary-2c1", "pin", ""].map(|passcode| Login::new("user", passcode));
+        let mask = Mask::of(&logins);
+        let hide = |text: &str| mask.hide(text);
+        assert_eq!(hide("canary-own, canary-2c1 and pin").as_deref(), Some("***, *** and ***"));
+        assert_eq!(hide("canary-owncanary-2c1 spin").as_deref(), Some("*** spin"));
+        assert_eq!(hide("nothing of it"), None);
+    }
 
     fn hidden(passcode: &str, text: &str) -> String {
         Mask::of(Some(&Login::new("user", passcode))).hide(text).unwrap_or_else(|| text.to_owned())

@@ -7,6 +7,8 @@ use super::{
     state::{Ending, State},
 };
 use crate::model::error::Lost;
+#[cfg(feature = "client")]
+use crate::model::timestamp::Timestamp;
 
 /// Disconnecting.
 impl Session {
@@ -43,6 +45,12 @@ impl Session {
         }
         let open = !matches!(self.state, State::Waiting { .. });
         self.end(false, &Lost::Disconnected, open);
+    }
+
+    /// By when the session has ended, if it disconnects.
+    #[cfg(feature = "client")]
+    pub(crate) fn ends_by(&self) -> Option<Timestamp> {
+        self.ending.as_ref().map(Ending::deadline)
     }
 
     /// Whether no command is taken any more.

@@ -134,7 +134,7 @@ impl Session {
     }
 
     /// The broker that the connection is to, or the attempt.
-    fn broker(&self) -> Option<&Endpoint> {
+    pub(super) fn broker(&self) -> Option<&Endpoint> {
         match &self.state {
             State::Connecting { endpoint, .. }
             | State::Handshake { endpoint, .. }

@@ -220,8 +220,16 @@ impl Session {
         }
         match (&self.state, reason) {
             (State::Waiting { .. } | State::Closed, _) => {}
+            (_, Lost::NoCredentials(text)) => self.lose(Lost::NoCredentials(self.hide_known(text)), false),
             (_, reason) => self.lose(self.refused(reason), false),
         }
+    }
+
+    /// A text of the provider of credentials, without the passcodes that are known.
+    fn hide_known(&self, text: String) -> String {
+        let own = self.broker().and_then(|endpoint| self.config.login_for(endpoint));
+        let mask = Mask::of(own.as_ref().into_iter().chain(self.failover.last_login()));
+        mask.hide(&text).unwrap_or(text)
     }
 
     /// Says that the owner has stopped reading: from here on the peer's silence is our doing.

@@ -1,13 +1,16 @@
-//! What the adapters set on a TCP connection, read back from it.
+//! What the adapters set on a TCP connection, read back from it, and what else a runtime lends.
 
-use std::{net::TcpListener, os::fd::AsFd as _, time::Duration};
+use std::{net::TcpListener, os::fd::AsFd as _, pin::pin, time::Duration};
 
 use futures_lite::{AsyncWriteExt as _, io::AsyncWrite};
 use socket2::Socket;
-use stomp_session::client::{KeepAlive, Runtime, Settings};
+use stomp_session::{
+    Timestamp,
+    client::{KeepAlive, Runtime, Settings},
+};
 use stomp_testkit::{broker::BrokerConfig, server::Server};
 
-use crate::support::{Adapter, Smol, Tokio};
+use crate::support::{Adapter, Smol, Tokio, patient_settings};
 
 /// An adapter whose connections can be looked at.
 trait Dials: Adapter {
@@ -26,7 +29,7 @@ impl Dials for Tokio {
         stomp_tokio::Tokio::new().keep_alive(keep_alive)
     }
 
-    fn socket(stream: &stomp_tokio::Compat) -> Socket {
+    fn socket(stream: &stomp_tokio::Socket) -> Socket {
         stream.get_ref().as_fd().try_clone_to_owned().unwrap().into()
     }
 }
@@ -67,6 +70,8 @@ suite!(
     keep_alive_can_be_switched_off,
     a_broker_that_beats_may_be_busy_for_longer,
     the_settings_of_a_client_reach_its_connection,
+    entropy_is_random,
+    its_clock_goes_on,
 );
 
 /// A connection to somebody, and what it is made with.
@@ -160,10 +165,10 @@ async fn the_settings_of_a_client_reach_its_connection<D: Dials>() {
     let mut patient = KeepAlive::default();
     patient.idle = Duration::from_secs(5_000);
     for (keep_alive, probed) in
-        [(Settings::default().keep_alive, Some(10..=60)), (Some(patient), Some(4_000..=5_000)), (None, None)]
+        [(Settings::default().keep_alive, Some(1..=60)), (Some(patient), Some(61..=5_000)), (None, None)]
     {
         let server = Server::start(BrokerConfig::default()).unwrap();
-        let mut settings = Settings::default();
+        let mut settings = patient_settings();
         settings.keep_alive = keep_alive;
         let (client, _kill) = D::start(crate::config(&server.uri()), settings);
         client.connected().await.unwrap();
@@ -189,4 +194,26 @@ async fn keep_alive_timer(port: u16) -> Option<u64> {
             _ => futures_lite::future::yield_now().await,
         }
     }
+}
+
+/// No octet of it is always the same: by chance that would happen once in 2^(8·63) times.
+async fn entropy_is_random<D: Dials>() {
+    let runtime = D::runtime(None);
+    let draws: Vec<_> = (0..64).map(|_| runtime.entropy()).collect();
+    let is_fixed = |at: usize| draws.iter().all(|draw| draw[at] == draws[0][at]);
+    assert!(!(0..32).any(is_fixed), "{draws:?}");
+}
+
+/// It begins at zero, and a sleep ends no sooner than it was to.
+async fn its_clock_goes_on<D: Dials>() {
+    let runtime = D::runtime(None);
+    let begun = runtime.now();
+    for pause in [Duration::ZERO, Duration::from_millis(20)] {
+        let until = runtime.now().after(pause);
+        runtime.sleep_until(until).await;
+        assert!(runtime.now() >= until);
+    }
+    runtime.sleep_until(begun).await;
+    let never = pin!(runtime.sleep_until(Timestamp::MAX));
+    assert!(futures_lite::future::poll_once(never).await.is_none());
 }

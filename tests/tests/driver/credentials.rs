@@ -91,3 +91,79 @@ fn one_that_never_answers_is_given_up() {
         assert!(matches!(ended, Closed::Disconnected { confirmed: false, .. }), "nobody was told: {ended:?}");
     });
 }
+
+/// Where a provider panics: where it is called, where it is awaited, and where it is dropped by the way.
+#[derive(Clone, Copy, Debug)]
+enum Panics {
+    Called,
+    Awaited,
+    AwaitedAndDropped,
+}
+
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+/// It is a bug of the application, and one attempt fails with its text. The session goes on: the next time it may go well. What
+/// is known of passcodes, by the configuration and by the provider itself, is not repeated.
+#[test]
+fn one_that_panics_has_no_credentials() {
+    let own = "canary-own";
+    for panics in [Panics::Called, Panics::Awaited, Panics::AwaitedAndDropped] {
+        let mut sim = sim();
+        let calls = Arc::new(Mutex::new(0_u32));
+        let mut settings = settings();
+        settings.credentials = Some(Credentials::new(move |_: Attempt| {
+            let mut calls = calls.lock().unwrap();
+            *calls += 1;
+            let turn = *calls;
+            drop(calls);
+            let cry = move || panic!("{panics:?} {turn}: neither {SECRET} nor {own} was taken");
+            if turn.is_multiple_of(2) && matches!(panics, Panics::Called) {
+                cry();
+            }
+            async move {
+                if turn.is_multiple_of(2) {
+                    let _kept = matches!(panics, Panics::AwaitedAndDropped).then(|| PanicsInDrop);
+                    std::future::ready(()).await;
+                    // Two panics at once would end the process: this one is caught first.
+                    if matches!(panics, Panics::Awaited) {
+                        cry();
+                    }
+                    pending::<()>().await;
+                }
+                Ok::<_, String>(Login::new("me", SECRET))
+            }
+        }));
+        let mut config = config();
+        config.login = Some(Login::new("me", own));
+        config.connect_timeout = seconds(2);
+        let client = sim.client(config, settings);
+        let mut listener = client.listen();
+        let world = sim.world();
+        let reason = sim.block_on(async {
+            client.connected().await.unwrap();
+            world.cut("broker", Ending::Reset);
+            let reason = loop {
+                if let Notice::ConnectFailed { reason, .. } = listener.next().await.unwrap() {
+                    break reason;
+                }
+            };
+            client.connected().await.unwrap();
+            client.disconnect().await.unwrap();
+            reason
+        });
+        let expected = match panics {
+            // Given up when the time for connecting was over.
+            Panics::AwaitedAndDropped => Lost::ConnectTimeout(seconds(2)),
+            Panics::Called | Panics::Awaited => {
+                Lost::NoCredentials(format!("panicked: {panics:?} 2: neither *** nor *** was taken"))
+            }
+        };
+        assert_eq!(reason, expected);
+    }
+}

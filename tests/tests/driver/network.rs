@@ -11,7 +11,7 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
     Closed, Config, Endpoint, Lost,
-    client::{Addresses, Client, Connector, Runtime as _, TransportError, client},
+    client::{Addresses, Client, Connector, Notice, Runtime as _, TransportError, client},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -310,4 +310,41 @@ fn at_the_start_each_address_is_tried() {
         let expected = if found { [1, 1, 1] } else { [1, 0, 0] };
         assert_eq!(dials, expected, "a login that was refused is not repeated at other addresses");
     }
+}
+
+/// A connector with a bug: it panics at its first try.
+struct Panicking {
+    world: World,
+    tries: std::sync::atomic::AtomicU32,
+}
+
+impl Connector for Panicking {
+    type Stream = SimStream;
+
+    async fn connect(&self, endpoint: &Endpoint, attempt: u32) -> io::Result<SimStream> {
+        let first = self.tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        assert!(!first, "no proxy for {endpoint}");
+        self.world.connect(endpoint, attempt).await
+    }
+}
+
+#[test]
+fn a_connector_that_panics_has_failed_and_is_tried_again() {
+    let mut sim = Sim::new(1);
+    let world = sim.world();
+    let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
+    let connector = Panicking { world: world.clone(), tries: 0.into() };
+    let (client, driver) = client(config, settings(), Arc::new(world), Arc::new(connector));
+    let mut listener = client.listen();
+    drop(sim.spawn(driver.run()));
+    sim.block_on(client.connected()).unwrap();
+    let reason = sim.block_on(async {
+        loop {
+            if let Notice::ConnectFailed { reason, .. } = listener.next().await.unwrap() {
+                break reason;
+            }
+        }
+    });
+    let told = "the connector panicked: no proxy for tcp://broker:61613";
+    assert_eq!(reason, Lost::DialFailed { reason: told.into(), permanent: false });
 }

@@ -4,11 +4,12 @@ use std::{future::Future, time::Duration};
 
 use stomp_session::{
     Config,
-    client::{Client, ConnectError, Settings},
+    client::{Client, ConnectError, Listener, Settings},
 };
 
-/// Within this time everything ends, or the test has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than anything takes on a machine that has much else to do: who needs it hangs. How long a thing takes decides nothing
+/// else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Drops the driver, and with it the connection, without a word to the broker.
 pub(crate) type Kill = Box<dyn FnOnce() + Send>;
@@ -21,8 +22,14 @@ pub(crate) trait Adapter: 'static {
     /// Runs the runtime.
     fn block_on<T>(future: impl Future<Output = T>) -> T;
 
+    /// A client with a listener that misses nothing, whose driver is running then.
+    fn start_heard(config: Config, settings: Settings) -> (Client, Listener, Kill);
+
     /// A client whose driver is running.
-    fn start(config: Config, settings: Settings) -> (Client, Kill);
+    fn start(config: Config, settings: Settings) -> (Client, Kill) {
+        let (client, _, kill) = Self::start_heard(config, settings);
+        (client, kill)
+    }
 
     /// The client of one URI.
     fn connect(uri: &str) -> impl Future<Output = Result<Client, ConnectError>> + Send;
@@ -42,10 +49,11 @@ impl Adapter for Tokio {
         runtime.block_on(future)
     }
 
-    fn start(config: Config, settings: Settings) -> (Client, Kill) {
+    fn start_heard(config: Config, settings: Settings) -> (Client, Listener, Kill) {
         let (client, driver) = stomp_tokio::client(config, settings);
+        let listener = client.listen();
         let task = tokio::spawn(driver.run());
-        (client, Box::new(move || task.abort()))
+        (client, listener, Box::new(move || task.abort()))
     }
 
     async fn connect(uri: &str) -> Result<Client, ConnectError> {
@@ -67,10 +75,11 @@ impl Adapter for Smol {
         smol::block_on(future)
     }
 
-    fn start(config: Config, settings: Settings) -> (Client, Kill) {
+    fn start_heard(config: Config, settings: Settings) -> (Client, Listener, Kill) {
         let (client, driver) = stomp_smol::client(config, settings);
+        let listener = client.listen();
         let task = smol::spawn(driver.run());
-        (client, Box::new(move || drop(task)))
+        (client, listener, Box::new(move || drop(task)))
     }
 
     async fn connect(uri: &str) -> Result<Client, ConnectError> {
@@ -83,6 +92,34 @@ impl Adapter for Smol {
             None
         };
         smol::future::or(async { Some(future.await) }, late).await
+    }
+}
+
+/// For the broker of that URI, however busy the machine is: nothing is given up, and no heart-beat can be late.
+#[allow(dead_code, reason = "a suite may have other limits")]
+pub(crate) fn patient_config(uri: &str) -> Config {
+    let mut config = Config::new(uri.parse().expect("a URI"));
+    (config.send_beat, config.receive_beat) = (Duration::ZERO, Duration::ZERO);
+    (config.connect_timeout, config.connected_timeout) = (PATIENCE, PATIENCE);
+    (config.receipt_timeout, config.timeout) = (PATIENCE, PATIENCE);
+    (config.unsubscribe_timeout, config.disconnect_timeout) = (PATIENCE, PATIENCE);
+    config
+}
+
+/// The same for what is set of a client.
+#[allow(dead_code, reason = "a suite may have other limits")]
+pub(crate) fn patient_settings() -> Settings {
+    let mut settings = Settings::default();
+    (settings.send_timeout, settings.subscribe_timeout) = (PATIENCE, PATIENCE);
+    settings.tls.handshake_timeout = PATIENCE;
+    settings
+}
+
+/// Waits until that is so, and leaves the machine to others meanwhile.
+#[allow(dead_code, reason = "a suite may have nothing to wait for")]
+pub(crate) async fn until<A: Adapter>(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        A::within(Duration::from_millis(5), std::future::pending::<()>()).await;
     }
 }
 
@@ -107,7 +144,7 @@ pub(crate) async fn join<F: Future + Unpin>(mut futures: Vec<F>, then: impl FnOn
 /// A client of that configuration, connected.
 #[allow(dead_code, reason = "a suite may have settings for all of its clients")]
 pub(crate) async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, Kill), ConnectError> {
-    connect_as::<A>(config, Settings::default()).await
+    connect_as::<A>(config, patient_settings()).await
 }
 
 /// A client of that configuration and these settings, connected.

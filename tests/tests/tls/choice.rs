@@ -1,56 +1,30 @@
 //! Which library speaks, where both are compiled in.
 
-use std::{
-    io::Read as _,
-    net::{TcpListener, TcpStream},
-    sync::Arc,
-    thread::{self, JoinHandle},
-};
+use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use stomp_session::client::{Settings, TlsBackend};
+use stomp_session::client::{ClientCertificate, Settings, TlsBackend, TlsConfig};
 use stomp_testkit::{
     pki::{Authority, Identity, Leaf},
     tls::TlsFrontConfig,
 };
 
 use crate::{
-    Bench, assert_final, refusal,
-    support::{Adapter, Tokio},
-    trusting, uri,
+    Bench, assert_final,
+    hello::Hello,
+    refusal,
+    support::{Adapter, Tokio, patient_settings},
+    trusting,
 };
 
 /// The ciphers that a client offers tell the libraries apart.
 pub(crate) async fn rustls_unless_another_is_chosen<A: Adapter>(backend: TlsBackend) {
-    let ours = offered::<A>(TlsBackend::default()).await;
-    let same = ours == offered::<A>(backend).await;
+    let ours = Hello::of::<A>(TlsBackend::default()).await.ciphers;
+    let same = ours == Hello::of::<A>(backend).await.ciphers;
     assert_eq!(same, backend == TlsBackend::Rustls, "{backend:?}");
-}
-
-async fn offered<A: Adapter>(backend: TlsBackend) -> Vec<u8> {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let hearing: JoinHandle<_> = thread::spawn(move || ciphers(&mut listener.accept().unwrap().0));
-    _ = refusal::<A>(&uri("localhost", address), trusting(&Authority::new("nobody"), backend)).await;
-    hearing.join().unwrap()
-}
-
-/// The cipher suites of a ClientHello (RFC 8446, 4.1.2), which closes the connection.
-fn ciphers(client: &mut TcpStream) -> Vec<u8> {
-    let mut field = |length: usize| {
-        let mut octets = vec![0; length];
-        client.read_exact(&mut octets).unwrap();
-        octets
-    };
-    // The heads of the record and of the message, the version, 32 octets of luck.
-    field(5 + 4 + 2 + 32);
-    let session = field(1)[0];
-    field(session.into());
-    let length = field(2);
-    field(u16::from_be_bytes([length[0], length[1]]).into())
 }
 
 /// Settings that trust nobody, but for a configuration of rustls that trusts the authority of the bench.
@@ -67,7 +41,7 @@ fn by_rustls(bench: &Bench, backend: TlsBackend, ours: Option<&Identity>) -> Set
             config.with_client_auth_cert(vec![certificate(&ours.certificate)], key).unwrap()
         }
     };
-    let mut settings = Settings::default();
+    let mut settings = patient_settings();
     settings.tls.backend = backend;
     settings.tls.system_roots = false;
     settings.tls.rustls = Some(Arc::new(config));
@@ -94,6 +68,33 @@ pub(crate) async fn a_configuration_of_rustls_is_used_or_refused<A: Adapter>(bac
         client.connected().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
         client.disconnect().await.unwrap();
     }
+}
+
+/// What is set beside a configuration of rustls would be set in vain: a certificate that is not shown, an authority that is not
+/// trusted.
+pub(crate) async fn nothing_beside_a_configuration_of_rustls_is_ignored<A: Adapter>(_: TlsBackend) {
+    let bench = Bench::new(TlsFrontConfig::default());
+    let ours = bench.authority.issue(&Leaf::client("me"));
+    type Set<'a> = &'a dyn Fn(&mut TlsConfig);
+    let cases: [(&str, Set<'_>); 4] = [
+        ("roots", &|tls| tls.roots.push(bench.authority.certificate().into())),
+        ("client_certificate", &|tls| {
+            tls.client_certificate = Some(ClientCertificate::pem(&*ours.certificate, &*ours.key));
+        }),
+        ("danger_accept_invalid_certificates", &|tls| tls.danger_accept_invalid_certificates = true),
+        ("danger_accept_invalid_host_names", &|tls| tls.danger_accept_invalid_host_names = true),
+    ];
+    for (field, set) in cases {
+        let mut settings = by_rustls(&bench, TlsBackend::default(), None);
+        set(&mut settings.tls);
+        let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
+        assert_final(&lost);
+        assert!(
+            text.contains(&format!("TlsConfig::{field} cannot be used beside TlsConfig::rustls")),
+            "{text}"
+        );
+    }
+    assert!(!bench.heard(), "nobody is dialled");
 }
 
 /// What is wrong with a configuration is said whether or not somebody listens.
@@ -141,7 +142,7 @@ fn a_system_that_trusts_nobody_is_told() {
 
 async fn nobody_is_trusted<A: Adapter>(backend: TlsBackend) {
     let bench = Bench::new(TlsFrontConfig::default());
-    let mut settings = Settings::default();
+    let mut settings = patient_settings();
     settings.tls.backend = backend;
     let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
     assert_final(&lost);

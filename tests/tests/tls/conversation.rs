@@ -6,7 +6,10 @@ use stomp_session::{
 };
 use stomp_testkit::tls::TlsFrontConfig;
 
-use crate::{Bench, QUEUE, support::Adapter};
+use crate::{
+    Bench, QUEUE,
+    support::{Adapter, until},
+};
 
 pub(crate) async fn an_end_is_an_end_with_and_without_a_farewell<A: Adapter>(backend: TlsBackend) {
     for farewell in [true, false] {
@@ -18,12 +21,41 @@ pub(crate) async fn an_end_is_an_end_with_and_without_a_farewell<A: Adapter>(bac
         let waiting = client.send(QUEUE, "").confirmed();
         let cut = async {
             // The SEND is there: its end is not that of a write.
-            while bench.server.with(|broker| broker.depth(QUEUE)) == 0 {
-                futures_lite::future::yield_now().await;
-            }
+            until::<A>(|| bench.server.with(|broker| broker.depth(QUEUE)) > 0).await;
             bench.server.close_connections();
         };
         let (sent, ()) = futures_lite::future::zip(async { waiting.await }, cut).await;
         assert_eq!(sent, Err(SendError::Unknown(Unknown::Lost(Lost::Eof))), "farewell: {farewell}");
     }
+}
+
+/// Whoever listens in on the way could end the connection for us: so the broker is told by TLS that the end is ours (RFC 8446,
+/// section 6.1), by the time that the program knows of it.
+pub(crate) async fn a_graceful_end_says_goodbye<A: Adapter>(backend: TlsBackend) {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut config = TlsFrontConfig::default();
+        config.versions = vec![version];
+        let bench = Bench::new(config);
+        let (client, _kill) = bench.client::<A>(backend).await;
+        client.send(QUEUE, "").confirmed().await.unwrap();
+        client.disconnect().await.unwrap();
+        assert_eq!(end::<A>(&bench).await, [true], "{version:?}: after disconnect()");
+
+        let bench = Bench::new(TlsFrontConfig::default());
+        let (client, kill) = bench.client::<A>(backend).await;
+        drop(client);
+        assert_eq!(end::<A>(&bench).await, [true], "{version:?}: after the last handle");
+        drop(kill);
+
+        // What is killed has no time for it.
+        let bench = Bench::new(TlsFrontConfig::default());
+        let (_client, kill) = bench.client::<A>(backend).await;
+        kill();
+        assert_eq!(end::<A>(&bench).await, [false], "{version:?}: killed");
+    }
+}
+
+async fn end<A: Adapter>(bench: &Bench) -> Vec<bool> {
+    until::<A>(|| !bench.front.ends().is_empty()).await;
+    bench.front.ends()
 }

@@ -19,7 +19,11 @@ use stomp_testkit::{
     tls::TlsFrontConfig,
 };
 
-use crate::{Bench, QUEUE, assert_passing, refusal, support::Adapter, trusting, uri};
+use crate::{
+    Bench, QUEUE, assert_passing, refusal,
+    support::{Adapter, PATIENCE},
+    trusting, uri,
+};
 
 pub(crate) async fn a_plain_port_is_never_spoken_to_in_the_clear<A: Adapter>(backend: TlsBackend) {
     let server = Server::start(BrokerConfig::default().recording()).unwrap();
@@ -72,10 +76,11 @@ pub(crate) async fn a_handshake_that_stalls_is_given_up<A: Adapter>(backend: Tls
     assert!(text.contains("the TLS handshake did not end within 0.1 s"), "{text}");
     // It is not left to itself: its socket is closed.
     let (mut stalled, _) = listener.accept().unwrap();
-    stalled.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stalled.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut hello = Vec::new();
     stalled.read_to_end(&mut hello).expect("the end of the stream");
-    assert_eq!(hello.first(), Some(&0x16), "a ClientHello, and nothing before");
+    // On a busy machine its time may be over before it has begun.
+    assert!(hello.first().is_none_or(|octet| *octet == 0x16), "a ClientHello, and nothing before");
 }
 
 pub(crate) async fn a_broken_handshake_is_tried_again<A: Adapter>(backend: TlsBackend) {
@@ -111,7 +116,7 @@ pub(crate) async fn the_next_broker_is_tried<A: Adapter>(backend: TlsBackend) {
 /// Places in what the broker says in a handshake: in the head of a record, in each record, between them.
 const PLACES: [u64; 7] = [0, 1, 5, 60, 130, 250, 600];
 
-/// The broker's side of the handshake stops or ends after a number of octets.
+/// The broker's side of the handshake ends after a number of octets.
 fn breaking(bench: &Bench, octets: u64, how: Break) -> (Proxy, String) {
     let mut plan = Plan::default();
     plan.to_client.after = Some((octets, how));
@@ -125,12 +130,10 @@ fn breaking(bench: &Bench, octets: u64, how: Break) -> (Proxy, String) {
 /// would make each other late.
 async fn all_get_in<A: Adapter>(backend: TlsBackend, how: Break) {
     let bench = Bench::new(TlsFrontConfig::default());
-    let mut settings = bench.settings(backend);
-    settings.tls.handshake_timeout = Duration::from_millis(500);
+    let settings = bench.settings(backend);
     for octets in PLACES {
         let (_proxy, list) = breaking(&bench, octets, how);
-        let (client, _kill) = A::start(crate::config(&list), settings.clone());
-        let mut notices = client.listen();
+        let (client, mut notices, _kill) = A::start_heard(crate::config(&list), settings.clone());
         client.connected().await.unwrap();
         client.send(QUEUE, "").confirmed().await.unwrap();
         assert_passing(&first_failure(&mut notices).await);
@@ -145,10 +148,6 @@ async fn first_failure(notices: &mut Listener) -> Lost {
             _ => {}
         }
     }
-}
-
-pub(crate) async fn a_stall_after_any_octet_is_given_up<A: Adapter>(backend: TlsBackend) {
-    all_get_in::<A>(backend, Break::Stall).await;
 }
 
 pub(crate) async fn an_end_after_any_octet_is_tried_again<A: Adapter>(backend: TlsBackend) {

@@ -7,8 +7,13 @@ mod support;
 mod certificates;
 mod choice;
 mod conversation;
+mod errors;
 mod failures;
+
+mod hello;
 mod identity;
+mod pipes;
+mod proxy;
 
 use std::net::SocketAddr;
 
@@ -22,12 +27,12 @@ use stomp_testkit::{
     server::Server,
     tls::{TlsFront, TlsFrontConfig},
 };
-use support::{Adapter, Kill, PATIENCE, Smol, Tokio};
+use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_settings};
 
 const QUEUE: &str = "/queue/a";
 
 /// Runs every case with each library.
-fn run<A: Adapter, F: Future<Output = ()>>(case: fn(TlsBackend) -> F) {
+fn run<A: Adapter, F: Future<Output = ()>>(case: impl Fn(TlsBackend) -> F) {
     for backend in [TlsBackend::NativeTls, TlsBackend::Rustls] {
         println!("with {backend:?}");
         let ended = A::block_on(A::within(PATIENCE, case(backend)));
@@ -55,15 +60,16 @@ suite!(
     certificates::settings_that_cannot_be_used_are_named,
     choice::a_configuration_of_rustls_is_used_or_refused,
     choice::a_wrong_choice_is_final_without_a_dial,
+    choice::nothing_beside_a_configuration_of_rustls_is_ignored,
     choice::rustls_unless_another_is_chosen,
     choice::the_identity_of_a_configuration_of_rustls_counts,
+    conversation::a_graceful_end_says_goodbye,
     conversation::an_end_is_an_end_with_and_without_a_farewell,
     failures::a_plain_port_is_never_spoken_to_in_the_clear,
     failures::tls_is_recognised_by_who_expects_none,
     failures::what_comes_before_tls_is_not_believed,
     failures::a_handshake_that_stalls_is_given_up,
     failures::a_broken_handshake_is_tried_again,
-    failures::a_stall_after_any_octet_is_given_up,
     failures::an_end_after_any_octet_is_tried_again,
     failures::the_next_broker_is_tried,
     identity::a_client_certificate_is_shown,
@@ -109,7 +115,7 @@ impl Bench {
 
 /// What trusts that authority, and nobody else.
 fn trusting(authority: &Authority, backend: TlsBackend) -> Settings {
-    let mut settings = Settings::default();
+    let mut settings = patient_settings();
     settings.tls.backend = backend;
     settings.tls.system_roots = false;
     settings.tls.roots.push(authority.certificate().into());
@@ -117,7 +123,7 @@ fn trusting(authority: &Authority, backend: TlsBackend) -> Settings {
 }
 
 fn config(uri: &str) -> Config {
-    Config::new(uri.parse().expect("a URI"))
+    patient_config(uri)
 }
 
 fn uri(host: &str, address: SocketAddr) -> String {

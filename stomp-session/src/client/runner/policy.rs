@@ -6,7 +6,7 @@ use stomp_proto::{Headers, Text};
 
 use crate::{
     CommandError, Ended, Nack, Profile,
-    client::{error::SendError, message::Message},
+    client::{contained::panic_text, error::SendError, message::Message},
 };
 
 /// What becomes of a message whose handler failed. Brokers mean different things by NACK, so each of them is named by what
@@ -163,9 +163,7 @@ pub enum Failure<E> {
 
 impl<E> Failure<E> {
     pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        Self::Panicked(text.unwrap_or_else(|| "no message".into()))
+        Self::Panicked(panic_text(payload))
     }
 }
 

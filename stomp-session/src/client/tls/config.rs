@@ -41,8 +41,10 @@ pub struct TlsConfig {
     /// **Dangerous**: takes a trusted certificate that was issued for somebody else. For a broker that is reached by another
     /// name, set [`server_name`](Self::server_name) instead.
     pub danger_accept_invalid_host_names: bool,
-    /// A configuration of rustls, for what the fields above cannot say. It is used as it is: of the rest only
-    /// [`server_name`](Self::server_name) and [`handshake_timeout`](Self::handshake_timeout) count beside it. Together with
+    /// A configuration of rustls, for what the fields above cannot say. It is used as it is, whether rustls was
+    /// [chosen](Self::backend) or not: of the rest only [`server_name`](Self::server_name) and
+    /// [`handshake_timeout`](Self::handshake_timeout) count beside it, and whom it trusts is its own business. Together with
+    /// [`roots`](Self::roots), a [client certificate](Self::client_certificate), the dangerous switches, or
     /// [`TlsBackend::NativeTls`], which cannot use it, it is a permanent error of each dial. Exists with the feature
     /// `rustls`.
     #[cfg(feature = "rustls")]

@@ -26,19 +26,25 @@ impl Peer {
     }
 
     /// Why the handshake failed.
-    pub(super) fn refused(&self, error: &(dyn Error + 'static)) -> io::Error {
-        let meaning = meaning(error);
+    pub(super) fn refused(&self, error: impl Error + Send + Sync + 'static) -> io::Error {
+        let meaning = meaning(&error);
         let text = self.words(meaning);
         let told =
             if meaning.is_final() { TransportError::permanent(text) } else { TransportError::new(text) };
-        told.caused_by(error).into()
+        let told = told.caused_by(error);
+        match meaning {
+            Meaning::Other => told,
+            Meaning::CutOff => told.of_kind(io::ErrorKind::UnexpectedEof),
+            _ => told.of_kind(io::ErrorKind::InvalidData),
+        }
+        .into()
     }
 
     /// Why a stream that stood broke. What is no matter of TLS is left as it is.
     pub(super) fn broken(&self, error: io::Error) -> io::Error {
         match meaning(&error) {
             Meaning::CutOff => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-            Meaning::OurCertificate | Meaning::NoCommonWay => self.refused(&error),
+            Meaning::OurCertificate | Meaning::NoCommonWay => self.refused(error),
             _ => error,
         }
     }

@@ -9,6 +9,8 @@ use std::{
     task::Poll,
 };
 
+use futures_io::{AsyncRead, AsyncWrite};
+
 use super::{
     config::{TlsBackend, TlsConfig},
     explain::Peer,
@@ -52,18 +54,44 @@ impl Tls {
             TlsBackend::NativeTls if self.config.rustls.is_some() => {
                 "NativeTls cannot use TlsConfig::rustls: leave one of them out"
             }
-            usable => return Ok(usable),
+            usable => {
+                #[cfg(feature = "rustls")]
+                self.check_alone()?;
+                return Ok(usable);
+            }
         };
         Err(TransportError::permanent(format!("TlsConfig::backend cannot be used: {missing}")))
     }
 
+    /// A configuration of rustls says all by itself: what is set beside it would be set in vain.
+    #[cfg(feature = "rustls")]
+    fn check_alone(&self) -> Result<(), TransportError> {
+        let config = &self.config;
+        let set = [
+            ("roots", !config.roots.is_empty()),
+            ("client_certificate", config.client_certificate.is_some()),
+            ("danger_accept_invalid_certificates", config.danger_accept_invalid_certificates),
+            ("danger_accept_invalid_host_names", config.danger_accept_invalid_host_names),
+        ];
+        match set.iter().find(|(_, is_set)| *is_set && config.rustls.is_some()) {
+            Some((field, _)) => Err(TransportError::permanent(format!(
+                "TlsConfig::{field} cannot be used beside TlsConfig::rustls: say it there"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Secures a connection, or says in words why not. Cancel safe: dropped, it closes the connection.
-    pub(in crate::client) async fn secure<R: Runtime>(
+    pub(in crate::client) async fn secure<R, S>(
         &self,
         runtime: &R,
         endpoint: &Endpoint,
-        stream: R::Stream,
-    ) -> io::Result<Stream> {
+        stream: S,
+    ) -> io::Result<Stream>
+    where
+        R: Runtime,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let limit = self.config.handshake_timeout;
         let mut deadline = pin!(runtime.sleep_until(runtime.now().after(limit)));
         let mut handshake = pin!(self.shake_hands(runtime, endpoint, stream));
@@ -74,12 +102,11 @@ impl Tls {
         .await
     }
 
-    async fn shake_hands<R: Runtime>(
-        &self,
-        runtime: &R,
-        endpoint: &Endpoint,
-        stream: R::Stream,
-    ) -> io::Result<Stream> {
+    async fn shake_hands<R, S>(&self, runtime: &R, endpoint: &Endpoint, stream: S) -> io::Result<Stream>
+    where
+        R: Runtime,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let name = self.config.server_name.as_deref().unwrap_or_else(|| endpoint.host());
         let peer = Peer::new(name, &self.config);
         match self.backend()? {
@@ -99,8 +126,8 @@ impl Tls {
 
 fn too_slow(limit: std::time::Duration) -> io::Error {
     let seconds = limit.as_secs_f64();
-    TransportError::new(format!("the TLS handshake did not end within {seconds:.1} s: is it a TLS port?"))
-        .into()
+    let text = format!("the TLS handshake did not end within {seconds:.1} s: is it a TLS port?");
+    TransportError::new(text).of_kind(io::ErrorKind::TimedOut).into()
 }
 
 impl fmt::Debug for Tls {

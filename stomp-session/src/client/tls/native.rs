@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use futures_io::{AsyncRead, AsyncWrite};
 use native_tls::{Certificate, Error, Identity, Protocol, TlsConnector, TlsConnectorBuilder};
 
 use super::{config::TlsConfig, explain::Peer, secured::secured};
@@ -15,12 +16,16 @@ use crate::client::runtime::{Runtime, Stream, TransportError};
 /// The first poll of the handshake builds the trust store, some 50 ms of work, and so happens where that harms nobody. The
 /// others happen in the driver's task: a handshake that were left to the pool would keep a thread and a socket when it is
 /// given up.
-pub(super) async fn connect<R: Runtime>(
+pub(super) async fn connect<R, S>(
     runtime: &R,
     config: Arc<TlsConfig>,
     peer: Peer,
-    stream: R::Stream,
-) -> io::Result<Stream> {
+    stream: S,
+) -> io::Result<Stream>
+where
+    R: Runtime,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let name = peer.name().to_owned();
     let mut handshake = Box::pin(async move {
         let connector = async_native_tls::TlsConnector::from(connector(&config)?);
@@ -38,7 +43,7 @@ pub(super) async fn connect<R: Runtime>(
     };
     match ended? {
         Ok(stream) => Ok(secured(peer, stream)),
-        Err(error) => Err(peer.refused(&error)),
+        Err(error) => Err(peer.refused(error)),
     }
 }
 
@@ -66,5 +71,5 @@ fn connector(config: &TlsConfig) -> Result<TlsConnectorBuilder, TransportError> 
 }
 
 fn unusable(what: &str, error: &Error) -> TransportError {
-    TransportError::permanent(format!("TlsConfig::{what} cannot be used")).caused_by(error)
+    TransportError::permanent(format!("TlsConfig::{what} cannot be used")).caused_by(error.to_string())
 }

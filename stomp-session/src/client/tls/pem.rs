@@ -17,6 +17,7 @@ pub(super) fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<
     }
 }
 
+/// Only the text of the error behind it is kept: the error itself may hold what it could not read, a key among it.
 pub(super) fn unusable(what: &str, error: &(dyn Error + 'static)) -> TransportError {
-    TransportError::permanent(what).caused_by(error)
+    TransportError::permanent(what).caused_by(error.to_string())
 }

@@ -50,7 +50,7 @@ where
         .map_err(|error| unusable("the server name of TLS is no name and no address", &error))?;
     match TlsConnector::from(config).connect(name, stream).await {
         Ok(stream) => Ok(secured(peer, stream)),
-        Err(error) => Err(peer.refused(&error)),
+        Err(error) => Err(peer.refused(error)),
     }
 }
 
