@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use smol::LocalExecutor;
 use stomp_session::{
     Config, Unknown,
     client::{Client, SendError},
@@ -120,6 +121,7 @@ pub(crate) async fn an_end_after_any_octet_of_ours<A: Adapter>(line: Line) {
 /// Each octet has a client of its own, all at once: they come back only after a while.
 async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
     let server = Server::start(BrokerConfig::default()).unwrap();
+    let executor = LocalExecutor::new();
     let mut clients = Vec::new();
     let (octets, step) = match line {
         Line::Plain => (300, 1),
@@ -132,24 +134,36 @@ async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
         let (way, proxy) = tampered(line, server.address(), [plan]);
         let queue = format!("/queue/{octets}");
         server.with(|broker| broker.publish(&queue, "whole", &[("persistent", "true")]));
-        let client = A::start(patient(&way), way.settings.clone());
-        clients.push((client, queue, (way, proxy)));
+        let (client, kill) = A::start(patient(&way), way.settings.clone());
+        let server = &server;
+        clients.push(executor.spawn(async move {
+            arrives_whole::<A>(server, &client, &queue).await;
+            drop((way, proxy, kill));
+        }));
     }
-    for ((client, _kill), queue, _way) in clients {
-        let mut messages = client.subscribe(&queue).await.unwrap();
-        let mut came = 0;
-        // Its connection may be lost before the broker has the ACK: then it comes again.
-        while server.with(|broker| broker.depth(&queue) + broker.unacked(&queue)) > 0 {
-            let Some(message) = A::within(GLANCE, messages.next()).await else { continue };
-            let message = message.expect("the subscription goes on");
-            assert_eq!(message.body(), b"whole");
-            _ = message.ack();
-            came += 1;
+    let all = async {
+        for client in clients {
+            client.await;
         }
-        assert!((1..=2).contains(&came), "{queue}: it came {came} times");
-        // One of them may meet the end that is still to come; the session goes on.
-        while client.send(QUEUE, "").confirmed().await.is_err() {}
+    };
+    executor.run(all).await;
+}
+
+/// Takes what is in the queue until the broker knows that it was taken.
+async fn arrives_whole<A: Adapter>(server: &Server, client: &Client, queue: &str) {
+    let mut messages = client.subscribe(queue).await.unwrap();
+    let mut came = 0;
+    // Its connection may be lost before the broker has the ACK: then it comes again.
+    while server.with(|broker| broker.depth(queue) + broker.unacked(queue)) > 0 {
+        let Some(message) = A::within(GLANCE, messages.next()).await else { continue };
+        let message = message.expect("the subscription goes on");
+        assert_eq!(message.body(), b"whole");
+        _ = message.ack();
+        came += 1;
     }
+    assert!((1..=2).contains(&came), "{queue}: it came {came} times");
+    // One of them may meet the end that is still to come; the session goes on.
+    while client.send(QUEUE, "").confirmed().await.is_err() {}
 }
 
 pub(crate) async fn a_receipt_that_never_comes<A: Adapter>(line: Line) {
