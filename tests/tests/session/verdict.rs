@@ -395,6 +395,31 @@ fn a_send_is_not_blamed_for_a_subscribe_without_an_answer() {
     }
 }
 
+/// What was subscribed later, and has no answer either, is meant rather: a broker refuses at once.
+#[test]
+fn a_first_subscribe_is_not_blamed_while_a_newer_one_is_owed_an_answer() {
+    let mut config = config();
+    config.receipt_timeout = seconds(60);
+    let mut script = connected_to(RABBITMQ, config);
+    standing(&mut script, Subscribe::new("/queue/a"));
+    script.hear("ERROR\nmessage:Server cancelled subscription\nsubscription:0\n\n\0");
+    script.report(Lost::Eof);
+    while !script.said().contains("destination:/queue/a\n") {
+        if script.dial_if_asked() {
+            accept(&mut script, RABBITMQ);
+            script.session.subscribe(Subscribe::new("/queue/b")).unwrap();
+        } else {
+            script.pass(script.due_in().expect("the retry"));
+        }
+    }
+    script.pass(seconds(10));
+    script.events();
+    script.hear(LOCKED);
+    assert!(script.closes());
+    let told = script.events();
+    assert!(told.iter().all(|event| !event.starts_with("ended")), "{told:?}");
+}
+
 /// ActiveMQ keeps the connection: what waits goes on waiting, and what was delivered is acknowledged on it.
 #[test]
 fn an_error_that_names_nobody_touches_nothing_where_the_connection_is_kept() {
