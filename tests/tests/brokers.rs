@@ -87,6 +87,7 @@ fn adapter_cases<A: Adapter>(broker: &mut RealBroker, description: &Description,
     });
     let once = real_cases::tls::cases::<A>().into_iter();
     let once = once.chain(real_cases::traps::cases::<A>()).chain(real_cases::sends::cases::<A>());
+    let once = once.chain(real_cases::durable::cases::<A>());
     let once = once.map(|(name, case)| (Version::V1_2, name, case));
     run_cases::<A>(versions.chain(once), broker, description, report);
 }

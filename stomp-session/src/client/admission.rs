@@ -190,6 +190,7 @@ impl Inner {
                 Some(self.session.keep(content.frame(), AtLeastOnce { timeout: rest, ordered })?)
             }
         };
+        self.counters.count_sent();
         self.receipts.extend(receipt.map(|id| (id, Receipt::default())));
         self.wake_driver();
         Ok(receipt.map_or(Admitted::Sent, Admitted::Receipt))

@@ -9,6 +9,7 @@ use super::{
     notice::Notice,
     pressure::Stall,
     shared::{Inbox, Inner, Shared},
+    telemetry::is_on,
     waits::For,
 };
 use crate::{
@@ -39,7 +40,8 @@ impl Shared {
     }
 
     fn hand_on(&self, inner: &mut Inner, event: Event) {
-        if !inner.listeners.is_empty()
+        self.counters.note(&event);
+        if (!inner.listeners.is_empty() || is_on(&event))
             && let Some(notice) = Notice::of(&event)
         {
             inner.note(&notice);
@@ -58,18 +60,26 @@ impl Shared {
                 inner.changed();
             }
             Event::Disconnected { connection, reason, .. } => {
-                inner.fail_requests(Some(connection), &RequestError::Lost(reason));
+                inner.fail_requests(|of| of == connection, &RequestError::Lost(reason));
                 self.connection.store(0, Ordering::Release);
                 self.forget_stale(inner, connection);
                 inner.stall = Stall::default();
                 inner.wake_all(For::Loss);
                 inner.fail_in_transactions();
+                inner.end_leaving();
                 inner.changed();
             }
             Event::Resubscribing { id, .. } => self.forget(inner, id, |_| true),
+            Event::Unsubscribed(id) => {
+                let waker = inner.leaving.end(id);
+                inner.after.wake(waker);
+            }
             Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),
             Event::SubscriptionEnded { id, reason } => {
-                inner.update_inbox(id, |inbox| inbox.ended = Some(reason))
+                if inner.requests.end_queue(id) {
+                    inner.fail_requests(|_| true, &RequestError::Subscribe(reason.clone().into()));
+                }
+                inner.update_inbox(id, |inbox| inbox.ended = Some(reason));
             }
             // A RECEIPT that nobody waits for is nothing strange, unless it names none.
             Event::Unroutable(frame)
@@ -86,7 +96,6 @@ impl Shared {
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
             | Event::Reconnecting { .. }
-            | Event::Unsubscribed(_)
             | Event::Error(_)
             | Event::Unroutable(_)
             | Event::FrameReceived(_)
@@ -103,7 +112,7 @@ impl Shared {
             inner.after.drop_messages(VecDeque::from([message]));
             return;
         };
-        self.pressure.count_in(&message);
+        inbox.octets = inbox.octets.saturating_add(self.pressure.count_in(&message));
         inbox.messages.push_back(message);
         let waker = inbox.waker.take();
         inner.after.wake(waker);
@@ -125,7 +134,7 @@ impl Shared {
             .into_iter()
             .partition(|message: &Message| message.needs_ack() && is_meant(message));
         inbox.messages = kept;
-        self.pressure.count_out(&stale);
+        inbox.octets = inbox.octets.saturating_sub(self.pressure.count_out(&stale));
         inner.after.drop_messages(stale);
     }
 }
@@ -157,9 +166,9 @@ impl Inner {
         }
     }
 
-    fn fail_requests(&mut self, connection: Option<ConnectionId>, error: &RequestError) {
+    pub(super) fn fail_requests(&mut self, is_meant: impl Fn(ConnectionId) -> bool, error: &RequestError) {
         let Self { requests, after, .. } = self;
-        requests.fail(connection, error, |waker| after.wake(waker));
+        requests.fail(is_meant, error, |waker| after.wake(waker));
     }
 
     /// Ends every wait.
@@ -172,8 +181,9 @@ impl Inner {
             receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
             self.after.wake(receipt.waker.take());
         }
+        self.end_leaving();
         // On its way here the connection has ended.
-        self.fail_requests(None, &RequestError::Closed(closed.clone()));
+        self.fail_requests(|_| true, &RequestError::Closed(closed.clone()));
         if self.closed.is_none() {
             self.close_parking(&closed);
             self.note(&Notice::Closed(closed.clone()));

@@ -14,9 +14,12 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
     credentials::Credentials,
+    error::RequestError,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
     shared::{Inner, Shared},
+    statistics::Counters,
+    telemetry::in_span,
 };
 use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp};
 
@@ -81,7 +84,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
     /// [`disconnect`](super::Client::disconnect) would.
     pub async fn run(mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
+        in_span(poll_fn(|cx| self.poll(cx))).await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -170,8 +173,9 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let shared = &self.shared;
         shared.with(|inner| {
             let (pressure, budget) = (&shared.pressure, shared.settings.inbound_budget);
-            let pause = pressure.pauses(budget, &inner.session);
-            let gave_up = pause && pressure.give_up_receipts(budget, &mut inner.session);
+            let pause = pressure.pauses(budget, &inner.session, inner.requests.await_replies());
+            let is_over = pause && pressure.is_over(budget);
+            let gave_up = inner.stall.note_over(is_over, now) && inner.give_up_waits(pressure.undelivered());
             inner.note_pause(pause, now);
             let changed = mem::replace(&mut up.paused, pause) != pause;
             match (changed, pause) {
@@ -191,6 +195,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
         let next = self.shared.with(|inner| inner.session.poll_transmit(now));
         let Some(next) = next else { return false };
+        self.shared.counters.count_written(next.len());
         up.writing = next;
         up.flushed = false;
         true
@@ -228,7 +233,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
                 return moved;
             }
             let now = self.runtime.now();
-            match up.poll_read(cx) {
+            match up.poll_read(cx, &self.shared.counters) {
                 Poll::Ready(None) => {
                     moved = true;
                     let input = &mut up.input;
@@ -298,11 +303,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     }
 
     /// Reads once: `None` when something came, else why nothing will.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lost>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, counters: &Counters) -> Poll<Option<Lost>> {
         match Pin::new(&mut self.stream).poll_read(cx, self.input.space()) {
             Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
             Poll::Ready(Ok(count)) => {
                 self.input.commit(count);
+                counters.count_read(count);
                 (self.dry, self.dry_before) = (false, false);
                 Poll::Ready(None)
             }
@@ -388,10 +394,18 @@ impl Inner {
     /// Notes that reading has stopped, or goes on, and tells listeners when it stands still for long.
     fn note_pause(&mut self, pause: bool, now: Timestamp) {
         if self.stall.note(pause, now) {
-            let fullest = self.inboxes.iter().max_by_key(|(_, inbox)| inbox.messages.len());
+            let fullest =
+                self.inboxes.iter().max_by_key(|(_, inbox)| inbox.octets.saturating_add(inbox.batch));
             let subscription = fullest.map(|(id, _)| *id);
             self.note(&Notice::Stalled { subscription });
         }
+    }
+
+    /// Gives up what is awaited behind messages that nobody takes. Whether there was anything.
+    fn give_up_waits(&mut self, octets: usize) -> bool {
+        let replies = self.requests.await_replies();
+        self.fail_requests(|_| true, &RequestError::InboxFull { octets });
+        self.session.give_up_receipts(octets) | replies
     }
 
     fn expire_waits(&mut self, now: Timestamp) {

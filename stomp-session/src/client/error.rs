@@ -120,9 +120,17 @@ pub enum RequestError {
     /// The request was not sent, or refused, or not confirmed.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// Replies cannot be subscribed to.
+    /// The reply may stand behind messages that nobody takes, and there is no room for more of them. Take those first. The
+    /// request may or may not have been handled.
+    #[error("the reply may stand behind messages that nobody takes ({octets} octets): take them first")]
+    InboxFull {
+        /// How many octets nobody has taken.
+        octets: usize,
+    },
+    /// Replies cannot be subscribed to: the broker has refused or ended the subscription of their queue. The next request
+    /// makes another one.
     #[error("replies cannot be subscribed to: {0}")]
-    Subscribe(CommandError),
+    Subscribe(SubscribeError),
     /// No reply in time. The request may or may not have been handled.
     #[error("no reply within {:.1} s: the request may or may not have been handled", .0.as_secs_f64())]
     Timeout(Duration),

@@ -16,6 +16,7 @@ use super::{
     send::SendBuilder,
     shared::{Inner, Shared},
     state::{State, Waiting, Watch},
+    statistics::Statistics,
     subscription::SubscribeBuilder,
     waits::For,
 };
@@ -137,6 +138,19 @@ impl Client {
     #[must_use]
     pub fn unroutable(&self) -> u64 {
         self.keep.shared.with(|inner| inner.unroutable)
+    }
+
+    /// What has happened in the session, in numbers. Reading them takes no lock.
+    ///
+    /// ```
+    /// # fn example(client: &stomp_session::client::Client) {
+    /// let statistics = client.statistics();
+    /// println!("{} messages, {} connections lost", statistics.messages_received, statistics.connections_lost);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.keep.shared.counters.read()
     }
 
     /// Octets of messages that came and that nobody has taken, each counted with its headers and what it takes to hold it.

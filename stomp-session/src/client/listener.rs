@@ -5,12 +5,12 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
 
-use super::{notice::Notice, shared::Shared};
+use super::{fairness::Row, notice::Notice, shared::Shared};
 
 /// Shows what happens in a session, from its making on and in order: a [`Stream`] of [`Notice`]s with a queue of its own,
 /// read in the task of its owner. One that is slow harms nobody and [misses](Notice::Missed) some. It does not keep the
@@ -31,6 +31,7 @@ use super::{notice::Notice, shared::Shared};
 pub struct Listener {
     shared: Arc<Shared>,
     id: u64,
+    row: Row,
     ended: bool,
 }
 
@@ -43,7 +44,7 @@ impl Listener {
             inner.session.trace_frames(inner.listeners.any_traces());
             id
         });
-        Self { shared, id, ended: false }
+        Self { shared, id, row: Row::default(), ended: false }
     }
 
     /// The next notice, or `None` after [`Notice::Closed`]. Cancel safe: none is lost.
@@ -59,6 +60,7 @@ impl Stream for Listener {
         if self.ended {
             return Poll::Ready(None);
         }
+        ready!(self.row.poll(cx));
         let waker = cx.waker().clone();
         let id = self.id;
         let taken = self.shared.with(|inner| {
@@ -66,7 +68,10 @@ impl Stream for Listener {
             inner.discard(unused);
             taken
         });
-        let Some(notice) = taken else { return Poll::Pending };
+        let Some(notice) = taken else {
+            self.row.end();
+            return Poll::Pending;
+        };
         self.ended = matches!(notice, Notice::Closed(_));
         Poll::Ready(Some(notice))
     }

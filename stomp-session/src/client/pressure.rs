@@ -16,6 +16,8 @@ const HARD: usize = 8;
 const UNSENT: usize = 64 * 1024;
 /// How long reading stands still before listeners are told.
 const STALLED: Duration = Duration::from_secs(5);
+/// How long consumers have to take what is over the hard bound.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// No number of octets.
 const READING: usize = usize::MAX;
 
@@ -38,13 +40,18 @@ impl Pressure {
         self.undelivered.load(Ordering::SeqCst)
     }
 
-    pub(super) fn count_in(&self, message: &Message) {
-        self.undelivered.fetch_add(message.size(), Ordering::AcqRel);
+    /// Counts a message that came. Gives what it counts, in octets.
+    pub(super) fn count_in(&self, message: &Message) -> usize {
+        let size = message.size();
+        self.undelivered.fetch_add(size, Ordering::AcqRel);
+        size
     }
 
-    pub(super) fn count_out(&self, messages: &VecDeque<Message>) {
+    /// Counts messages no more that nobody takes. Gives what they counted, in octets.
+    pub(super) fn count_out(&self, messages: &VecDeque<Message>) -> usize {
         let size = messages.iter().map(Message::size).sum();
         self.undelivered.fetch_sub(size, Ordering::AcqRel);
+        size
     }
 
     /// Says that a message was taken. Whether the driver may read again, and is to be woken.
@@ -56,9 +63,10 @@ impl Pressure {
     }
 
     /// Whether to stop reading: more octets than the budget were not taken, or too many ACKs have not left.
-    pub(super) fn pauses(&self, budget: usize, session: &Session) -> bool {
+    /// `awaits` says whether a reply is awaited.
+    pub(super) fn pauses(&self, budget: usize, session: &Session, awaits: bool) -> bool {
         let hard = budget.saturating_mul(HARD);
-        let awaited = session.awaited_receipts() > 0;
+        let awaited = awaits || session.awaited_receipts() > 0;
         let (stop, resume) = if awaited { (hard, hard) } else { (budget, budget / 2) };
         let reads = self.resume_at.swap(resume, Ordering::SeqCst) == READING;
         // Asked after it was said how few are few enough: whoever takes the last message now wakes the driver.
@@ -72,10 +80,9 @@ impl Pressure {
         pause
     }
 
-    /// Ends the waits for receipts that would take more memory than there may be. Whether there were any.
-    pub(super) fn give_up_receipts(&self, budget: usize, session: &mut Session) -> bool {
-        let undelivered = self.undelivered();
-        undelivered > budget.saturating_mul(HARD) && session.give_up_receipts(undelivered)
+    /// More octets were not taken than there may be.
+    pub(super) fn is_over(&self, budget: usize) -> bool {
+        self.undelivered() > budget.saturating_mul(HARD)
     }
 }
 
@@ -85,13 +92,17 @@ pub(super) struct Stall {
     /// When listeners are to be told.
     at: Option<Timestamp>,
     told: bool,
+    /// When what is awaited behind too many octets is given up.
+    give_up_at: Option<Timestamp>,
+    /// That time has come.
+    gives_up: bool,
 }
 
 impl Stall {
     /// Notes that reading has stopped, or goes on. Whether listeners are to be told that it stands still.
     pub(super) fn note(&mut self, pause: bool, now: Timestamp) -> bool {
         if !pause {
-            *self = Self::default();
+            (self.at, self.told) = (None, false);
             return false;
         }
         let at = *self.at.get_or_insert_with(|| now.after(STALLED));
@@ -100,7 +111,18 @@ impl Stall {
         is_due
     }
 
+    /// Notes whether more octets wait than there may be. Whether what is awaited behind them is to be given up: consumers
+    /// have had the time to take them.
+    pub(super) fn note_over(&mut self, is_over: bool, now: Timestamp) -> bool {
+        if !is_over {
+            (self.give_up_at, self.gives_up) = (None, false);
+            return false;
+        }
+        self.gives_up = *self.give_up_at.get_or_insert_with(|| now.after(PATIENCE)) <= now;
+        self.gives_up
+    }
+
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.at.filter(|_| !self.told)
+        self.at.filter(|_| !self.told).into_iter().chain(self.give_up_at.filter(|_| !self.gives_up)).min()
     }
 }

@@ -196,7 +196,7 @@ impl Inner {
         let (connection, kind) = (connection.id, connection.profile.reply_queue);
         Some(
             self.reply_to(kind)
-                .map_err(RequestError::Subscribe)
+                .map_err(|error| RequestError::Subscribe(error.into()))
                 .map(|reply_to| (self.requests.add(connection), reply_to)),
         )
     }

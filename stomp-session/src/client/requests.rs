@@ -71,15 +71,24 @@ impl Requests {
         None
     }
 
-    /// Those of that connection, or all of them, get no reply but that error.
+    /// Whether a reply is awaited that has not come.
+    pub(super) fn await_replies(&self) -> bool {
+        self.pending.values().any(|pending| pending.reply.is_none())
+    }
+
+    /// The subscription has ended: whether it was that of the queue, which is made anew with the next request.
+    pub(super) fn end_queue(&mut self, subscription: SubscriptionId) -> bool {
+        self.queue.take_if(|queue| queue.subscription == subscription).is_some()
+    }
+
+    /// Those on a connection that is meant get no reply but that error.
     pub(super) fn fail(
         &mut self,
-        connection: Option<ConnectionId>,
+        is_meant: impl Fn(ConnectionId) -> bool,
         error: &RequestError,
         mut wake: impl FnMut(Option<Waker>),
     ) {
-        let pending = self.pending.values_mut();
-        for pending in pending.filter(|it| connection.is_none_or(|connection| it.connection == connection)) {
+        for pending in self.pending.values_mut().filter(|pending| is_meant(pending.connection)) {
             pending.reply.get_or_insert_with(|| Err(error.clone()));
             wake(pending.waker.take());
         }

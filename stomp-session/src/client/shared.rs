@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt, mem,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::{
     content::Content,
+    leaving::Leaving,
     listeners::Listeners,
     notice::Notice,
     parked::Parking,
@@ -22,6 +23,8 @@ use super::{
     requests::Requests,
     runners::Runners,
     settings::Settings,
+    statistics::Counters,
+    telemetry::{Report, Telemetry},
     waits::{For, Queues, Ticket},
 };
 use crate::{
@@ -36,6 +39,7 @@ pub(super) struct Shared {
     /// lock for each would cost more than the message.
     pub(super) connection: AtomicU64,
     pub(super) pressure: Pressure,
+    pub(super) counters: Arc<Counters>,
 }
 
 pub(super) struct Inner {
@@ -46,7 +50,9 @@ pub(super) struct Inner {
     /// Who waits for what.
     pub(super) waits: Queues,
     pub(super) listeners: Listeners,
+    telemetry: Telemetry,
     pub(super) runners: Runners,
+    pub(super) leaving: Leaving,
     pub(super) requests: Requests,
     /// What waits for its turn to be sent.
     pub(super) parking: Parking,
@@ -64,6 +70,7 @@ pub(super) struct Inner {
     pub(super) stood: (u64, Option<Connection>),
     /// How often the state has changed.
     pub(super) changes: u64,
+    pub(super) counters: Arc<Counters>,
     pub(super) after: After,
 }
 
@@ -71,6 +78,9 @@ pub(super) struct Inner {
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) messages: VecDeque<Message>,
+    /// What these count in the budget, and what those of the batch that was taken last do, in octets.
+    pub(super) octets: usize,
+    pub(super) batch: usize,
     pub(super) waker: Option<Waker>,
     pub(super) confirmed: bool,
     pub(super) ended: Option<Ended>,
@@ -93,6 +103,7 @@ pub(super) struct After {
     /// Bodies that were sent, or were not: they are the user's.
     drop_bodies: Vec<Bytes>,
     drop_contents: Vec<Content>,
+    reports: Vec<Report>,
 }
 
 impl After {
@@ -117,7 +128,8 @@ impl After {
     }
 
     fn run(self) {
-        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_contents } = self;
+        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_contents, reports } = self;
+        reports.into_iter().for_each(Report::emit);
         wake.into_iter().for_each(Waker::wake);
         drop((drop_wakers, drop_messages, drop_bodies, drop_contents));
     }
@@ -127,14 +139,18 @@ impl Shared {
     pub(super) fn new(mut session: Session, settings: Settings) -> Self {
         // From here on.
         let _ = session.take_discarded();
+        let counters = Arc::new(Counters::default());
         let inner = Inner {
+            counters: Arc::clone(&counters),
             session,
             driver: None,
             inboxes: BTreeMap::new(),
             receipts: BTreeMap::new(),
             waits: Queues::default(),
             listeners: Listeners::default(),
+            telemetry: Telemetry::default(),
             runners: Runners::default(),
+            leaving: Leaving::default(),
             requests: Requests::default(),
             parking: Parking::default(),
             unsent: 0,
@@ -152,6 +168,7 @@ impl Shared {
             settings,
             connection: AtomicU64::new(0),
             pressure: Pressure::default(),
+            counters,
         }
     }
 
@@ -217,10 +234,11 @@ impl Inner {
         self.stood.1.as_ref().filter(|_| self.stood.0 > count)
     }
 
-    /// Tells all listeners.
+    /// Tells all listeners, and `tracing`.
     pub(super) fn note(&mut self, notice: &Notice) {
-        let Self { listeners, after, .. } = self;
+        let Self { listeners, telemetry, after, .. } = self;
         listeners.tell(notice, |waker| after.wake(waker));
+        after.reports.extend(telemetry.note(notice));
     }
 
     pub(super) fn wake(&mut self, waker: Waker) {

@@ -153,6 +153,10 @@ impl Timer {
         Self { waiting: Waiting::new(shared, For::Time), patience }
     }
 
+    pub(super) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
     pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.poll_or(cx, true)
     }

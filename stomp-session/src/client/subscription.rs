@@ -6,7 +6,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures_core::Stream;
@@ -14,10 +14,12 @@ use stomp_proto::{AckMode, Headers};
 
 use super::{
     error::SubscribeError,
+    fairness::Row,
     keep::Keep,
     message::Message,
     notice::Notice,
     shared::{Inbox, Inner, Shared},
+    unsubscribing::Unsubscribing,
     waits::{For, Ticket},
 };
 use crate::{CommandError, Ended, Oversized, Retry, Subscribe, SubscriptionId};
@@ -164,12 +166,15 @@ pub struct Subscription {
     ack_mode: AckMode,
     /// Messages are taken from the inbox in batches: one lock for each batch and not for each message.
     batch: VecDeque<crate::Message>,
+    /// Hands out messages of a connection that has ended, too.
+    keeps_stale: bool,
+    row: Row,
     ended: Option<Ended>,
 }
 
 impl Subscription {
     fn begin(keep: Keep, subscribe: Subscribe) -> Result<Self, SubscribeError> {
-        let ack_mode = subscribe.ack_mode;
+        let (ack_mode, keeps_stale) = (subscribe.ack_mode, subscribe.keep_stale);
         let id = keep.shared.command(|inner| -> Result<_, SubscribeError> {
             if let Some(closed) = &inner.closed {
                 return Err(Ended::Closed(closed.clone()).into());
@@ -178,7 +183,8 @@ impl Subscription {
             inner.inboxes.insert(id, Inbox::default());
             Ok(id)
         })?;
-        Ok(Self { keep, id, ack_mode, batch: VecDeque::new(), ended: None })
+        let (batch, row) = (VecDeque::new(), Row::default());
+        Ok(Self { keep, id, ack_mode, batch, keeps_stale, row, ended: None })
     }
 
     /// Its name in [`Notice`]s.
@@ -187,7 +193,8 @@ impl Subscription {
         self.id
     }
 
-    /// The next message, or `None` after the end. Cancel safe: no message is lost.
+    /// The next message, or `None` after the end; [`results`](Self::results) makes the end an error. Cancel safe: no message is
+    /// lost. After 128 messages in a row it lets other tasks run.
     pub async fn next(&mut self) -> Option<Message> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -198,9 +205,31 @@ impl Subscription {
         self.ended.as_ref()
     }
 
-    /// Ends the subscription. Messages that were not acknowledged go back to the broker; later acknowledgements are a
-    /// typed error. Dropping it does the same.
-    pub fn unsubscribe(self) {}
+    /// Ends the subscription, at the call. Messages that were not acknowledged go back to the broker; later acknowledgements
+    /// are a typed error. Dropping the subscription does the same; the future only watches for the broker's answer.
+    ///
+    /// ```
+    /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let prices = client.subscribe("/topic/prices").durable("prices").await?;
+    /// prices.unsubscribe().await?;
+    /// // The broker goes on to collect. The name is free again:
+    /// let prices = client.subscribe("/topic/prices").durable("prices").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn unsubscribe(self) -> Unsubscribing {
+        let (shared, id) = (self.shared(), self.id);
+        shared.command(|inner| {
+            shared.dispatch_in(inner);
+            self.batch.iter().for_each(|message| inner.session.give_back(message));
+            if let Ok(asked) = inner.session.unsubscribe_confirmed(id) {
+                inner.note(&Notice::Unsubscribed(id));
+                if asked {
+                    inner.leaving.begin(id);
+                }
+            }
+        });
+        Unsubscribing::new(shared, id)
+    }
 
     /// Ends a [durable](SubscribeBuilder::durable) subscription, and deletes it at the broker with all that it has collected.
     ///
@@ -254,19 +283,22 @@ impl Stream for Subscription {
     type Item = Message;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let this = &mut *self;
+        ready!(this.row.poll(cx));
         loop {
-            while let Some(message) = self.batch.pop_front() {
-                let shared = &self.keep.shared;
+            while let Some(message) = this.batch.pop_front() {
+                let shared = &this.keep.shared;
                 shared.taken(&message);
-                if !shared.is_stale(&message) {
+                if this.keeps_stale || !shared.is_stale(&message) {
                     let shared = Arc::clone(shared);
                     return Poll::Ready(Some(Message::new(message, shared)));
                 }
             }
-            if self.ended.is_some() {
+            if this.ended.is_some() {
                 return Poll::Ready(None);
             }
-            if self.take_batch(cx.waker().clone()).is_pending() {
+            if this.take_batch(cx.waker().clone()).is_pending() {
+                this.row.end();
                 return Poll::Pending;
             }
         }
@@ -327,7 +359,10 @@ impl Inner {
             self.discard(Some(waker));
             return Poll::Ready(Err(Ended::Unsubscribed));
         };
+        // The last batch is empty.
+        inbox.batch = 0;
         let result = if !inbox.messages.is_empty() {
+            inbox.batch = mem::take(&mut inbox.octets);
             Ok(mem::take(&mut inbox.messages))
         } else if let Some(ended) = &inbox.ended {
             Err(ended.clone())

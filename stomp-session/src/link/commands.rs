@@ -5,7 +5,10 @@ use core::time::Duration;
 use bytes::Bytes;
 use stomp_proto::{Command, Frame, PreparedFrame};
 
-use super::{Link, cx::Cx, outbox::Kind, parts::Parts, receipts::Awaited, settlement::with_command};
+use super::{
+    Link, cx::Cx, outbox::Kind, parts::Parts, receipts::Awaited, settlement::with_command,
+    unsubscribing::Leave,
+};
 use crate::{
     model::{
         arrival::Arrived,
@@ -123,26 +126,27 @@ impl Link {
         subscription.is_durable(&self.connection.profile)
     }
 
-    /// Ends a subscription that was taken out of the table, if its SUBSCRIBE was written.
+    /// Ends a subscription that was taken out of the table, if its SUBSCRIBE was written. Whether it was.
     pub(crate) fn unsubscribe(
         &mut self,
         id: SubscriptionId,
         subscription: Subscription,
-        deletes: bool,
+        how: Leave,
         cx: &mut Cx<'_>,
-    ) {
+    ) -> bool {
         // One that is only expected was never subscribed.
         if subscription.subscribe.expected {
-            return;
+            return false;
         }
         if self.isolation.as_mut().is_some_and(|isolation| isolation.forget(id)) {
-            return;
+            return false;
         }
         if subscription.subscribe.id.is_some() {
             cx.replay.subscriptions.leave(id, &subscription.wire_id);
         }
-        self.unsubscribing.add(id, subscription, deletes);
+        self.unsubscribing.add(id, subscription, how);
         self.proceed_unsubscribing(id, cx.ids);
+        true
     }
 
     /// Writes the first SUBSCRIBE of a subscription. What comes late for an earlier one that had its id is not brought back by

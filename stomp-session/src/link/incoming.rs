@@ -10,6 +10,7 @@ use super::{
     parts::{Parts, delivery_ids},
     reaction::Reaction,
     receipts::{Awaited, Pending, Stage},
+    unsubscribing::Leave,
     wire::Wire,
 };
 use crate::model::{
@@ -82,7 +83,7 @@ impl Link {
     /// All that a queue holds was shown. It is not browsed again on the next connection.
     fn end_browse(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) {
         if let Some(subscription) = cx.replay.subscriptions.remove(id) {
-            self.unsubscribe(id, subscription, false, cx);
+            self.unsubscribe(id, subscription, Leave::default(), cx);
             cx.events.push(Event::SubscriptionEnded { id, reason: Ended::Browsed });
         }
     }
@@ -241,7 +242,8 @@ impl Link {
                 }
             }
             (Awaited::Unsubscribe(id), Outcome::Confirmed | Outcome::Rejected(_)) => {
-                if cx.replay.subscriptions.release(id) {
+                let is_awaited = self.unsubscribing.take_asked(id);
+                if cx.replay.subscriptions.release(id) || is_awaited {
                     cx.events.push(Event::Unsubscribed(id));
                 }
             }

@@ -124,7 +124,8 @@ impl Link {
         if let Some(id) = id.and_then(|id| self.unsubscribing.of(&id.text().ok()?)) {
             let Self { unsubscribing, connection, wire, settlement, .. } = self;
             unsubscribing.forget(id, &mut Parts { connection, wire, settlement });
-            if cx.replay.subscriptions.release(id) {
+            let is_awaited = unsubscribing.take_asked(id);
+            if cx.replay.subscriptions.release(id) || is_awaited {
                 cx.events.push(Event::Unsubscribed(id));
             }
         }

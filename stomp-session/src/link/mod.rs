@@ -28,6 +28,7 @@ use stomp_proto::Frame;
 
 pub(crate) use cx::Cx;
 pub(crate) use reaction::Reaction;
+pub(crate) use unsubscribing::Leave;
 
 use self::{
     heart_beats::{HeartBeats, Silence},

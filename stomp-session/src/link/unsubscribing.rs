@@ -48,11 +48,19 @@ use crate::{
 #[derive(Debug)]
 struct Unsubscription {
     subscription: Subscription,
-    /// Whether a durable subscription is deleted, and not only unsubscribed.
-    deletes: bool,
+    how: Leave,
     stage: Stage,
     /// When UNSUBSCRIBE is written at the latest. None until the first call that brings the time.
     deadline: Option<Timestamp>,
+}
+
+/// How a subscription is ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Leave {
+    /// A durable one is deleted, and not only unsubscribed.
+    pub(crate) deletes: bool,
+    /// Its owner waits for the broker's answer.
+    pub(crate) asks: bool,
 }
 
 /// See the [module](self).
@@ -85,13 +93,18 @@ pub(super) struct Unsubscribing {
     /// Those in stage Begun, and those that wait for their turn to be.
     begun: usize,
     turns: VecDeque<SubscriptionId>,
+    /// Those whose owner waits for the answer.
+    asked: BTreeSet<SubscriptionId>,
 }
 
 impl Unsubscribing {
     /// Adds one whose UNSUBSCRIBE is to be written.
-    pub(super) fn add(&mut self, id: SubscriptionId, subscription: Subscription, deletes: bool) {
+    pub(super) fn add(&mut self, id: SubscriptionId, subscription: Subscription, how: Leave) {
         self.names.insert(subscription.wire_id.clone(), id);
-        self.table.insert(id, Unsubscription { subscription, deletes, stage: Stage::Waits, deadline: None });
+        self.table.insert(id, Unsubscription { subscription, how, stage: Stage::Waits, deadline: None });
+        if how.asks {
+            self.asked.insert(id);
+        }
         self.unstamped.push(id);
     }
 
@@ -144,8 +157,15 @@ impl Unsubscribing {
     pub(super) fn say_all(&mut self, parts: &mut Parts<'_>) {
         let table = core::mem::take(self).table.into_values();
         for it in table.filter(|it| it.stage != Stage::Said) {
-            let _ = parts.wire.push(&it.frame(parts.connection), Kind::Unanswered);
+            for frame in it.frames(parts.connection) {
+                let _ = parts.wire.push(&frame, Kind::Unanswered);
+            }
         }
+    }
+
+    /// Whether the owner waits for the answer, which has come.
+    pub(super) fn take_asked(&mut self, id: SubscriptionId) -> bool {
+        self.asked.remove(&id)
     }
 
     /// The broker has ended it by itself: there is nothing to unsubscribe any more.
@@ -179,14 +199,14 @@ impl Unsubscribing {
         // All that is in them was in a SUBSCRIBE or a MESSAGE of this connection.
         let mut push = |frame| _ = parts.wire.push(&frame, Kind::Unanswered);
         begin.into_iter().chain(nacks).for_each(&mut push);
-        let unsubscribe = it.frame(parts.connection);
-        match it.own_name() {
-            None => push(unsubscribe),
-            Some(_) => {
-                let receipt = ids.receipt();
-                let frame = unsubscribe.with_header("receipt", receipt.wire());
-                find_out(&frame, receipt, Awaited::Unsubscribe(id), parts);
-            }
+        let (before, unsubscribe) = it.split_frames(parts.connection);
+        before.into_iter().for_each(&mut push);
+        if it.own_name().is_some() || it.how.asks {
+            let receipt = ids.receipt();
+            let frame = unsubscribe.with_header("receipt", receipt.wire());
+            find_out(&frame, receipt, Awaited::Unsubscribe(id), parts);
+        } else {
+            push(unsubscribe);
         }
         if let Some(commit) = commit {
             let _ = parts.wire.push(&commit, Kind::Unanswered);
@@ -270,7 +290,7 @@ impl Unsubscription {
 
     /// Whether anything of it can be stranded, at a place that does not go with it.
     fn is_acknowledged(&self) -> bool {
-        self.subscription.subscribe.ack_mode != AckMode::Auto && !self.deletes
+        self.subscription.subscribe.ack_mode != AckMode::Auto && !self.how.deletes
     }
 
     /// Whether its queue goes with it.
@@ -294,10 +314,21 @@ impl Unsubscription {
         nack.with_header("transaction", self.transaction())
     }
 
-    fn frame(&self, connection: &Connection) -> Frame {
+    fn frames(&self, connection: &Connection) -> impl Iterator<Item = Frame> {
+        let (before, frame) = self.split_frames(connection);
+        before.into_iter().chain([frame])
+    }
+
+    /// The UNSUBSCRIBE, and the one before it where a durable subscription is deleted in two steps.
+    fn split_frames(&self, connection: &Connection) -> (Option<Frame>, Frame) {
+        let twice = self.how.deletes && connection.profile.deletes_unsubscribed;
+        (twice.then(|| self.frame(connection, false)), self.frame(connection, self.how.deletes))
+    }
+
+    fn frame(&self, connection: &Connection, deletes: bool) -> Frame {
         let Subscription { wire_id, subscribe, .. } = &self.subscription;
         let mut frame = frames::unsubscribe(wire_id, &subscribe.destination, connection.version);
-        let names = connection.profile.durable.iter().filter(|_| self.deletes);
+        let names = connection.profile.durable.iter().filter(|_| deletes);
         for (name, value) in names.filter_map(|name| Some((name, subscribe.headers.get(name)?))) {
             frame.headers_mut().push(name, value.octets());
         }

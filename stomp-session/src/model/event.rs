@@ -61,8 +61,8 @@ pub enum Event {
     },
     /// The broker has taken a SUBSCRIBE: once for each connection.
     Subscribed(SubscriptionId),
-    /// The broker has answered the UNSUBSCRIBE of a subscription with an [id of one's own](crate::Subscribe::id), or has ended
-    /// it before: another one may have that id from here on. It comes again where the broker had to be asked twice, as
+    /// The broker has answered the UNSUBSCRIBE of a subscription with an [id of one's own](crate::Subscribe::id), or one that was
+    /// [asked for](crate::Session::unsubscribe_confirmed), or has ended it before: another one may have that id from here on. It comes again where the broker had to be asked twice, as
     /// RabbitMQ has when messages were on their way.
     Unsubscribed(SubscriptionId),
     /// The broker has refused or cancelled a subscription that stood once, or closed the connection without a word when it

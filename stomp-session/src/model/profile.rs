@@ -65,6 +65,9 @@ pub struct Profile {
     /// Whether a durable subscription is kept for a `client-id` alone. Without one ActiveMQ makes a subscription that goes
     /// with its connection, and says nothing.
     pub durable_needs_client_id: bool,
+    /// Whether a durable subscription is deleted only once it has been unsubscribed: ActiveMQ refuses to delete one that has a
+    /// consumer. Then two UNSUBSCRIBEs are sent.
+    pub deletes_unsubscribed: bool,
     /// A header of SUBSCRIBE that makes it look at a queue and take nothing, and the header and value of the MESSAGE behind
     /// the last one, which is none.
     pub browse_end: Option<(&'static str, (&'static str, &'static str))>,
@@ -285,6 +288,7 @@ impl Profile {
         cumulative: Cumulative::Subscription,
         durable: &["activemq.subscriptionName"],
         durable_needs_client_id: true,
+        deletes_unsubscribed: true,
         browse_end: Some(("browser", ("browser", "end"))),
         phrases: &[
             ("or password is invalid", Meaning::Login),
@@ -336,6 +340,7 @@ impl Profile {
         temporary: &[],
         durable: &["durable", "activemq.subscriptionName", "durable-subscription-name"],
         durable_needs_client_id: false,
+        deletes_unsubscribed: false,
         browse_end: Some(("browser", ("browser", "end"))),
         send_to_queue: &[],
         reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: true, headers: &[] },

@@ -123,6 +123,12 @@ impl Names {
         self.used.contains(name) || self.leaving.contains_key(name)
     }
 
+    /// The connection has ended: nobody answers any more, and nobody has to.
+    pub(super) fn end_connection(&mut self) {
+        self.leaving.clear();
+        self.left_by.clear();
+    }
+
     /// A connection stands that knows nothing of all this.
     pub(super) fn begin_connection(&mut self) {
         let Self { standing, next, skipped, .. } = core::mem::take(self);

@@ -280,6 +280,11 @@ impl Subscriptions {
         self.names.release(id)
     }
 
+    /// The connection has ended, and all that was unsubscribed on it: its ids are free.
+    pub(crate) fn end_connection(&mut self) {
+        self.names.end_connection();
+    }
+
     /// A connection stands that knows nothing of ids which were used before.
     pub(crate) fn begin_connection(&mut self) {
         self.names.begin_connection();

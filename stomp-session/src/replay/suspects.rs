@@ -96,6 +96,10 @@ impl<K: Copy + Ord> Waiting<K> {
 
 /// The time between connections that are lost for something that was tried again. One for all suspects together: each such
 /// end counts a delivery for every message that is prefetched, and RabbitMQ 4's quorum queues destroy a message at its 21st.
+///
+/// What is prefetched is not given back before a try: on RabbitMQ 4.0 a NACK counts a delivery as the end does, and an
+/// UNSUBSCRIBE, which does not on 4.3, makes the acknowledgements of all that is being handled invalid. A message that nobody
+/// takes meets its limit after six hours at the earliest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
     /// Connections that were lost so, without an hour between them.

@@ -6,7 +6,7 @@ use stomp_proto::{AckMode, Command, Frame};
 
 use super::{Session, state::State};
 use crate::{
-    link::{Cx, Link},
+    link::{Cx, Leave, Link},
     model::{
         arrival::Arrived,
         error::CommandError,
@@ -78,7 +78,17 @@ impl Session {
     /// # Errors
     /// [`CommandError::Unsubscribed`] when there is none; [`CommandError::OtherSession`].
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
-        self.unsubscribe_as(id, false)
+        self.unsubscribe_as(id, Leave::default()).map(|_| ())
+    }
+
+    /// Ends a subscription as [`unsubscribe`](Self::unsubscribe) does, and asks the broker for its answer. Returns whether there
+    /// will be one: then [`Event::Unsubscribed`](crate::Event::Unsubscribed) comes, or the connection ends first. There is
+    /// none where the broker knows nothing of the subscription.
+    ///
+    /// # Errors
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub fn unsubscribe_confirmed(&mut self, id: SubscriptionId) -> Result<bool, CommandError> {
+        self.unsubscribe_as(id, Leave { asks: true, deletes: false })
     }
 
     /// Ends a durable subscription as [`unsubscribe`](Self::unsubscribe) does, and deletes it at the broker with all that it
@@ -95,17 +105,18 @@ impl Session {
             return Err(CommandError::NotDurable);
         }
         self.on_link(|_, _| Ok(()))?;
-        self.unsubscribe_as(id, true)
+        self.unsubscribe_as(id, Leave { deletes: true, asks: false }).map(|_| ())
     }
 
-    fn unsubscribe_as(&mut self, id: SubscriptionId, deletes: bool) -> Result<(), CommandError> {
+    fn unsubscribe_as(&mut self, id: SubscriptionId, how: Leave) -> Result<bool, CommandError> {
         self.check_own(id.0)?;
         let stands = !self.replay.subscriptions.waits(id);
         let subscription = self.replay.subscriptions.remove(id).ok_or(CommandError::Unsubscribed)?;
-        if stands && !self.is_ending() {
-            self.with_connected(|link, cx| link.unsubscribe(id, subscription, deletes, cx));
+        if !stands || self.is_ending() {
+            return Ok(false);
         }
-        Ok(())
+        let asked = self.with_connected(|link, cx| link.unsubscribe(id, subscription, how, cx));
+        Ok(asked.unwrap_or_default())
     }
 }
 

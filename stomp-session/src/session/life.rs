@@ -152,6 +152,7 @@ impl Session {
         let (state, mut cx) = self.split();
         if let Some(link) = state.take_link() {
             link.end(reason, &mut cx);
+            cx.replay.subscriptions.end_connection();
         }
     }
 

@@ -160,9 +160,10 @@ impl Session {
     }
 
     /// Does something with a connection that stands and on which DISCONNECT was not said.
-    fn with_connected(&mut self, run: impl FnOnce(&mut Link, &mut Cx<'_>)) {
-        if let (State::Connected(link), mut cx) = self.split() {
-            run(link, &mut cx);
+    fn with_connected<R>(&mut self, run: impl FnOnce(&mut Link, &mut Cx<'_>) -> R) -> Option<R> {
+        match self.split() {
+            (State::Connected(link), mut cx) => Some(run(link, &mut cx)),
+            _ => None,
         }
     }
 }

@@ -26,8 +26,8 @@ use crate::broker::BrokerConfig;
 
 /// A simulation. The same seed gives the same run, to the octet: see [`World::trace_hash`].
 ///
-/// Nothing in it is real: time passes only when no task is woken, and then jumps to the next deadline. A panic prints the
-/// seed, with which it can be repeated.
+/// Nothing in it is real: time passes only when no task is woken, and then jumps to the next deadline. Tasks are polled when
+/// they are woken, and now and then when they are not. A panic prints the seed, with which it can be repeated.
 ///
 /// ```
 /// use stomp_session::{Config, client::Settings};
@@ -57,6 +57,8 @@ struct Running {
 
 /// Polls of one task at one instant: more, and it spins.
 const POLLS: u32 = 1000;
+/// One poll in so many is of a task that was perhaps not woken.
+const SPURIOUS: usize = 4;
 /// How much virtual time a test may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -142,9 +144,23 @@ impl Sim {
             self.world.with(super::world::State::step);
             return None;
         };
+        let id = self.instead_of(id);
         self.world.with(|state| state.trace.note(Note::Polled, id.0, &[]));
         self.poll(id);
         Some(id)
+    }
+
+    /// At times another task is polled first, though nobody has woken it: executors may, and a future that is part of another
+    /// one is polled whenever that is.
+    fn instead_of(&self, id: TaskId) -> TaskId {
+        let Some(other) = self
+            .world
+            .with(|state| state.random.once_in(SPURIOUS).then(|| state.random.below(self.tasks.len() + 1)))
+        else {
+            return id;
+        };
+        self.woken.add(id);
+        self.tasks.keys().nth(other).copied().unwrap_or(TaskId::MAIN)
     }
 
     fn poll(&mut self, id: TaskId) {

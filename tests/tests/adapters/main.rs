@@ -8,6 +8,7 @@ mod embedded;
 mod faulty;
 #[cfg(unix)]
 mod sockets;
+mod threads;
 
 use std::net::SocketAddr;
 
@@ -70,6 +71,7 @@ suite!(
     embedded::http_is_recognised,
     embedded::a_wrong_uri_is_told,
     embedded::a_subscription_id_is_used_once,
+    threads::sends_of_many_threads_hold_up_nobody,
     faulty::one_octet_at_a_time_and_late,
     faulty::a_slow_line_is_no_dead_one,
     faulty::a_silent_line_is_a_dead_one,

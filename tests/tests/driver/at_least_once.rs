@@ -146,3 +146,30 @@ fn dropped_it_is_taken_back() {
         }
     }
 }
+
+/// One at a time to each destination, and other destinations do not wait.
+#[test]
+fn ordered_sends_to_one_destination_go_one_at_a_time() {
+    for seed in seeds(10) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        sim.block_on(async {
+            client.connected().await.unwrap();
+            world.broker("broker", |broker| broker.drop_receipts(true));
+            let send = |destination: &str| {
+                let send = client.send(destination, "x").at_least_once().ordered();
+                world.spawn(send.into_future())
+            };
+            let sends = ["/queue/a", "/queue/a", "/queue/b", "/queue/a"].map(send);
+            world.sleep(seconds(1)).await;
+            let depth = |queue: &str| world.broker("broker", |broker| broker.depth(queue));
+            assert_eq!((depth("/queue/a"), depth("/queue/b")), (1, 1), "seed {seed}");
+            world.broker("broker", |broker| broker.drop_receipts(false));
+            world.cut("broker", Ending::Reset);
+            for send in sends {
+                send.await.unwrap();
+            }
+        });
+    }
+}

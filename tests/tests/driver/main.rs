@@ -17,6 +17,7 @@ mod runner;
 mod send;
 mod simulation;
 mod stale;
+mod statistics;
 mod subscribe;
 mod transactions;
 mod wakers;

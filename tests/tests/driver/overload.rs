@@ -7,7 +7,10 @@ use stomp_session::{
     Unknown,
     client::{Client, Notice, SendError, Settings, Subscription},
 };
-use stomp_testkit::sim::{Sim, Weather, World};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    sim::{Sim, Weather, World},
+};
 
 use crate::kit::{config, seconds, seeds, settings};
 
@@ -53,6 +56,74 @@ fn a_receipt_behind_too_many_messages_is_given_up() {
         });
         assert_eq!(sim.broker("broker", |broker| broker.messages("/queue/b")), ["x", "y"]);
     }
+}
+
+/// One message over the bound for a consumer that waits for it: nothing is given up.
+#[test]
+fn a_large_message_that_is_taken_ends_no_wait() {
+    for seed in seeds(5) {
+        let mut sim = Sim::new(seed);
+        let client = sim.client(config(), small(KIB));
+        let world = sim.world();
+        sim.block_on(async {
+            let mut messages = subscribed(&client, AckMode::ClientIndividual, 10).await;
+            let consumer = world.spawn(async move {
+                for _ in 0..20 {
+                    messages.next().await.unwrap().ack().unwrap();
+                }
+            });
+            for _ in 0..20 {
+                let send = client.send("/queue/b", "x").confirmed().into_future();
+                let send = world.spawn(send);
+                publish(&world, 1, 12 * KIB);
+                assert_eq!(send.await, Ok(()), "seed {seed}");
+            }
+            consumer.await;
+        });
+    }
+}
+
+/// What was taken as a batch and not handed out counts for its subscription, and not for one that is idle.
+#[test]
+fn a_stall_names_the_subscription_that_has_the_octets() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let client = sim.client(config(), small(KIB));
+    let world = sim.world();
+    let mut listener = client.listen();
+    sim.block_on(async {
+        let mut slow = subscribed(&client, AckMode::ClientIndividual, 100).await;
+        let _idle = client.subscribe("/queue/z").await.unwrap();
+        publish(&world, 20, 1000);
+        world.sleep(seconds(1)).await;
+        // The whole batch is its own now.
+        let _one = slow.next().await.unwrap();
+        world.sleep(seconds(60)).await;
+        assert_eq!(stalls(&mut listener).await, [Some(slow.id())]);
+    });
+}
+
+/// Messages that are there all the time do not keep other tasks from running.
+#[test]
+fn a_stream_that_is_never_dry_lets_others_run() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        let mut messages = subscribed(&client, AckMode::ClientIndividual, 1000).await;
+        publish(&world, 1000, 10);
+        world.sleep(seconds(1)).await;
+        let mut rows = Vec::new();
+        while rows.iter().sum::<usize>() < 1000 {
+            let mut row = 0;
+            while let Some(message) = crate::kit::poll_times(1, messages.next()).await {
+                message.unwrap().ack().unwrap();
+                row += 1;
+            }
+            rows.push(row);
+        }
+        assert!(rows.len() >= 1000 / 128, "{rows:?}");
+        assert!(rows.iter().all(|row| *row <= 128), "{rows:?}");
+    });
 }
 
 #[test]
@@ -154,4 +225,25 @@ fn a_burst_of_20_000_keeps_within_the_budget() {
         let left = sim.broker("broker", |broker| (broker.depth("/queue/a"), broker.unacked("/queue/a")));
         assert_eq!(left, (0, 0));
     }
+}
+
+/// A message that was read past is in nobody's hands: an UNSUBSCRIBE does not wait until somebody settles it.
+#[test]
+fn a_message_that_was_read_past_holds_up_no_unsubscribe() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    sim.add_broker("broker", BrokerConfig::default().recording());
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        let subscription = client.subscribe("/queue/a").id("mine").await.unwrap();
+        let long = "x".repeat(70_000);
+        let message =
+            format!("MESSAGE\nx:{long}\nsubscription:mine\nmessage-id:1\ndestination:a\nack:1\n\n\0");
+        world.broker("broker", |broker| broker.send_octets(broker.connections()[0], message.as_bytes()));
+        world.sleep(seconds(1)).await;
+        assert_eq!(client.statistics().too_large, 1);
+        drop(subscription.unsubscribe());
+        world.sleep(seconds(1)).await;
+        assert_eq!(world.broker("broker", |broker| broker.subscribers("/queue/a")), 0);
+    });
 }

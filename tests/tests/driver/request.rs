@@ -5,10 +5,10 @@ use std::{future::IntoFuture as _, sync::Arc};
 use stomp_proto::Command;
 use stomp_session::{
     CommandError,
-    client::{Client, Message, RequestError, SendError},
+    client::{Client, Message, RequestError, SendError, SubscribeError},
 };
 use stomp_testkit::{
-    broker::BrokerConfig,
+    broker::{BrokerConfig, Denial},
     sim::{Ending, Sim, Weather, World},
 };
 
@@ -105,6 +105,77 @@ fn a_request_ends_in_time_or_with_its_connection() {
             assert!(matches!(client.request("/queue/a", "x").await, Err(RequestError::Closed(_))));
         });
     }
+}
+
+/// Requests of a handler behind its own full inbox: the replies stand behind the messages, and are read nevertheless.
+#[test]
+fn replies_behind_messages_are_read() {
+    for seed in seeds(5) {
+        let mut sim = Sim::new(seed);
+        let _answerer = answerer(&sim);
+        let mut settings = settings();
+        settings.inbound_budget = 16 * 1024;
+        let client = sim.client(config(), settings);
+        let world = sim.world();
+        for _ in 0..40 {
+            world.broker("broker", |broker| broker.publish("/queue/work", "x".repeat(2000), &[]));
+        }
+        sim.block_on(async {
+            let mut work = client.subscribe("/queue/work").prefetch(100).await.unwrap();
+            for _ in 0..40 {
+                let message = work.next().await.unwrap();
+                client.request("/queue/double", "x").timeout(seconds(20)).await.unwrap();
+                message.ack().unwrap();
+            }
+        });
+    }
+}
+
+/// Nobody takes the messages before it: there is a bound.
+#[test]
+fn a_reply_behind_too_many_messages_is_given_up() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    let mut settings = settings();
+    settings.inbound_budget = 4 * 1024;
+    let client = sim.client(config(), settings);
+    let world = sim.world();
+    sim.block_on(async {
+        let mut work = client.subscribe("/queue/work").prefetch(1000).await.unwrap();
+        let mut request = client.request("/queue/nobody", "x").into_future();
+        assert!(poll_once(&mut request).await.is_pending());
+        world.sleep(seconds(1)).await;
+        for _ in 0..100 {
+            world.broker("broker", |broker| broker.publish("/queue/work", "x".repeat(1000), &[]));
+        }
+        let error = request.await.unwrap_err();
+        assert!(matches!(error, RequestError::InboxFull { octets: 32_768.. }), "{error}");
+        for _ in 0..100 {
+            work.next().await.unwrap().ack().unwrap();
+        }
+    });
+}
+
+/// The broker refuses the queue of replies: whoever waits is told at once, and the next request tries again.
+#[test]
+fn a_queue_of_replies_that_is_refused_is_made_anew() {
+    let mut sim = Sim::in_weather(1, Weather::calm());
+    sim.add_broker("broker", BrokerConfig::activemq());
+    let _answerer = answerer(&sim);
+    let client = sim.client(config(), settings());
+    let world = sim.world();
+    sim.block_on(async {
+        client.connected().await.unwrap();
+        world.sleep(seconds(1)).await;
+        let denial = Denial::of(Command::Subscribe).saying("not allowed", "you may not");
+        let denial = world.broker("broker", |broker| broker.deny(denial));
+        for _ in 0..2 {
+            let request = client.request("/queue/double", "x").timeout(seconds(20));
+            let error = request.await.unwrap_err();
+            assert!(matches!(error, RequestError::Subscribe(SubscribeError::Ended(_))), "{error}");
+        }
+        world.broker("broker", |broker| broker.lift(denial));
+        assert_eq!(client.request("/queue/double", "x").await.unwrap().body(), b"xx");
+    });
 }
 
 /// What the broker says against the request is told at once; what it says against a reply ends only the reply.

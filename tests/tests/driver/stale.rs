@@ -5,7 +5,7 @@ use stomp_session::{
     CommandError,
     client::{Message, Subscription},
 };
-use stomp_testkit::sim::{Ending, Sim, World};
+use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, seconds, seeds, settings};
 
@@ -25,6 +25,32 @@ async fn take(subscription: &mut Subscription, count: usize) -> Vec<Message> {
 
 fn bodies(messages: &[Message]) -> Vec<String> {
     messages.iter().map(|message| String::from_utf8_lossy(message.body()).into_owned()).collect()
+}
+
+/// A topic sends nothing again: who wants what had come gets it, from the inbox and from the batch.
+#[test]
+fn what_is_kept_is_delivered_after_its_connection() {
+    for taken in [0, 1] {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        sim.block_on(async {
+            let mut subscription = client.subscribe("/topic/a").keep_stale().await.unwrap();
+            for number in 0..4 {
+                world.broker("broker", |broker| broker.publish("/topic/a", number.to_string(), &[]));
+            }
+            world.sleep(seconds(1)).await;
+            let mut messages = take(&mut subscription, taken).await;
+            world.cut("broker", Ending::Reset);
+            world.sleep(seconds(1)).await;
+            messages.extend(take(&mut subscription, 4 - taken).await);
+            assert_eq!(bodies(&messages), ["0", "1", "2", "3"], "{taken} taken");
+            for message in messages {
+                let came = message.connection();
+                assert_eq!(message.ack(), Err(CommandError::Stale { came }));
+            }
+        });
+    }
 }
 
 /// Of ten messages some are taken before the connection ends; the others are in the inbox, or in a batch.

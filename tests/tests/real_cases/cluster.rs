@@ -140,7 +140,8 @@ async fn outage<A: Adapter>(
     let (client, _kill) = connect_with::<A>(config(node)).await.unwrap();
     let mut number = LATE;
     while !seen.both(LATE) {
-        client.send(destination, number.to_string()).persistent().confirmed().await.unwrap();
+        // On a busy machine a heart-beat may be missed.
+        client.send(destination, number.to_string()).at_least_once().await.unwrap();
         number += 1;
         smol::Timer::after(PAUSE).await;
     }

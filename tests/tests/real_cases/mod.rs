@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod crashes;
+pub(crate) mod durable;
 pub(crate) mod sends;
 pub(crate) mod tls;
 pub(crate) mod traps;

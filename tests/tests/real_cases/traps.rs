@@ -61,7 +61,7 @@ fn busy_unsubscribe<A: Adapter>(bench: &mut Bench<'_>) {
                     assert!(seen.insert(number(&message)), "a message that was acknowledged came again");
                     message.ack().unwrap();
                 }
-                messages.unsubscribe();
+                drop(messages.unsubscribe());
             }
         };
         futures_lite::future::zip(send_many(&other, &destination, COUNT, 100), busy).await;

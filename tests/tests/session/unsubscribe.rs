@@ -411,11 +411,10 @@ fn only_an_explicit_call_deletes_a_durable_subscription() {
         let id = script.session.subscribe(subscribe()).unwrap();
         script.said();
         script.session.delete_durable(id).unwrap();
-        assert_eq!(
-            script.said(),
-            format!("UNSUBSCRIBE\nid:mine\n{name}:{value}\nreceipt:2\n\n\0"),
-            "{server}"
-        );
+        // ActiveMQ deletes none that has a consumer.
+        let before = if server == ACTIVEMQ { "UNSUBSCRIBE\nid:mine\n\n\0" } else { "" };
+        let expected = format!("{before}UNSUBSCRIBE\nid:mine\n{name}:{value}\nreceipt:2\n\n\0");
+        assert_eq!(script.said(), expected, "{server}");
         assert_eq!(script.session.delete_durable(id), Err(CommandError::Unsubscribed));
     }
 }

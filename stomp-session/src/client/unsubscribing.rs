@@ -1,0 +1,70 @@
+//! The end of a subscription, for whoever waits until the broker knows of it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::{
+    shared::{Inner, Shared},
+    state::Timer,
+};
+use crate::{SubscriptionId, Unknown};
+
+/// The future of [`Subscription::unsubscribe`](super::Subscription::unsubscribe): it only watches.
+///
+/// `Ok` says that the broker has answered, or that its connection has ended, and the subscription with it. From then on
+/// another one may have its [id](super::SubscribeBuilder::id) or its [name](super::SubscribeBuilder::durable), on the same
+/// connection too. Cancel safe: dropped, it is unsubscribed all the same.
+#[derive(Debug)]
+pub struct Unsubscribing {
+    shared: Arc<Shared>,
+    id: SubscriptionId,
+    timer: Timer,
+}
+
+impl Unsubscribing {
+    pub(super) fn new(shared: Arc<Shared>, id: SubscriptionId) -> Self {
+        let limit = shared.with(|inner| {
+            let config = inner.session.config();
+            config.unsubscribe_timeout.saturating_add(config.receipt_timeout)
+        });
+        Self { timer: Timer::new(Arc::clone(&shared), limit), shared, id }
+    }
+}
+
+impl Future for Unsubscribing {
+    type Output = Result<(), Unknown>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (id, waker) = (self.id, cx.waker().clone());
+        let is_open = self.shared.with(|inner| {
+            let (is_open, unused) = inner.leaving.poll(id, waker);
+            inner.discard(unused);
+            is_open
+        });
+        if !is_open {
+            return Poll::Ready(Ok(()));
+        }
+        let limit = self.timer.patience();
+        self.timer.poll(cx).map(|()| Err(Unknown::Timeout(limit)))
+    }
+}
+
+impl Drop for Unsubscribing {
+    fn drop(&mut self) {
+        self.shared.with(|inner| {
+            let waker = inner.leaving.end(self.id);
+            inner.discard(waker);
+        });
+    }
+}
+
+impl Inner {
+    pub(super) fn end_leaving(&mut self) {
+        let Self { leaving, after, .. } = self;
+        leaving.end_all().for_each(|waker| after.wake(Some(waker)));
+    }
+}

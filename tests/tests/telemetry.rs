@@ -1,0 +1,129 @@
+//! What a log shows of a session.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use stomp_proto::Command;
+use stomp_session::{Config, Login, client::Settings};
+use stomp_testkit::{
+    broker::{BrokerConfig, Denial},
+    sim::{Door, Ending, Sim, Weather},
+};
+use tracing::{Level, subscriber::with_default};
+
+fn config() -> Config {
+    let mut config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
+    (config.send_beat, config.receive_beat) = (Duration::ZERO, Duration::ZERO);
+    config.login = Some(Login::new("user", PASSCODE));
+    config
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What was written.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+const PASSCODE: &str = "canary-7f3a";
+
+/// Runs it with everything of that level and above in a log.
+fn logged(level: Level, run: impl FnOnce(&Log)) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).without_time().with_ansi(false);
+    with_default(subscriber.with_writer(move || writer.clone()).finish(), || run(&log));
+}
+
+/// One after the other: what is enabled is the same for all threads.
+#[test]
+fn the_log() {
+    with_the_broker_gone_there_is_a_line_for_each_attempt();
+    what_is_shown_is_nobodys_secret();
+}
+
+/// A line for each attempt: what happened, how often, and when the next one is.
+fn with_the_broker_gone_there_is_a_line_for_each_attempt() {
+    logged(Level::INFO, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        sim.set_door("broker", Door::Refusing);
+        let client = sim.client(config(), Settings::default());
+        let world = sim.world();
+        sim.block_on(async {
+            world.sleep(seconds(60)).await;
+            let (lines, dials) = (log.take(), world.dials("broker"));
+            let attempts: Vec<_> = lines.lines().filter(|line| line.contains("no connection")).collect();
+            assert!(attempts.len() == lines.lines().count(), "{lines}");
+            assert!((dials - 1..=dials).contains(&(attempts.len() as u64)), "{dials} dials: {lines}");
+            for (number, line) in attempts.iter().enumerate() {
+                assert!(line.contains(&format!("failures={}", number + 1)), "{line}");
+                for part in ["WARN", "stomp", "broker=tcp://broker:61613", "error=", "delay="] {
+                    assert!(line.contains(part), "{part}: {line}");
+                }
+            }
+            world.set_door("broker", Door::Open);
+            client.connected().await.unwrap();
+            world.sleep(seconds(1)).await;
+            let lines = log.take();
+            assert!(
+                lines.contains("INFO") && lines.contains("connected broker=tcp://broker:61613"),
+                "{lines}"
+            );
+            world.cut("broker", Ending::Reset);
+            let _ = client.send("/queue/a", "x").confirmed().await;
+            client.connected().await.unwrap();
+            client.disconnect().await.unwrap();
+            let lines = log.take();
+            assert!(lines.contains("the connection is lost") && lines.contains("disconnected"), "{lines}");
+        });
+    });
+}
+
+/// Everything there is, and no passcode, no body and no header but a destination.
+fn what_is_shown_is_nobodys_secret() {
+    logged(Level::TRACE, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Settings::default());
+        let world = sim.world();
+        sim.block_on(async {
+            let mut messages = client.subscribe("/queue/a").await.unwrap();
+            let send = client.send("/queue/a", "the-body").header("secret", "the-header");
+            send.confirmed().await.unwrap();
+            drop(messages.next().await);
+            let denial = Denial::of(Command::Send).saying("no", "not here");
+            world.broker("broker", |broker| broker.deny(denial));
+            let _ = client.send("/queue/a", "the-body").confirmed().await;
+            client.disconnect().await.unwrap();
+        });
+        let lines = log.take();
+        for part in ["dialling", "connected", "subscribed", "confirmed", "not confirmed", "disconnected"] {
+            assert!(lines.contains(part), "{part}: {lines}");
+        }
+        for part in [PASSCODE, "the-body", "the-header"] {
+            assert!(!lines.contains(part), "{part}: {lines}");
+        }
+    });
+}
