@@ -21,6 +21,7 @@ impl<'a> Text<'a> {
 
     /// The octets it stands for, escapes undone.
     #[must_use]
+    #[inline]
     pub fn octets(self) -> Cow<'a, [u8]> {
         if self.escaped { unescape(self.octets) } else { Cow::Borrowed(self.octets) }
     }

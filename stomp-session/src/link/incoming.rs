@@ -14,6 +14,7 @@ use super::{
     wire::Wire,
 };
 use crate::model::{
+    arrival::Arrival,
     error::{CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown},
     event::Event,
     ids::{ReceiptId, SubscriptionId},
@@ -42,10 +43,6 @@ impl Link {
 
     fn handle_frame(&mut self, frame: Frame, cx: &mut Cx<'_>) -> Result<Reaction, Lost> {
         match frame.command() {
-            Command::Message => {
-                let message = self.accept(frame, cx).map(Event::Message);
-                Ok(message.map_or(Reaction::None, Reaction::Tell))
-            }
             Command::Receipt => Ok(self.handle_receipt(frame, cx)),
             Command::Error => {
                 self.handle_error(ServerError::new(frame, &cx.mask()), cx)?;
@@ -56,28 +53,31 @@ impl Link {
         }
     }
 
-    /// A message that somebody is there for. After the command gate has closed nobody could acknowledge any.
-    fn accept(&mut self, frame: Frame, cx: &mut Cx<'_>) -> Option<Message> {
+    /// Takes a message that somebody is there for. After the command gate has closed nobody could acknowledge any.
+    pub(crate) fn accept(&mut self, frame: &Frame, cx: &mut Cx<'_>) -> Option<Arrival> {
         if cx.is_ending {
             return None;
         }
-        self.settlement.count(&frame, delivery_ids(&self.connection));
-        let Some(subscription) = cx.replay.subscriptions.standing(&frame, self.connection.version) else {
+        self.settlement.count(frame, delivery_ids(&self.connection));
+        let Some(subscription) = cx.replay.subscriptions.standing(frame, self.connection.version) else {
             self.handle_unowned(frame, cx);
             return None;
         };
-        self.confirm_subscribe(subscription, cx);
-        let held = cx.replay.subscriptions.get(subscription)?;
-        if held.is_browsed(&frame, &self.connection.profile) {
+        let mut held = cx.replay.subscriptions.get(subscription)?;
+        if held.asked.is_some() {
+            self.confirm_subscribe(subscription, cx);
+            held = cx.replay.subscriptions.get(subscription)?;
+        }
+        if held.is_browsed(frame, &self.connection.profile) {
             self.end_browse(subscription, cx);
             return None;
         }
         let ack_mode = held.subscribe.ack_mode;
         let delivery = match ack_mode {
             AckMode::Auto => 0,
-            _ => self.settlement.deliver(subscription, &frame, self.connection.version),
+            _ => self.settlement.deliver(subscription, frame, self.connection.version),
         };
-        Some(Message::new(frame, self.connection.id, subscription, ack_mode, delivery))
+        Some(Arrival::new(self.connection.id, subscription, ack_mode, delivery))
     }
 
     /// All that a queue holds was shown. It is not browsed again on the next connection.
@@ -103,13 +103,13 @@ impl Link {
 
     /// A message for a subscription that does not stand. After UNSUBSCRIBE they are normal (ActiveMQ sends up to 200):
     /// dropped, and never refused by themselves, which RabbitMQ would answer with an ERROR.
-    fn handle_unowned(&mut self, frame: Frame, cx: &mut Cx<'_>) {
+    fn handle_unowned(&mut self, frame: &Frame, cx: &mut Cx<'_>) {
         let id = frame.header("subscription").and_then(|id| self.unsubscribing.of(&id.text().ok()?));
         if let Some(id) = id {
-            self.settlement.deliver_to_nobody(id, &frame, self.connection.version);
+            self.settlement.deliver_to_nobody(id, frame, self.connection.version);
             self.subscribe_again(id, cx);
-        } else if !cx.replay.subscriptions.was_removed(&frame) {
-            return cx.events.push(Event::Unroutable(frame));
+        } else if !cx.replay.subscriptions.was_removed(frame) {
+            return cx.events.push(Event::Unroutable(frame.clone()));
         }
         cx.replay.subscriptions.count_late_message();
     }
@@ -124,7 +124,8 @@ impl Link {
 
     /// A message that was read past: settled as its subscription wants, if the broker does that.
     fn handle_oversized(&mut self, frame: Frame, excess: Excess, cx: &mut Cx<'_>) -> Reaction {
-        let Some(mut message) = self.accept(frame, cx) else { return Reaction::None };
+        let Some(arrival) = self.accept(&frame, cx) else { return Reaction::None };
+        let mut message = Message::new(frame, arrival);
         let policy = cx.replay.subscriptions.get(message.subscription()).map(|held| held.subscribe.oversized);
         let settled = match policy.unwrap_or_default() {
             Oversized::Leave => Ok(()),

@@ -62,19 +62,26 @@ impl Input {
         self.fresh |= !octets.is_empty();
     }
 
+    /// Whether anything came that was not told yet.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
     /// Whether anything came since the last call: any octet proves life, a part of a frame as well (1.1 and 1.2,
     /// "Heart-beating").
     pub(crate) const fn take_fresh(&mut self) -> bool {
         core::mem::replace(&mut self.fresh, false)
     }
 
-    /// The next item; heart-beats that came together are one.
+    /// The next item.
+    #[inline]
     pub(crate) fn next_item(&mut self) -> Result<Option<Item>, ParseError> {
-        let item = self.parser.next_item()?;
-        if matches!(item, Some(Item::HeartBeat)) {
-            self.parser.skip_heart_beats();
-        }
-        Ok(item)
+        self.parser.next_item()
+    }
+
+    /// Takes the heart-beats that came together with one: they are one.
+    pub(crate) fn skip_heart_beats(&mut self) {
+        self.parser.skip_heart_beats();
     }
 
     /// CONNECTED was read: what follows is in that version and within those limits.

@@ -57,9 +57,11 @@ impl Link {
             return Ok(());
         }
         let blames = self.meaning(&error) != Some(Meaning::Connection);
-        let suspect = self.suspect().filter(|(_, awaited, is_alone)| {
+        let suspect = self.suspect().filter(|(id, awaited, is_alone)| {
             // Any other frame that an ERROR answers may stay unknown. A SUBSCRIBE would be sent again and refused again.
-            *is_alone || (blames && matches!(awaited, Awaited::Subscribe(_)))
+            let is_subscribe = blames && matches!(awaited, Awaited::Subscribe(_));
+            // A broker refuses at once: a newer one is meant rather.
+            *is_alone || (is_subscribe && self.owed(cx.replay).all(|owed| owed < *id))
         });
         let suspect = suspect.and_then(|(id, ..)| Some((id, self.wire.receipts.take(id)?.awaited)));
         self.warnings.explained = suspect.is_some();
@@ -175,11 +177,16 @@ impl Link {
         }
     }
 
-    /// Whether a SUBSCRIBE was given up that the broker may still answer: with the end of the connection, too.
+    /// The SUBSCRIBEs that were given up and that the broker may still answer: with the end of the connection, too.
+    fn owed(&self, replay: &Replay) -> impl Iterator<Item = ReceiptId> {
+        let is_open = |(receipt, id): &(&ReceiptId, &SubscriptionId)| {
+            replay.subscriptions.get(**id).is_none_or(|held| held.asked == Some(**receipt))
+        };
+        self.late.iter().filter(is_open).map(|(receipt, _)| *receipt)
+    }
+
     fn owes_answer(&self, replay: &Replay) -> bool {
-        self.late.iter().any(|(receipt, id)| {
-            replay.subscriptions.get(*id).is_none_or(|held| held.asked == Some(*receipt))
-        })
+        self.owed(replay).next().is_some()
     }
 
     /// A SUBSCRIBE was refused, or a subscription that stood was cancelled. `ends` says whether that ends the connection.

@@ -43,6 +43,7 @@ use self::{
     wire::Wire,
 };
 use crate::model::{
+    config::Config,
     connection::Connection,
     error::Lost,
     event::Event,
@@ -91,7 +92,7 @@ impl Link {
         cx.events.push(Event::Connected(link.connection.clone()));
         link.replay(cx);
         link.proceed(cx);
-        link.stamp(cx);
+        link.stamp(cx.config, cx.now);
         link
     }
 
@@ -140,10 +141,16 @@ impl Link {
         self.heart_beats.resume(now);
     }
 
+    /// Whether something was commanded that has no time yet.
+    #[inline]
+    pub(crate) fn is_unstamped(&self) -> bool {
+        self.wire.receipts.is_unstamped() || self.unsubscribing.is_unstamped()
+    }
+
     /// Gives what was commanded since the last call its time.
-    pub(crate) fn stamp(&mut self, cx: &Cx<'_>) {
-        self.wire.receipts.stamp(cx.now);
-        self.unsubscribing.stamp(cx.now.after(cx.config.unsubscribe_timeout));
+    pub(crate) fn stamp(&mut self, config: &Config, now: Timestamp) {
+        self.wire.receipts.stamp(now);
+        self.unsubscribing.stamp(config.unsubscribe_timeout, now);
     }
 
     /// Does what is due. `said_all` says that DISCONNECT was: nothing follows it (1.2, "DISCONNECT").

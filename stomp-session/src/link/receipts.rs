@@ -103,6 +103,11 @@ impl Receipts {
         self.unstamped = self.unstamped.saturating_add(1);
     }
 
+    #[inline]
+    pub(crate) const fn is_unstamped(&self) -> bool {
+        self.unstamped > 0
+    }
+
     /// Commands bring no time: what was added since the last call gets its deadline now.
     pub(crate) fn stamp(&mut self, now: Timestamp) {
         let fresh = self.slots.iter_mut().rev().take(core::mem::take(&mut self.unstamped));

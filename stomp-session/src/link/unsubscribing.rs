@@ -117,8 +117,14 @@ impl Unsubscribing {
         self.names.get(wire_id).copied()
     }
 
+    #[inline]
+    pub(super) const fn is_unstamped(&self) -> bool {
+        !self.unstamped.is_empty()
+    }
+
     /// Gives those that came since the last call their time.
-    pub(super) fn stamp(&mut self, deadline: Timestamp) {
+    pub(super) fn stamp(&mut self, timeout: Duration, now: Timestamp) {
+        let deadline = now.after(timeout);
         for id in core::mem::take(&mut self.unstamped) {
             if let Some(it) = self.table.get_mut(&id).filter(|it| it.stage != Stage::Said) {
                 it.deadline = Some(deadline);

@@ -21,6 +21,17 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    pub(crate) const fn new(
+        connection: ConnectionId,
+        subscription: SubscriptionId,
+        ack_mode: AckMode,
+        delivery: u64,
+    ) -> Self {
+        let Number { value, owner } = connection.0;
+        let (connection, subscription) = (value, subscription.0.value);
+        Self { connection, subscription, delivery, owner, ack_mode, settled: false }
+    }
+
     pub(super) const fn number(&self, value: u64) -> Number {
         Number { value, owner: self.owner }
     }

@@ -3,7 +3,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 
 use bytes::Bytes;
-use stomp_proto::Item;
+use stomp_proto::{Frame, Item};
 
 use super::{
     error::{Closed, Outcome},
@@ -82,14 +82,23 @@ impl Events {
 
     /// Tells that something came, if that is wanted.
     pub(crate) fn trace(&mut self, item: &Item) {
-        if self.traces_frames {
-            self.push(match item {
-                Item::Frame(frame) | Item::TooLarge { frame, .. } => {
-                    Event::FrameReceived(frame.clone().into_owned())
-                }
-                _ => Event::HeartBeatReceived,
-            });
+        match item {
+            Item::Frame(frame) | Item::TooLarge { frame, .. } => self.trace_frame(frame),
+            _ if self.traces_frames => self.push(Event::HeartBeatReceived),
+            _ => {}
         }
+    }
+
+    #[inline]
+    pub(crate) fn trace_frame(&mut self, frame: &Frame) {
+        if self.traces_frames {
+            self.push_received(frame);
+        }
+    }
+
+    #[cold]
+    fn push_received(&mut self, frame: &Frame) {
+        self.push(Event::FrameReceived(frame.clone().into_owned()));
     }
 
     /// Drops bodies, or keeps them for the owner: they are not ours, and dropping one may run anything.

@@ -67,16 +67,7 @@ impl Settle for Message {}
 impl Settle for AckToken {}
 
 impl Message {
-    pub(crate) const fn new(
-        frame: Frame,
-        connection: ConnectionId,
-        subscription: SubscriptionId,
-        ack_mode: AckMode,
-        delivery: u64,
-    ) -> Self {
-        let Number { value, owner } = connection.0;
-        let (connection, subscription) = (value, subscription.0.value);
-        let arrival = Arrival { connection, subscription, delivery, owner, ack_mode, settled: false };
+    pub(crate) const fn new(frame: Frame, arrival: Arrival) -> Self {
         Self { frame, arrival }
     }
 
@@ -94,7 +85,7 @@ impl Message {
     #[must_use]
     pub fn detached(frame: Frame) -> Self {
         let nobody = Number::default();
-        Self::new(frame, ConnectionId(nobody), SubscriptionId(nobody), AckMode::default(), 0)
+        Self::new(frame, Arrival::new(ConnectionId(nobody), SubscriptionId(nobody), AckMode::default(), 0))
     }
 
     /// The body.

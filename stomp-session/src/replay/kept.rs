@@ -166,6 +166,11 @@ impl KeptSends {
         self.unstamped.insert(id);
     }
 
+    #[inline]
+    pub(crate) fn is_unstamped(&self) -> bool {
+        !self.unstamped.is_empty()
+    }
+
     /// Commands bring no time: what was added since the last call gets its deadline now.
     pub(crate) fn stamp(&mut self, now: Timestamp) {
         for id in mem::take(&mut self.unstamped) {

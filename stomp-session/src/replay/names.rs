@@ -3,6 +3,7 @@
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::{String, ToString},
+    vec::Vec,
 };
 
 use crate::model::ids::SubscriptionId;
@@ -17,8 +18,8 @@ const REMEMBERED: usize = 1024;
 /// subscription that had the name before is told apart by its [`SubscriptionId`], which is never given twice.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Names of the user's own in the table.
-    standing: BTreeMap<String, SubscriptionId>,
+    /// Names of the user's own in the table, by their octets: a name is looked up for each message.
+    standing: BTreeMap<Vec<u8>, SubscriptionId>,
     /// Those whose UNSUBSCRIBE was not answered.
     leaving: BTreeMap<String, SubscriptionId>,
     left_by: BTreeMap<SubscriptionId, String>,
@@ -54,7 +55,9 @@ impl Names {
     }
 
     fn is_somebodys(&self, name: &str) -> bool {
-        self.standing.contains_key(name) || self.leaving.contains_key(name) || self.used.contains(name)
+        self.standing.contains_key(name.as_bytes())
+            || self.leaving.contains_key(name)
+            || self.used.contains(name)
     }
 
     /// Whether that number was generated.
@@ -65,21 +68,21 @@ impl Names {
     /// Whether a new subscription may have that name.
     pub(super) fn is_free(&self, name: &str) -> bool {
         let is_generated = name.parse().is_ok_and(|number: u64| self.is_generated(number));
-        !is_generated && !self.standing.contains_key(name) && !self.leaving.contains_key(name)
+        !is_generated && !self.standing.contains_key(name.as_bytes()) && !self.leaving.contains_key(name)
     }
 
     pub(super) fn claim(&mut self, name: String, id: SubscriptionId) {
-        self.standing.insert(name, id);
+        self.standing.insert(name.into(), id);
     }
 
-    pub(super) fn of(&self, name: &str) -> Option<SubscriptionId> {
+    pub(super) fn of(&self, name: &[u8]) -> Option<SubscriptionId> {
         self.standing.get(name).copied()
     }
 
     /// That subscription has the name no more. It is free, unless it [leaves](Self::leave).
     pub(super) fn drop(&mut self, name: &str, id: SubscriptionId) {
-        if self.of(name) == Some(id) {
-            self.standing.remove(name);
+        if self.of(name.as_bytes()) == Some(id) {
+            self.standing.remove(name.as_bytes());
             self.note_used(name);
         }
     }
@@ -112,7 +115,7 @@ impl Names {
 
     /// Whether messages under that id may be those of an earlier subscription of this connection.
     pub(super) fn was_used(&self, name: &str) -> bool {
-        self.used.contains(name) || (self.has_forgotten && self.standing.contains_key(name))
+        self.used.contains(name) || (self.has_forgotten && self.standing.contains_key(name.as_bytes()))
     }
 
     /// Whether a subscription of this connection had that name and has it no more.

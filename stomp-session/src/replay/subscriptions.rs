@@ -80,9 +80,9 @@ impl Subscription {
     /// Whether a MESSAGE is none, but says that the queue has been browsed to its end.
     pub(crate) fn is_browsed(&self, message: &Frame, profile: &Profile) -> bool {
         profile.browse_end.is_some_and(|(asked, (name, value))| {
-            message.header(name).is_some_and(|it| it == value)
+            self.subscribe.headers.contains(asked)
+                && message.header(name).is_some_and(|it| it == value)
                 && !message.headers().contains("ack")
-                && self.subscribe.headers.contains(asked)
         })
     }
 
@@ -385,7 +385,7 @@ impl Subscriptions {
                 let numbered = id.number().map(|number| self.numbered(number));
                 let exact =
                     |number: &SubscriptionId| self.get(*number).is_some_and(|held| id == *held.wire_id);
-                numbered.filter(exact).or_else(|| self.names.of(&id.text().ok()?))
+                numbered.filter(exact).or_else(|| self.names.of(&id.octets()))
             }
             None if frame.command() == Command::Message => self.by_destination(frame),
             None => None,
@@ -400,7 +400,7 @@ impl Subscriptions {
         let trimmed = text.and_then(|text| {
             let numbered = text.parse().ok().map(|number| self.numbered(number));
             let exact = |id: &SubscriptionId| self.get(*id).is_some_and(|held| text == held.wire_id);
-            numbered.filter(exact).or_else(|| self.names.of(text))
+            numbered.filter(exact).or_else(|| self.names.of(text.as_bytes()))
         });
         let is_late = || text.is_some_and(|text| self.was_removed_id(text));
         trimmed.or_else(|| {
@@ -422,7 +422,7 @@ impl Subscriptions {
 
     /// The one that has that id of the user's own.
     pub(crate) fn named(&self, name: &str) -> Option<SubscriptionId> {
-        self.names.of(name)
+        self.names.of(name.as_bytes())
     }
 
     /// The subscription that a MESSAGE is for, unless it waits to be sent again.

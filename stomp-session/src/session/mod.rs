@@ -132,14 +132,25 @@ impl Session {
         self.now = now.max(self.now);
     }
 
-    /// Gives what was commanded since the last call its time.
+    /// Gives what was commanded since the last call its time. Asked at each message: mostly there is nothing.
+    #[inline(always)]
     fn stamp(&mut self) {
+        let link = self.state.link().is_some_and(Link::is_unstamped);
+        if link || self.ending.is_some() || self.replay.kept.is_unstamped() {
+            self.stamp_all();
+        }
+    }
+
+    #[cold]
+    fn stamp_all(&mut self) {
         let now = self.now;
         self.replay.kept.stamp(now);
         if let Some(ending) = &mut self.ending {
             ending.stamp(now);
         }
-        self.with_link(|link, cx| link.stamp(cx));
+        if let Some(link) = self.state.link_mut() {
+            link.stamp(&self.config, now);
+        }
     }
 
     /// Does what has waited for an answer.

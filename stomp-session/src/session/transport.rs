@@ -13,12 +13,14 @@ use crate::{
         outbox::{Kind, Outbox},
     },
     model::{
+        arrival::Arrival,
         connection::Connection,
         endpoint::{Endpoint, Login},
         error::{Lost, ServerError},
         event::Event,
         ids::AttemptId,
         mask::Mask,
+        message::Message,
         timestamp::Timestamp,
     },
 };
@@ -91,45 +93,77 @@ impl Session {
     pub fn next_event(&mut self, input: &mut Input, now: Timestamp) -> Option<Event> {
         self.set_now(now);
         self.stamp();
-        if self.is_current(input) && input.take_fresh() {
+        if input.is_fresh() && self.is_current(input) && input.take_fresh() {
             self.with_link(|link, cx| link.heard(cx.now));
         }
-        loop {
-            if let Some(event) = self.events.pop() {
-                return Some(event);
+        while self.events.is_empty() {
+            if !self.is_current(input) {
+                self.retire(input);
+                return None;
             }
-            let Some(item) = self.next_item(input) else { return self.events.pop() };
-            let event = self.handle_item(item, input);
-            // What followed from the input has its time now, however it was cut.
-            self.stamp();
-            match event {
-                Some(event) if self.events.is_empty() => return Some(event),
-                event => self.events.extend(event),
+            let item = input.next_item();
+            // By far the most that comes. A frame is large: this one is moved once, into its event.
+            if let Ok(Some(Item::Frame(frame))) = &item
+                && self.is_for_application(frame)
+            {
+                let arrival = self.accept(frame);
+                if let Some(arrival) = arrival
+                    && let Ok(Some(Item::Frame(frame))) = item
+                {
+                    if self.events.is_empty() {
+                        return Some(Event::Message(Message::new(frame, arrival)));
+                    }
+                    self.events.push(Event::Message(Message::new(frame, arrival)));
+                }
+                continue;
             }
+            match item {
+                Ok(Some(item)) => self.handle_item(item, input),
+                Ok(None) => return None,
+                Err(error) => {
+                    let reason = without_secrets(Lost::Protocol(error), &self.mask());
+                    self.lose(reason, true);
+                }
+            }
+        }
+        self.events.pop()
+    }
+
+    /// The input of an earlier connection; that of another session is left as it is.
+    #[cold]
+    fn retire(&self, input: &mut Input) {
+        if self.check_own(input.connection.0).is_ok() {
+            input.retire();
         }
     }
 
-    /// The next item of the current connection. What is no STOMP ends it.
-    fn next_item(&mut self, input: &mut Input) -> Option<Item> {
-        if !self.is_current(input) {
-            // That of another session is left as it is.
-            if self.check_own(input.connection.0).is_ok() {
-                input.retire();
-            }
-            return None;
-        }
-        match input.next_item() {
-            Ok(item) => item,
-            Err(error) => {
-                let reason = without_secrets(Lost::Protocol(error), &self.mask());
-                self.lose(reason, true);
-                None
-            }
-        }
+    /// Whether that is a message, on a connection that stands.
+    fn is_for_application(&self, frame: &Frame) -> bool {
+        frame.command() == Command::Message
+            && matches!(self.state, State::Connected(_) | State::Disconnecting(_))
     }
 
-    fn handle_item(&mut self, item: Item, input: &mut Input) -> Option<Event> {
+    /// Takes a message, if somebody is there for it.
+    fn accept(&mut self, frame: &Frame) -> Option<Arrival> {
+        self.events.trace_frame(frame);
+        let arrival = self.with_link(|link, cx| link.accept(frame, cx)).flatten();
+        self.continue_ending();
+        // What followed from the input has its time now, however it was cut.
+        self.stamp();
+        arrival
+    }
+
+    fn handle_item(&mut self, item: Item, input: &mut Input) {
+        let event = self.react(item, input);
+        self.stamp();
+        self.events.extend(event);
+    }
+
+    fn react(&mut self, item: Item, input: &mut Input) -> Option<Event> {
         self.events.trace(&item);
+        if matches!(item, Item::HeartBeat) {
+            input.skip_heart_beats();
+        }
         let reaction = match self.split() {
             (State::Connected(link) | State::Disconnecting(link), mut cx) => link.handle_item(item, &mut cx),
             (State::Handshake { .. }, _) => self.handle_answer(item, input),

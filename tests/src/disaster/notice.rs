@@ -36,7 +36,7 @@ impl Actor {
         demand(self.closed.is_none(), Law::Close, || format!("after the end came {event:?}"))?;
         match event {
             Event::Connected(connection) => {
-                self.course.connected(scene.broker, scene.now);
+                self.course.connected(broker_of(&connection.endpoint), scene.now);
                 self.handed.clear();
                 // Who did not read goes on not reading.
                 if self.paused {

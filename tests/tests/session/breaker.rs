@@ -35,12 +35,13 @@ fn met(config: Config, stream: &[&str], between: Duration) -> Script {
 
 #[test]
 fn the_same_error_on_three_connections_ends_the_session() {
-    let rows: [(&[&str], bool); 6] = [
+    let rows: [(&[&str], bool); 7] = [
         (&[BAD_A, BAD_A], false),
         (&[BAD_A, BAD_A, BAD_A], true),
         (&[BAD_A, BAD_B, BAD_A], false),
         (&[BAD_A, SHORT_A, BAD_A], false),
         (&[BAD_A, BAD_B, BAD_A, BAD_B, BAD_A], true),
+        (&[BAD_A, SHORT_A, BAD_A, SHORT_A, BAD_A], true),
         (&["garbage\n", "garbage\n", "garbage\n"], true),
     ];
     for (stream, ends) in rows {

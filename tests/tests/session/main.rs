@@ -18,6 +18,7 @@ mod identity;
 mod laws;
 mod logins;
 mod odd;
+mod owed;
 mod parity;
 mod profiles;
 mod receipts;

@@ -44,9 +44,17 @@ const fn gate(what: &'static str, count: Count, bound: f64) -> Gate {
 
 /// What codec and session must reach. Copies and cleared memory count here as on a processor that does them by `rep movsb` and
 /// `rep stosb`, an instruction an octet; on others there are fewer.
-const WANTED: [Gate; 16] = [
+const WANTED: [Gate; 19] = [
     gate("a receipt, 1,000,000 waiting / 1", InstructionsRelative("receipts-1000000", "receipts-1"), 2.0),
     gate("a message, 10,000 subscriptions / 1", InstructionsRelative("messages-10000", "messages-1"), 1.5),
+    gate(
+        "an UNSUBSCRIBE, 4,000 at once / 4",
+        InstructionsRelative("unsubscribes-4000", "unsubscribes-4"),
+        1.3,
+    ),
+    // A fifth less than when messages were queued in the session.
+    gate("instructions, a small message through a session", InstructionsPerFrame("received"), 1983.0),
+    gate("allocations, a small message through a session", AllocationsPerFrame("received"), 0.0),
     // What outlives a connection has a record of each broker, and ids carry their session: twice what it was before that.
     gate("octets of heap, an idle session", IdleSession, 4400.0),
     gate("an octet read alone, medium / small", InstructionsRelative("octets-medium", "octets-small"), 1.0),
