@@ -13,6 +13,7 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
+    contain::drop_each,
     credentials::Credentials,
     error::RequestError,
     notice::Notice,
@@ -196,7 +197,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         let next = self.shared.with(|inner| inner.session.poll_transmit(now));
         let Some(next) = next else { return false };
         self.shared.counters.count_written(next.len());
-        up.writing = next;
+        drop_each([mem::replace(&mut up.writing, next)]);
         up.flushed = false;
         true
     }
@@ -345,6 +346,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             self.flushed = true;
         }
         Poll::Ready(Ok(moved))
+    }
+}
+
+/// What is being written may be a body, and what its owner does when it is dropped is not ours.
+impl<S> Drop for Up<S> {
+    fn drop(&mut self) {
+        drop_each([mem::take(&mut self.writing)]);
     }
 }
 

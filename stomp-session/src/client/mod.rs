@@ -4,6 +4,7 @@
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
 mod admission;
+mod contain;
 mod content;
 mod credentials;
 mod dial;

@@ -10,6 +10,7 @@ mod listen;
 mod lives;
 mod network;
 mod overload;
+mod panics;
 mod parked;
 mod reconnect;
 mod request;
