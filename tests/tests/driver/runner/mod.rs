@@ -1,7 +1,9 @@
 //! The handler runner: what it acknowledges, how it fails, how it stops.
 
+mod panics;
 mod policies;
 mod running;
+mod spawned;
 mod stopping;
 
 use std::{
