@@ -2,6 +2,7 @@
 
 mod panics;
 mod policies;
+mod retry;
 mod running;
 mod spawned;
 mod stopping;
