@@ -4,8 +4,10 @@ mod panics;
 mod policies;
 mod retry;
 mod running;
+mod settling;
 mod spawned;
 mod stopping;
+mod woken;
 
 use std::{
     collections::BTreeMap,

@@ -87,7 +87,7 @@ fn dead_lettered() {
     }
 }
 
-fn frames(world: &World, command: Command) -> Vec<Frame> {
+pub(super) fn frames(world: &World, command: Command) -> Vec<Frame> {
     let of = |frame: &&Frame| frame.command() == command;
     world.broker("broker", |broker| {
         broker
