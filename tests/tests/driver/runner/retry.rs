@@ -7,7 +7,7 @@ use std::{
 
 use stomp_proto::AckMode;
 use stomp_session::client::{
-    Client, Delivery, Failure, Forward, OnFailure, Runtime as _, StopReason, Stopped, Tally,
+    Client, Delivery, Failure, Forward, OnFailure, Runtime as _, State, StopReason, Stopped, Tally,
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -15,7 +15,7 @@ use stomp_testkit::{
 };
 
 use super::{Notes, QUEUE, left, milliseconds, subscribe, text, with_messages};
-use crate::kit::{config, seconds, settings};
+use crate::kit::{config, seconds, seeds, settings};
 
 const ERRORS: &str = "/queue/errors";
 
@@ -207,6 +207,35 @@ fn so_does_a_disconnect() {
         assert!(world.now().since(before) < seconds(1));
     });
     assert_eq!((left(&world), forwarded(&world)), ((1, 0), 0));
+}
+
+/// A disconnect in the moment in which the pause ends: from then on no handler is called again.
+#[test]
+fn nothing_is_called_again_once_the_client_disconnects() {
+    for seed in seeds(20) {
+        let mut sim = Sim::in_weather(seed, Weather::calm());
+        sim.broker("broker", |broker| broker.publish(QUEUE, "0", &[]));
+        let (client, world) = (sim.client(config(), settings()), sim.world());
+        sim.block_on(async {
+            let messages = subscribe(&client).await;
+            let late = Notes::default();
+            let handler = {
+                let (client, late) = (client.clone(), late.clone());
+                async move |_| {
+                    if client.state() == State::Disconnecting {
+                        late.add("late");
+                    }
+                    Err::<(), _>("not yet")
+                }
+            };
+            let runner = messages.handle(handler).on_failure(retry(9, seconds(1), OnFailure::Stop));
+            let runner = world.spawn(runner.run());
+            world.sleep(seconds(1)).await;
+            client.disconnect().await.unwrap();
+            assert!(runner.await.unwrap().retried <= 1);
+            assert!(late.all().is_empty(), "seed {seed}");
+        });
+    }
 }
 
 /// Where nobody delivers it again the next policy has its turn, at once.
