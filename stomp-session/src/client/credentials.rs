@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use super::contained::Contained;
+use super::contain::Contained;
 use crate::{Attempt, Login, Lost};
 
 type Asking = Pin<Box<dyn Future<Output = Result<Login, String>> + Send>>;

@@ -14,7 +14,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
     closing::ClosingStream,
-    contained::Contained,
+    contain::{Contained, drop_each},
     credentials::Credentials,
     error::RequestError,
     interrupted::uninterrupted,
@@ -68,7 +68,7 @@ struct Up<S> {
     attempt: AttemptId,
     stream: S,
     input: Input,
-    writing: Bytes,
+    writing: Writing,
     flushed: bool,
     paused: bool,
     /// The runtime knows whether the broker promises heart-beats.
@@ -198,13 +198,13 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     /// Takes the next bytes to write, once the last ones are gone.
     fn refill(&mut self, now: Timestamp) -> bool {
         let Link::Up(up) = &mut self.link else { return false };
-        if !up.writing.is_empty() || up.broken.is_some() {
+        if !up.writing.0.is_empty() || up.broken.is_some() {
             return false;
         }
         let next = self.shared.with(|inner| inner.session.poll_transmit(now));
         let Some(next) = next else { return false };
         self.shared.counters.count_written(next.len());
-        up.writing = next;
+        drop_each([mem::replace(&mut up.writing.0, next)]);
         up.flushed = false;
         true
     }
@@ -327,7 +327,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             attempt,
             stream,
             input,
-            writing: Bytes::new(),
+            writing: Writing::default(),
             flushed: true,
             paused: false,
             told: false,
@@ -364,10 +364,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     /// Writes all there is, then flushes. Whether anything moved.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut moved = false;
-        while !self.writing.is_empty() {
-            match uninterrupted(|| Pin::new(&mut self.stream).poll_write(cx, &self.writing)) {
+        while !self.writing.0.is_empty() {
+            match uninterrupted(|| Pin::new(&mut self.stream).poll_write(cx, &self.writing.0)) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => self.writing.advance(count),
+                Poll::Ready(Ok(count)) => self.writing.0.advance(count),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return if moved { Poll::Ready(Ok(true)) } else { Poll::Pending },
             }
@@ -378,6 +378,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             self.flushed = true;
         }
         Poll::Ready(Ok(moved))
+    }
+}
+
+/// What is being written may be a body, and what its owner does when it is dropped is not ours.
+/// What is being written: a body in it is not ours.
+#[derive(Default)]
+struct Writing(Bytes);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        drop_each([mem::take(&mut self.0)]);
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod admission;
 mod closing;
-mod contained;
+mod contain;
 mod content;
 mod credentials;
 mod dial;
@@ -62,7 +62,9 @@ pub use prepared::PreparedSend;
 pub use race::{race, race_addresses};
 pub use request::{RequestBuilder, Requesting};
 pub use results::Results;
-pub use runner::{Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
+pub use runner::{
+    Delivery, Failure, Forward, OnFailure, Runner, Running, StopReason, Stopped, Tally, Unnamed,
+};
 pub use runtime::{Addresses, Connector, Runtime, Stream, TransportError};
 pub use send::{SendBuilder, Sending};
 pub use settings::Settings;
@@ -96,9 +98,10 @@ pub fn client<R: Runtime, C: Connector>(
 const _: fn(&Client) = |client| {
     const fn anywhere<T: Send + 'static>() {}
     fn sent<T: Future + Send>(_: T) {}
-    type Handler = fn(Arc<Message>) -> std::future::Ready<Result<(), String>>;
-    anywhere::<Runner<Handler, std::future::Ready<Result<(), String>>, String>>();
-    anywhere::<(Client, Subscription, Transaction, Message)>();
+    type Handled = std::future::Ready<Result<(), String>>;
+    anywhere::<(Runner<fn(Delivery) -> Handled, String>, Running<fn(Delivery) -> Handled, String, Handled>)>(
+    );
+    anywhere::<(Client, Subscription, Transaction, Message, Delivery)>();
     anywhere::<(Listener, Watch, SendBuilder, SubscribeBuilder, RequestBuilder)>();
     anywhere::<(Sending, Subscribing, Requesting)>();
     anywhere::<(Beginning, Committing, Disconnecting)>();

@@ -14,6 +14,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    contain::{contained, drop_each},
     content::Content,
     leaving::Leaving,
     listeners::Listeners,
@@ -129,11 +130,17 @@ impl After {
         self.drop_contents.push(content);
     }
 
+    /// Each of these may panic. It is done alone, so that it takes no other along, and its panic ends here: the panic hook
+    /// has reported it, and whoever happens to be here has no part in it. That is the driver, which all others would lose, or
+    /// a destructor, where a second panic aborts the program.
     fn run(self) {
         let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_contents, reports } = self;
-        reports.into_iter().for_each(Report::emit);
-        wake.into_iter().for_each(Waker::wake);
-        drop((drop_wakers, drop_messages, drop_bodies, drop_contents));
+        reports.into_iter().for_each(|report| drop(contained(|| report.emit())));
+        wake.into_iter().for_each(|waker| drop(contained(|| waker.wake())));
+        drop_each(drop_wakers);
+        drop_each(drop_messages);
+        drop_each(drop_bodies);
+        drop_each(drop_contents);
     }
 }
 

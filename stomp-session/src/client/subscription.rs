@@ -13,7 +13,7 @@ use futures_core::Stream;
 use stomp_proto::{AckMode, Headers};
 
 use super::{
-    contained::contained_change,
+    contain::contained_change,
     error::SubscribeError,
     fairness::Row,
     keep::Keep,

@@ -16,6 +16,7 @@ mod overload;
 mod panics;
 mod parked;
 mod reconnect;
+mod replay_headers;
 mod request;
 mod runner;
 mod send;

@@ -1,11 +1,11 @@
 //! Request and reply.
 
-use std::{future::IntoFuture as _, sync::Arc};
+use std::future::IntoFuture as _;
 
 use stomp_proto::Command;
 use stomp_session::{
     CommandError,
-    client::{Client, Message, RequestError, SendError, SubscribeError},
+    client::{Client, Delivery, RequestError, SendError, SubscribeError},
 };
 use stomp_testkit::{
     broker::{BrokerConfig, Denial},
@@ -20,11 +20,11 @@ fn answerer(sim: &Sim) -> Client {
     let answering = client.clone();
     drop(sim.spawn(async move {
         let requests = answering.subscribe("/queue/double").await.unwrap();
-        let answer = async |request: Arc<Message>| {
+        let answer = async |request: Delivery| {
             let body = [request.body(), request.body()].concat();
             answering.reply(&request, body).await
         };
-        let _ = requests.handle(answer).concurrency(10).await;
+        let _ = requests.handle_with(answer).concurrency(10).await;
     }));
     client
 }

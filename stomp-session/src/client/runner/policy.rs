@@ -1,13 +1,10 @@
 //! What becomes of a message whose handler failed.
 
-use std::{any::Any, fmt};
+use std::time::Duration;
 
 use stomp_proto::{Headers, Text};
 
-use crate::{
-    CommandError, Ended, Nack, Profile,
-    client::{contained::panic_text, error::SendError, message::Message},
-};
+use crate::{Nack, Profile, client::message::Message};
 
 /// What becomes of a message whose handler failed. Brokers mean different things by NACK, so each of them is named by what
 /// it does, and refused with [`CommandError::NackCannot`] by a broker that does something else.
@@ -19,7 +16,22 @@ use crate::{
 /// | [`DeadLetter`](Self::DeadLetter) | yes; destroys where no dead letter exchange is configured | yes | no | no |
 /// | [`Discard`](Self::Discard) | no | no | yes | no |
 ///
-/// With ack mode `auto` there is nothing left to settle: only `Stop`, `Forward` and `Acknowledge` can be had.
+/// [`Retry`](Self::Retry) tells the broker nothing, and comes before any of them.
+///
+/// With ack mode `auto` there is nothing left to settle: only `Stop`, `Forward`, `Acknowledge`, and `Retry` before them, can
+/// be had.
+///
+/// ```
+/// use std::time::Duration;
+/// use stomp_session::client::{Forward, OnFailure};
+///
+/// // Called again after 0.2, 0.4 and 0.8 s; then a copy goes to the error queue.
+/// let policy = OnFailure::Retry {
+///     attempts: 3,
+///     backoff: Duration::from_millis(200),
+///     then: Box::new(OnFailure::Forward(Forward::to("/queue/errors"))),
+/// };
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "there is one of it, and a box would show in every use")]
@@ -40,7 +52,24 @@ pub enum OnFailure {
     Forward(Forward),
     /// As if it had been handled.
     Acknowledge,
+    /// The handler is called again with the same message. In between the message keeps its place in the limit and stays
+    /// unacknowledged: all attempts and pauses together should be shorter than the broker's patience, which is half an hour
+    /// for RabbitMQ.
+    ///
+    /// A runner that is told to stop tries no more: the broker delivers the message again, or, where it has forgotten it,
+    /// `then` applies at once. When the message's connection ends in a pause, the broker delivers it again.
+    Retry {
+        /// How often it is called again.
+        attempts: u32,
+        /// The pause before it is called again. It doubles each time, up to 30 s or what it was at first, whichever is more.
+        backoff: Duration,
+        /// What becomes of the message when the last attempt has failed, too.
+        then: Box<Self>,
+    },
 }
+
+/// The longest pause that others become by doubling.
+const LONGEST: Duration = Duration::from_secs(30);
 
 impl OnFailure {
     /// The NACK that it takes.
@@ -49,9 +78,28 @@ impl OnFailure {
             Self::Requeue => Some(Nack::Requeue),
             Self::DeadLetter => Some(Nack::DeadLetter),
             Self::Discard => Some(Nack::Discard),
-            Self::Stop | Self::Forward(_) | Self::Acknowledge => None,
+            Self::Stop | Self::Forward(_) | Self::Acknowledge | Self::Retry { .. } => None,
         }
     }
+
+    /// The pause before the handler is called again, unless it was called again often enough, and what comes when it is not
+    /// called again: that is no `Retry`.
+    pub(super) fn after(mut self, mut retried: u32) -> (Option<Duration>, Self) {
+        let mut pause = None;
+        while let Self::Retry { attempts, backoff, then } = self {
+            if retried < attempts && pause.is_none() {
+                pause = Some(doubled(backoff, retried, LONGEST.max(backoff)));
+            }
+            retried = retried.saturating_sub(attempts);
+            self = *then;
+        }
+        (pause, self)
+    }
+}
+
+/// That pause, doubled so often.
+pub(super) fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times)).min(longest)
 }
 
 /// Where the copy of a message goes whose handler failed.
@@ -79,12 +127,7 @@ impl Forward {
     }
 
     /// The headers of the copy, but for its destination.
-    pub(super) fn headers(
-        &self,
-        message: &Message,
-        failure: &impl fmt::Display,
-        profile: &Profile,
-    ) -> Headers {
+    pub(super) fn headers(&self, message: &Message, failure: &str, profile: &Profile) -> Headers {
         let mut copy = self.headers.clone();
         let queue = profile.send_to_queue.iter().filter(|(name, _)| !self.headers.contains(name));
         queue.for_each(|(name, value)| copy.push(name, value));
@@ -95,7 +138,7 @@ impl Forward {
             }
         }
         if !copy.contains(MESSAGE_FAILED) {
-            copy.push(MESSAGE_FAILED, one_line(&failure.to_string()));
+            copy.push(MESSAGE_FAILED, one_line(failure));
         }
         copy.set("persistent", "true");
         copy
@@ -150,81 +193,3 @@ fn is_reserved(name: &Text<'_>) -> bool {
 fn one_line(text: &str) -> String {
     text.chars().take(1024).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
-
-/// How a handler failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "a handler has no third way to fail")]
-pub enum Failure<E> {
-    /// It returned an error.
-    Error(E),
-    /// It panicked, with that message.
-    Panicked(String),
-}
-
-impl<E> Failure<E> {
-    pub(super) fn panicked(payload: &(dyn Any + Send)) -> Self {
-        Self::Panicked(panic_text(payload))
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for Failure<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Error(error) => error.fmt(f),
-            Self::Panicked(text) => write!(f, "the handler panicked: {text}"),
-        }
-    }
-}
-
-impl<E: fmt::Debug + fmt::Display> std::error::Error for Failure<E> {}
-
-/// What a runner has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Tally {
-    /// Messages whose handler succeeded.
-    pub handled: u64,
-    /// Messages whose handler failed.
-    pub failed: u64,
-    /// Of all these, the ones that could not be settled, since their connection had ended: the broker delivers them again.
-    pub ack_lost: u64,
-    /// Messages whose handler was dropped at a deadline, or awaited the end of the session: unacknowledged.
-    pub abandoned: u64,
-}
-
-/// Why a runner ended that was not told to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stopped<E> {
-    /// What it had done until then.
-    pub tally: Tally,
-    /// Why it ended.
-    pub reason: StopReason<E>,
-}
-
-/// Why a runner ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StopReason<E> {
-    /// A handler failed, and the policy was to stop.
-    Failed(Failure<E>),
-    /// The copy of a failed message could not be forwarded, so that the message was not acknowledged.
-    Forward(SendError),
-    /// A message could not be settled as the policy wants, or the subscription's ack mode has no place in a runner.
-    Command(CommandError),
-    /// The subscription has ended, and not by its owner's will.
-    Ended(Ended),
-}
-
-impl<E: fmt::Display> fmt::Display for Stopped<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            StopReason::Failed(failure) => write!(f, "a handler failed: {failure}"),
-            StopReason::Forward(error) => write!(f, "a failed message could not be forwarded: {error}"),
-            StopReason::Command(error) => write!(f, "a message could not be settled: {error}"),
-            StopReason::Ended(ended) => ended.fmt(f),
-        }
-    }
-}
-
-impl<E: fmt::Debug + fmt::Display> std::error::Error for Stopped<E> {}

@@ -1,19 +1,26 @@
-//! A message under way: in its handler, in its pause, or on its way elsewhere.
+//! A message under way: in its handler, between two attempts, before its NACK, or on its way elsewhere.
 
 use std::{
     cell::Cell,
     future::Future,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use super::{policy::Failure, ready::SlotWaker};
+use super::{delivery::Delivery, outcome::Failure, policy::OnFailure, ready::SlotWaker};
 use crate::{
     Nack,
-    client::{error::SendError, message::Message, send::Sending, state::Timer},
+    client::{
+        contain::{contained, drop_each, dropped},
+        error::SendError,
+        send::Sending,
+        shared::Shared,
+        state::{Timer, Waiting},
+        waits::For,
+    },
 };
 
 thread_local! {
@@ -26,38 +33,48 @@ pub(in crate::client) fn awaits_end() {
     AWAITS_END.set(true);
 }
 
-pub(super) struct Slot<F> {
-    pub(super) message: Arc<Message>,
-    pub(super) stage: Stage<F>,
-    waker: Arc<SlotWaker>,
+pub(super) struct Slot<F, E> {
+    pub(super) delivery: Delivery,
+    pub(super) stage: Stage<F, E>,
+    pub(super) waker: Arc<SlotWaker>,
     /// Its handler awaits the end of the session, which therefore does not await it.
     pub(super) excused: bool,
 }
 
-pub(super) enum Stage<F> {
+pub(super) enum Stage<F, E> {
     Handling(Pin<Box<F>>),
-    /// On its way elsewhere.
-    Forwarding(Box<Sending>),
-    /// Before its NACK.
-    Pausing(Timer, Nack),
     /// Its handler has panicked where it was made.
     Failed(String),
+    /// Between two attempts.
+    Resting(Box<Rest<E>>),
+    /// Before its NACK.
+    Pausing(Timer, Nack),
+    /// On its way elsewhere.
+    Forwarding(Box<Sending>),
+    /// What it was at has ended, and nothing else has begun.
+    Over,
 }
 
 /// What a stage has come to.
 pub(super) enum Step<E> {
     Handled(Result<(), Failure<E>>),
-    Forwarded(Result<(), SendError>),
+    Rested,
     Paused(Nack),
+    Forwarded(Result<(), SendError>),
 }
 
-impl<F> Slot<F> {
-    pub(super) const fn new(message: Arc<Message>, stage: Stage<F>, waker: Arc<SlotWaker>) -> Self {
-        Self { message, stage, waker, excused: false }
+impl<F, E> Slot<F, E> {
+    pub(super) const fn new(delivery: Delivery, stage: Stage<F, E>, waker: Arc<SlotWaker>) -> Self {
+        Self { delivery, stage, waker, excused: false }
+    }
+
+    /// Ends what it is at. A future is not ours, and may panic when it is dropped: then the message of that.
+    pub(super) fn end(&mut self) -> Result<(), String> {
+        dropped(mem::replace(&mut self.stage, Stage::Over))
     }
 }
 
-impl<F, E> Slot<F>
+impl<F, E> Slot<F, E>
 where
     F: Future<Output = Result<(), E>>,
 {
@@ -68,24 +85,60 @@ where
         match &mut self.stage {
             Stage::Handling(handler) => {
                 AWAITS_END.set(false);
-                let polled = poll_contained(handler, cx).map(Step::Handled);
+                let polled = contained(|| handler.as_mut().poll(cx));
                 self.excused = AWAITS_END.get();
-                polled
+                match polled {
+                    Ok(Poll::Pending) => Poll::Pending,
+                    Ok(Poll::Ready(result)) => self.handled(result.map_err(Failure::Error)),
+                    Err(text) => self.handled(Err(Failure::Panicked(text))),
+                }
             }
-            Stage::Forwarding(sending) => Pin::new(&mut **sending).poll(cx).map(Step::Forwarded),
+            Stage::Failed(text) => {
+                let failure = Failure::Panicked(mem::take(text));
+                self.handled(Err(failure))
+            }
+            Stage::Resting(rest) => rest.poll(cx, &self.delivery).map(|()| Step::Rested),
             Stage::Pausing(timer, nack) => timer.poll(cx).map(|()| Step::Paused(*nack)),
-            Stage::Failed(text) => Poll::Ready(Step::Handled(Err(Failure::Panicked(mem::take(text))))),
+            Stage::Forwarding(sending) => Pin::new(&mut **sending).poll(cx).map(Step::Forwarded),
+            Stage::Over => Poll::Pending,
         }
+    }
+
+    /// A handler has not succeeded before it is gone.
+    fn handled(&mut self, result: Result<(), Failure<E>>) -> Poll<Step<E>> {
+        let gone = self.end().map_err(Failure::Panicked);
+        Poll::Ready(Step::Handled(result.and(gone)))
     }
 }
 
-/// A handler that panics has failed, and harms no other.
-fn poll_contained<F, E>(handler: &mut Pin<Box<F>>, cx: &mut Context<'_>) -> Poll<Result<(), Failure<E>>>
-where
-    F: Future<Output = Result<(), E>>,
-{
-    match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
-        Ok(polled) => polled.map_err(Failure::Error),
-        Err(payload) => Poll::Ready(Err(Failure::panicked(&*payload))),
+/// One after the other, since two panics at once abort the program.
+impl<F, E> Drop for Slot<F, E> {
+    fn drop(&mut self) {
+        drop_each([mem::replace(&mut self.stage, Stage::Over)]);
+    }
+}
+
+/// The pause between two attempts.
+pub(super) struct Rest<E> {
+    timer: Timer,
+    loss: Waiting,
+    pub(super) failure: Failure<E>,
+    /// What comes when there is no other attempt.
+    pub(super) then: OnFailure,
+}
+
+impl<E> Rest<E> {
+    pub(super) fn new(shared: &Arc<Shared>, pause: Duration, failure: Failure<E>, then: OnFailure) -> Self {
+        let timer = Timer::new(Arc::clone(shared), pause);
+        Self { timer, loss: Waiting::new(Arc::clone(shared), For::Loss), failure, then }
+    }
+
+    /// Ends early when the message will be delivered again.
+    fn poll(&mut self, cx: &Context<'_>, delivery: &Delivery) -> Poll<()> {
+        let lost = || (delivery.is_owed() && delivery.is_lost()).then_some(());
+        match self.loss.poll(cx, |_| lost()) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => self.timer.poll(cx),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Who lives: each draws what it does from a seed of its own.
 
-use std::{future::IntoFuture as _, sync::Arc, time::Duration};
+use std::{future::IntoFuture as _, time::Duration};
 
-use stomp_session::client::{Client, Forward, Message, OnFailure, RequestError, SendBuilder};
+use stomp_session::client::{Client, Delivery, Forward, Message, OnFailure, RequestError, SendBuilder};
 use stomp_testkit::sim::{Door, Ending, Random, World};
 
 use super::ledger::Ledger;
@@ -151,7 +151,7 @@ pub(super) async fn runner(life: Life, mut random: Random) {
         OnFailure::Forward(Forward::to(ERRORS)),
     ];
     while let Ok(messages) = life.client.subscribe(QUEUE).prefetch(8).await {
-        let handler = |message: Arc<Message>| {
+        let handler = |message: Delivery| {
             let pause = life.world.sleep(Duration::from_millis(random.below(200) as u64));
             let (fails, ledger) = (random.once_in(5), life.ledger.clone());
             async move {
@@ -175,7 +175,7 @@ pub(super) async fn runner(life: Life, mut random: Random) {
             policy.clone()
         };
         let stop = life.world.sleep(seconds(20));
-        let _ = messages.handle(handler).concurrency(limit).decide_failure(decide).until(stop).await;
+        let _ = messages.handle_with(handler).concurrency(limit).decide_failure(decide).until(stop).await;
     }
 }
 
@@ -193,11 +193,11 @@ pub(super) async fn watcher(client: Client, mut random: Random) {
 /// Answers with what it was asked, until its own client disconnects.
 pub(super) async fn answerer(client: Client) {
     while let Ok(requests) = client.subscribe(ANSWERED).await {
-        let answer = async |request: Arc<Message>| {
+        let answer = async |request: Delivery| {
             let _ = client.reply(&request, Vec::from(request.body())).timeout(seconds(5)).await;
             Ok::<_, String>(())
         };
-        let _ = requests.handle(answer).concurrency(3).await;
+        let _ = requests.handle_with(answer).concurrency(3).await;
     }
 }
 

@@ -1,8 +1,13 @@
 //! The handler runner: what it acknowledges, how it fails, how it stops.
 
+mod panics;
 mod policies;
+mod retry;
 mod running;
+mod settling;
+mod spawned;
 mod stopping;
+mod woken;
 
 use std::{
     collections::BTreeMap,

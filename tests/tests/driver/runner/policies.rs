@@ -1,11 +1,9 @@
 //! Handlers that fail.
 
-use std::sync::Arc;
-
 use stomp_proto::{AckMode, Command, Frame};
 use stomp_session::{
     CommandError, Nack,
-    client::{Failure, Forward, Message, OnFailure, SendError, StopReason, Stopped, Tally},
+    client::{Delivery, Failure, Forward, Message, OnFailure, SendError, StopReason, Stopped, Tally},
 };
 use stomp_testkit::{
     broker::{BrokerConfig, dead_letter_queue},
@@ -20,12 +18,12 @@ fn poisoned(broker: BrokerConfig, policy: OnFailure) -> (Result<Tally, Stopped<S
     let (mut sim, client, world) = with_messages(broker, 1);
     let notes = Notes::default();
     let result = sim.block_on(async {
-        let handler = async |message: Arc<Message>| {
+        let handler = async |message: Delivery| {
             notes.add(text(&message));
             Err(format!("{} is poison", text(&message)))
         };
         let runner = subscribe(&client).await.handle(handler).on_failure(policy);
-        let result = runner.until(world.sleep(seconds(60))).await;
+        let result = runner.until(world.sleep(seconds(60))).run().await;
         client.disconnect().await.unwrap();
         result
     });
@@ -70,7 +68,7 @@ fn a_success_makes_the_pauses_short_again() {
                 }
             }
         };
-        let tally = runner.until(feed).await.unwrap();
+        let tally = runner.until(feed).run().await.unwrap();
         assert!(tally.handled >= 9, "{tally:?}");
     });
 }
@@ -89,7 +87,7 @@ fn dead_lettered() {
     }
 }
 
-fn frames(world: &World, command: Command) -> Vec<Frame> {
+pub(super) fn frames(world: &World, command: Command) -> Vec<Frame> {
     let of = |frame: &&Frame| frame.command() == command;
     world.broker("broker", |broker| {
         broker
@@ -139,7 +137,7 @@ fn with_auto_there_is_nothing_to_nack() {
     let stopped = sim.block_on(async {
         let messages = client.subscribe(QUEUE).ack(AckMode::Auto).await.unwrap();
         let poison = async |_| Err::<(), _>("poison");
-        messages.handle(poison).on_failure(OnFailure::Requeue).await.unwrap_err()
+        messages.handle(poison).on_failure(OnFailure::Requeue).run().await.unwrap_err()
     });
     assert_eq!(stopped.reason, StopReason::Command(CommandError::NotAcknowledged));
 }
@@ -154,13 +152,13 @@ fn acknowledged_as_if_it_had_been_handled() {
 fn decided_for_each_failure() {
     let (mut sim, client, world) = with_messages(BrokerConfig::default(), 3);
     let stopped = sim.block_on(async {
-        let handler = async |message: Arc<Message>| Err::<(), _>(text(&message));
+        let handler = async |message: Delivery| Err::<(), _>(text(&message));
         let runner = subscribe(&client).await.handle(handler);
         let decide = |_: &Message, failure: &Failure<String>| match failure {
             Failure::Error(text) if text == "2" => OnFailure::Stop,
             _ => OnFailure::Forward(Forward::to("/queue/errors")),
         };
-        runner.decide_failure(decide).await.unwrap_err()
+        runner.decide_failure(decide).run().await.unwrap_err()
     });
     assert_eq!(stopped.reason, StopReason::Failed(Failure::Error("2".into())));
     assert_eq!(world.broker("broker", |broker| broker.messages("/queue/errors")), ["0", "1"]);
@@ -175,7 +173,7 @@ fn panics_are_failures() {
     let notes = Notes::default();
     sim.block_on(async {
         let pause = world.clone();
-        let handler = move |message: Arc<Message>| {
+        let handler = move |message: Delivery| {
             let text = text(&message);
             assert!(text != "0", "before the future is made");
             let pause = pause.sleep(seconds(1));
@@ -192,7 +190,7 @@ fn panics_are_failures() {
             told.add(failure.to_string());
             OnFailure::Acknowledge
         };
-        let tally = runner.decide_failure(decide).until(world.sleep(seconds(5))).await.unwrap();
+        let tally = runner.decide_failure(decide).until(world.sleep(seconds(5))).run().await.unwrap();
         assert_eq!((tally.handled, tally.failed), (1, 3));
     });
     let panicked = ["before the future is made", "at the first poll", "later: 2"];
@@ -235,7 +233,7 @@ fn the_copy_that_is_forwarded() {
             let poison = async |_| Err::<(), _>("two\nlines");
             let forward = Forward::to("/queue/errors").header("color", "red");
             let runner = subscribe(&client).await.handle(poison).on_failure(OnFailure::Forward(forward));
-            let tally = runner.until(world.sleep(seconds(5))).await.unwrap();
+            let tally = runner.until(world.sleep(seconds(5))).run().await.unwrap();
             assert_eq!((tally.failed, left(&world)), (1, (0, 0)));
         });
         let [copy] = &*frames(&world, Command::Send) else { panic!("one copy") };
@@ -277,7 +275,7 @@ fn a_copy_that_does_not_arrive_acknowledges_nothing() {
         world.broker("broker", |broker| broker.drop_receipts(true));
         let poison = async |_| Err::<(), _>("poison");
         let forward = OnFailure::Forward(Forward::to("/queue/errors"));
-        let runner = world.spawn(messages.handle(poison).on_failure(forward));
+        let runner = world.spawn(messages.handle(poison).on_failure(forward).run());
         world.sleep(seconds(59)).await;
         assert_eq!(world.broker("broker", |broker| broker.depth("/queue/errors")), 1);
         assert_eq!((left(&world), runner.is_finished()), ((0, 1), false));

@@ -13,7 +13,7 @@ use std::{
 use stomp_proto::{AckMode, Version};
 use stomp_session::{
     CommandError, Config,
-    client::{Notice, OnFailure, Runner, StopReason},
+    client::{Delivery, Notice, OnFailure, Running, StopReason},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -53,7 +53,7 @@ fn most_at_once(config: Config, ack_mode: AckMode, limit: usize) -> usize {
             move |_| gauge.clone().run(world.clone())
         };
         let stop = world.sleep(seconds(30));
-        messages.handle(handler).concurrency(limit).until(stop).await.unwrap()
+        messages.handle_with(handler).concurrency(limit).until(stop).await.unwrap()
     });
     assert_eq!(tally.handled, 20);
     assert_eq!(sim.broker("broker", |broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
@@ -81,7 +81,7 @@ fn a_cumulative_subscription_is_refused() {
     let (mut sim, client, _) = with_messages(BrokerConfig::default(), 1);
     let stopped = sim.block_on(async {
         let messages = client.subscribe(QUEUE).ack(AckMode::Client).await.unwrap();
-        messages.handle(async |_| Ok::<_, String>(())).await.unwrap_err()
+        messages.handle(async |_| Ok::<_, String>(())).run().await.unwrap_err()
     });
     assert_eq!(stopped.reason, StopReason::Command(CommandError::CumulativeAck));
     assert_eq!(
@@ -97,7 +97,7 @@ fn only_woken_handlers_are_polled() {
     let (mut sim, client, world) = with_messages(BrokerConfig::default(), 50);
     let polls = Arc::new(AtomicUsize::new(0));
     sim.block_on(async {
-        let handler = |message: Arc<_>| {
+        let handler = |message: Delivery| {
             let mut sleep = Box::pin(world.sleep(milliseconds(10 * number(&message))));
             let polls = Arc::clone(&polls);
             poll_fn(move |cx| {
@@ -105,7 +105,7 @@ fn only_woken_handlers_are_polled() {
                 sleep.as_mut().poll(cx).map(Ok::<_, String>)
             })
         };
-        let runner = subscribe(&client).await.handle(handler).concurrency(50);
+        let runner = subscribe(&client).await.handle_with(handler).concurrency(50);
         assert_eq!(runner.until(world.sleep(seconds(60))).await.unwrap().handled, 50);
     });
     // Once when it begins, and once when it has slept.
@@ -123,7 +123,7 @@ fn a_lost_connection_is_seen_by_handlers_and_counted() {
     let notes = Notes::default();
     let mut listener = client.listen();
     sim.block_on(async {
-        let handler = async |message: Arc<stomp_session::client::Message>| {
+        let handler = async |message: Delivery| {
             if message.header("redelivered").is_none_or(|redelivered| redelivered != "true") {
                 message.lost().await;
                 notes.add(format!("lost {}", text(&message)));
@@ -141,7 +141,7 @@ fn a_lost_connection_is_seen_by_handlers_and_counted() {
                 world.sleep(seconds(10)).await;
             }
         };
-        let tally = subscribe(&client).await.handle(handler).concurrency(3).until(cut).await.unwrap();
+        let tally = subscribe(&client).await.handle(handler).concurrency(3).until(cut).run().await.unwrap();
         assert_eq!((tally.handled, tally.ack_lost, tally.failed), (6, 3, 0));
         client.disconnect().await.unwrap();
         let mut told = 0;
@@ -167,12 +167,12 @@ fn handlers_await_receipts_behind_a_full_inbox() {
             world.broker("broker", |broker| broker.publish(QUEUE, "x".repeat(500), &[]));
         }
         sim.block_on(async {
-            let handler = |message: Arc<stomp_session::client::Message>| {
+            let handler = |message: Delivery| {
                 let copy = client.send("/queue/b", message.body_bytes()).confirmed().into_future();
                 async move { copy.await.map_err(|error| error.to_string()) }
             };
             let messages = client.subscribe(QUEUE).prefetch(15).await.unwrap();
-            let runner = messages.handle(handler).concurrency(4);
+            let runner = messages.handle_with(handler).concurrency(4);
             let done = every_copy(world.clone());
             let tally = runner.on_failure(OnFailure::Stop).until(done).await.unwrap();
             assert_eq!(tally.handled, 100, "seed {seed}");
@@ -205,10 +205,10 @@ fn dropped_it_leaves_its_messages_to_others() {
                         Ok::<_, String>(())
                     }
                 };
-                let runner = subscribe(&client).await.handle(slow).concurrency(3);
-                poll_times(polls, runner.until(world.sleep(seconds(10)))).await;
+                let runner = subscribe(&client).await.handle_with(slow).concurrency(3);
+                poll_times(polls, runner.until(world.sleep(seconds(10))).run()).await;
                 let rest = subscribe(&client).await.handle(async |_| Ok::<_, String>(()));
-                rest.until(world.sleep(seconds(60))).await.unwrap();
+                rest.until(world.sleep(seconds(60))).run().await.unwrap();
                 assert_eq!(left(&world), (0, 0), "seed {seed}, {polls} polls");
             });
         }
@@ -222,7 +222,7 @@ fn a_runner_that_is_not_polled_does_not_hold_up_a_disconnect_for_ever() {
     sim.block_on(async {
         let runner =
             subscribe(&client).await.handle(async |_| std::future::pending::<Result<(), String>>().await);
-        let mut runner = pin!(runner);
+        let mut runner = pin!(runner.run());
         poll_fn(|cx| {
             assert!(runner.as_mut().poll(cx).is_pending());
             Poll::Ready(())
@@ -236,33 +236,14 @@ fn a_runner_that_is_not_polled_does_not_hold_up_a_disconnect_for_ever() {
     });
 }
 
-/// What its future is made of can be sent to another thread if the handler can.
-#[test]
-fn it_can_be_spawned() {
-    fn spawnable<T: Send + 'static>(_: &T) {}
-    let (mut sim, client, world) = with_messages(BrokerConfig::default(), 3);
-    sim.block_on(async {
-        let messages = subscribe(&client).await;
-        let runner = messages.handle(|message: Arc<_>| async move { check(&message) });
-        spawnable(&runner);
-        let runner = world.spawn(runner);
-        world.sleep(seconds(1)).await;
-        client.disconnect().await.unwrap();
-        assert_eq!(runner.await.unwrap().handled, 3);
-    });
-}
-
-fn check(message: &stomp_session::client::Message) -> Result<(), std::num::ParseIntError> {
-    text(message).parse::<u64>().map(drop)
-}
-
 /// Polling it once it has ended does no harm.
 #[test]
 fn a_poll_after_the_end_is_pending() {
     let (mut sim, client, _) = with_messages(BrokerConfig::default(), 0);
     sim.block_on(async {
         let handler = async |_| Ok::<_, String>(());
-        let mut runner: Runner<_, _, _> = subscribe(&client).await.handle(handler).until(async {});
+        let mut runner: Running<_, _, _> =
+            subscribe(&client).await.handle_with(handler).until(async {}).run();
         poll_fn(|cx| Pin::new(&mut runner).poll(cx)).await.unwrap();
         assert!(Pin::new(&mut runner).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     });

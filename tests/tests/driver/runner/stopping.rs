@@ -3,12 +3,11 @@
 use std::{
     future::{Future, pending},
     pin::Pin,
-    sync::Arc,
 };
 
 use stomp_session::{
     Closed, Ended,
-    client::{Message, Notice, Runtime as _, StopReason},
+    client::{Delivery, Notice, Runtime as _, StopReason},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -19,7 +18,7 @@ use super::{QUEUE, left, milliseconds, subscribe, text, with_messages};
 use crate::kit::{config, poll_times, seconds, seeds, settings};
 
 /// A handler that takes a second.
-fn slow(world: &World) -> impl FnMut(Arc<Message>) -> Sleeping + Send + 'static {
+fn slow(world: &World) -> impl FnMut(Delivery) -> Sleeping + Send + 'static {
     let world = world.clone();
     move |_| {
         let sleep = world.sleep(seconds(1));
@@ -37,7 +36,7 @@ type Sleeping = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 fn until_it_is_told_to_stop() {
     let (mut sim, client, world) = with_messages(BrokerConfig::default(), 10);
     sim.block_on(async {
-        let runner = subscribe(&client).await.handle(slow(&world)).concurrency(3);
+        let runner = subscribe(&client).await.handle_with(slow(&world)).concurrency(3);
         let tally = runner.until(world.sleep(milliseconds(1500))).await.unwrap();
         assert_eq!((tally.handled, tally.abandoned), (6, 0));
         world.sleep(seconds(1)).await;
@@ -50,12 +49,12 @@ fn until_it_is_told_to_stop() {
 fn a_handler_that_never_ends_has_its_grace() {
     let (mut sim, client, world) = with_messages(BrokerConfig::default(), 2);
     sim.block_on(async {
-        let handler = async |message: Arc<Message>| {
+        let handler = async |message: Delivery| {
             if text(&message) == "0" { pending().await } else { Ok::<_, String>(()) }
         };
         let runner = subscribe(&client).await.handle(handler).concurrency(2).grace(seconds(3));
         let before = world.now();
-        let tally = runner.until(world.sleep(seconds(1))).await.unwrap();
+        let tally = runner.until(world.sleep(seconds(1))).run().await.unwrap();
         assert_eq!(world.now().since(before), seconds(4));
         assert_eq!((tally.handled, tally.abandoned), (1, 1));
         client.disconnect().await.unwrap();
@@ -71,7 +70,7 @@ fn a_handler_that_disconnects_is_acknowledged_with_the_others() {
         (0..8).for_each(|n| sim.broker("broker", |broker| broker.publish(QUEUE, n.to_string(), &[])));
         let (client, world) = (sim.client(config(), settings()), sim.world());
         let tally = sim.block_on(async {
-            let handler = async |message: Arc<Message>| {
+            let handler = async |message: Delivery| {
                 if text(&message) == "4" {
                     drop(client.disconnect());
                 } else {
@@ -79,7 +78,7 @@ fn a_handler_that_disconnects_is_acknowledged_with_the_others() {
                 }
                 Ok::<_, String>(())
             };
-            let tally = subscribe(&client).await.handle(handler).concurrency(5).await.unwrap();
+            let tally = subscribe(&client).await.handle(handler).concurrency(5).run().await.unwrap();
             client.disconnect().await.unwrap();
             tally
         });
@@ -96,7 +95,7 @@ fn a_handler_that_awaits_the_disconnect_does_not_wait_for_itself() {
         (0..2).for_each(|n| sim.broker("broker", |broker| broker.publish(QUEUE, n.to_string(), &[])));
         let (client, world) = (sim.client(config(), settings()), sim.world());
         let (tally, took) = sim.block_on(async {
-            let handler = async |message: Arc<Message>| {
+            let handler = async |message: Delivery| {
                 if text(&message) == "1" {
                     client.disconnect().await.map_err(|closed| closed.to_string())?;
                 }
@@ -104,7 +103,7 @@ fn a_handler_that_awaits_the_disconnect_does_not_wait_for_itself() {
             };
             let runner = subscribe(&client).await.handle(handler).concurrency(2);
             let before = world.now();
-            (runner.await.unwrap(), world.now().since(before))
+            (runner.run().await.unwrap(), world.now().since(before))
         });
         assert!(took < seconds(5), "seed {seed}: {took:?}");
         assert_eq!((tally.handled, tally.ack_lost), (2, 1), "seed {seed}");
@@ -117,10 +116,10 @@ fn a_handler_that_awaits_the_disconnect_does_not_wait_for_itself() {
 fn a_handler_that_hangs_does_not_cost_the_confirmation() {
     let (mut sim, client, world) = with_messages(BrokerConfig::default(), 3);
     sim.block_on(async {
-        let handler = async |message: Arc<Message>| {
+        let handler = async |message: Delivery| {
             if text(&message) == "0" { pending().await } else { Ok::<_, String>(()) }
         };
-        let runner = world.spawn(subscribe(&client).await.handle(handler_of(handler)).concurrency(3));
+        let runner = world.spawn(subscribe(&client).await.handle(handler).concurrency(3).run());
         world.sleep(seconds(1)).await;
         let before = world.now();
         assert_eq!(client.disconnect().await.unwrap().unhandled, 1);
@@ -132,23 +131,13 @@ fn a_handler_that_hangs_does_not_cost_the_confirmation() {
     });
 }
 
-/// Boxes what a handler returns, so that its type has a name.
-fn handler_of<F>(
-    handler: impl Fn(Arc<Message>) -> F + Send + 'static,
-) -> impl FnMut(Arc<Message>) -> Sleeping + Send
-where
-    F: Future<Output = Result<(), String>> + Send + 'static,
-{
-    move |message| Box::pin(handler(message))
-}
-
 /// The messages that a broker with `auto` has forgotten are handled before the end.
 #[test]
 fn with_auto_the_inbox_is_handled_before_the_end() {
     let (mut sim, client, world) = with_messages(BrokerConfig::default(), 5);
     sim.block_on(async {
         let messages = client.subscribe(QUEUE).ack(stomp_proto::AckMode::Auto).await.unwrap();
-        let runner = world.spawn(messages.handle(slow(&world)));
+        let runner = world.spawn(messages.handle_with(slow(&world)).run());
         world.sleep(milliseconds(500)).await;
         client.disconnect().await.unwrap();
         assert_eq!(runner.await.unwrap().handled, 5);
@@ -165,7 +154,8 @@ fn disconnects_share_one_outcome() {
             let (client, world) = (sim.client(config(), settings()), sim.world());
             let mut listener = client.listen();
             sim.block_on(async {
-                let runner = world.spawn(subscribe(&client).await.handle(slow(&world)).concurrency(3));
+                let runner =
+                    world.spawn(subscribe(&client).await.handle_with(slow(&world)).concurrency(3).run());
                 world.sleep(milliseconds(900)).await;
                 poll_times(polls, client.disconnect()).await;
                 let others: Vec<_> = (0..3).map(|_| world.spawn(client.disconnect())).collect();
@@ -191,7 +181,7 @@ fn a_session_that_ends_by_itself_ends_it_with_the_reason() {
     let driver = sim.spawn(driver.run());
     drop(client);
     sim.block_on(async {
-        let runner = world.spawn(subscribe(&dropped).await.handle(slow(&world)));
+        let runner = world.spawn(subscribe(&dropped).await.handle_with(slow(&world)).run());
         world.sleep(milliseconds(500)).await;
         driver.cancel();
         let stopped = runner.await.unwrap_err();
@@ -212,7 +202,7 @@ fn a_session_that_gives_up_ends_it_whatever_its_handlers_do() {
         drop(other);
         sim.block_on(async {
             let handler_world = world.clone();
-            let handler = move |message: Arc<Message>| {
+            let handler = move |message: Delivery| {
                 let pause = handler_world.sleep(seconds(3));
                 async move {
                     pause.await;
@@ -223,7 +213,7 @@ fn a_session_that_gives_up_ends_it_whatever_its_handlers_do() {
                 }
             };
             let runner =
-                world.spawn(subscribe(&client).await.handle(handler).concurrency(2).grace(seconds(60)));
+                world.spawn(subscribe(&client).await.handle(handler).concurrency(2).grace(seconds(60)).run());
             world.sleep(seconds(1)).await;
             world.set_door("broker", Door::Refusing);
             world.cut("broker", Ending::Reset);

@@ -1,8 +1,9 @@
-//! Code that is not ours and panics has failed, and takes nobody along.
+//! What is not ours may panic: wakers, handlers, the last owner of a body. Their panic must not end what is ours.
 
 use std::{
     any::Any,
     future::Future,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
@@ -10,8 +11,31 @@ use std::{
 
 use stomp_proto::Headers;
 
-/// What a panic has said.
-pub(super) fn panic_text(payload: &(dyn Any + Send)) -> String {
+/// Runs code that is not ours. Returns the message of its panic if it panics.
+///
+/// Whoever calls this must not look again at a value that the code may have left half changed.
+pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let text = text_of(&*payload);
+        // A payload is not ours either. What a second panic leaves behind is forgotten: somewhere this has to end.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(second);
+        }
+        text
+    })
+}
+
+/// Drops a value that is not ours. Whether that went without a panic, or else the message of it.
+pub(super) fn dropped<T>(value: T) -> Result<(), String> {
+    contained(|| drop(value))
+}
+
+/// Drops values one by one: two that panic while one vector of them is dropped would abort the program.
+pub(super) fn drop_each<T>(values: impl IntoIterator<Item = T>) {
+    values.into_iter().for_each(|value| drop(dropped(value)));
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "no message".into())
@@ -26,9 +50,8 @@ impl<F> Contained<F> {
     }
 
     fn discard(&mut self) {
-        let future = self.0.take();
         // Who drops it has no use for what it says about that.
-        _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+        drop(dropped(self.0.take()));
     }
 }
 
@@ -37,11 +60,11 @@ impl<F: Future> Future for Contained<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(future) = &mut self.0 else { return Poll::Pending };
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        match contained(|| future.as_mut().poll(cx)) {
             Ok(polled) => polled.map(Ok),
-            Err(payload) => {
+            Err(text) => {
                 self.discard();
-                Poll::Ready(Err(panic_text(&*payload)))
+                Poll::Ready(Err(text))
             }
         }
     }
@@ -59,7 +82,7 @@ pub(super) fn contained_change(
 ) -> impl Fn(&mut Headers) + Send + Sync + 'static {
     move |headers| {
         let before = headers.clone();
-        if catch_unwind(AssertUnwindSafe(|| change(headers))).is_err() {
+        if contained(|| change(headers)).is_err() {
             *headers = before;
         }
     }
