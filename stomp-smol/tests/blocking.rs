@@ -182,10 +182,13 @@ fn a_host_that_nobody_knows_is_an_error() {
 
 #[test]
 fn a_broker_that_never_answers_and_one_that_refuses_are_errors() {
-    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut impatient = config(&format!("tcp://{}", mute.local_addr().unwrap()));
-    impatient.connected_timeout = Duration::from_millis(50);
-    assert_eq!(refusal(impatient), Lost::ConnectedTimeout(Duration::from_millis(50)));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = format!("tcp://{}", listener.local_addr().unwrap());
+    for uri in [&mute, &format!("failover:({},{mute})?randomize=false", dead())] {
+        let mut impatient = config(uri);
+        impatient.connected_timeout = Duration::from_millis(50);
+        assert_eq!(refusal(impatient), Lost::ConnectedTimeout(Duration::from_millis(50)));
+    }
 
     let server = server();
     let refused = refusal(config(&server.uri().replace("guest:guest", "guest:wrong")));
