@@ -74,7 +74,7 @@ fn a_life_in_each_version() {
         second.ack().unwrap();
         assert_eq!(blocking::within(&mut messages, GLANCE).count(), 0);
 
-        drop(messages);
+        messages.unsubscribe().wait().expect("the broker confirms it");
         client.send(QUEUE, "third").confirmed().wait().unwrap();
         assert_eq!(server.with(|broker| broker.depth(QUEUE)), 1, "nobody is subscribed");
         let mut messages = subscribe().wait().unwrap();
@@ -250,7 +250,7 @@ fn a_lost_connection_is_made_again_with_its_subscriptions() {
     let message = next(&mut messages);
     assert_eq!(message.body(), b"after");
     message.ack().unwrap();
-    drop(messages);
+    messages.unsubscribe().wait().expect("the broker confirms it");
     client.disconnect().wait().unwrap();
 
     let said = sent(&server);
