@@ -93,4 +93,16 @@ mod tests {
             assert_eq!(HeartBeat::from_octets(wrong), None, "{wrong:?}");
         }
     }
+
+    /// What is no pair of numbers, or below zero, has no type here, and is not read.
+    #[test]
+    fn it_is_two_unsigned_numbers_and_nothing_else() {
+        let HeartBeat { outgoing, incoming } = HeartBeat::default();
+        let numbers: [u64; 2] = [outgoing, incoming];
+        assert_eq!(numbers, [0, 0]);
+        for wrong in ["x,y", "-1,0", "0,-1", "-1,-1", "1", "-1", "x"] {
+            assert_eq!(HeartBeat::from_octets(wrong.as_bytes()), None, "{wrong}");
+            assert_eq!(HeartBeat::from_padded(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
 }

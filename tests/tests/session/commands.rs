@@ -1,7 +1,7 @@
 //! What an owner may ask of the way to the brokers: where the session stands, to go on now, and other brokers.
 
 use stomp_proto::Version;
-use stomp_session::{Endpoint, Lost, Phase, Timestamp};
+use stomp_session::{Endpoint, Lost, Phase, Subscribe, Timestamp};
 
 use crate::script::{Script, config, seconds};
 
@@ -74,6 +74,21 @@ fn reconnect_leaves_a_connection_for_the_others() {
     assert_eq!(host(&script), "connecting to b");
     script.session.reconnect();
     assert_eq!(host(&script), "connecting to b", "what is dialled goes on");
+}
+
+#[test]
+fn reconnect_takes_the_subscriptions_along() {
+    let mut script = listed("failover:(tcp://a,tcp://b)");
+    script.dial();
+    script.accept(Version::V1_2);
+    script.said();
+    script.session.subscribe(Subscribe::new("/queue/a").header("x", "1")).unwrap();
+    let subscribe = script.said();
+    assert!(subscribe.starts_with("SUBSCRIBE\n"), "{subscribe}");
+    script.session.reconnect();
+    script.pass(seconds(0));
+    script.reconnect(Version::V1_2);
+    assert_eq!(script.said(), subscribe.replace("receipt:1", "receipt:2"));
 }
 
 #[test]

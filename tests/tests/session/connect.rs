@@ -237,6 +237,7 @@ fn nothing_is_said_before_connected_but_connect() {
     assert_eq!(script.session.send(&send_frame("/queue/a", "x")), Err(CommandError::NotConnected));
     let refused = script.session.send_confirmed(send_frame("/queue/a", "x"));
     assert_eq!(*refused.unwrap_err(), CommandError::NotConnected);
+    assert_eq!(script.session.begin(), Err(CommandError::NotConnected));
     script.session.subscribe(stomp_session::Subscribe::new("/queue/a")).unwrap();
     script.pass(seconds(5));
     assert_eq!(script.said(), "", "no heart-beat, no SUBSCRIBE");

@@ -210,6 +210,7 @@ fn after_it_nothing_is_commanded_and_messages_are_dropped() {
     let refused = script.session.send_confirmed(send_frame("/queue/a", "x"));
     assert_eq!(*refused.unwrap_err(), CommandError::Closed);
     assert_eq!(script.session.subscribe(Subscribe::new("/queue/b")), Err(CommandError::Closed));
+    assert_eq!(script.session.begin(), Err(CommandError::Closed));
     assert_eq!(script.session.unsubscribe(id), Ok(()));
     script.hear("MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/queue/a\nack:1\n\n\0");
     assert_eq!((script.said().as_str(), script.events().len()), ("", 0));

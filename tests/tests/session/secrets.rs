@@ -86,17 +86,22 @@ const SHAPES: [&str; 20] = [
     "failover:(tcp://a:1,tcp://me:SECRET@b:x)?maxReconnectDelay=SECRET",
 ];
 
+/// Words of an error that look like a part of some passcodes.
+const SCHEMES: &str = "use tcp://, stomp://, ssl://, stomp+ssl:// or stomps://";
+
 #[track_caller]
 fn assert_hides(uri: &str, secret: &str) {
     let Err(error) = uri.parse::<Brokers>() else { return };
-    let shown = format!("{error} {error:?}");
+    let shown = format!("{error} {error:?}").replace(SCHEMES, "");
     assert_eq!(fragments(secret).find(|fragment| shown.contains(fragment)), None, "{uri}: {shown}");
 }
 
 #[test]
 fn in_no_refusal_of_a_uri() {
     for shape in SHAPES {
-        assert_hides(&shape.replace("SECRET", SECRET), SECRET);
+        for secret in [SECRET, ":// ", "://,"] {
+            assert_hides(&shape.replace("SECRET", secret), secret);
+        }
     }
     for (uri, secret) in [
         ("tcp://u:s3cr3t/x@h", "s3cr3t/x"),
@@ -112,7 +117,7 @@ fn in_no_refusal_of_a_uri() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
-    /// The letters are such that no error has four of them in its own words.
+    /// The letters are such that no error has four of them in its own words, but for the schemes that it lists.
     #[test]
     fn whatever_a_uri_looks_like(secret in "[BCDFGHJKLNQVWXYZ4579/@:,#?%()= ]{4,20}", shape in 0..SHAPES.len()) {
         assert_hides(&SHAPES[shape].replace("SECRET", &secret), &secret);
