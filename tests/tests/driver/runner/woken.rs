@@ -80,7 +80,8 @@ impl Future for Yields {
         self.left -= 1;
         // While it is polled, and twice.
         cx.waker().wake_by_ref();
-        cx.waker().clone().wake();
+        let other = cx.waker().clone();
+        other.wake();
         Poll::Pending
     }
 }
