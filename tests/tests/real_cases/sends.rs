@@ -118,7 +118,7 @@ fn forwards<A: Adapter>(bench: &mut Bench<'_>) {
             drop(stop);
             copy
         };
-        let (ran, copy) = zip(runner.into_future(), read).await;
+        let (ran, copy) = zip(runner.run(), read).await;
         ran.expect("the copy is confirmed, and the message acknowledged");
         assert_eq!(copy.body(), b"precious");
         assert_eq!(copy.header("mine").unwrap(), "kept");

@@ -138,7 +138,7 @@ fn poison<A: Adapter>(bench: &mut Bench<'_>) {
                 counter.fetch_add(1, Ordering::Relaxed);
                 async { Err::<(), _>("it always fails") }
             });
-            let stopped = runner.on_failure(policy).until(poisoned()).await;
+            let stopped = runner.on_failure(policy).until(poisoned()).run().await;
             let came = came.load(Ordering::Relaxed);
             assert!((1..=OFTEN).contains(&came), "{does:?}: it came {came} times");
             assert_eq!(stopped.is_ok(), bench.can(does), "{does:?}: {stopped:?}");

@@ -80,7 +80,7 @@ impl Future for Yields {
         self.left -= 1;
         // While it is polled, and twice.
         cx.waker().wake_by_ref();
-        cx.waker().clone().wake();
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
