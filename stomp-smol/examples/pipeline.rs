@@ -15,7 +15,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use stomp_smol::{Client, Forward, Message, OnFailure, Tally};
+use stomp_smol::{Client, Delivery, Forward, Message, OnFailure, Tally};
 use stomp_testkit::{broker::BrokerConfig, server::Server};
 
 /// How many messages are under way at once, in each part.
@@ -168,7 +168,7 @@ async fn handle_all<F>(
     uri: &str,
     queue: &str,
     count: u64,
-    handler: impl Fn(Arc<Message>) -> F,
+    handler: impl Fn(Delivery) -> F,
 ) -> Result<Tally, Failure>
 where
     F: Future<Output = Result<(), Failure>>,
@@ -188,7 +188,7 @@ where
     };
     let errors = OnFailure::Forward(Forward::to("/queue/testError"));
     let patience = sleep(PATIENCE + Duration::from_millis(10 * count));
-    let tally = messages.handle(counted).concurrency(WINDOW).on_failure(errors).until(patience).await?;
+    let tally = messages.handle_with(counted).concurrency(WINDOW).on_failure(errors).until(patience).await?;
     client.disconnect().await?;
     Ok(tally)
 }

@@ -3,7 +3,7 @@
 //! Two connections: RabbitMQ stops reading a connection that publishes when it runs short of memory, and with it the
 //! acknowledgements that would help.
 
-use std::{error::Error, sync::Arc};
+use std::error::Error;
 
 use serde_json::{Value, json};
 use stomp_tokio::{Client, Forward, Message, OnFailure};
@@ -16,11 +16,12 @@ async fn main() -> Result<(), Failure> {
     let (receiver, sender) = (stomp_tokio::connect(&uri).await?, stomp_tokio::connect(&uri).await?);
     let messages = receiver.subscribe("/queue/testIn").prefetch(20).await?;
     let tally = messages
-        .handle(async |message: Arc<Message>| transform(&sender, &message).await)
+        .handle(async |message| transform(&sender, &message).await)
         .concurrency(10)
         // One that cannot be read goes to the error queue instead of round in circles.
         .on_failure(OnFailure::Forward(Forward::to("/queue/testError")))
         .until(async { drop(tokio::signal::ctrl_c().await) })
+        .run()
         .await?;
     receiver.disconnect().await?;
     sender.disconnect().await?;

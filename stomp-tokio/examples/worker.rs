@@ -4,6 +4,7 @@
 
 use std::{convert::Infallible, error::Error};
 
+use stomp_tokio::Delivery;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
@@ -12,14 +13,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = stomp_tokio::connect(&uri).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     let messages = client.subscribe("/queue/testOut").prefetch(20).await?;
-    let handler = async |message: std::sync::Arc<stomp_tokio::Message>| {
+    let handler = async |message: Delivery| {
         println!("{}", message.body().escape_ascii());
         Ok::<_, Infallible>(())
     };
     let stop = async move {
         terminate.recv().await;
     };
-    let tally = messages.handle(handler).concurrency(10).until(stop).await?;
+    let tally = messages.handle(handler).concurrency(10).until(stop).run().await?;
     client.disconnect().await?;
     println!("{} handled", tally.handled);
     Ok(())

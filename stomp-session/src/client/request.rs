@@ -108,13 +108,13 @@ impl Client {
     /// use stomp_session::client::SendError;
     ///
     /// let requests = client.subscribe("/queue/prices").await?;
-    /// let answer = async |request: std::sync::Arc<stomp_session::client::Message>| {
+    /// let answer = async |request: stomp_session::client::Delivery| {
     ///     match client.reply(&request, "2.80").await {
     ///         Ok(()) | Err(SendError::Rejected(_)) => Ok(()),
     ///         Err(error) => Err(error),
     ///     }
     /// };
-    /// requests.handle(answer).concurrency(10).await?;
+    /// requests.handle(answer).concurrency(10).run().await?;
     /// # Ok(()) }
     /// ```
     pub fn reply(&self, request: &Message, body: impl Into<Bytes>) -> SendBuilder {
