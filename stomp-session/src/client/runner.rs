@@ -1,6 +1,7 @@
 //! The handler runner: an asynchronous function over a subscription.
 
 mod delivery;
+mod options;
 mod outcome;
 mod policy;
 mod ready;
@@ -11,23 +12,17 @@ use std::{
     fmt,
     future::{Future, IntoFuture},
     marker::PhantomData,
-    pin::Pin,
     time::Duration,
 };
 
 pub use delivery::Delivery;
+use options::Options;
 pub use outcome::{Failure, StopReason, Stopped, Tally};
 pub use policy::{Forward, OnFailure};
 pub use running::Running;
 pub(super) use slot::awaits_end;
 
 use super::{message::Message, subscription::Subscription};
-
-/// How long running handlers may take after a stop.
-const GRACE: Duration = Duration::from_secs(10);
-
-type Decide<E> = Box<dyn Fn(&Message, &Failure<E>) -> OnFailure + Send>;
-type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Subscription {
     /// Runs an `async` closure or function for each message, and acknowledges the messages that it handled: see [`Runner`].
@@ -135,19 +130,9 @@ pub struct Runner<H, E, F = Unnamed> {
 #[allow(clippy::exhaustive_enums, reason = "there is no value of it")]
 pub enum Unnamed {}
 
-/// What can be said about a runner.
-struct Options<E> {
-    decide: Decide<E>,
-    limit: usize,
-    grace: Duration,
-    until: Option<Until>,
-}
-
 impl<H, E, F> Runner<H, E, F> {
     fn new(subscription: Subscription, handler: H) -> Self {
-        let decide: Decide<E> = Box::new(|_, _| OnFailure::Stop);
-        let options = Options { decide, limit: 1, grace: GRACE, until: None };
-        Self { subscription, handler, options, future: PhantomData }
+        Self { subscription, handler, options: Options::default(), future: PhantomData }
     }
 
     /// How many handlers may run at once. One after the other unless said otherwise. The subscription's prefetch should not

@@ -15,8 +15,8 @@ use futures_core::Stream as _;
 use stomp_proto::{AckMode, Version};
 
 use super::{
-    Options,
     delivery::Delivery,
+    options::Options,
     outcome::{Failure, StopReason, Stopped, Tally},
     policy::{Forward, OnFailure, doubled},
     ready::{Ready, SlotWaker},
