@@ -7,7 +7,8 @@ use stomp_proto::{Headers, Text};
 use crate::{Nack, Profile, client::message::Message};
 
 /// What becomes of a message whose handler failed. Brokers mean different things by NACK, so each of them is named by what
-/// it does, and refused with [`CommandError::NackCannot`] by a broker that does something else.
+/// it does, and refused with [`CommandError::NackCannot`](crate::CommandError::NackCannot) by a broker that does something
+/// else.
 ///
 /// | | RabbitMQ | ActiveMQ | Artemis | unknown, 1.0 |
 /// | --- | --- | --- | --- | --- |
