@@ -56,7 +56,7 @@ impl Codec {
     }
 }
 
-/// A codec with a parser of one's own, in the strict profile for example.
+/// Creates a codec around an existing parser, for example one in the strict profile.
 impl From<Parser> for Codec {
     fn from(parser: Parser) -> Self {
         Self { parser, version: Version::V1_2 }

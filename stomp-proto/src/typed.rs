@@ -27,7 +27,7 @@ impl Frame {
     /// The `content-length`, if there is one.
     ///
     /// # Errors
-    /// [`InvalidHeader`] when it is no number: in a frame of one's own, since the parser lets none through.
+    /// [`InvalidHeader`] when it is not a number, which can happen only in a frame that you made: the parser lets none through.
     pub fn content_length(&self) -> Result<Option<u64>, InvalidHeader> {
         self.as_ref().content_length()
     }

@@ -10,7 +10,7 @@ const ROW: u8 = 128;
 pub(super) struct Row(u8);
 
 impl Row {
-    /// Pending once after so many items, and woken at once.
+    /// Returns pending once after each row, and wakes the task at once.
     pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.0 >= ROW {
             self.0 = 0;

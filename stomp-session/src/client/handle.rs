@@ -24,9 +24,9 @@ use crate::{Closed, Connection};
 
 /// A STOMP client. Cheap to clone; all clones are one session.
 ///
-/// The session lives while a `Client`, a [`Subscription`](super::Subscription) or a [`Transaction`](super::Transaction) does. When the last one is dropped it
-/// disconnects gracefully, but only while the runtime lives: a program that returns from `main` without awaiting
-/// [`disconnect`](Self::disconnect) may lose what it sent.
+/// The session lives while a `Client`, a [`Subscription`](super::Subscription) or a [`Transaction`](super::Transaction)
+/// does. When the last one is dropped it disconnects gracefully, but only while the runtime lives: a program that returns
+/// from `main` without awaiting [`disconnect`](Self::disconnect) may lose what it sent.
 #[derive(Clone, Debug)]
 pub struct Client {
     keep: Keep,
@@ -121,9 +121,9 @@ impl Client {
     }
 
     /// Disconnects gracefully, beginning at once: [`Runner`](super::Runner)s take no more messages and their handlers end,
-    /// what waits for a connection or for room is sent, outstanding receipts are awaited, then DISCONNECT and its RECEIPT, and
-    /// the stream is closed, all within [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Everything else on
-    /// this session ends, on all clones. A second call joins the first and gets the same result.
+    /// what waits for a connection or for room is sent, outstanding receipts are awaited, then DISCONNECT and its RECEIPT,
+    /// and the stream is closed, all within [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Everything
+    /// else on this session ends, on all clones. A second call joins the first and gets the same result.
     ///
     /// A handler may call it. If it awaits it as well, it is not waited for, and its message stays unacknowledged.
     pub fn disconnect(&self) -> Disconnecting {

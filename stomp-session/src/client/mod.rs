@@ -79,7 +79,8 @@ use shared::Shared;
 
 use crate::{Config, Session};
 
-/// A client and the driver that runs it. The seed of the configuration is drawn from the runtime. Spawn [`Driver::run`] before awaiting anything of the client.
+/// A client and the driver that runs it. The seed of the configuration is drawn from the runtime. Spawn [`Driver::run`]
+/// before awaiting anything of the client.
 pub fn client<R: Runtime, C: Connector>(
     mut config: Config,
     settings: Settings,

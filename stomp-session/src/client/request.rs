@@ -98,10 +98,11 @@ impl Client {
         RequestBuilder { keep: self.keep().clone(), send, timeout: PATIENCE }
     }
 
-    /// A reply to a request: a confirmed message to its `reply-to`, with its `correlation-id`. Without a `reply-to` it ends in
-    /// [`CommandError::NoDestination`].
+    /// A reply to a request: a confirmed message to its `reply-to`, with its `correlation-id`. Without a `reply-to` it ends
+    /// in [`CommandError::NoDestination`].
     ///
-    /// ActiveMQ rejects a reply to a requester that is gone ([`SendError::Rejected`](super::SendError::Rejected)); the request was handled all the same:
+    /// ActiveMQ rejects a reply to a requester that is gone ([`SendError::Rejected`](super::SendError::Rejected)); the
+    /// request was handled all the same:
     ///
     /// ```
     /// # async fn example(client: stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {

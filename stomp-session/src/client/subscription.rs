@@ -38,7 +38,7 @@ impl SubscribeBuilder {
         Self { keep, subscribe: Subscribe::new(destination) }
     }
 
-    /// Who acknowledges. Each message by itself unless said otherwise.
+    /// Sets the ack mode. By default each message is acknowledged by itself: `client-individual`.
     pub fn ack(self, ack_mode: AckMode) -> Self {
         self.change(|subscribe| subscribe.ack(ack_mode))
     }
@@ -195,8 +195,8 @@ impl Subscription {
         self.id
     }
 
-    /// The next message, or `None` after the end; [`results`](Self::results) makes the end an error. Cancel safe: no message is
-    /// lost. After 128 messages in a row it lets other tasks run.
+    /// The next message, or `None` after the end; [`results`](Self::results) makes the end an error. Cancel safe: no message
+    /// is lost. After 128 messages in a row it lets other tasks run.
     pub async fn next(&mut self) -> Option<Message> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

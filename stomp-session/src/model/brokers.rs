@@ -82,8 +82,8 @@ pub struct Reconnect {
     /// `randomize`: whether each round goes through the brokers in a new order. True. The one that failed last comes last
     /// in any case.
     pub randomize: bool,
-    /// `priorityBackup`: brokers on this host come first in each round, the one that failed last apart. A living connection is never left for one.
-    /// False.
+    /// `priorityBackup`: brokers on this host come first in each round, the one that failed last apart. A living connection
+    /// is never left for one. False.
     pub priority_backup: bool,
 }
 

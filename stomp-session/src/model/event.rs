@@ -61,12 +61,14 @@ pub enum Event {
     },
     /// The broker has taken a SUBSCRIBE: once for each connection.
     Subscribed(SubscriptionId),
-    /// The broker has answered the UNSUBSCRIBE of a subscription with an [id of one's own](crate::Subscribe::id), or one that was
-    /// [asked for](crate::Session::unsubscribe_confirmed), or has ended it before: another one may have that id from here on. It comes again where the broker had to be asked twice, as
+    /// The broker has answered an UNSUBSCRIBE, or had ended the subscription before: its id is free. Told for subscriptions
+    /// with a [chosen id](crate::Subscribe::id), and for those that were [unsubscribed with
+    /// confirmation](crate::Session::unsubscribe_confirmed). It comes twice where the broker had to be asked twice, as
     /// RabbitMQ has when messages were on their way.
     Unsubscribed(SubscriptionId),
     /// The broker has refused or cancelled a subscription that stood once, or closed the connection without a word when it
-    /// was asked to subscribe. It is sent again after that delay at the earliest: see [`Subscribe::retry`](crate::Subscribe::retry).
+    /// was asked to subscribe. It is sent again after that delay at the earliest: see
+    /// [`Subscribe::retry`](crate::Subscribe::retry).
     Resubscribing {
         /// The subscription.
         id: SubscriptionId,
@@ -84,8 +86,8 @@ pub enum Event {
     },
     /// An ERROR that named a frame or a subscription which nobody waits for any more. The connection goes on.
     Error(ServerError),
-    /// A message that was over the [limits](crate::Config::limits) and was read past, where they say so. It can be settled as any
-    /// other.
+    /// A message that was over the [limits](crate::Config::limits) and was read past, where they say so. It can be settled
+    /// as any other.
     TooLarge {
         /// What is left of the message: no body, and of headers over a limit those of the protocol alone.
         message: Message,

@@ -59,14 +59,14 @@ pub struct Profile {
     pub reply_queue: ReplyQueue,
     /// The header by which the broker knows a SEND that it has stored before. Brokers that know none ignore it.
     pub deduplication_header: &'static str,
-    /// Texts in the `message` header or the body of an ERROR, in capitals or not, and what they mean. Any other refusal may pass: ActiveMQ says "already connected" until it notices that
-    /// the old connection is gone.
+    /// Texts in the `message` header or the body of an ERROR, in capitals or not, and what they mean. Any other refusal may
+    /// pass: ActiveMQ says "already connected" until it notices that the old connection is gone.
     pub phrases: &'static [(&'static str, Meaning)],
     /// Whether a durable subscription is kept for a `client-id` alone. Without one ActiveMQ makes a subscription that goes
     /// with its connection, and says nothing.
     pub durable_needs_client_id: bool,
-    /// Whether a durable subscription is deleted only once it has been unsubscribed: ActiveMQ refuses to delete one that has a
-    /// consumer. Then two UNSUBSCRIBEs are sent.
+    /// Whether a durable subscription is deleted only once it has been unsubscribed: ActiveMQ refuses to delete one that has
+    /// a consumer. Then two UNSUBSCRIBEs are sent.
     pub deletes_unsubscribed: bool,
     /// A header of SUBSCRIBE that makes it look at a queue and take nothing, and the header and value of the MESSAGE behind
     /// the last one, which is none.

@@ -88,9 +88,13 @@ impl Subscribe {
         }
     }
 
-    /// Who acknowledges. `client-individual` does not exist in 1.0: it is sent as `client`, and an ACK leaves when all before
-    /// it are acknowledged: a message that is dropped holds up those behind it until the connection ends. `client` is sent as `client-individual`, and one ACK for each message, where the broker takes
-    /// an ACK for messages of other subscriptions too.
+    /// Sets the ack mode.
+    ///
+    /// `client-individual` does not exist in 1.0. It is sent as `client`, and an ACK leaves when all messages before it are
+    /// acknowledged: one that is dropped holds up those behind it until the connection ends.
+    ///
+    /// Where the broker takes a cumulative ACK for messages of other subscriptions too, `client` is sent as
+    /// `client-individual`, with one ACK for each message.
     pub fn ack(mut self, ack_mode: AckMode) -> Self {
         self.ack_mode = ack_mode;
         self
@@ -115,10 +119,11 @@ impl Subscribe {
 
     /// An id of your own. Only a durable subscription of RabbitMQ needs one: it names the queue. Digits are as good as any.
     ///
-    /// After [`unsubscribe`](crate::Session::unsubscribe) it is free again once the broker has answered the UNSUBSCRIBE, which
-    /// waits for what was taken and not settled ([`Event::Unsubscribed`](crate::Event::Unsubscribed)), with the end of the
-    /// connection, and at once when the broker has ended the subscription. Messages of the subscription that had it before
-    /// stay those of that one: to acknowledge them is [`CommandError::Unsubscribed`](crate::CommandError::Unsubscribed).
+    /// After [`unsubscribe`](crate::Session::unsubscribe) it is free again once the broker has answered the UNSUBSCRIBE,
+    /// which waits for what was taken and not settled ([`Event::Unsubscribed`](crate::Event::Unsubscribed)), with the end of
+    /// the connection, and at once when the broker has ended the subscription. Messages of the subscription that had it
+    /// before stay those of that one: to acknowledge them is
+    /// [`CommandError::Unsubscribed`](crate::CommandError::Unsubscribed).
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self

@@ -105,8 +105,9 @@ impl Session {
 impl Session {
     /// Sends a SEND frame until a broker has confirmed it: over any number of connections, in the order of the calls, and
     /// with or without a connection now. [`Event::Receipt`](crate::Event::Receipt) comes exactly once: confirmed, rejected,
-    /// or when its time is over ([`AtLeastOnce::timeout`]), then [`Outcome::NotSent`](crate::Outcome::NotSent) if nothing of it was ever handed
-    /// over and [`Outcome::Unknown`](crate::Outcome::Unknown) otherwise. After that it is never sent again.
+    /// or when its time is over ([`AtLeastOnce::timeout`]), then [`Outcome::NotSent`](crate::Outcome::NotSent) if nothing of
+    /// it was ever handed over and [`Outcome::Unknown`](crate::Outcome::Unknown) otherwise. After that it is never sent
+    /// again.
     ///
     /// - It is kept in memory only: a crash of the process loses it.
     /// - It may arrive more than once. Each copy carries the same de-duplication id
@@ -168,9 +169,9 @@ impl Session {
         }
     }
 
-    /// Withdraws a frame that asked for a RECEIPT: nobody waits for it any more, no event comes, and it is never sent (again).
-    /// Whether nothing of it has ever left, so that no broker has it; else one may have it. `false` and nothing more when
-    /// nobody waits for that RECEIPT, or another session does.
+    /// Withdraws a frame that asked for a RECEIPT: nobody waits for it any more, no event comes, and it is never sent
+    /// (again). Whether nothing of it has ever left, so that no broker has it; else one may have it. `false` and nothing
+    /// more when nobody waits for that RECEIPT, or another session does.
     pub fn cancel(&mut self, id: ReceiptId) -> bool {
         let withdrawn = match self.replay.kept.take(id) {
             Some(KeptSend { frame, handed_over, copy, .. }) => {
