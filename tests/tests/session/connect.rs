@@ -1,7 +1,7 @@
 //! CONNECT and what may answer it: versions, heart-beats, refusals, silence.
 
 use stomp_proto::{HeartBeat, Oversize, Version};
-use stomp_session::{CommandError, Event, Login, Lost};
+use stomp_session::{CommandError, Event, Login, Lost, Timestamp};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
 
 use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
@@ -263,4 +263,16 @@ fn the_octets_of_an_earlier_connection_are_ignored() {
     assert!(script.events().is_empty() && script.session.connection().is_none());
     script.accept(Version::V1_2);
     assert_eq!(script.events(), ["connected: connection 3"]);
+}
+
+/// A clock that runs back is a mistake of the owner's. A debug build says so; a release build stands still.
+#[test]
+fn a_time_that_runs_back_is_a_mistake() {
+    let run = || {
+        let mut script = Script::dialled(config());
+        script.pass(seconds(10));
+        script.session.handle_timeout(Timestamp::from_start(seconds(5)));
+        script.due_in().is_none_or(|due| due <= seconds(60))
+    };
+    assert_eq!(std::panic::catch_unwind(run).ok(), if cfg!(debug_assertions) { None } else { Some(true) });
 }
