@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, error::Error, net::TcpListener, thread, time::Duration};
 
 use stomp_smol::{
-    AckMode, Client, Closed, CommandError, Config, ConnectError, Ended, Lost, SendError, Settings,
+    AckMode, Client, Closed, CommandError, Config, ConnectError, Ended, Lost, Notice, SendError, Settings,
     Subscription,
     blocking::{self, Wait as _},
     session::proto::{Command, Frame, Version},
@@ -280,18 +280,19 @@ fn two_subscriptions_of_1_0_drain_one_queue() {
     for number in 0..10 {
         client.send(QUEUE, number.to_string()).confirmed().wait().unwrap();
     }
-    let mut both = [client.subscribe(QUEUE).id("mine"), client.subscribe(QUEUE)]
+    let [mut one, mut two] = [client.subscribe(QUEUE).id("mine"), client.subscribe(QUEUE)]
         .map(|subscribe| subscribe.prefetch(1).wait().unwrap());
     let mut bodies = BTreeSet::new();
-    while server.with(|broker| broker.depth(QUEUE) + broker.unacked(QUEUE)) > 0 {
-        for messages in &mut both {
-            for message in blocking::within(messages, GLANCE) {
-                assert!(bodies.insert(message.body().to_vec()), "none comes twice");
-                message.ack().unwrap();
-            }
-        }
+    for _ in 0..10 {
+        let message = smol::future::or(one.next(), two.next()).wait_for(PATIENCE);
+        let message = message.expect("a message comes").expect("the subscription lives");
+        assert!(bodies.insert(message.body().to_vec()), "none comes twice");
+        message.ack().unwrap();
     }
     assert_eq!(bodies, (0..10).map(|number| number.to_string().into_bytes()).collect());
+    // The broker has read the ACKs when it confirms what was sent after them.
+    client.send("/queue/b", "").confirmed().wait().unwrap();
+    assert_eq!(server.with(|broker| broker.depth(QUEUE) + broker.unacked(QUEUE)), 0);
     assert_eq!(server.with(|broker| broker.subscribers(QUEUE)), 2);
 }
 
@@ -301,10 +302,14 @@ fn heart_beats_go_on_while_the_script_does_something_else() {
     let mut config = config(&server.uri());
     config.send_beat = Duration::from_millis(500);
     let client = blocking::connect_with(config, Settings::default()).unwrap();
-    let beats =
-        || server.with(|broker| broker.connections().into_iter().map(|id| broker.heart_beats(id)).max());
-    while beats() < Some(2) {
-        thread::sleep(GLANCE);
+    let id = server.with(|broker| broker.connections()[0]);
+    let mut trace = client.trace();
+    let mut beats = 0;
+    while beats < 2 {
+        let notice = trace.next().wait_for(PATIENCE).expect("a heart-beat is due");
+        beats += u64::from(notice.expect("the session lives") == Notice::HeartBeatSent);
     }
+    // Confirmed, so that the broker has read what was sent before.
     client.disconnect().wait().unwrap();
+    assert!(server.with(|broker| broker.heart_beats(id)) >= 2);
 }

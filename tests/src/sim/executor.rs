@@ -57,7 +57,7 @@ struct Running {
 
 /// Polls of one task at one instant: more, and it spins.
 const POLLS: u32 = 1000;
-/// One poll in so many is of a task that was perhaps not woken.
+/// In one of this many turns a task is polled whether it was woken or not.
 const SPURIOUS: usize = 4;
 /// How much virtual time a test may take.
 const PATIENCE: Duration = Duration::from_secs(3600);

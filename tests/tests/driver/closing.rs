@@ -128,7 +128,7 @@ fn what_cannot_be_closed_is_dropped_when_the_time_for_it_is_over() {
     assert_eq!(sim.connections("broker"), 0, "it was dropped");
 }
 
-/// Who asks while the stream is being closed hears what is true.
+/// While the stream is being closed the client is disconnecting: it takes no send, and a second disconnect joins the first.
 #[test]
 fn a_session_whose_stream_is_being_closed_disconnects() {
     let mut sim = sim();

@@ -273,24 +273,3 @@ fn plain_sends_and_kept_ones_do_not_wait_for_each_other() {
         });
     }
 }
-
-/// A transaction that ends with its connection fails what waits to be sent in it, at once.
-#[test]
-fn what_waits_in_a_transaction_fails_with_its_connection() {
-    let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(1024));
-    let mut settings = settings();
-    settings.outbound_budget = 1;
-    let client = sim.client(config(), settings);
-    let world = sim.world();
-    sim.block_on(async {
-        let transaction = client.begin().await.unwrap();
-        world.sleep(seconds(1)).await;
-        world.set_reading("broker", false);
-        client.send("/queue/a", vec![0; 5000]).await.unwrap();
-        let mut send = transaction.send("/queue/a", "x").into_future();
-        assert!(poll_once(&mut send).await.is_pending());
-        world.set_door("broker", Door::Refusing);
-        world.cut("broker", Ending::Reset);
-        assert!(matches!(send.await, Err(SendError::Command(CommandError::TransactionLost { .. }))));
-    });
-}

@@ -27,7 +27,8 @@ fn bodies(messages: &[Message]) -> Vec<String> {
     messages.iter().map(|message| String::from_utf8_lossy(message.body()).into_owned()).collect()
 }
 
-/// A topic sends nothing again: who wants what had come gets it, from the inbox and from the batch.
+/// A topic does not send a message again. With `keep_stale`, messages that had arrived are delivered after their connection
+/// has ended, from the inbox and from the batch.
 #[test]
 fn what_is_kept_is_delivered_after_its_connection() {
     for taken in [0, 1] {

@@ -7,8 +7,7 @@ use stomp_session::{
     client::{Client, ConnectError, Listener, Settings},
 };
 
-/// Longer than anything takes on a machine that has much else to do: who needs it hangs. How long a thing takes decides nothing
-/// else.
+/// Longer than any step takes, even on a busy machine: a test that waits this long has hung. No other duration decides a test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Drops the driver, and with it the connection, without a word to the broker.

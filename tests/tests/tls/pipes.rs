@@ -172,7 +172,7 @@ fn a_handshake_that_stalls_after_any_octet_is_given_up() {
     }
 }
 
-/// Whether the handshake is given up when the peer says no more than so many octets. Else it succeeds.
+/// Returns whether the handshake is given up when the peer falls silent after that many octets. Otherwise it succeeds.
 fn is_given_up(backend: TlsBackend, octets: usize) -> bool {
     let authority = Authority::new("the authority");
     let (up, down, runtime) = (Pipe::default(), Pipe::default(), Still::default());
