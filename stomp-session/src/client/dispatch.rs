@@ -66,12 +66,12 @@ impl Shared {
                 inner.stall = Stall::default();
                 inner.wake_all(For::Loss);
                 inner.fail_in_transactions();
-                inner.end_leaving();
+                inner.end_unanswered();
                 inner.changed();
             }
             Event::Resubscribing { id, .. } => self.forget(inner, id, |_| true),
             Event::Unsubscribed(id) => {
-                let waker = inner.leaving.end(id);
+                let waker = inner.unanswered.end(id);
                 inner.after.wake(waker);
             }
             Event::Subscribed(id) => inner.update_inbox(id, |inbox| inbox.confirmed = true),
@@ -181,7 +181,7 @@ impl Inner {
             receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
             self.after.wake(receipt.waker.take());
         }
-        self.end_leaving();
+        self.end_unanswered();
         // On its way here the connection has ended.
         self.fail_requests(|_| true, &RequestError::Closed(closed.clone()));
         if self.closed.is_none() {

@@ -18,7 +18,6 @@ mod handle;
 mod interrupted;
 mod keep;
 mod keep_alive;
-mod leaving;
 mod listener;
 mod listeners;
 mod message;
@@ -44,6 +43,7 @@ mod telemetry;
 mod terms;
 mod tls;
 mod transaction;
+mod unanswered;
 mod unsubscribing;
 mod waits;
 

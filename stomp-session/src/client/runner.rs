@@ -82,10 +82,10 @@ impl Subscription {
 /// Runs a handler for each message of a [`Subscription`]: made by [`Subscription::handle`] or [`Subscription::handle_with`],
 /// and started by `run`.
 ///
-/// A message whose handler returns `Ok` is acknowledged; what becomes of the others says [`OnFailure`]. A handler that panics,
-/// be it when it is dropped, has failed. Handlers run side by side in the task that polls the runner, up to a
-/// [limit](Self::concurrency): one that wants a core of its own spawns and awaits. A handler may settle its message before it
-/// ends: see [`Delivery`]. A handler whose connection has ended goes on, and keeps its place; it may look out for
+/// A message whose handler returns `Ok` is acknowledged; [`OnFailure`] decides what becomes of the others. A handler that
+/// panics, even while it is dropped, has failed. Handlers run side by side in the task that polls the runner, up to a
+/// [limit](Self::concurrency): to use another core, a handler spawns its work and awaits it. A handler may
+/// settle its message before it ends: see [`Delivery`]. A handler whose connection has ended goes on, and keeps its place; it may look out for
 /// [`Message::lost`]. Its success can no longer be acknowledged, which [`Tally::ack_lost`] and
 /// [`Notice::AckLost`](super::Notice::AckLost) show.
 ///

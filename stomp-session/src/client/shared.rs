@@ -16,7 +16,6 @@ use bytes::Bytes;
 use super::{
     contain::{contained, drop_each},
     content::Content,
-    leaving::Leaving,
     listeners::Listeners,
     notice::Notice,
     parked::Parking,
@@ -26,6 +25,7 @@ use super::{
     settings::Settings,
     statistics::Counters,
     telemetry::{Report, Telemetry},
+    unanswered::Unanswered,
     waits::{For, Queues, Ticket},
 };
 use crate::{
@@ -53,7 +53,7 @@ pub(super) struct Inner {
     pub(super) listeners: Listeners,
     telemetry: Telemetry,
     pub(super) runners: Runners,
-    pub(super) leaving: Leaving,
+    pub(super) unanswered: Unanswered,
     pub(super) requests: Requests,
     /// What waits for its turn to be sent.
     pub(super) parking: Parking,
@@ -159,7 +159,7 @@ impl Shared {
             listeners: Listeners::default(),
             telemetry: Telemetry::default(),
             runners: Runners::default(),
-            leaving: Leaving::default(),
+            unanswered: Unanswered::default(),
             requests: Requests::default(),
             parking: Parking::default(),
             unsent: 0,

@@ -222,11 +222,10 @@ impl Subscription {
         let (shared, id) = (self.shared(), self.id);
         shared.command(|inner| {
             shared.dispatch_in(inner);
-            self.batch.iter().for_each(|message| inner.session.give_back(message));
             if let Ok(asked) = inner.session.unsubscribe_confirmed(id) {
                 inner.note(&Notice::Unsubscribed(id));
                 if asked {
-                    inner.leaving.begin(id);
+                    inner.unanswered.begin(id);
                 }
             }
         });

@@ -41,7 +41,7 @@ impl Future for Unsubscribing {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (id, waker) = (self.id, cx.waker().clone());
         let is_open = self.shared.with(|inner| {
-            let (is_open, unused) = inner.leaving.poll(id, waker);
+            let (is_open, unused) = inner.unanswered.poll(id, waker);
             inner.discard(unused);
             is_open
         });
@@ -56,15 +56,15 @@ impl Future for Unsubscribing {
 impl Drop for Unsubscribing {
     fn drop(&mut self) {
         self.shared.with(|inner| {
-            let waker = inner.leaving.end(self.id);
+            let waker = inner.unanswered.end(self.id);
             inner.discard(waker);
         });
     }
 }
 
 impl Inner {
-    pub(super) fn end_leaving(&mut self) {
-        let Self { leaving, after, .. } = self;
-        leaving.end_all().for_each(|waker| after.wake(Some(waker)));
+    pub(super) fn end_unanswered(&mut self) {
+        let Self { unanswered, after, .. } = self;
+        unanswered.end_all().for_each(|waker| after.wake(Some(waker)));
     }
 }

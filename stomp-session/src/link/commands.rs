@@ -7,7 +7,7 @@ use stomp_proto::{Command, Frame, PreparedFrame};
 
 use super::{
     Link, cx::Cx, outbox::Kind, parts::Parts, receipts::Awaited, settlement::with_command,
-    unsubscribing::Leave,
+    unsubscribing::UnsubscribeOptions,
 };
 use crate::{
     model::{
@@ -131,7 +131,7 @@ impl Link {
         &mut self,
         id: SubscriptionId,
         subscription: Subscription,
-        how: Leave,
+        how: UnsubscribeOptions,
         cx: &mut Cx<'_>,
     ) -> bool {
         // One that is only expected was never subscribed.

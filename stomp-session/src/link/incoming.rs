@@ -10,7 +10,7 @@ use super::{
     parts::{Parts, delivery_ids},
     reaction::Reaction,
     receipts::{Awaited, Pending, Stage},
-    unsubscribing::Leave,
+    unsubscribing::UnsubscribeOptions,
     wire::Wire,
 };
 use crate::model::{
@@ -83,7 +83,7 @@ impl Link {
     /// All that a queue holds was shown. It is not browsed again on the next connection.
     fn end_browse(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) {
         if let Some(subscription) = cx.replay.subscriptions.remove(id) {
-            self.unsubscribe(id, subscription, Leave::default(), cx);
+            self.unsubscribe(id, subscription, UnsubscribeOptions::default(), cx);
             cx.events.push(Event::SubscriptionEnded { id, reason: Ended::Browsed });
         }
     }

@@ -28,7 +28,7 @@ use stomp_proto::Frame;
 
 pub(crate) use cx::Cx;
 pub(crate) use reaction::Reaction;
-pub(crate) use unsubscribing::Leave;
+pub(crate) use unsubscribing::UnsubscribeOptions;
 
 use self::{
     heart_beats::{HeartBeats, Silence},

@@ -48,7 +48,7 @@ use crate::{
 #[derive(Debug)]
 struct Unsubscription {
     subscription: Subscription,
-    how: Leave,
+    how: UnsubscribeOptions,
     stage: Stage,
     /// When UNSUBSCRIBE is written at the latest. None until the first call that brings the time.
     deadline: Option<Timestamp>,
@@ -56,7 +56,7 @@ struct Unsubscription {
 
 /// How a subscription is ended.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Leave {
+pub(crate) struct UnsubscribeOptions {
     /// A durable one is deleted, and not only unsubscribed.
     pub(crate) deletes: bool,
     /// Its owner waits for the broker's answer.
@@ -99,7 +99,7 @@ pub(super) struct Unsubscribing {
 
 impl Unsubscribing {
     /// Adds one whose UNSUBSCRIBE is to be written.
-    pub(super) fn add(&mut self, id: SubscriptionId, subscription: Subscription, how: Leave) {
+    pub(super) fn add(&mut self, id: SubscriptionId, subscription: Subscription, how: UnsubscribeOptions) {
         self.names.insert(subscription.wire_id.clone(), id);
         self.table.insert(id, Unsubscription { subscription, how, stage: Stage::Waits, deadline: None });
         if how.asks {

@@ -6,7 +6,7 @@ use stomp_proto::{AckMode, Command, Frame};
 
 use super::{Session, state::State};
 use crate::{
-    link::{Cx, Leave, Link},
+    link::{Cx, Link, UnsubscribeOptions},
     model::{
         arrival::Arrived,
         error::CommandError,
@@ -78,7 +78,7 @@ impl Session {
     /// # Errors
     /// [`CommandError::Unsubscribed`] when there is none; [`CommandError::OtherSession`].
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
-        self.unsubscribe_as(id, Leave::default()).map(|_| ())
+        self.unsubscribe_as(id, UnsubscribeOptions::default()).map(|_| ())
     }
 
     /// Ends a subscription as [`unsubscribe`](Self::unsubscribe) does, and asks the broker for its answer. Returns whether there
@@ -88,7 +88,7 @@ impl Session {
     /// # Errors
     /// As [`unsubscribe`](Self::unsubscribe).
     pub fn unsubscribe_confirmed(&mut self, id: SubscriptionId) -> Result<bool, CommandError> {
-        self.unsubscribe_as(id, Leave { asks: true, deletes: false })
+        self.unsubscribe_as(id, UnsubscribeOptions { asks: true, deletes: false })
     }
 
     /// Ends a durable subscription as [`unsubscribe`](Self::unsubscribe) does, and deletes it at the broker with all that it
@@ -105,10 +105,10 @@ impl Session {
             return Err(CommandError::NotDurable);
         }
         self.on_link(|_, _| Ok(()))?;
-        self.unsubscribe_as(id, Leave { deletes: true, asks: false }).map(|_| ())
+        self.unsubscribe_as(id, UnsubscribeOptions { deletes: true, asks: false }).map(|_| ())
     }
 
-    fn unsubscribe_as(&mut self, id: SubscriptionId, how: Leave) -> Result<bool, CommandError> {
+    fn unsubscribe_as(&mut self, id: SubscriptionId, how: UnsubscribeOptions) -> Result<bool, CommandError> {
         self.check_own(id.0)?;
         let stands = !self.replay.subscriptions.waits(id);
         let subscription = self.replay.subscriptions.remove(id).ok_or(CommandError::Unsubscribed)?;

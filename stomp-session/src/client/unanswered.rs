@@ -6,11 +6,11 @@ use crate::SubscriptionId;
 
 /// The subscriptions whose UNSUBSCRIBE was not answered, and who waits for that.
 #[derive(Debug, Default)]
-pub(super) struct Leaving {
+pub(super) struct Unanswered {
     open: BTreeMap<SubscriptionId, Option<Waker>>,
 }
 
-impl Leaving {
+impl Unanswered {
     pub(super) fn begin(&mut self, id: SubscriptionId) {
         self.open.insert(id, None);
     }
