@@ -62,6 +62,36 @@ impl SendError {
     }
 }
 
+/// Why a message was not acknowledged, or may not have been.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// No ACK was sent, above all since the message's connection has ended: [`Stale`](CommandError::Stale). The broker
+    /// delivers the message again.
+    #[error("nothing was acknowledged: {0}")]
+    Command(#[from] CommandError),
+    /// The connection ended before the ACK could leave. The broker delivers the message again.
+    #[error("nothing was acknowledged: {0}")]
+    NotSent(#[from] NotSent),
+    /// The broker refused the ACK.
+    #[error("the broker refused the acknowledgement: {0}")]
+    Rejected(ServerError),
+    /// The broker's answer did not come: it delivers the message again, or does not.
+    #[error("the message may or may not have been acknowledged: {0}")]
+    Unknown(#[from] Unknown),
+}
+
+impl AckError {
+    pub(super) fn from_outcome(outcome: Outcome) -> Result<(), Self> {
+        match outcome {
+            Outcome::Confirmed => Ok(()),
+            Outcome::Rejected(error) => Err(Self::Rejected(error)),
+            Outcome::NotSent(reason) => Err(Self::NotSent(reason)),
+            Outcome::Unknown(unknown) => Err(Self::Unknown(unknown)),
+        }
+    }
+}
+
 /// Why a transaction was not committed, or may not have been.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

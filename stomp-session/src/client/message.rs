@@ -2,7 +2,7 @@
 
 use std::{fmt, future::poll_fn, ops::Deref, sync::Arc};
 
-use super::{shared::Shared, state::Waiting, waits::For};
+use super::{acknowledging::Acknowledging, shared::Shared, state::Waiting, waits::For};
 use crate::{CommandError, Nack, Session};
 
 /// A received message. It derefs to [`stomp_session::Message`](crate::Message) for body and headers.
@@ -18,7 +18,13 @@ impl Message {
         Self { message, shared }
     }
 
-    /// Acknowledges it. The ACK is queued at once; this never waits.
+    /// Acknowledges it. The ACK is queued at once; this never waits. [`ack_confirmed`](Self::ack_confirmed) tells what becomes of
+    /// it.
+    ///
+    /// `Ok` says no more than that it was queued: the driver writes it when it runs next. A task that never yields, or blocks
+    /// the only thread of its runtime, keeps the driver from running: heart-beats are missed, the broker ends the connection,
+    /// the ACK is lost, and the same message comes again. Move work that blocks to a thread of its own (tokio's
+    /// `spawn_blocking`, `blocking::unblock` of smol).
     ///
     /// # Errors
     /// [`CommandError`], above all [`Stale`](CommandError::Stale) when its connection has ended: the broker delivers it
@@ -26,6 +32,28 @@ impl Message {
     pub fn ack(mut self) -> Result<(), CommandError> {
         let message = &mut self.message;
         self.shared.command(|inner| inner.session.ack(message))
+    }
+
+    /// Acknowledges it, and returns a future that resolves when the broker has answered. The ACK is queued at once, whether or
+    /// not the future is polled. With ack mode `client` it means all messages before as well, and so does the answer.
+    ///
+    /// Many may be on their way at a time. Each ends within [`Config::timeout`](crate::Config::timeout) from here and
+    /// [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the ACK has left. What is acknowledged in a
+    /// [`Transaction`](super::Transaction) is confirmed by its COMMIT, and has no answer of its own.
+    ///
+    /// ```
+    /// # async fn example(mut orders: stomp_session::client::Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// while let Some(order) = orders.next().await {
+    ///     println!("{}", order.text()?);
+    ///     order.ack_confirmed().await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`AckError`](super::AckError), from the future. Unless the ACK was confirmed, the broker may deliver the message again.
+    pub fn ack_confirmed(mut self) -> Acknowledging {
+        Acknowledging::new(&self.shared, &mut self.message)
     }
 
     /// Tells the broker that it was not consumed: RabbitMQ delivers it again at once, ActiveMQ moves it to a dead letter
@@ -48,6 +76,11 @@ impl Message {
     pub async fn lost(&self) {
         let mut waiting = Waiting::new(Arc::clone(&self.shared), For::Loss);
         poll_fn(|cx| waiting.poll(cx, |_| self.is_lost().then_some(()))).await;
+    }
+
+    /// Acknowledges it for a handle that others have as well.
+    pub(super) fn confirm(&self) -> Acknowledging {
+        Acknowledging::new(&self.shared, &mut self.message.twin())
     }
 
     /// Acknowledges it, or NACKs it so that the broker does that.

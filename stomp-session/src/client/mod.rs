@@ -3,6 +3,7 @@
 //! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
+mod acknowledging;
 mod admission;
 mod closing;
 mod contain;
@@ -49,10 +50,11 @@ mod waits;
 
 use std::{future::Future, sync::Arc};
 
+pub use acknowledging::Acknowledging;
 pub use credentials::Credentials;
 pub use dial::Dial;
 pub use driver::Driver;
-pub use error::{CommitError, ConnectError, RequestError, SendError, SubscribeError};
+pub use error::{AckError, CommitError, ConnectError, RequestError, SendError, SubscribeError};
 pub use handle::{Client, Disconnecting, Farewell};
 pub use keep_alive::KeepAlive;
 pub use listener::Listener;
@@ -105,7 +107,7 @@ const _: fn(&Client) = |client| {
     anywhere::<(Client, Subscription, Transaction, Message, Delivery)>();
     anywhere::<(Listener, Watch, SendBuilder, SubscribeBuilder, RequestBuilder)>();
     anywhere::<(Sending, Subscribing, Requesting)>();
-    anywhere::<(Beginning, Committing, Disconnecting)>();
+    anywhere::<(Acknowledging, Beginning, Committing, Disconnecting)>();
     sent(client.connected());
     sent(client.closed());
     sent(client.watch().next());

@@ -52,6 +52,20 @@ impl Link {
         self.settle(Command::Ack, message, &[], cx)
     }
 
+    /// Acknowledges a message, and asks for the RECEIPT of that.
+    pub(crate) fn ack_confirmed(
+        &mut self,
+        message: &mut dyn Arrived,
+        timeout: Duration,
+        cx: &mut Cx<'_>,
+    ) -> Result<ReceiptId, CommandError> {
+        self.check_settle(message, cx.replay)?;
+        let id = self.settlement.confirm(message, timeout, &mut self.wire, cx.ids)?;
+        message.arrival_mut().settled = true;
+        self.proceed_unsubscribing(message.arrival().subscription(), cx.ids);
+        Ok(id)
+    }
+
     pub(crate) fn nack(&mut self, message: &mut dyn Arrived, cx: &mut Cx<'_>) -> Result<(), CommandError> {
         self.check_nack()?;
         self.settle(Command::Nack, message, &[], cx)

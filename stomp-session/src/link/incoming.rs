@@ -188,7 +188,9 @@ impl Link {
         self.note_late(id, awaited);
         let (not_sent, unknown) = why(limit);
         let outcome = match stage {
-            Stage::Queued(_) => Outcome::NotSent(not_sent),
+            // It leaves all the same.
+            _ if awaited.is_ack() => Outcome::Unknown(unknown),
+            Stage::Queued(_) | Stage::Unwritten => Outcome::NotSent(not_sent),
             Stage::OnWire => Outcome::Unknown(unknown),
         };
         self.answer(id, awaited, outcome, cx);
@@ -217,7 +219,7 @@ impl Link {
     pub(super) fn lose_receipt(&mut self, id: ReceiptId, reason: &Lost, cx: &mut Cx<'_>) {
         let Some(Pending { awaited, stage, .. }) = self.wire.receipts.take(id) else { return };
         let outcome = match stage {
-            Stage::Queued(_) => Outcome::NotSent(NotSent::Lost(reason.clone())),
+            Stage::Queued(_) | Stage::Unwritten => Outcome::NotSent(NotSent::Lost(reason.clone())),
             Stage::OnWire => Outcome::Unknown(Unknown::Lost(reason.clone())),
         };
         self.answer(id, awaited, outcome, cx);
@@ -228,6 +230,11 @@ impl Link {
         let Self { wire, transactions, .. } = self;
         match (awaited, outcome) {
             (Awaited::Command, outcome) => cx.events.tell(id, outcome),
+            (Awaited::Ack, outcome) => {
+                self.settlement.take_parts(id).for_each(|part| _ = wire.receipts.take(part));
+                cx.events.tell(id, outcome);
+            }
+            (Awaited::AckPart(whole), outcome) => self.answer_part(whole, id, outcome, cx),
             (Awaited::Commit(number), outcome) => transactions.answer_commit(number, outcome, wire, cx),
             (Awaited::Part(number), outcome) => transactions.answer_part(number, id, outcome, wire, cx),
             (Awaited::Kept(id), Outcome::Confirmed) => {
@@ -257,6 +264,19 @@ impl Link {
                 | Awaited::Disconnect,
                 _,
             ) => {}
+        }
+    }
+
+    /// One of the ACKs was answered that an acknowledgement was spelled out in: the last one, or one that was refused, answers it.
+    fn answer_part(&mut self, whole: ReceiptId, part: ReceiptId, outcome: Outcome, cx: &mut Cx<'_>) {
+        let outcome = match outcome {
+            Outcome::Confirmed if !self.settlement.answer_part(whole, part) => return,
+            Outcome::Confirmed | Outcome::Rejected(_) => outcome,
+            // The whole has its own end.
+            _ => return,
+        };
+        if self.wire.receipts.take(whole).is_some() {
+            self.answer(whole, Awaited::Ack, outcome, cx);
         }
     }
 

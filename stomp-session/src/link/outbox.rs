@@ -32,14 +32,16 @@ pub(crate) enum Kind {
     Send,
     /// An ACK or NACK.
     Settlement,
+    /// An ACK that asked for that RECEIPT.
+    ConfirmedAck(ReceiptId),
     /// Any other frame without one. An ERROR may mean it at any time.
     Unanswered,
 }
 
 impl Kind {
-    /// Whether it counts among the frames without an answer.
+    /// Whether it counts among those that bring more messages, or have no answer.
     const fn counts(self) -> bool {
-        matches!(self, Self::Settlement | Self::Unanswered)
+        matches!(self, Self::Settlement | Self::ConfirmedAck(_) | Self::Unanswered)
     }
 }
 

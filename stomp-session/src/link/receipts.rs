@@ -15,6 +15,10 @@ use crate::model::{
 pub(crate) enum Awaited {
     /// An ABORT: nobody is told.
     Abort,
+    /// An ACK whose sender is told the outcome. It is never taken back: its message counts as settled.
+    Ack,
+    /// One of the ACKs that the acknowledgement of that RECEIPT was spelled out in.
+    AckPart(ReceiptId),
     /// A frame whose sender is told the outcome.
     Command,
     /// The COMMIT of that transaction, whose outcome is told when all its frames were answered.
@@ -35,13 +39,20 @@ impl Awaited {
     /// Whether the broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout) for it. The others have a time of
     /// their own.
     const fn has_receipt_timeout(self) -> bool {
-        !matches!(self, Self::Kept(_) | Self::Disconnect | Self::Part(_))
+        !matches!(self, Self::AckPart(_) | Self::Kept(_) | Self::Disconnect | Self::Part(_))
+    }
+
+    /// Whether it is an acknowledgement.
+    pub(crate) const fn is_ack(self) -> bool {
+        matches!(self, Self::Ack | Self::AckPart(_))
     }
 }
 
 /// How far the frame has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// It was not written: it waits for other frames, or is spelled out in several.
+    Unwritten,
     /// Nothing of it was handed over: it can be withdrawn.
     Queued(Place),
     /// Something of it was.
@@ -160,9 +171,16 @@ impl Receipts {
     /// Those whose sender is told the outcome.
     #[cfg(feature = "client")]
     pub(crate) fn commands(&self) -> Vec<ReceiptId> {
-        let is_command = |pending: &Pending| pending.awaited == Awaited::Command;
+        let is_command = |pending: &Pending| matches!(pending.awaited, Awaited::Ack | Awaited::Command);
         let slots = self.slots.iter().filter(|slot| slot.pending.as_ref().is_some_and(is_command));
         slots.map(|slot| slot.id).collect()
+    }
+
+    /// The frame of one that was not written is written.
+    pub(crate) fn note_written(&mut self, id: ReceiptId, place: Place) {
+        if let Some(pending) = self.get_mut(id) {
+            pending.stage = Stage::Queued(place);
+        }
     }
 
     /// Takes one out that was answered. Nothing is an answer to a frame of which nothing has left.

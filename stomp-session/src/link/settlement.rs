@@ -1,10 +1,17 @@
 //! What becomes of the messages of a connection: acknowledged, refused, or given back unsettled.
 
-use alloc::{boxed::Box, collections::BTreeMap, vec, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
+use core::time::Duration;
 
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use super::{
+    receipts::{Awaited, Stage},
     unsettled::{Form, Unsettled},
     wire::Wire,
 };
@@ -12,7 +19,7 @@ use crate::model::{
     arrival::{Arrival, Arrived},
     error::CommandError,
     frames::{self, FrameError},
-    ids::SubscriptionId,
+    ids::{Ids, ReceiptId, SubscriptionId},
     profile::DeliveryIds,
 };
 
@@ -23,6 +30,8 @@ pub(crate) struct Settlement {
     unsettled: BTreeMap<SubscriptionId, Box<Unsettled>>,
     /// The number of the newest delivery.
     deliveries: u64,
+    /// The RECEIPTs that are missing of acknowledgements that were spelled out.
+    parts: BTreeMap<ReceiptId, BTreeSet<ReceiptId>>,
 }
 
 impl Settlement {
@@ -112,8 +121,7 @@ impl Settlement {
             return Err(CommandError::AlreadySettled);
         }
         if command == Command::Ack && unsettled.waits() {
-            let through = unsettled.settle_prefix(delivery, ack);
-            return through.map_or(Ok(()), |ack| Ok(wire.push_settlement(&ack)?));
+            return write_prefix(unsettled.settle_prefix(delivery, ack, None), wire);
         }
         wire.push_settlement(&with_command(command, &ack, headers))?;
         for ack in unsettled.settle(delivery) {
@@ -121,6 +129,56 @@ impl Settlement {
             let _ = wire.push_settlement(&with_command(command, &ack, headers));
         }
         Ok(())
+    }
+
+    /// Writes what acknowledges a message, and asks for RECEIPTs: all of them are the answer. Returns that of the whole.
+    pub(super) fn confirm(
+        &mut self,
+        message: &dyn Arrived,
+        timeout: Duration,
+        wire: &mut Wire,
+        ids: &mut Ids,
+    ) -> Result<ReceiptId, CommandError> {
+        let ack = acknowledgement(message.frame(), wire.version())?;
+        let (id, delivery) = (message.arrival().subscription(), message.arrival().delivery);
+        let unsettled = self.unsettled.entry(id).or_default();
+        if unsettled.is_covered(delivery) {
+            return Err(CommandError::AlreadySettled);
+        }
+        let whole = ids.receipt();
+        if unsettled.waits() {
+            wire.receipts.add(whole, Awaited::Ack, Stage::Unwritten, timeout, 0);
+            let written = write_prefix(unsettled.settle_prefix(delivery, ack, Some(whole)), wire);
+            return written.map(|()| whole);
+        }
+        if !unsettled.spells_out(delivery) {
+            wire.push_ack(&ack, whole, Awaited::Ack, timeout)?;
+            unsettled.settle(delivery);
+            return Ok(whole);
+        }
+        wire.receipts.add(whole, Awaited::Ack, Stage::Unwritten, timeout, 0);
+        let mut parts = BTreeSet::new();
+        for ack in unsettled.settle(delivery).into_iter().chain([ack]) {
+            let part = ids.receipt();
+            // One that cannot be written stays with the broker, which delivers it again.
+            if wire.push_ack(&ack, part, Awaited::AckPart(whole), Duration::MAX).is_ok() {
+                parts.insert(part);
+            }
+        }
+        self.parts.insert(whole, parts);
+        Ok(whole)
+    }
+
+    /// One of the ACKs was answered that an acknowledgement was spelled out in. Whether it was the last one.
+    pub(super) fn answer_part(&mut self, whole: ReceiptId, part: ReceiptId) -> bool {
+        let Some(parts) = self.parts.get_mut(&whole) else { return false };
+        parts.remove(&part);
+        parts.is_empty()
+    }
+
+    /// Those of whose RECEIPTs are missing are not waited for any more.
+    pub(super) fn take_parts(&mut self, whole: ReceiptId) -> impl Iterator<Item = ReceiptId> + use<> {
+        self.parts.remove(&whole).unwrap_or_default().into_iter()
     }
 
     /// The ACKs that settle a message in a transaction, after which it counts as settled.
@@ -142,6 +200,18 @@ impl Settlement {
         acks.extend(unsettled.settle(delivery));
         Ok(acks)
     }
+}
+
+/// Writes ACKs of which each means all before it as well.
+fn write_prefix(acks: Vec<(Frame, Option<ReceiptId>)>, wire: &mut Wire) -> Result<(), CommandError> {
+    for (ack, receipt) in acks {
+        // Nobody may wait for it any more.
+        match receipt.filter(|id| wire.receipts.awaited(*id).is_some()) {
+            Some(id) => wire.push_ack(&ack, id, Awaited::Ack, Duration::MAX)?,
+            None => wire.push_settlement(&ack)?,
+        }
+    }
+    Ok(())
 }
 
 /// The acknowledgement with other headers added, under another command.

@@ -4,6 +4,8 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use stomp_proto::{AckMode, Frame};
 
+use crate::model::ids::ReceiptId;
+
 /// The most that is remembered, for a broker that keeps to no prefetch. What is forgotten is acknowledged only where
 /// one ACK means one message: else the broker delivers it again.
 const REMEMBERED: usize = 65_536;
@@ -44,6 +46,8 @@ struct Held {
     returned: bool,
     /// It is settled, and its ACK waits for those before it.
     settled: bool,
+    /// The RECEIPT that its ACK asks for.
+    receipt: Option<ReceiptId>,
 }
 
 /// See the [module](self).
@@ -132,16 +136,29 @@ impl Unsettled {
         others
     }
 
-    /// Settles a message. Gives the ACK of the last one before which all are settled, if there is one now.
-    pub(crate) fn settle_prefix(&mut self, delivery: u64, ack: Frame) -> Option<Frame> {
-        let held = self.held.get_mut(&delivery)?;
+    /// Settles a message. Gives the ACK of the last one before which all are settled, if there is one now, and before it
+    /// those that ask for a RECEIPT.
+    pub(crate) fn settle_prefix(
+        &mut self,
+        delivery: u64,
+        ack: Frame,
+        receipt: Option<ReceiptId>,
+    ) -> Vec<(Frame, Option<ReceiptId>)> {
+        let mut acks = Vec::new();
+        let Some(held) = self.held.get_mut(&delivery) else { return acks };
         self.open = self.open.saturating_sub(held.is_open().into());
-        (held.settled, held.ack) = (true, Some(ack));
-        let mut last = None;
+        (held.settled, held.ack, held.receipt) = (true, Some(ack), receipt);
         while let Some(first) = self.held.first_entry().filter(|first| first.get().settled) {
-            last = first.remove().ack;
+            let Held { ack, receipt, .. } = first.remove();
+            acks.pop_if(|(_, receipt)| receipt.is_none());
+            acks.extend(ack.map(|ack| (ack, receipt)));
         }
-        last
+        acks
+    }
+
+    /// Whether the acknowledgement of a message is written in more frames than one.
+    pub(crate) fn spells_out(&self, delivery: u64) -> bool {
+        self.form == Form::Each && self.held.range(..delivery).any(|(_, held)| held.ack.is_some())
     }
 
     /// The numbers of the messages that nobody has settled.

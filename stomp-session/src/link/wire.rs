@@ -67,6 +67,24 @@ impl Wire {
         self.first().push(frame, version, Kind::Settlement).map(|_| ())
     }
 
+    /// Appends an ACK that asks for that RECEIPT, and waits for it unless somebody has begun to. `timeout` runs from the call.
+    pub(super) fn push_ack(
+        &mut self,
+        ack: &Frame,
+        id: ReceiptId,
+        awaited: Awaited,
+        timeout: Duration,
+    ) -> Result<(), EncodeError> {
+        let (version, sends) = (self.version, if self.ahead.is_some() { 0 } else { self.sends });
+        let frame = ack.clone().with_header("receipt", id.wire());
+        let place = self.first().push(&frame, version, Kind::ConfirmedAck(id))?;
+        match self.receipts.awaited(id) {
+            Some(_) => self.receipts.note_written(id, place),
+            None => self.receipts.add(id, awaited, Stage::Queued(place), timeout, sends),
+        }
+        Ok(())
+    }
+
     /// Appends a frame that asks for that RECEIPT, and waits for it. `timeout` runs from the call.
     pub(super) fn push_awaited(
         &mut self,
@@ -144,6 +162,12 @@ impl Wire {
                     note(id, awaited, progress);
                 }
             }
+            Kind::ConfirmedAck(id) => match receipts.note(id, progress, now, receipt_timeout) {
+                // The time of the whole runs from the first of them.
+                Some(Awaited::AckPart(whole)) => _ = receipts.note(whole, progress, now, receipt_timeout),
+                Some(_) => {}
+                None => *settled = true,
+            },
             Kind::Send => {
                 *unanswered = true;
                 *sends_gone = sends_gone.saturating_add(u64::from(progress == Progress::Gone));
@@ -168,7 +192,12 @@ impl Wire {
     pub(super) fn forget(&mut self, id: ReceiptId) -> Option<(Pending, Option<Bytes>)> {
         let pending = self.receipts.take(id)?;
         let body = match pending.stage {
-            Stage::Queued(place) => self.withdraw(place),
+            Stage::OnWire if pending.awaited.is_ack() => {
+                self.settled = true;
+                None
+            }
+            Stage::Queued(place) if !pending.awaited.is_ack() => self.withdraw(place),
+            Stage::Queued(_) | Stage::Unwritten => None,
             Stage::OnWire => {
                 // A broker that refuses a SUBSCRIBE says so at once: what comes later does not mean that.
                 self.unanswered |= !matches!(pending.awaited, Awaited::Subscribe(_));

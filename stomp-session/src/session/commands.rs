@@ -149,11 +149,33 @@ impl Session {
         self.settle(message, |link, message, cx| link.nack_as(message, wanted, cx))
     }
 
-    fn settle(
+    /// Acknowledges a message as [`ack`](Self::ack) does, and asks for its RECEIPT: [`Event::Receipt`](crate::Event::Receipt)
+    /// comes exactly once, within [`Config::timeout`](crate::Config::timeout) from here and
+    /// [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the ACK has left.
+    ///
+    /// The message counts as settled from here on, and the ACK leaves whether or not anybody waits for its answer:
+    /// [`cancel`](Self::cancel) does not take it back. An ACK that means several messages, and had to be spelled out in several
+    /// frames, is confirmed when all of them are. When the time is over the outcome is
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown), even if the ACK has not left; when the connection ends first, and it has
+    /// not left, [`Outcome::NotSent`](crate::Outcome::NotSent). Unless it was confirmed, the broker may deliver the message
+    /// again.
+    ///
+    /// In 1.0 an ACK of ack mode `client-individual` waits for those of the messages before it, and its time runs
+    /// meanwhile. An acknowledgement in a transaction is confirmed by the [`commit`](Self::commit) and has no answer of its
+    /// own.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub fn ack_confirmed(&mut self, message: &mut impl Settle) -> Result<ReceiptId, CommandError> {
+        let timeout = self.config.timeout;
+        self.settle(message, |link, message, cx| link.ack_confirmed(message, timeout, cx))
+    }
+
+    fn settle<R>(
         &mut self,
         message: &mut impl Settle,
-        run: impl FnOnce(&mut Link, &mut dyn Arrived, &mut Cx<'_>) -> Result<(), CommandError>,
-    ) -> Result<(), CommandError> {
+        run: impl FnOnce(&mut Link, &mut dyn Arrived, &mut Cx<'_>) -> Result<R, CommandError>,
+    ) -> Result<R, CommandError> {
         let arrival = message.arrival();
         self.check_own(arrival.connection().0)?;
         arrival.check_settle()?;

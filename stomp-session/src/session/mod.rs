@@ -40,7 +40,8 @@ use crate::{
 /// - the clock's owner reports: [`handle_timeout`](Self::handle_timeout)
 /// - the application commands: [`send`](Self::send), [`send_confirmed`](Self::send_confirmed),
 ///   [`send_at_least_once`](Self::send_at_least_once), [`cancel`](Self::cancel), [`subscribe`](Self::subscribe),
-///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`nack`](Self::nack), [`give_back`](Self::give_back),
+///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`ack_confirmed`](Self::ack_confirmed), [`nack`](Self::nack),
+///   [`give_back`](Self::give_back),
 ///   [`begin`](Self::begin), [`send_in`](Self::send_in), [`ack_in`](Self::ack_in), [`commit`](Self::commit), [`abort`](Self::abort),
 ///   [`disconnect`](Self::disconnect), [`close`](Self::close), [`reconnect`](Self::reconnect), [`add_broker`](Self::add_broker),
 ///   [`remove_broker`](Self::remove_broker), [`leave_broker`](Self::leave_broker)

@@ -1,5 +1,6 @@
 //! The client and its driver in a simulated network: no socket, no clock, and every run comes from a seed.
 
+mod ack_confirmed;
 mod at_least_once;
 mod back_pressure;
 mod cancel;

@@ -1,5 +1,6 @@
 //! The session in virtual time: face to face with the embedded broker, or with a script of what a broker might say.
 
+mod ack_confirmed;
 mod acknowledge;
 mod at_least_once;
 mod attempts;

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     CommandError, Nack,
-    client::{message::Message, shared::Shared},
+    client::{acknowledging::Acknowledging, message::Message, shared::Shared},
 };
 
 /// A message in the hands of a handler, which derefs to [`Message`]. Clones are the same message.
@@ -35,12 +35,35 @@ impl Delivery {
         Self { held: Arc::new(Held { message, shared, settled: AtomicBool::new(false) }), attempt: 1 }
     }
 
-    /// Acknowledges the message before its handler ends. The ACK is queued at once; this never waits.
+    /// Acknowledges the message before its handler ends. The ACK is queued at once; this never waits, and says nothing of what
+    /// becomes of the ACK: see [`Message::ack`].
     ///
     /// # Errors
     /// As [`Message::ack`]; [`CommandError::AlreadySettled`] the second time.
     pub fn ack(&self) -> Result<(), CommandError> {
         self.settle(None)
+    }
+
+    /// Acknowledges the message before its handler ends, and returns a future that resolves when the broker has answered: see
+    /// [`Message::ack_confirmed`]. The runner settles nothing more, whatever the answer is.
+    ///
+    /// ```
+    /// # async fn example(orders: stomp_session::client::Subscription) {
+    /// use stomp_session::client::{AckError, Delivery};
+    ///
+    /// let runner = orders.handle_with(|order: Delivery| async move {
+    ///     order.ack_confirmed().await?;
+    ///     println!("the broker will not deliver it again: {:?}", order.body());
+    ///     Ok::<(), AckError>(())
+    /// });
+    /// # runner.run().await.ok(); }
+    /// ```
+    pub fn ack_confirmed(&self) -> Acknowledging {
+        let acknowledging = self.held.message.confirm();
+        if acknowledging.is_queued() {
+            self.held.settled.store(true, Ordering::Release);
+        }
+        acknowledging
     }
 
     /// Tells the broker that the message was not consumed, before its handler ends: see [`Message::nack`].
