@@ -45,6 +45,8 @@ pub use model::{
     subscribe::{Oversized, Retry, Subscribe},
     timestamp::Timestamp,
 };
+#[cfg(feature = "client")]
+pub(crate) use session::WireMark;
 pub use session::{Phase, Session};
 
 pub use stomp_proto as proto;

@@ -146,6 +146,7 @@ impl Inner {
         if let What::Send { content, .. } = what {
             self.after.drop_content(content);
         }
+        self.flushes.note_admitted(id.number, result.is_ok(), &self.session);
         // A disconnect may have waited for it.
         self.wake_driver();
         match (watcher, result) {

@@ -52,7 +52,10 @@ impl Shared {
     fn dispatch_one(&self, inner: &mut Inner, event: Event) {
         match event {
             Event::Message(message) => self.deliver(inner, message),
-            Event::Receipt { id, outcome } => inner.resolve(id, outcome),
+            Event::Receipt { id, outcome } => {
+                inner.note_outcome(id, &outcome);
+                inner.resolve(id, outcome);
+            }
             Event::Connected(connection) => {
                 self.connection.store(connection.id.0.value, Ordering::Release);
                 inner.stood = (inner.stood.0.saturating_add(1), Some(connection));
@@ -60,6 +63,7 @@ impl Shared {
                 inner.changed();
             }
             Event::Disconnected { connection, reason, .. } => {
+                inner.end_flushes(&reason);
                 inner.fail_requests(|of| of == connection, &RequestError::Lost(reason));
                 self.connection.store(0, Ordering::Release);
                 self.forget_stale(inner, connection);
@@ -150,6 +154,15 @@ impl Inner {
         self.wake_all(For::Change);
     }
 
+    fn end_flushes(&mut self, reason: &Lost) {
+        // That is the end of the session, which is told instead.
+        if *reason == Lost::Disconnected {
+            return;
+        }
+        let wakers = self.flushes.lose(reason);
+        wakers.into_iter().for_each(|waker| self.wake(waker));
+    }
+
     fn resolve(&mut self, id: ReceiptId, outcome: Outcome) {
         if let Some(receipt) = self.receipts.get_mut(&id) {
             receipt.outcome = Some(outcome);
@@ -186,6 +199,8 @@ impl Inner {
         self.fail_requests(|_| true, &RequestError::Closed(closed.clone()));
         if self.closed.is_none() {
             self.close_parking(&closed);
+            let flushes = self.flushes.close(&closed);
+            flushes.into_iter().for_each(|waker| self.wake(waker));
             self.note(&Notice::Closed(closed.clone()));
             self.closed = Some(closed);
         }

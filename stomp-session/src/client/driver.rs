@@ -125,8 +125,10 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     /// Reports the time, then hands on events and obeys actions. Whether anything was to be done.
     fn turn(&mut self) -> bool {
         let now = self.runtime.now();
+        let flushed = matches!(&self.link, Link::Up(up) if up.is_flushed());
         let (due, actions) = self.shared.with(|inner| {
             inner.expire_waits(now);
+            inner.proceed_flushes(flushed);
             inner.continue_disconnect(now);
             self.ends_by = inner.session.ends_by().unwrap_or(self.ends_by);
             let due = inner.session.poll_timeout().is_some_and(|at| at <= now);
@@ -201,7 +203,11 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         if !up.writing.0.is_empty() || up.broken.is_some() {
             return false;
         }
-        let next = self.shared.with(|inner| inner.session.poll_transmit(now));
+        let next = self.shared.with(|inner| {
+            let next = inner.session.poll_transmit(now);
+            inner.flushes.note_taken(inner.session.take_plain());
+            next
+        });
         let Some(next) = next else { return false };
         self.shared.counters.count_written(next.len());
         drop_each([mem::replace(&mut up.writing.0, next)]);
@@ -337,6 +343,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
         }
     }
 
+    /// Whether the transport holds nothing of what it was given.
+    fn is_flushed(&self) -> bool {
+        self.writing.0.is_empty() && self.flushed && self.broken.is_none()
+    }
+
     /// Reads once: `None` when something came, else why nothing will.
     fn poll_read(&mut self, cx: &mut Context<'_>, counters: &Counters) -> Poll<Option<Lost>> {
         match uninterrupted(|| Pin::new(&mut self.stream).poll_read(cx, self.input.space())) {
@@ -381,7 +392,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     }
 }
 
-/// What is being written may be a body, and what its owner does when it is dropped is not ours.
 /// What is being written: a body in it is not ours.
 #[derive(Default)]
 struct Writing(Bytes);

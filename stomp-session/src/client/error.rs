@@ -122,6 +122,26 @@ impl CommitError {
     }
 }
 
+/// Why not everything was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// The session has ended.
+    #[error("not everything was written: {0}")]
+    Closed(Closed),
+    /// The connection ended while it held something that is not sent again.
+    #[error("not everything was written: the connection ended first ({0})")]
+    Lost(Lost),
+    /// That number of sends were given up before they could leave, as each sender was told; of a
+    /// [buffered](super::SendBuilder::buffered) one [`Notice::SendFailed`](super::Notice::SendFailed) tells. Everything else
+    /// was written.
+    #[error("not everything was written: {0} sends were given up")]
+    Unsent(usize),
+    /// It took longer than that. It is written all the same.
+    #[error("not everything was written within {:.1} s", .0.as_secs_f64())]
+    Timeout(Duration),
+}
+
 /// Why there is no subscription.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

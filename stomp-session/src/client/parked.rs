@@ -21,7 +21,7 @@ use crate::{ReceiptId, Timestamp, TransactionId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ParkedId {
     line: Line,
-    number: u64,
+    pub(super) number: u64,
 }
 
 /// What waits.
@@ -114,6 +114,17 @@ impl Parking {
 
     fn first_of(&self, line: Line) -> Option<(&ParkedId, &Parked)> {
         self.parked.range(ParkedId { line, number: 0 }..).next().filter(|(id, _)| id.line == line)
+    }
+
+    /// The number of the next one.
+    pub(super) const fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// The number of the first one of all lines.
+    pub(super) fn first_number(&self) -> Option<u64> {
+        let lines = [Line::Transport, Line::Kept].into_iter();
+        lines.filter_map(|line| self.first_of(line).map(|(id, _)| id.number)).min()
     }
 
     /// Puts it at the end of its line.

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::{
     contain::{contained, drop_each},
     content::Content,
+    flushes::Flushes,
     listeners::Listeners,
     notice::Notice,
     parked::Parking,
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) requests: Requests,
     /// What waits for its turn to be sent.
     pub(super) parking: Parking,
+    pub(super) flushes: Flushes,
     /// What had not been sent when a graceful end had to go on.
     pub(super) unsent: usize,
     /// Handlers that had not ended when the session was disconnected.
@@ -162,6 +164,7 @@ impl Shared {
             unanswered: Unanswered::default(),
             requests: Requests::default(),
             parking: Parking::default(),
+            flushes: Flushes::default(),
             unsent: 0,
             unhandled: 0,
             closed: None,

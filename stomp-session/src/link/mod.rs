@@ -29,6 +29,11 @@ use stomp_proto::Frame;
 pub(crate) use cx::Cx;
 pub(crate) use reaction::Reaction;
 pub(crate) use unsubscribing::UnsubscribeOptions;
+#[cfg(feature = "client")]
+pub(crate) use wire::WireMark;
+
+#[cfg(feature = "client")]
+use self::outbox::Kind;
 
 use self::{
     heart_beats::{HeartBeats, Silence},
@@ -232,6 +237,30 @@ impl Link {
     #[cfg(feature = "client")]
     pub(crate) fn unsent_acknowledgements(&self) -> usize {
         self.wire.unanswered_octets()
+    }
+
+    /// How far its frames have come.
+    #[cfg(feature = "client")]
+    pub(crate) fn mark(&self) -> WireMark {
+        self.wire.mark()
+    }
+
+    /// Whether everything has been handed over that was written before that.
+    #[cfg(feature = "client")]
+    pub(crate) fn has_left(&self, mark: &WireMark) -> bool {
+        self.wire.before(mark).next().is_none()
+    }
+
+    /// Whether something was written before that, has not been handed over, and is lost with the connection.
+    #[cfg(feature = "client")]
+    pub(crate) fn holds_plain(&self, mark: &WireMark) -> bool {
+        self.wire.before(mark).any(Kind::is_plain)
+    }
+
+    /// Whether something was handed over since the last call that is lost with the connection.
+    #[cfg(feature = "client")]
+    pub(crate) const fn take_plain(&mut self) -> bool {
+        self.wire.take_plain()
     }
 
     /// Frames that wait for a RECEIPT.

@@ -21,6 +21,17 @@ const HOLES: usize = 4 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(u64);
 
+#[cfg(feature = "client")]
+impl Place {
+    /// Whether both are places of one outbox.
+    pub(crate) const fn is_in_outbox_of(self, other: Self) -> bool {
+        self.0 >> OUTBOX == other.0 >> OUTBOX
+    }
+}
+
+/// Places of one outbox share what is left of this bit.
+const OUTBOX: u32 = 40;
+
 /// Who wants to know when a frame is handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -28,6 +39,8 @@ pub(crate) enum Kind {
     Quiet,
     /// It asked for that RECEIPT.
     Receipted(ReceiptId),
+    /// The same, and it is sent again on the next connection.
+    Replayed(ReceiptId),
     /// A SEND without a RECEIPT.
     Send,
     /// An ACK or NACK.
@@ -42,6 +55,11 @@ impl Kind {
     /// Whether it counts among those that bring more messages, or have no answer.
     const fn counts(self) -> bool {
         matches!(self, Self::Settlement | Self::ConfirmedAck(_) | Self::Unanswered)
+    }
+
+    /// Whether it is lost with its connection, and somebody has asked for it.
+    pub(crate) const fn is_plain(self) -> bool {
+        !matches!(self, Self::Quiet | Self::Replayed(_))
     }
 }
 
@@ -96,12 +114,25 @@ struct Trace {
 impl Outbox {
     /// One of several: its places are those of no other.
     pub(crate) fn numbered(number: u64) -> Self {
-        Self { next: number << 40, ..Self::default() }
+        Self { next: number << OUTBOX, ..Self::default() }
     }
 
     /// Whether a frame waits here.
     pub(crate) fn holds(&self, place: Place) -> bool {
         self.find(place).is_some()
+    }
+
+    /// The place of the next frame.
+    #[cfg(feature = "client")]
+    pub(crate) const fn next_place(&self) -> Place {
+        Place(self.next)
+    }
+
+    /// What waits before that place.
+    #[cfg(feature = "client")]
+    pub(crate) fn before(&self, place: Place) -> impl Iterator<Item = Kind> {
+        let before = self.entries.iter().take_while(move |entry| entry.place < place);
+        before.filter(|entry| !entry.withdrawn).map(|entry| entry.kind)
     }
 
     /// Appends a frame, or nothing. A heart-beat stands between frames by construction: frames are pushed whole.

@@ -28,6 +28,23 @@ pub(crate) struct Wire {
     sends: u64,
     sends_gone: u64,
     sends_received: u64,
+    /// Something was handed over that is lost with the connection.
+    plain: bool,
+}
+
+/// How far the frames of a connection had come: the places of the next frames.
+#[cfg(feature = "client")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WireMark {
+    usual: Place,
+    ahead: Option<Place>,
+}
+
+const fn kind_of(id: ReceiptId, awaited: Awaited) -> Kind {
+    match awaited {
+        Awaited::Kept(_) | Awaited::Subscribe(_) => Kind::Replayed(id),
+        _ => Kind::Receipted(id),
+    }
 }
 
 impl Wire {
@@ -43,6 +60,7 @@ impl Wire {
             sends: 0,
             sends_gone: 0,
             sends_received: 0,
+            plain: false,
         }
     }
 
@@ -93,7 +111,7 @@ impl Wire {
         awaited: Awaited,
         timeout: Duration,
     ) -> Result<(), CommandError> {
-        let place = self.usual.push(frame, self.version, Kind::Receipted(id))?;
+        let place = self.usual.push(frame, self.version, kind_of(id, awaited))?;
         self.receipts.add(id, awaited, Stage::Queued(place), timeout, self.sends);
         Ok(())
     }
@@ -106,7 +124,7 @@ impl Wire {
         awaited: Awaited,
     ) -> Result<(), CommandError> {
         let version = self.version;
-        let place = self.first().push(frame, version, Kind::Receipted(id))?;
+        let place = self.first().push(frame, version, kind_of(id, awaited))?;
         self.receipts.add(id, awaited, Stage::Queued(place), Duration::MAX, 0);
         Ok(())
     }
@@ -155,26 +173,29 @@ impl Wire {
         holds: bool,
         mut note: impl FnMut(ReceiptId, Awaited, Progress),
     ) -> Option<Bytes> {
-        let Self { usual, ahead, receipts, unanswered, settled, sends_gone, .. } = self;
-        let mut tell = |kind, progress| match kind {
-            Kind::Receipted(id) => {
-                if let Some(awaited) = receipts.note(id, progress, now, receipt_timeout) {
-                    note(id, awaited, progress);
+        let Self { usual, ahead, receipts, unanswered, settled, sends_gone, plain, .. } = self;
+        let mut tell = |kind: Kind, progress| {
+            *plain |= kind.is_plain();
+            match kind {
+                Kind::Receipted(id) | Kind::Replayed(id) => {
+                    if let Some(awaited) = receipts.note(id, progress, now, receipt_timeout) {
+                        note(id, awaited, progress);
+                    }
                 }
+                Kind::ConfirmedAck(id) => match receipts.note(id, progress, now, receipt_timeout) {
+                    // The time of the whole runs from the first of them.
+                    Some(Awaited::AckPart(whole)) => _ = receipts.note(whole, progress, now, receipt_timeout),
+                    Some(_) => {}
+                    None => *settled = true,
+                },
+                Kind::Send => {
+                    *unanswered = true;
+                    *sends_gone = sends_gone.saturating_add(u64::from(progress == Progress::Gone));
+                }
+                Kind::Unanswered => *unanswered = true,
+                Kind::Settlement => *settled = true,
+                Kind::Quiet => {}
             }
-            Kind::ConfirmedAck(id) => match receipts.note(id, progress, now, receipt_timeout) {
-                // The time of the whole runs from the first of them.
-                Some(Awaited::AckPart(whole)) => _ = receipts.note(whole, progress, now, receipt_timeout),
-                Some(_) => {}
-                None => *settled = true,
-            },
-            Kind::Send => {
-                *unanswered = true;
-                *sends_gone = sends_gone.saturating_add(u64::from(progress == Progress::Gone));
-            }
-            Kind::Unanswered => *unanswered = true,
-            Kind::Settlement => *settled = true,
-            Kind::Quiet => {}
         };
         let Some(first) = ahead else { return usual.take(tell) };
         if let Some(octets) = first.take(&mut tell) {
@@ -237,6 +258,28 @@ impl Wire {
     pub(super) const fn lost_sends(&self) -> (u64, u64) {
         let Self { sends, sends_gone, sends_received, .. } = self;
         (sends.saturating_sub(*sends_gone), sends_gone.saturating_sub(*sends_received))
+    }
+
+    #[cfg(feature = "client")]
+    pub(super) fn mark(&self) -> WireMark {
+        WireMark { usual: self.usual.next_place(), ahead: self.ahead.as_ref().map(Outbox::next_place) }
+    }
+
+    /// What was written before that and waits.
+    #[cfg(feature = "client")]
+    pub(super) fn before(&self, mark: &WireMark) -> impl Iterator<Item = Kind> {
+        // The places of an outbox that was made later are greater, and what was usual then may be ahead now.
+        let end = |outbox: &Outbox| match mark.ahead {
+            Some(ahead) if outbox.next_place().is_in_outbox_of(ahead) => ahead,
+            _ => mark.usual,
+        };
+        self.ahead.iter().chain([&self.usual]).flat_map(move |outbox| outbox.before(end(outbox)))
+    }
+
+    /// Whether something was handed over since the last call that is lost with the connection.
+    #[cfg(feature = "client")]
+    pub(super) const fn take_plain(&mut self) -> bool {
+        core::mem::replace(&mut self.plain, false)
     }
 
     /// Octets that wait for the transport.

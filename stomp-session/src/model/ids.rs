@@ -150,6 +150,12 @@ impl Ids {
         id
     }
 
+    /// The one that is given away next.
+    #[cfg(feature = "client")]
+    pub(crate) const fn next_receipt(&self) -> ReceiptId {
+        ReceiptId(self.number(self.receipts))
+    }
+
     pub(crate) const fn connection(&mut self) -> ConnectionId {
         self.connections = self.connections.saturating_add(1);
         ConnectionId(self.number(self.connections))

@@ -89,6 +89,8 @@ pub(crate) struct KeptSends {
     lanes: BTreeMap<Vec<u8>, BTreeSet<ReceiptId>>,
     deadlines: Deadlines,
     unstamped: BTreeSet<ReceiptId>,
+    /// Those of which nothing has left since they were to be written.
+    unsent: BTreeSet<ReceiptId>,
     octets: usize,
     /// Destinations that a broker said it cannot serve for now: what goes there waits until one of them is confirmed.
     closed: BTreeSet<Vec<u8>>,
@@ -164,6 +166,7 @@ impl KeptSends {
         let limit = how.timeout.unwrap_or(default_timeout);
         self.kept.insert(id, KeptSend::new(frame, limit, lane));
         self.unstamped.insert(id);
+        self.unsent.insert(id);
     }
 
     #[inline]
@@ -203,6 +206,7 @@ impl KeptSends {
         if let Some(kept) = self.kept.get_mut(&id) {
             kept.handed_over = true;
         }
+        self.unsent.remove(&id);
     }
 
     /// Takes one out: it is not written again.
@@ -211,6 +215,7 @@ impl KeptSends {
         self.ready.remove(&id);
         self.written.remove(&id);
         self.waiting.remove(id);
+        self.unsent.remove(&id);
         self.octets = self.octets.saturating_sub(kept.frame.size());
         match kept.due {
             Some(due) => self.deadlines.remove(due, id),
@@ -280,7 +285,14 @@ impl KeptSends {
                 kept.copy = None;
             }
         }
+        self.unsent.extend(&self.written);
         self.ready.append(&mut self.written);
+    }
+
+    /// Whether one of them has not begun to leave whose receipt is less than that.
+    #[cfg(feature = "client")]
+    pub(crate) fn holds_unsent(&self, before: ReceiptId) -> bool {
+        self.unsent.first().is_some_and(|first| *first < before)
     }
 
     /// The oldest.

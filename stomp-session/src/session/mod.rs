@@ -2,6 +2,8 @@
 
 mod commands;
 mod ending;
+#[cfg(feature = "client")]
+mod flushing;
 mod life;
 mod output;
 mod phase;
@@ -12,6 +14,8 @@ mod transport;
 use alloc::collections::VecDeque;
 use core::mem;
 
+#[cfg(feature = "client")]
+pub(crate) use flushing::WireMark;
 pub use phase::Phase;
 
 use self::state::{Ending, State};

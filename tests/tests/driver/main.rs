@@ -9,6 +9,7 @@ mod credentials;
 mod dial;
 mod drops;
 mod entropy;
+mod flush;
 mod kit;
 mod listen;
 mod lives;
