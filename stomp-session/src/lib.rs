@@ -38,6 +38,7 @@ pub use model::{
     frames,
     ids::{AttemptId, ConnectionId, ReceiptId, SubscriptionId, TransactionId},
     message::{AckToken, Message, Settle},
+    moving::{Move, Moved},
     profile::{
         ConnectEscaping, Cumulative, DeliveryIds, Meaning, Nack, Prefetch, Profile, ReplyQueue, Stray,
         Unsubscribe,

@@ -86,7 +86,7 @@ impl Inner {
 
     /// Without waiting. Without a connection the session says what is wrong.
     fn send_immediately(&mut self, content: &mut Content, how: How) -> Result<Started, SendError> {
-        if how.line() == Line::Transport && self.session.connection().is_some() {
+        if how.line() == Line::Transport && self.session.takes_sends() {
             return Err(SendError::Full);
         }
         self.send_now(content, how, how.timeout).map(Started::Admitted)
@@ -106,7 +106,7 @@ impl Inner {
     fn has_room(&self, line: Line, size: usize, settings: &Settings) -> bool {
         match line {
             Line::Transport => {
-                self.session.connection().is_some() && self.session.unsent() < settings.outbound_budget.max(1)
+                self.session.takes_sends() && self.session.unsent() < settings.outbound_budget.max(1)
             }
             Line::Kept => self.session.keeps_none() || self.session.has_room_to_keep(size),
         }
@@ -232,7 +232,7 @@ impl Inner {
     pub(super) fn expire_parked(&mut self, now: Timestamp) {
         for (id, parked) in self.parking.expire(now) {
             let waited = parked.patience;
-            let is_connected = self.session.connection().is_some();
+            let is_connected = self.session.takes_sends();
             let is_kept = matches!(parked.what, What::Send { how, .. } if how.line() == Line::Kept);
             let error = match is_connected || is_kept {
                 true => SendError::NoRoom(waited),

@@ -66,14 +66,17 @@ impl Shared {
                 inner.end_flushes(&reason);
                 inner.fail_requests(|of| of == connection, &RequestError::Lost(reason));
                 self.connection.store(0, Ordering::Release);
-                self.forget_stale(inner, connection);
+                let returned = self.forget_stale(inner, connection);
+                inner.release_runners(returned);
                 inner.stall = Stall::default();
                 inner.wake_all(For::Loss);
                 inner.fail_in_transactions();
                 inner.end_unanswered();
                 inner.changed();
             }
-            Event::Resubscribing { id, .. } => self.forget(inner, id, |_| true),
+            Event::Resubscribing { id, .. } => _ = self.forget(inner, id, |_| true),
+            Event::Moving { .. } => inner.changed(),
+            Event::Moved(moved) => inner.end_move(moved),
             Event::Unsubscribed(id) => {
                 let waker = inner.unanswered.end(id);
                 inner.after.wake(waker);
@@ -123,23 +126,29 @@ impl Shared {
     }
 
     /// The broker delivers again what was not acknowledged: a copy of the connection that ended is of no use.
-    fn forget_stale(&self, inner: &mut Inner, connection: ConnectionId) {
+    /// Gives how many there were.
+    fn forget_stale(&self, inner: &mut Inner, connection: ConnectionId) -> usize {
         let ids: Vec<_> = inner.inboxes.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.forget(inner, id, |message| message.connection() == connection));
+        let is_meant = |message: &Message| message.connection() == connection;
+        let left: usize = inner.inboxes.values().map(|inbox| inbox.left.load(Ordering::Relaxed)).sum();
+        ids.into_iter().map(|id| self.forget(inner, id, is_meant)).fold(left, usize::saturating_add)
     }
 
-    /// Drops messages of a subscription that nobody could acknowledge any more, unless its owner wants them all the same.
-    fn forget(&self, inner: &mut Inner, id: SubscriptionId, is_meant: impl Fn(&Message) -> bool) {
+    /// Drops messages of a subscription that nobody could acknowledge any more, unless its owner wants them all the same. Gives
+    /// how many there were.
+    fn forget(&self, inner: &mut Inner, id: SubscriptionId, is_meant: impl Fn(&Message) -> bool) -> usize {
         if inner.session.keeps_stale(id) {
-            return;
+            return 0;
         }
-        let Some(inbox) = inner.inboxes.get_mut(&id) else { return };
-        let (stale, kept) = mem::take(&mut inbox.messages)
+        let Some(inbox) = inner.inboxes.get_mut(&id) else { return 0 };
+        let (stale, kept): (VecDeque<_>, _) = mem::take(&mut inbox.messages)
             .into_iter()
             .partition(|message: &Message| message.needs_ack() && is_meant(message));
         inbox.messages = kept;
         inbox.octets = inbox.octets.saturating_sub(self.pressure.count_out(&stale));
+        let count = stale.len();
         inner.after.drop_messages(stale);
+        count
     }
 }
 

@@ -203,11 +203,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         if !up.writing.0.is_empty() || up.broken.is_some() {
             return false;
         }
-        let next = self.shared.with(|inner| {
-            let next = inner.session.poll_transmit(now);
-            inner.flushes.note_taken(inner.session.take_plain());
-            next
-        });
+        let next = self.shared.with(|inner| inner.take_octets(now));
         let Some(next) = next else { return false };
         self.shared.counters.count_written(next.len());
         drop_each([mem::replace(&mut up.writing.0, next)]);
@@ -476,6 +472,7 @@ impl Inner {
             self.waits.deadline(),
             self.parking.deadline(),
             self.runners.deadline(),
+            self.moves.deadline(),
             self.stall.deadline(),
         ];
         deadlines.into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)

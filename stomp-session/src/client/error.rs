@@ -142,6 +142,18 @@ pub enum FlushError {
     Timeout(Duration),
 }
 
+/// Why a move has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReconnectError {
+    /// The session has ended, or is disconnected and will.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// No other connection stood within that time. The session goes on trying.
+    #[error("no other connection within {:.1} s; the session goes on trying", .0.as_secs_f64())]
+    Timeout(Duration),
+}
+
 /// Why there is no subscription.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

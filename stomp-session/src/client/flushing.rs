@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
     error::FlushError,
     flushes::FlushId,
@@ -15,7 +17,7 @@ use super::{
     shared::{Inner, Shared},
     state::Timer,
 };
-use crate::{Outcome, ReceiptId};
+use crate::{Outcome, ReceiptId, Timestamp};
 
 impl Client {
     /// Returns a future that resolves when everything that was handed over before this call has been written to the
@@ -102,6 +104,13 @@ impl Inner {
             self.flushes.close(closed);
         }
         id
+    }
+
+    /// The next octets to be written. The driver's business.
+    pub(super) fn take_octets(&mut self, now: Timestamp) -> Option<Bytes> {
+        let next = self.session.poll_transmit(now);
+        self.flushes.note_taken(self.session.take_plain());
+        next
     }
 
     /// Looks what has left. The driver's business.

@@ -24,11 +24,13 @@ mod keep_alive;
 mod listener;
 mod listeners;
 mod message;
+mod moves;
 mod notice;
 mod parked;
 mod prepared;
 mod pressure;
 mod race;
+mod reconnecting;
 mod request;
 mod requests;
 mod results;
@@ -56,7 +58,9 @@ pub use acknowledging::Acknowledging;
 pub use credentials::Credentials;
 pub use dial::Dial;
 pub use driver::Driver;
-pub use error::{AckError, CommitError, ConnectError, FlushError, RequestError, SendError, SubscribeError};
+pub use error::{
+    AckError, CommitError, ConnectError, FlushError, ReconnectError, RequestError, SendError, SubscribeError,
+};
 pub use flushing::Flushing;
 pub use handle::{Client, Disconnecting, Farewell};
 pub use keep_alive::KeepAlive;
@@ -65,6 +69,7 @@ pub use message::Message;
 pub use notice::Notice;
 pub use prepared::PreparedSend;
 pub use race::{race, race_addresses};
+pub use reconnecting::{ReconnectBuilder, Reconnecting};
 pub use request::{RequestBuilder, Requesting};
 pub use results::Results;
 pub use runner::{
@@ -111,6 +116,7 @@ const _: fn(&Client) = |client| {
     anywhere::<(Listener, Watch, SendBuilder, SubscribeBuilder, RequestBuilder)>();
     anywhere::<(Sending, Subscribing, Requesting)>();
     anywhere::<(Acknowledging, Beginning, Committing, Disconnecting, Flushing)>();
+    anywhere::<(ReconnectBuilder, Reconnecting)>();
     sent(client.connected());
     sent(client.closed());
     sent(client.watch().next());

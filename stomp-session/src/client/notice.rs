@@ -6,8 +6,8 @@ use stomp_proto::{Excess, Frame};
 
 use super::error::SendError;
 use crate::{
-    Attempt, Closed, Connection, ConnectionId, Ended, Endpoint, Event, Lost, Outcome, ReceiptId, ServerError,
-    SubscriptionId,
+    Attempt, Closed, Connection, ConnectionId, Ended, Endpoint, Event, Lost, Moved, Outcome, ReceiptId,
+    ServerError, SubscriptionId,
 };
 
 /// Something that happened in a session.
@@ -16,6 +16,15 @@ use crate::{
 pub enum Notice {
     /// A broker is dialled.
     Connecting(Attempt),
+    /// The session leaves its connection for another one: somebody has called [`reconnect`](super::Client::reconnect).
+    Moving {
+        /// The connection that is left; nothing where none stands.
+        connection: Option<ConnectionId>,
+        /// Why, in the words of who has asked.
+        reason: String,
+    },
+    /// The next connection stands, and the move has come to its end.
+    Moved(Box<Moved>),
     /// An attempt to connect failed.
     ConnectFailed {
         /// The broker.
@@ -120,6 +129,9 @@ impl Notice {
             Event::Disconnected { connection, reason, .. } => {
                 Self::Disconnected { connection: *connection, reason: reason.clone() }
             }
+            Event::Moving { connection, reason } => {
+                Self::Moving { connection: *connection, reason: reason.clone() }
+            }
             Event::ConnectFailed { endpoint, reason } => {
                 Self::ConnectFailed { endpoint: endpoint.clone(), reason: reason.clone() }
             }
@@ -146,7 +158,8 @@ impl Notice {
             Event::HeartBeatReceived => Self::HeartBeatReceived,
             Event::HeartBeatSent => Self::HeartBeatSent,
             // The end is told once, whoever brings it about.
-            Event::Closed(_) | Event::Message(_) | Event::Unsubscribed(_) => return None,
+            // So is what a move came to, once all of it is known.
+            Event::Closed(_) | Event::Message(_) | Event::Moved(_) | Event::Unsubscribed(_) => return None,
         })
     }
 

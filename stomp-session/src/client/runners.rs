@@ -12,6 +12,8 @@ pub(super) struct RunnerId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Run,
+    /// The client moves to another connection: no more messages until it stands, unless the broker has forgotten them.
+    Hold,
     /// The client disconnects: no more messages.
     Stop,
     /// The time of the handlers is over.
@@ -23,6 +25,9 @@ pub(super) enum Call {
 pub(super) struct Report {
     /// Handlers that have not ended.
     pub(super) running: usize,
+    /// Those of them whose messages are to be acknowledged, that do not rest, and that do not await the end of the session or
+    /// of a move themselves.
+    pub(super) owing: usize,
     /// It has stopped, and all that runs awaits the end of the session itself.
     pub(super) done: bool,
 }
@@ -37,6 +42,8 @@ pub(super) struct Runners {
     table: BTreeMap<RunnerId, Entry>,
     next: u64,
     stopping: Option<Stopping>,
+    /// No message is taken while a connection is being left.
+    holding: bool,
     /// Until when handlers may run although the session has ended by itself.
     lingers: Option<Timestamp>,
     /// That time is over.
@@ -81,6 +88,7 @@ impl Runners {
         let replaced = self.table.insert(id, Entry { waker: Some(waker), report });
         let call = match &self.stopping {
             None if self.abandoned => Call::Abandon,
+            None if self.holding => Call::Hold,
             None => Call::Run,
             Some(stopping) if stopping.over && !report.done => Call::Abandon,
             Some(_) => Call::Stop,
@@ -99,6 +107,21 @@ impl Runners {
             self.stopping.get_or_insert(Stopping { deadlines: None, over: false });
         }
         are_any
+    }
+
+    /// Tells them to take no messages, or to go on. Whether there are any.
+    pub(super) fn hold(&mut self, holding: bool) -> bool {
+        self.holding = holding;
+        !self.table.is_empty()
+    }
+
+    pub(super) const fn are_holding(&self) -> bool {
+        self.holding
+    }
+
+    /// Handlers whose ACKs the connection that is left waits for.
+    pub(super) fn owing(&self) -> usize {
+        self.table.values().map(|entry| entry.report.owing).sum()
     }
 
     /// Whom to wake so that all of them look again.

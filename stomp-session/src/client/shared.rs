@@ -5,7 +5,7 @@ use std::{
     fmt, mem,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
     time::Duration,
@@ -18,6 +18,7 @@ use super::{
     content::Content,
     flushes::Flushes,
     listeners::Listeners,
+    moves::Moves,
     notice::Notice,
     parked::Parking,
     pressure::{Pressure, Stall},
@@ -54,6 +55,7 @@ pub(super) struct Inner {
     pub(super) listeners: Listeners,
     telemetry: Telemetry,
     pub(super) runners: Runners,
+    pub(super) moves: Moves,
     pub(super) unanswered: Unanswered,
     pub(super) requests: Requests,
     /// What waits for its turn to be sent.
@@ -86,6 +88,8 @@ pub(super) struct Inbox {
     /// What these count in the budget, and what those of the batch that was taken last do, in octets.
     pub(super) octets: usize,
     pub(super) batch: usize,
+    /// Messages of that batch that are left and of no use once their connection has ended.
+    pub(super) left: Arc<AtomicUsize>,
     pub(super) waker: Option<Waker>,
     pub(super) confirmed: bool,
     pub(super) ended: Option<Ended>,
@@ -161,6 +165,7 @@ impl Shared {
             listeners: Listeners::default(),
             telemetry: Telemetry::default(),
             runners: Runners::default(),
+            moves: Moves::default(),
             unanswered: Unanswered::default(),
             requests: Requests::default(),
             parking: Parking::default(),

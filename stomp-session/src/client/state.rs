@@ -25,6 +25,8 @@ pub enum State {
     Connecting,
     /// A connection stands.
     Connected(Connection),
+    /// That connection is being left for another one: see [`Client::reconnect`](super::Client::reconnect).
+    Moving(Connection),
     /// The session is being disconnected and takes no more commands.
     Disconnecting,
     /// The session has ended.
@@ -36,6 +38,7 @@ impl Inner {
         match (&self.closed, self.session.connection()) {
             (Some(closed), _) => State::Closed(closed.clone()),
             (None, _) if self.is_disconnecting() => State::Disconnecting,
+            (None, Some(connection)) if self.is_moving() => State::Moving(connection.clone()),
             (None, Some(connection)) => State::Connected(connection.clone()),
             (None, None) => State::Connecting,
         }

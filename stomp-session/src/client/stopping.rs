@@ -14,7 +14,7 @@ impl Inner {
     pub(super) fn visit(&mut self, id: &mut Option<RunnerId>, report: Report, waker: Waker) -> Call {
         let (call, replaced) = self.runners.visit(id, report, waker);
         self.discard(replaced);
-        if call == Call::Stop {
+        if matches!(call, Call::Stop | Call::Hold) {
             self.wake_driver();
         }
         call
@@ -51,7 +51,7 @@ impl Inner {
             || self.ended.is_some()
     }
 
-    fn wake_runners(&mut self) {
+    pub(super) fn wake_runners(&mut self) {
         let Self { runners, after, .. } = self;
         runners.take_wakers().for_each(|waker| after.wake(Some(waker)));
     }
@@ -66,9 +66,10 @@ impl Inner {
         stays
     }
 
-    /// Goes on with a disconnect when the runners have ended, then when nothing is parked any more, or had their time. The
+    /// Goes on with a move, or with a disconnect when the runners have ended, then when nothing is parked any more, or had their time. The
     /// driver's business.
     pub(super) fn continue_disconnect(&mut self, now: Timestamp) {
+        self.continue_move(now);
         let timeout = self.session.config().disconnect_timeout;
         if let Some((unhandled, rest)) = self.runners.end_stop(timeout, now) {
             self.unhandled = unhandled;
@@ -88,6 +89,7 @@ impl Shared {
         self.dispatch_in(inner);
         if inner.closed.is_none() && !inner.is_disconnecting() {
             inner.note(&Notice::Disconnecting);
+            inner.forget_move();
             inner.stop_runners();
             inner.changed();
         }

@@ -5,7 +5,10 @@ use std::{
     future::{Future, IntoFuture, poll_fn},
     mem,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
 };
 
@@ -19,7 +22,7 @@ use super::{
     keep::Keep,
     message::Message,
     notice::Notice,
-    shared::{Inbox, Inner, Shared},
+    shared::{Inner, Shared},
     unsubscribing::Unsubscribing,
     waits::{For, Ticket},
 };
@@ -168,6 +171,8 @@ pub struct Subscription {
     ack_mode: AckMode,
     /// Messages are taken from the inbox in batches: one lock for each batch and not for each message.
     batch: VecDeque<crate::Message>,
+    /// How many of them are left, for whoever counts what a connection leaves behind.
+    left: Arc<AtomicUsize>,
     /// Hands out messages of a connection that has ended, too.
     keeps_stale: bool,
     row: Row,
@@ -177,16 +182,16 @@ pub struct Subscription {
 impl Subscription {
     fn begin(keep: Keep, subscribe: Subscribe) -> Result<Self, SubscribeError> {
         let (ack_mode, keeps_stale) = (subscribe.ack_mode, subscribe.keep_stale);
-        let id = keep.shared.command(|inner| -> Result<_, SubscribeError> {
+        let (id, left) = keep.shared.command(|inner| -> Result<_, SubscribeError> {
             if let Some(closed) = &inner.closed {
                 return Err(Ended::Closed(closed.clone()).into());
             }
             let id = inner.session.subscribe(subscribe)?;
-            inner.inboxes.insert(id, Inbox::default());
-            Ok(id)
+            let inbox = inner.inboxes.entry(id).or_default();
+            Ok((id, Arc::clone(&inbox.left)))
         })?;
         let (batch, row) = (VecDeque::new(), Row::default());
-        Ok(Self { keep, id, ack_mode, batch, keeps_stale, row, ended: None })
+        Ok(Self { keep, id, ack_mode, batch, left, keeps_stale, row, ended: None })
     }
 
     /// Its name in [`Notice`]s.
@@ -267,12 +272,21 @@ impl Subscription {
         }
     }
 
+    fn note_left(&self) {
+        if self.ack_mode != AckMode::Auto && !self.keeps_stale {
+            self.left.store(self.batch.len(), Ordering::Relaxed);
+        }
+    }
+
     fn take_batch(&mut self, waker: Waker) -> Poll<()> {
         let shared = &self.keep.shared;
         let id = self.id;
         let taken = shared.with(|inner| inner.take_batch(id, waker));
         match taken {
-            Poll::Ready(Ok(batch)) => self.batch = batch,
+            Poll::Ready(Ok(batch)) => {
+                self.batch = batch;
+                self.note_left();
+            }
             Poll::Ready(Err(ended)) => self.ended = Some(ended),
             Poll::Pending => return Poll::Pending,
         }
@@ -290,6 +304,7 @@ impl Stream for Subscription {
             while let Some(message) = this.batch.pop_front() {
                 let shared = &this.keep.shared;
                 shared.taken(&message);
+                this.note_left();
                 if this.keeps_stale || !shared.is_stale(&message) {
                     let shared = Arc::clone(shared);
                     return Poll::Ready(Some(Message::new(message, shared)));

@@ -29,6 +29,8 @@ pub(super) enum For {
     Change,
     /// The end of the connection on which a message came.
     Loss,
+    /// The end of a move.
+    Move,
     /// The end of the session.
     End,
     /// Nothing but the time.
@@ -42,6 +44,7 @@ pub(super) struct Queues {
     change: Waits,
     loss: Waits,
     end: Waits,
+    moved: Waits,
     time: Waits,
 }
 
@@ -52,13 +55,14 @@ impl Queues {
             For::Change => &mut self.change,
             For::Loss => &mut self.loss,
             For::End => &mut self.end,
+            For::Move => &mut self.moved,
             For::Time => &mut self.time,
         }
     }
 
-    const fn all(&mut self) -> [&mut Waits; 5] {
-        let Self { connection, change, loss, end, time } = self;
-        [connection, change, loss, end, time]
+    const fn all(&mut self) -> [&mut Waits; 6] {
+        let Self { connection, change, loss, end, moved, time } = self;
+        [connection, change, loss, end, moved, time]
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {

@@ -259,6 +259,24 @@ impl Failover {
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
     }
 
+    /// The connection to `present` was left as its owner asked, which is no failure. Gives whom to dial now.
+    pub(crate) fn move_on(&mut self, to: Option<Endpoint>, present: &Endpoint, now: Timestamp) -> Endpoint {
+        self.abandon();
+        (self.failed_in_a_row, self.words) = (0, None);
+        self.schedule.move_on(to, present, now)
+    }
+
+    /// Begins anew, with that broker, which is dialled or about to be.
+    pub(crate) fn begin_with(&mut self, endpoint: &Endpoint, now: Timestamp) {
+        (self.failed_in_a_row, self.words) = (0, None);
+        self.schedule.move_on(Some(endpoint.clone()), endpoint, now);
+    }
+
+    /// What is dialled is given up, as its owner asked, which is no failure.
+    pub(crate) fn abandon(&mut self) {
+        self.current = None;
+    }
+
     /// Whether the same error has ended too many connections.
     pub(crate) fn is_loop(&mut self, error: &ParseError, now: Timestamp) -> bool {
         self.breaker.trips(error, now)

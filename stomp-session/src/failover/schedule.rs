@@ -95,6 +95,28 @@ impl Schedule {
         self.round.clear();
     }
 
+    /// Begins anew with that broker, or with the one behind `present` in the list; the others follow in the order of the list,
+    /// and `present` is the last. Those that are held back come later. Gives the first.
+    pub(super) fn move_on(&mut self, to: Option<Endpoint>, present: &Endpoint, now: Timestamp) -> Endpoint {
+        self.held_back.retain(|(_, until)| *until > now);
+        let listed = &self.brokers.endpoints;
+        let behind = listed.iter().position(|other| other == present).map_or(0, |at| at.saturating_add(1));
+        let held_back = &self.held_back;
+        let may_be_tried = |endpoint: &&Endpoint| {
+            to.as_ref() != Some(*endpoint) && !held_back.iter().any(|(held, _)| held == *endpoint)
+        };
+        let in_turn = listed.iter().cycle().skip(behind).take(listed.len()).filter(may_be_tried);
+        let mut round: VecDeque<_> = to.iter().chain(in_turn).cloned().collect();
+        let first = round.pop_front().unwrap_or_else(|| present.clone());
+        self.restart();
+        // This is the first round.
+        self.rounds = 1;
+        (self.given, self.tries, self.last) = (Duration::ZERO, Vec::new(), Some(first.clone()));
+        self.count(&first);
+        self.round = round.into_iter().map(|endpoint| Entry { endpoint, again: false }).collect();
+        first
+    }
+
     /// Tries that broker not before that time, as when it has refused us. The others are tried meanwhile.
     pub fn hold_back(&mut self, endpoint: &Endpoint, until: Timestamp) {
         self.held_back.retain(|(other, _)| other != endpoint);

@@ -17,9 +17,16 @@ pub(crate) struct Cx<'a> {
     pub(crate) now: Timestamp,
     /// The end has begun: nobody is there for messages any more.
     pub(crate) is_ending: bool,
+    /// The connection is being left for another one.
+    pub(crate) is_moving: bool,
 }
 
 impl Cx<'_> {
+    /// Whether nothing new begins on this connection.
+    pub(crate) const fn is_leaving(&self) -> bool {
+        self.is_ending || self.is_moving
+    }
+
     /// What nothing that is shown may repeat.
     pub(crate) fn mask(&self) -> Mask {
         Mask::of(self.login)

@@ -73,6 +73,12 @@ impl Link {
             return None;
         }
         let ack_mode = held.subscribe.ack_mode;
+        // The broker gives it back; nobody else gets what it has forgotten.
+        if cx.is_moving && ack_mode != AckMode::Auto && !held.subscribe.keep_stale {
+            self.settlement.deliver_to_nobody(subscription, frame, self.connection.version);
+            cx.events.count_returned();
+            return None;
+        }
         let delivery = match ack_mode {
             AckMode::Auto => 0,
             _ => self.settlement.deliver(subscription, frame, self.connection.version),

@@ -47,13 +47,16 @@ use self::{
     warnings::Warnings,
     wire::Wire,
 };
-use crate::model::{
-    config::Config,
-    connection::Connection,
-    error::Lost,
-    event::Event,
-    ids::{Ids, ReceiptId, SubscriptionId},
-    timestamp::Timestamp,
+use crate::{
+    model::{
+        config::Config,
+        connection::Connection,
+        error::Lost,
+        event::Event,
+        ids::{Ids, ReceiptId, SubscriptionId},
+        timestamp::Timestamp,
+    },
+    replay::Replay,
 };
 
 /// A connection that stands. Leaving the state drops it: there is no reset to forget a field in.
@@ -196,11 +199,18 @@ impl Link {
         self.isolation.is_none()
     }
 
-    /// The end has begun: whatever would wait for somebody does not.
-    pub(crate) fn begin_end(&mut self) {
+    /// The end has begun: whatever would wait for somebody does not. Gives how many transactions were open.
+    pub(crate) fn begin_end(&mut self) -> usize {
         let Self { unsubscribing, connection, wire, settlement, transactions, .. } = self;
         unsubscribing.say_all(&mut Parts { connection, wire, settlement });
-        transactions.end_uncommitted(wire);
+        transactions.end_uncommitted(wire)
+    }
+
+    /// How many subscriptions may miss messages when this connection is left.
+    pub(crate) fn count_at_risk(&self, replay: &Replay) -> usize {
+        let subscriptions = &replay.subscriptions;
+        let all = subscriptions.ready().filter_map(|id| subscriptions.get(id));
+        all.filter(|held| held.is_at_risk(&self.connection.profile)).count()
     }
 
     /// Whether nothing waits for a RECEIPT.

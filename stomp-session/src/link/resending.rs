@@ -55,7 +55,10 @@ impl Link {
             && !isolation.waits(&self.wire)
         {
             let Some(step) = isolation.next_step() else {
-                cx.replay.careful = None;
+                // What was left out is still to be sent with care.
+                if !cx.is_moving {
+                    cx.replay.careful = None;
+                }
                 return;
             };
             if let Some(id) = self.take_step(step, Order::Ahead, cx)
@@ -69,7 +72,7 @@ impl Link {
     /// Sends again what is due.
     fn try_again(&mut self, cx: &mut Cx<'_>) {
         cx.replay.kept.release(cx.now);
-        while !cx.is_ending
+        while !cx.is_leaving()
             && let Some(id) = cx.replay.subscriptions.waiting().due(cx.now)
         {
             let _ = self.resubscribe(id, Order::Usual, cx);
@@ -87,7 +90,7 @@ impl Link {
     }
 
     fn next_suspect(&self, cx: &mut Cx<'_>) -> Option<Step> {
-        if self.isolation.is_some() {
+        if self.isolation.is_some() || cx.is_moving {
             return None;
         }
         let subscription = (!cx.is_ending).then(|| cx.replay.take_subscription_to_try(cx.now)).flatten();
@@ -107,14 +110,14 @@ impl Link {
                 None
             }
             Step::Kept(id) => self.write_copy(id, order, cx),
-            Step::Subscription(_) if cx.is_ending => None,
+            Step::Subscription(_) if cx.is_leaving() => None,
             Step::Subscription(id) => self.resubscribe(id, order, cx),
         }
     }
 
     /// Writes as many of the SENDs that are kept as may be out.
     pub(super) fn write_kept(&mut self, cx: &mut Cx<'_>) {
-        if self.isolation.as_ref().is_some_and(|isolation| !isolation.is_done()) {
+        if cx.is_moving || self.isolation.as_ref().is_some_and(|isolation| !isolation.is_done()) {
             return;
         }
         while let Some(id) = cx.replay.kept.next(cx.config.at_least_once_window) {

@@ -176,12 +176,14 @@ impl Transactions {
         Some(transaction)
     }
 
-    /// Forgets the transactions that were not committed: DISCONNECT aborts them.
-    pub(super) fn end_uncommitted(&mut self, wire: &mut Wire) {
+    /// Forgets the transactions that were not committed: DISCONNECT aborts them. Gives how many there were.
+    pub(super) fn end_uncommitted(&mut self, wire: &mut Wire) -> usize {
         let open = self.table.iter().filter(|(_, it)| it.commit.is_none()).map(|(number, _)| *number);
-        for number in open.collect::<BTreeSet<_>>() {
-            self.end(number, wire);
+        let open: BTreeSet<_> = open.collect();
+        for number in &open {
+            self.end(*number, wire);
         }
+        open.len()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a session tells.
 
+use alloc::string::String;
 use core::time::Duration;
 
 use stomp_proto::{Excess, Frame};
@@ -10,6 +11,7 @@ use super::{
     error::{Closed, Ended, Lost, Outcome, ServerError},
     ids::{ConnectionId, ReceiptId, SubscriptionId},
     message::Message,
+    moving::Moved,
 };
 
 /// What happened.
@@ -30,6 +32,15 @@ pub enum Event {
         /// has even received them is unknown. (1.2, "RECEIPT": the frames before it were received.)
         unconfirmed: u64,
     },
+    /// The session leaves its connection for another one, as its owner has [asked](crate::Session::reconnect).
+    Moving {
+        /// The connection that is left; nothing where none stands.
+        connection: Option<ConnectionId>,
+        /// Why, in the words of who has asked.
+        reason: String,
+    },
+    /// The next connection stands, and the move has come to its end. It follows the `Connected` of that connection.
+    Moved(Moved),
     /// An attempt to connect failed.
     ConnectFailed {
         /// The broker.

@@ -16,15 +16,19 @@ use super::{
 pub(crate) struct Events {
     queue: VecDeque<Event>,
     traces_frames: bool,
-    farewell: Option<Farewell>,
+    farewell: Option<Told>,
+    departure: Option<Told>,
     /// Bodies that are done with, where the owner wants to drop them.
     discarded: Option<Vec<Bytes>>,
 }
 
+/// What became of things since somebody began to count.
 #[derive(Clone, Copy, Debug, Default)]
-struct Farewell {
-    receipted: usize,
-    unreceipted: usize,
+pub(crate) struct Told {
+    pub(crate) receipted: usize,
+    pub(crate) unreceipted: usize,
+    /// Messages that were not handed out.
+    pub(crate) returned: usize,
 }
 
 impl Events {
@@ -51,10 +55,10 @@ impl Events {
 
     /// Tells the outcome of a frame to whoever has sent it.
     pub(crate) fn tell(&mut self, id: ReceiptId, outcome: Outcome) {
-        if let Some(farewell) = &mut self.farewell {
+        for told in self.farewell.iter_mut().chain(&mut self.departure) {
             let count = match outcome {
-                Outcome::Confirmed => &mut farewell.receipted,
-                _ => &mut farewell.unreceipted,
+                Outcome::Confirmed => &mut told.receipted,
+                _ => &mut told.unreceipted,
             };
             *count = count.saturating_add(1);
         }
@@ -63,13 +67,30 @@ impl Events {
 
     /// Counts outcomes from here on.
     pub(crate) fn begin_farewell(&mut self) {
-        self.farewell = Some(Farewell::default());
+        self.farewell = Some(Told::default());
     }
 
     /// What the end of a session says that its owner has asked for.
     pub(crate) fn end_farewell(&mut self, confirmed: bool) -> Closed {
-        let Farewell { receipted, unreceipted } = self.farewell.take().unwrap_or_default();
+        let Told { receipted, unreceipted, .. } = self.farewell.take().unwrap_or_default();
         Closed::Disconnected { confirmed, receipted, unreceipted }
+    }
+
+    /// Counts what becomes of things until a connection is left.
+    pub(crate) fn begin_departure(&mut self) {
+        self.departure = Some(Told::default());
+    }
+
+    /// What had become of things when a connection was left.
+    pub(crate) fn end_departure(&mut self) -> Told {
+        self.departure.take().unwrap_or_default()
+    }
+
+    /// Counts a message that is not handed out, since its connection is being left.
+    pub(crate) fn count_returned(&mut self) {
+        if let Some(told) = &mut self.departure {
+            told.returned = told.returned.saturating_add(1);
+        }
     }
 
     pub(crate) const fn trace_frames(&mut self, traces: bool) {

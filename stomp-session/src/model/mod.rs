@@ -15,6 +15,7 @@ pub mod frames;
 pub(crate) mod ids;
 pub(crate) mod mask;
 pub(crate) mod message;
+pub(crate) mod moving;
 pub(crate) mod profile;
 pub(crate) mod random;
 pub(crate) mod subscribe;

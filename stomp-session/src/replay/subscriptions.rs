@@ -77,6 +77,16 @@ impl Subscription {
         profile.durable.iter().any(|name| self.subscribe.headers.contains(name))
     }
 
+    /// Whether messages are gone that come while no connection stands, or that the broker has sent and nobody has read.
+    pub(crate) fn is_at_risk(&self, profile: &Profile) -> bool {
+        let Subscribe { destination, ack_mode, headers, expected, .. } = &self.subscribe;
+        let is_temporary = ["/temp-", "temp-"].iter().any(|prefix| destination.starts_with(prefix))
+            || profile.temporary.iter().any(|(name, value)| headers.get(name).is_some_and(|it| it == *value));
+        let is_topic =
+            ["/topic/", "topic://", "/exchange/"].iter().any(|prefix| destination.starts_with(prefix));
+        *expected || *ack_mode == AckMode::Auto || is_temporary || (is_topic && !self.is_durable(profile))
+    }
+
     /// Whether a MESSAGE is none, but says that the queue has been browsed to its end.
     pub(crate) fn is_browsed(&self, message: &Frame, profile: &Profile) -> bool {
         profile.browse_end.is_some_and(|(asked, (name, value))| {

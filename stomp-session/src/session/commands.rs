@@ -35,6 +35,9 @@ impl Session {
             return Err(CommandError::CumulativeOversized);
         }
         let id = self.replay.subscriptions.add(subscribe, self.config.prefetch_budget)?;
+        if self.note_unwritten(id) {
+            return Ok(id);
+        }
         let (state, mut cx) = self.split();
         if let State::Connected(link) = state
             && let Err(error) = link.subscribe_new(id, &mut cx)
@@ -112,7 +115,8 @@ impl Session {
         self.check_own(id.0)?;
         let stands = !self.replay.subscriptions.waits(id);
         let subscription = self.replay.subscriptions.remove(id).ok_or(CommandError::Unsubscribed)?;
-        if !stands || self.is_ending() {
+        let is_unwritten = self.take_unwritten(id);
+        if !stands || is_unwritten || self.is_ending() {
             return Ok(false);
         }
         let asked = self.with_connected(|link, cx| link.unsubscribe(id, subscription, how, cx));
@@ -182,7 +186,14 @@ impl Session {
         if self.connection().is_none_or(|connection| connection.id != arrival.connection()) {
             return Err(CommandError::Stale { came: arrival.connection() });
         }
-        self.on_link(|link, cx| run(link, message, cx))
+        match self.split() {
+            (State::Connected(link), mut cx) if cx.is_moving => run(link, message, &mut cx),
+            // DISCONNECT was said.
+            (_, cx) if cx.is_moving && !cx.is_ending => {
+                Err(CommandError::Stale { came: message.arrival().connection() })
+            }
+            _ => self.on_link(|link, cx| run(link, message, cx)),
+        }
     }
 
     /// Says that nobody will settle a message: it was dropped, or never taken. Nothing is sent and the broker keeps it for

@@ -6,9 +6,9 @@ use super::{
     Session,
     state::{Ending, State},
 };
-use crate::model::error::Lost;
 #[cfg(feature = "client")]
 use crate::model::timestamp::Timestamp;
+use crate::{link::Link, model::error::Lost};
 
 /// Disconnecting.
 impl Session {
@@ -27,6 +27,7 @@ impl Session {
             self.with_link(|link, _| link.begin_end());
             self.ending = Some(Ending::new(timeout));
             self.events.begin_farewell();
+            self.stop_moving();
             self.continue_ending();
         }
     }
@@ -47,6 +48,15 @@ impl Session {
         self.end(false, &Lost::Disconnected, open);
     }
 
+    /// The end is more than a move. A DISCONNECT that was said already stands for both, unless something is kept for the next
+    /// connection.
+    fn stop_moving(&mut self) {
+        if !matches!(self.state, State::Disconnecting(_)) {
+            self.moving = None;
+            self.with_connected(Link::proceed);
+        }
+    }
+
     /// By when the session has ended, if it disconnects.
     #[cfg(feature = "client")]
     pub(crate) fn ends_by(&self) -> Option<Timestamp> {
@@ -60,6 +70,7 @@ impl Session {
 
     /// Goes on once nothing waits any more: RabbitMQ and Artemis drop the receipts that DISCONNECT overtakes.
     pub(super) fn continue_ending(&mut self) {
+        self.continue_moving();
         if self.ending.is_none() || self.replay.kept.len() > 0 {
             return;
         }
@@ -72,7 +83,7 @@ impl Session {
         }
     }
 
-    fn say_disconnect(&mut self) {
+    pub(super) fn say_disconnect(&mut self) {
         if let Some(mut link) = self.state.take_link() {
             link.say_disconnect(&mut self.ids);
             self.state = State::Disconnecting(link);

@@ -19,19 +19,8 @@ use crate::{
 
 /// Which broker.
 impl Session {
-    /// Connects anew: without a delay, if it waits for one, else by leaving the connection that stands, as a broker that
-    /// closed it would have it: what waits for a RECEIPT is unknown. The broker that is left is tried last. What is dialled
-    /// goes on. A login that was refused is held back nevertheless.
-    pub fn reconnect(&mut self) {
-        match &mut self.state {
-            State::Waiting { retry_at, .. } => *retry_at = self.now,
-            State::Connected(_) if self.ending.is_none() => self.lose(Lost::Left, true),
-            _ => {}
-        }
-    }
-
-    /// Leaves that broker, if the session is connected to it, dials it or waits to do so, and goes on to the next.
-    /// It stays in the list. Whether there was anything to leave.
+    /// Leaves that broker, if the session is connected to it, dials it or waits to do so, and goes on to the next, as if the
+    /// broker had closed the connection: [`reconnect`](Self::reconnect) leaves it in good order. It stays in the list. Whether there was anything to leave.
     pub fn leave_broker(&mut self, endpoint: &Endpoint) -> bool {
         let is_there = self.broker() == Some(endpoint) && self.ending.is_none();
         match &self.state {
@@ -79,6 +68,7 @@ impl Session {
         self.replay.subscriptions.begin_connection();
         let (state, mut cx) = self.split();
         *state = State::Connected(Box::new(Link::new(connection, outbox, &mut cx)));
+        self.arrive();
         self.continue_ending();
     }
 
@@ -88,6 +78,7 @@ impl Session {
         let is_over = self.ending.is_some() && self.replay.kept.len() == 0;
         match &self.state {
             State::Waiting { .. } | State::Closed if !is_over => {}
+            State::Disconnecting(_) if self.departs() => self.depart(false, open),
             State::Disconnecting(_) => self.end(false, &reason, open),
             _ if is_over => self.end(false, &reason, open),
             State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
@@ -95,6 +86,11 @@ impl Session {
             }
             _ => self.lose_connection(reason, open),
         }
+    }
+
+    /// Whether the end of a connection on which DISCONNECT was said is followed by another one.
+    pub(super) fn departs(&self) -> bool {
+        self.is_leaving() && (self.ending.is_none() || self.replay.kept.len() > 0)
     }
 
     fn lose_attempt(&mut self, endpoint: Endpoint, reason: Lost, open: bool) {
@@ -123,7 +119,9 @@ impl Session {
         self.leave(&reason, open);
         let is_short_lived = self.short_lived >= 2;
         suspects.blame(&reason, is_short_lived, &broker, &mut self.split().1);
-        self.try_next(Some(Box::new(broker)), reason);
+        if !self.go_on(false, &broker) {
+            self.try_next(Some(Box::new(broker)), reason);
+        }
     }
 
     /// Whether a connection stood long enough for its loss to be the first again. A broker that promises beats and sends none
@@ -145,7 +143,7 @@ impl Session {
     }
 
     /// Leaves the connection: what waits for it is told, what was queued on it is dropped.
-    fn leave(&mut self, reason: &Lost, open: bool) {
+    pub(super) fn leave(&mut self, reason: &Lost, open: bool) {
         if open {
             self.actions.push_back(Action::Close);
         }
@@ -178,7 +176,7 @@ impl Session {
     fn give_up(&mut self, closed: Closed, reason: &Lost, open: bool) {
         self.leave(reason, open);
         self.replay.end_all(reason, &mut self.events);
-        self.ending = None;
+        (self.ending, self.moving) = (None, None);
         self.events.push(Event::Closed(closed));
     }
 
@@ -186,6 +184,7 @@ impl Session {
     pub(super) fn end(&mut self, confirmed: bool, reason: &Lost, open: bool) {
         self.leave(reason, open);
         self.replay.end_all(reason, &mut self.events);
+        self.moving = None;
         if self.ending.take().is_some() {
             let closed = self.events.end_farewell(confirmed);
             self.events.push(Event::Closed(closed));

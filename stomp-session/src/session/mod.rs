@@ -5,6 +5,7 @@ mod ending;
 #[cfg(feature = "client")]
 mod flushing;
 mod life;
+mod moving;
 mod output;
 mod phase;
 mod sending;
@@ -18,7 +19,10 @@ use core::mem;
 pub(crate) use flushing::WireMark;
 pub use phase::Phase;
 
-use self::state::{Ending, State};
+use self::{
+    moving::Moving,
+    state::{Ending, State},
+};
 use crate::{
     failover::{Failover, Rules},
     link::{Cx, Link},
@@ -63,6 +67,7 @@ pub struct Session {
     actions: VecDeque<Action>,
     ids: Ids,
     ending: Option<Ending>,
+    moving: Option<Moving>,
     /// Connections in a row that did not last.
     short_lived: u32,
     /// The newest time that was handed in.
@@ -91,6 +96,7 @@ impl Session {
             actions: VecDeque::new(),
             ids: Ids::new(owner),
             ending: None,
+            moving: None,
             short_lived: 0,
             now,
             config,
@@ -102,9 +108,12 @@ impl Session {
 
     /// The state, and what its parts may touch beside it.
     fn split(&mut self) -> (&mut State, Cx<'_>) {
+        // Nothing follows a DISCONNECT, whatever it was said for.
+        let has_parted = matches!(self.state, State::Disconnecting(_));
+        let is_moving = self.is_leaving() && (self.ending.is_none() || has_parted);
         let Self { config, failover, replay, state, events, ids, ending, now, .. } = self;
-        let login = failover.login();
-        (state, Cx { replay, events, ids, config, login, now: *now, is_ending: ending.is_some() })
+        let (login, is_ending) = (failover.login(), ending.is_some());
+        (state, Cx { replay, events, ids, config, login, now: *now, is_ending, is_moving })
     }
 
     /// Does something with the connection that stands, if one does.
@@ -120,6 +129,7 @@ impl Session {
     ) -> Result<R, CommandError> {
         match self.split() {
             (_, cx) if cx.is_ending => Err(CommandError::Closed),
+            (_, cx) if cx.is_moving => Err(CommandError::NotConnected),
             (State::Connected(link), mut cx) => run(link, &mut cx),
             (State::Disconnecting(_) | State::Closed, _) => Err(CommandError::Closed),
             _ => Err(CommandError::NotConnected),
@@ -141,7 +151,7 @@ impl Session {
     #[inline(always)]
     fn stamp(&mut self) {
         let link = self.state.link().is_some_and(Link::is_unstamped);
-        if link || self.ending.is_some() || self.replay.kept.is_unstamped() {
+        if link || self.ending.is_some() || self.moving.is_some() || self.replay.kept.is_unstamped() {
             self.stamp_all();
         }
     }
@@ -152,6 +162,9 @@ impl Session {
         self.replay.kept.stamp(now);
         if let Some(ending) = &mut self.ending {
             ending.stamp(now);
+        }
+        if let Some(moving) = &mut self.moving {
+            moving.stamp(now);
         }
         if let Some(link) = self.state.link_mut() {
             link.stamp(&self.config, now);

@@ -53,8 +53,9 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let ending = self.ending.as_ref().map(Ending::deadline);
+        let moving = self.moves_by();
         let link = self.state.link().and_then(|link| link.deadline());
-        [self.state.deadline(), ending, self.replay.kept.deadline(), link, self.try_at()]
+        [self.state.deadline(), ending, moving, self.replay.kept.deadline(), link, self.try_at()]
             .into_iter()
             .flatten()
             .min()
@@ -64,6 +65,9 @@ impl Session {
     /// When something that waits may be tried again on the connection that stands.
     fn try_at(&self) -> Option<Timestamp> {
         let State::Connected(link) = &self.state else { return None };
+        if self.is_leaving() {
+            return None;
+        }
         self.replay.deadline(link.may_isolate(), self.ending.is_none())
     }
 
@@ -151,8 +155,14 @@ impl Session {
     }
 
     /// Whether a connection stands on which messages are handed out.
-    pub(crate) const fn takes_messages(&self) -> bool {
-        matches!(self.state, State::Connected(_)) && self.ending.is_none()
+    pub(crate) fn takes_messages(&self) -> bool {
+        let is_moving = matches!(self.state, State::Disconnecting(_)) && self.is_leaving();
+        (matches!(self.state, State::Connected(_)) || is_moving) && self.ending.is_none()
+    }
+
+    /// Whether a connection stands that takes what is sent at once.
+    pub(crate) fn takes_sends(&self) -> bool {
+        self.state.link().is_some() && !self.is_leaving()
     }
 
     /// Whether messages are wanted that nobody can acknowledge any more.

@@ -172,6 +172,10 @@ impl Session {
         let event = match reaction {
             Ok(Reaction::None) => None,
             Ok(Reaction::Tell(event)) => Some(event),
+            Ok(Reaction::Finished) if self.departs() => {
+                self.depart(true, true);
+                None
+            }
             Ok(Reaction::Finished) => {
                 self.end(true, &Lost::Disconnected, true);
                 None
@@ -296,6 +300,7 @@ impl Session {
         }
         self.proceed();
         self.expire_ending();
+        self.expire_moving();
         match &self.state {
             State::Waiting { endpoint, retry_at } if *retry_at <= now => self.dial(endpoint.clone()),
             State::Connecting { deadline, .. } if *deadline <= now => {

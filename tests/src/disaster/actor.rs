@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use stomp_proto::{AckMode, Command, Frame};
 use stomp_session::{
-    AtLeastOnce, AttemptId, Closed, CommandError, Config, ConnectionId, Message, ReceiptId, Retry, Session,
-    Subscribe, SubscriptionId, Timestamp, TransactionId,
+    AtLeastOnce, AttemptId, Closed, CommandError, Config, ConnectionId, Endpoint, Message, ReceiptId, Retry,
+    Session, Subscribe, SubscriptionId, Timestamp, TransactionId,
 };
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     blows::Blow,
     course::Course,
     deed::Act,
+    going::Going,
     law::{Checked, Law, demand},
     plan::{Setting, WHOLE},
     subscribed::Subscribed,
@@ -51,6 +52,10 @@ pub(super) struct Actor {
     /// What has ended connections, or said so.
     pub(super) blows: Vec<Blow>,
     pub(super) course: Course,
+    /// Where it moves to.
+    pub(super) going: Option<Going>,
+    /// The brokers of its list.
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) stalled_until: Timestamp,
     pub(super) was_stalled: bool,
     pub(super) paused: bool,
@@ -121,6 +126,8 @@ impl Actor {
         Self {
             number,
             course: Course::new(&config),
+            going: None,
+            endpoints: config.brokers.endpoints.clone(),
             session: Session::new(config, Timestamp::ZERO),
             link: None,
             dial: None,
@@ -178,6 +185,7 @@ impl Actor {
             // It takes two: see `foreign`.
             Act::Foreign(_) => Ok(()),
             Act::SendToNobody => self.send_to_nobody(accounts),
+            Act::Move(how) => self.move_on(how, now),
             Act::Nack(which) => self.settle(usize::from(which), true, watch),
             Act::Pause => {
                 self.paused = true;
@@ -197,6 +205,7 @@ impl Actor {
 
     pub(super) fn disconnect(&mut self, now: Timestamp) -> Checked {
         self.disconnected_at.get_or_insert(now);
+        self.forget_going();
         self.session.disconnect();
         Ok(())
     }
@@ -226,7 +235,7 @@ impl Actor {
         let message = &mut held.message;
         let settled = if nack { self.session.nack(message) } else { self.session.ack(message) };
         if settled.is_err() {
-            check_refusal(&settled, &held, watch.as_deref())?;
+            check_refusal(&settled, &held, watch.as_deref().filter(|_| !self.is_moving()))?;
             // 1.0 knows no NACK, and Artemis's destroys: the message is still the user's.
             self.session.give_back(&held.message);
             self.dropped.extend(Some(held).filter(|_| nack));

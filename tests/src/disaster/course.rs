@@ -35,6 +35,9 @@ pub(super) struct Course {
     logins: Vec<usize>,
     /// Who has refused a login, and how long it waits then.
     refused: BTreeMap<usize, (BTreeSet<usize>, Duration)>,
+    /// The broker that a move dials, and the one that it must not, whatever else there is.
+    called: Option<usize>,
+    passed_over: Option<usize>,
     /// What was no STOMP, and when.
     poisons: Vec<(Timestamp, ParseErrorKind, Option<String>)>,
 }
@@ -71,6 +74,8 @@ impl Course {
             barred: BTreeSet::new(),
             logins,
             refused: BTreeMap::new(),
+            called: None,
+            passed_over: None,
             poisons: Vec::new(),
         }
     }
@@ -115,6 +120,8 @@ impl Course {
             Lost::Refused(_)
             | Lost::BrokeBeforeConnected(_)
             | Lost::ClosedBeforeConnected
+            // Its provider is asked again soon.
+            | Lost::LoginHeldBack(_)
             | Lost::DialFailed { permanent: true, .. } => refusal_delay,
             _ => return,
         };
@@ -123,6 +130,7 @@ impl Course {
 
     /// The session says when it dials next.
     pub(super) fn announce(&mut self, broker: usize, delay: Duration, now: Timestamp) -> Checked {
+        self.check_called(broker)?;
         let expected = if self.left.is_empty() { self.begin_round(now) } else { Duration::ZERO };
         demand(!self.is_poisoned(now), Law::Poison, || format!("it goes on after {:?}", self.poisons))?;
         demand(delay == expected, Law::Schedule, || format!("the delay is {delay:?} and not {expected:?}"))?;
@@ -153,18 +161,50 @@ impl Course {
 
     /// The session dials.
     pub(super) fn dial(&mut self, broker: usize, now: Timestamp) -> Checked {
-        let barred = self.barred.contains(&broker);
+        let barred = self.barred.contains(&broker) && self.called != Some(broker);
         demand(!barred, Law::Schedule, || format!("broker {broker} has refused it for good"))?;
         demand(now >= self.due, Law::Schedule, || format!("it dials at {now} and announced {}", self.due))?;
         demand(std::mem::take(&mut self.announced), Law::Schedule, || {
             format!("it dials unannounced at {now}")
         })?;
-        let held = self.held_back.get(&broker).filter(|until| **until > now);
+        // One that was named is dialled; its login waits all the same.
+        let is_called = self.called.take() == Some(broker);
+        let held = self.held_back.get(&broker).filter(|until| **until > now && !is_called);
         demand(held.is_none(), Law::Schedule, || format!("broker {broker} is held back until {held:?}"))?;
         let is_lined_up = self.left.remove(&broker);
         let last = self.last.replace(broker);
-        demand(is_lined_up && (last != Some(broker) || self.left.is_empty()), Law::Schedule, || {
+        let in_turn = is_called || last != Some(broker) || self.left.is_empty();
+        demand(is_lined_up && in_turn, Law::Schedule, || {
             format!("broker {broker} is dialled before {:?}, and {last:?} was the last", self.left)
+        })
+    }
+
+    /// The broker that is dialled goes on to be, and the schedule begins anew with it.
+    pub(super) fn go_on_with(&mut self, current: usize, now: Timestamp) {
+        self.go_to(Some(current), now);
+        self.left.remove(&current);
+        (self.called, self.announced) = (None, false);
+    }
+
+    /// The schedule begins anew, with the broker that was named, or with another one than the last.
+    pub(super) fn go_to(&mut self, to: Option<usize>, now: Timestamp) {
+        (self.rounds, self.grown, self.given) = (1, self.policy.initial_delay, Duration::ZERO);
+        let is_held = |broker: &usize| self.held_back.get(broker).is_some_and(|until| *until > now);
+        let free = (0..self.brokers).filter(|broker| !self.barred.contains(broker) && !is_held(broker));
+        self.left = free.collect();
+        self.passed_over = self.last.filter(|last| to.is_none() && self.left.iter().any(|it| it != last));
+        self.left.extend(to);
+        if self.left.is_empty() {
+            self.left.extend(self.last);
+        }
+        self.called = to.or(self.last.filter(|_| self.left.len() == 1));
+    }
+
+    fn check_called(&mut self, broker: usize) -> Checked {
+        let (called, passed_over) = (self.called, self.passed_over.take());
+        let is_meant = called.is_none_or(|called| called == broker) && passed_over != Some(broker);
+        demand(is_meant, Law::Move, || {
+            format!("it goes to broker {broker}; {called:?} was called, {passed_over:?} was left")
         })
     }
 

@@ -40,6 +40,8 @@ pub(super) enum Act {
     /// Settles a message of another client, or ends a subscription or a wait of it.
     Foreign(u8),
     Nack(u8),
+    /// Moves to another broker.
+    Move(u8),
     Pause,
     Resume,
     Send {
@@ -158,6 +160,7 @@ impl Deed {
             170..176 => user(Act::Resume),
             176..184 => user(Act::Cancel(b)),
             184 if b < 128 => user(Act::Disconnect),
+            196..200 if WHOLE => user(Act::Move(b)),
             184..200 => user(Act::Transact(b)),
             200..216 => user(Act::Send { to: b, how: 8 + b / 32 }),
             _ => match usize::from(what).checked_rem(setting.faults.len()) {

@@ -93,6 +93,9 @@ impl World {
             let Some(link) = link.filter(|_| actor.session.connection().is_some()) else {
                 return Some((Law::Schedule, format!("client {} has no connection", actor.number)));
             };
+            if actor.going.is_some() {
+                return Some((Law::Move, format!("client {} moves: {:?}", actor.number, actor.going)));
+            }
             if !actor.operations.is_empty() || actor.session.awaited_receipts() > 0 {
                 return Some((Law::Ends, format!("client {} awaits {:?}", actor.number, actor.operations)));
             }

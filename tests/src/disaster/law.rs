@@ -54,6 +54,8 @@ pub enum Law {
     Blame,
     /// INV-24: what cannot be had costs the others little.
     Suspects,
+    /// INV-25: a move leaves in good order and in time, and ends where it was to go.
+    Move,
 }
 
 impl fmt::Display for Law {

@@ -63,6 +63,7 @@
 //! | INV-22 | messages, subscriptions and waits of one session are refused by another, and leave no octet | each trespass |
 //! | INV-23 | a SEND that is rejected or given up, and a first SUBSCRIBE that ends, was named, or alone when connections ended, often enough and far enough apart; what passes gives nothing up; ActiveMQ's connection is kept | each result, each event |
 //! | INV-24 | queues that cannot be had cost the others 10 connections in the first hour, then 2 an hour, and no message | in [`suspects()`], one seed of 1,024 |
+//! | INV-25 | a move awaits what waits for a RECEIPT before its DISCONNECT, leaves within its time, dials the broker that was named, or another one than it has left, at once, calls itself graceful only if the RECEIPT came, and ends | each move, each frame, each dial, each turn, the end |
 
 mod accounts;
 mod actor;
@@ -72,6 +73,7 @@ mod deed;
 mod ending;
 mod fate;
 mod foreign;
+mod going;
 mod kind;
 mod law;
 mod link;

@@ -260,6 +260,7 @@ impl World {
             actor.check_replay(&mut link.watch, &frame, *now)?;
             link.watch.check_written(&frame)?;
             match frame.command() {
+                Command::Disconnect => actor.check_goodbye(&link.watch)?,
                 Command::Connect => check_login(link.node, setting, &frame)?,
                 Command::Send => {
                     let key = key(frame.body());
@@ -300,6 +301,7 @@ impl World {
     fn check_turn(&mut self, number: usize) -> Checked {
         let (now, actor) = (self.now, &mut self.actors[number]);
         actor.check_operations(now, &self.setting)?;
+        actor.check_leaving(now)?;
         let limit =
             actor.disconnected_at.map(|at| at.after(Duration::from_secs(10)).max(actor.stalled_until));
         demand(actor.closed.is_some() || limit.is_none_or(|limit| now <= limit), Law::Close, || {

@@ -57,9 +57,11 @@ impl Actor {
             Event::Receipt { id, outcome } => self.note_receipt(id, &outcome, scene),
             Event::Disconnected { reason, .. } => {
                 self.course.lost(&reason, scene.now);
+                self.note_left(&reason, scene.watch.as_deref(), scene.now)?;
                 check_kept(&reason, scene)?;
                 self.check_reason(&reason, scene)
             }
+            Event::Moved(moved) => self.note_moved(&moved),
             Event::ConnectFailed { endpoint, reason } => {
                 self.course.failed(broker_of(&endpoint), &reason, scene.now);
                 Ok(())
@@ -125,6 +127,7 @@ impl Actor {
     /// Whether a message must be handed out: its subscription lives, and it can be acknowledged or need not be.
     fn lives(&self, came: &Came, subscribed: &BTreeMap<String, Mark>, stands: bool) -> bool {
         let held = subscribed.get(&came.subscription).and_then(|mark| self.subscriptions.get(mark));
+        let stands = stands && !self.is_moving();
         held.is_some_and(|held| held.retry_at.is_none() && (stands || held.ack_mode == AckMode::Auto))
     }
 

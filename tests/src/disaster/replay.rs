@@ -30,8 +30,8 @@ pub(super) fn check_login(broker: usize, setting: &Setting, connect: &Frame) -> 
 impl Actor {
     /// A connection begins with the subscriptions that live, in order, each as it was made.
     pub(super) fn check_replay(&mut self, watch: &mut Watch, frame: &Frame, now: Timestamp) -> Checked {
-        // A client that is leaving sends what waits, and wants no more messages.
-        if self.is_leaving() {
+        // A client that is leaving, or moves on, sends what waits, and wants no more messages.
+        if self.is_leaving() || self.is_moving() {
             watch.replay.clear();
         }
         let lives = |mark: &Mark| self.subscriptions.contains_key(mark);

@@ -384,6 +384,11 @@ impl Watch {
         self.asked_receipts.iter().filter(move |(_, asked)| is_copy(asked)).map(|(receipt, _)| receipt)
     }
 
+    /// Whether an ERROR has named what asked for that RECEIPT.
+    pub(super) fn is_refused(&self, receipt: &str) -> bool {
+        self.refusals.contains_key(receipt)
+    }
+
     /// What ERRORs said that named a copy of a SEND.
     pub(super) fn refusals_of(&self, body: &str) -> Vec<Meaning> {
         self.receipts_of(body).filter_map(|receipt| self.refusals.get(receipt)).copied().collect()

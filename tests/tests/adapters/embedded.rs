@@ -3,18 +3,22 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use stomp_session::{
-    Closed, CommandError, Config, Ended, Lost, Unknown,
-    client::{ConnectError, SendError},
+    Closed, CommandError, Config, Ended, Endpoint, Lost, Unknown,
+    client::{ConnectError, Delivery, SendError},
     proto::{AckMode, Command, Frame, Version},
 };
 use stomp_testkit::broker::{Broker, BrokerConfig};
 use stomp_testkit::server::Server;
 
-use crate::{Bench, Line, QUEUE, Way, config, support::Adapter};
+use crate::{
+    Bench, Line, QUEUE, Way, config,
+    support::{self, Adapter},
+};
 
 fn bench(line: Line) -> Bench {
     Bench::new(line, BrokerConfig::default())
@@ -88,6 +92,67 @@ pub(crate) async fn a_lost_connection_is_made_again<A: Adapter>(line: Line) {
         // Until the broker has the ACK, closing again would bring the message again.
         client.send("/queue/other", "").confirmed().await.unwrap();
     }
+}
+
+/// Two producers, a consumer, and moves from one broker to the other and back: each message that was confirmed is handled, and
+/// once.
+pub(crate) async fn a_move_between_brokers_loses_and_doubles_nothing<A: Adapter>(line: Line) {
+    const COUNT: u64 = 40;
+    let (here, there) = (bench(line), bench(line));
+    let spare: Endpoint = there.way.uri().parse().unwrap();
+    let uri = format!("failover:({})", here.way.uri());
+    // Each way has an authority of its own: the client trusts both.
+    let mut settings = here.way.settings.clone();
+    settings.tls.roots.extend(there.way.settings.tls.roots.iter().cloned());
+    let (client, _kill) = support::connect_as::<A>(config(&uri), settings).await.unwrap();
+    let home = client.connection().unwrap().endpoint;
+    let handled = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&handled);
+    let runner = client.subscribe(QUEUE).await.unwrap().handle_with(move |message: Delivery| {
+        let number = message.header("number").and_then(|number| number.number());
+        noted.lock().unwrap().extend(number);
+        async { Ok::<(), String>(()) }
+    });
+    let produce = |first: u64| {
+        let client = client.clone();
+        async move {
+            for number in (first..COUNT).step_by(2) {
+                let send = client.send(QUEUE, "x").header("number", number.to_string());
+                send.at_least_once().await.unwrap();
+            }
+        }
+    };
+    let mover = async {
+        for (endpoint, from) in [(&spare, &here), (&home, &there), (&spare, &here), (&home, &there)] {
+            let moved = client.reconnect("turn").to(endpoint.clone()).await.unwrap();
+            assert!(moved.graceful && moved.connection.endpoint == *endpoint);
+            assert_eq!((moved.unconfirmed, moved.unhandled), (0, 0));
+            assert_eq!(from.server.with(|broker| broker.unacked(QUEUE)), 0, "nobody is left there");
+        }
+        // Each broker gives out what it still has.
+        for (endpoint, at) in [(&spare, &there), (&home, &here)] {
+            client.reconnect("look").to(endpoint.clone()).await.unwrap();
+            while at.server.with(|broker| broker.depth(QUEUE) + broker.unacked(QUEUE)) > 0 {
+                client.send("/queue/pace", "").confirmed().await.unwrap();
+            }
+        }
+    };
+    let work = async {
+        let producers = futures_lite::future::zip(produce(0), produce(1));
+        futures_lite::future::zip(producers, async {
+            for _ in 0..3 {
+                client.reconnect("meanwhile").to(spare.clone()).await.unwrap();
+                client.reconnect("and back").to(home.clone()).await.unwrap();
+            }
+        })
+        .await;
+        mover.await;
+        client.disconnect().await.unwrap();
+    };
+    futures_lite::future::zip(runner.run(), work).await.0.unwrap();
+    let mut handled = handled.lock().unwrap().clone();
+    handled.sort_unstable();
+    assert_eq!(handled, (0..COUNT).collect::<Vec<_>>());
 }
 
 pub(crate) async fn a_broker_that_restarts_is_found_again<A: Adapter>(line: Line) {

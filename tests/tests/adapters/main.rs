@@ -56,6 +56,7 @@ suite!(
     embedded::a_large_body_goes_both_ways,
     embedded::a_burst_is_neither_lost_nor_reordered,
     embedded::a_lost_connection_is_made_again,
+    embedded::a_move_between_brokers_loses_and_doubles_nothing,
     embedded::a_broker_that_restarts_is_found_again,
     embedded::a_dead_broker_of_a_list_is_passed_over,
     embedded::a_broker_that_refuses_us_is_passed_over,
@@ -92,7 +93,8 @@ impl Line {
         let Self::Tls(backend) = self else {
             return Way { address, front: None, settings: patient_settings() };
         };
-        let authority = Authority::new("the authority");
+        // OpenSSL looks for an issuer by its name.
+        let authority = Authority::new(&format!("the authority of {address}"));
         let broker = authority.issue(&Leaf::server(&["localhost"]));
         let front = TlsFront::start(address, &broker, TlsFrontConfig::default()).expect("a loopback port");
         let mut settings = patient_settings();

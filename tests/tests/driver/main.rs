@@ -13,6 +13,7 @@ mod flush;
 mod kit;
 mod listen;
 mod lives;
+mod moving;
 mod network;
 mod overload;
 mod panics;

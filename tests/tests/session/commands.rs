@@ -1,7 +1,7 @@
 //! What an owner may ask of the way to the brokers: where the session stands, to go on now, and other brokers.
 
 use stomp_proto::Version;
-use stomp_session::{Endpoint, Lost, Phase, Subscribe, Timestamp};
+use stomp_session::{Endpoint, Lost, Phase};
 
 use crate::script::{Script, config, seconds};
 
@@ -45,50 +45,6 @@ fn it_says_where_it_stands() {
     assert_eq!(host(&script), "disconnecting from a");
     script.report(Lost::Eof);
     assert_eq!(host(&script), "closed");
-}
-
-#[test]
-fn reconnect_skips_the_delay() {
-    let mut script = listed("tcp://a");
-    script.attempt();
-    script.report(refused());
-    script.session.reconnect();
-    assert_eq!(script.session.poll_timeout(), Some(Timestamp::ZERO));
-    script.pass(seconds(0));
-    script.reconnect(Version::V1_2);
-    assert_eq!(script.now, Timestamp::ZERO);
-    assert_eq!(host(&script), "connected to a");
-}
-
-#[test]
-fn reconnect_leaves_a_connection_for_the_others() {
-    let mut script = listed("failover:(tcp://a,tcp://b)");
-    script.dial();
-    script.accept(Version::V1_2);
-    script.events();
-    script.session.reconnect();
-    let left = "disconnected: connection 1, the connection was left as its owner asked, 0 unsent";
-    assert_eq!(script.events(), [left, "next: b in 0ns"]);
-    assert!(script.closes());
-    script.pass(seconds(0));
-    assert_eq!(host(&script), "connecting to b");
-    script.session.reconnect();
-    assert_eq!(host(&script), "connecting to b", "what is dialled goes on");
-}
-
-#[test]
-fn reconnect_takes_the_subscriptions_along() {
-    let mut script = listed("failover:(tcp://a,tcp://b)");
-    script.dial();
-    script.accept(Version::V1_2);
-    script.said();
-    script.session.subscribe(Subscribe::new("/queue/a").header("x", "1")).unwrap();
-    let subscribe = script.said();
-    assert!(subscribe.starts_with("SUBSCRIBE\n"), "{subscribe}");
-    script.session.reconnect();
-    script.pass(seconds(0));
-    script.reconnect(Version::V1_2);
-    assert_eq!(script.said(), subscribe.replace("receipt:1", "receipt:2"));
 }
 
 #[test]

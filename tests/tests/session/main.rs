@@ -18,6 +18,7 @@ mod heart_beats;
 mod identity;
 mod laws;
 mod logins;
+mod moving;
 mod odd;
 mod owed;
 mod parity;

@@ -260,6 +260,8 @@ pub(crate) fn brief(event: &Event) -> String {
         Event::Disconnected { connection, reason, unsent, .. } => {
             format!("disconnected: {connection}, {reason}, {unsent} unsent")
         }
+        Event::Moving { reason, .. } => format!("moving: {reason}"),
+        Event::Moved(moved) => format!("moved: {}", moved.connection.id),
         Event::ConnectFailed { endpoint, reason } => format!("failed: {}, {reason}", endpoint.host()),
         Event::Reconnecting { endpoint, delay } => format!("next: {} in {delay:?}", endpoint.host()),
         Event::Message(message) => format!("message: {:?}", String::from_utf8_lossy(message.body())),

@@ -304,12 +304,20 @@ where
         }
         let running = self.slots.len();
         let stopping = !matches!(self.phase, Phase::Running);
-        let report =
-            Report { running, done: stopping && running > 0 && self.slots.values().all(|slot| slot.excused) };
+        let owes = |slot: &Slot<F, E>| {
+            let rests = matches!(slot.stage, Stage::Pausing(..) | Stage::Resting(_));
+            slot.delivery.is_owed() && !slot.excused && !rests && !slot.delivery.is_lost()
+        };
+        let owing = self.slots.values().filter(|slot| owes(slot)).count();
+        let report = Report {
+            running,
+            owing,
+            done: stopping && running > 0 && self.slots.values().all(|slot| slot.excused),
+        };
         let waker = cx.waker().clone();
         let call = self.shared.with(|inner| inner.visit(&mut self.registered, report, waker));
         match call {
-            Call::Run => {}
+            Call::Run | Call::Hold => {}
             Call::Stop => self.stop(None),
             Call::Abandon => {
                 self.stop(None);
@@ -363,7 +371,7 @@ where
         let (stopping, cumulative) = self.shared.with(|inner| {
             let connection = inner.session.connection();
             let cumulative = connection.is_some_and(|connection| connection.version == Version::V1_0);
-            (inner.runners.are_stopping(), cumulative)
+            (inner.runners.are_stopping() || inner.runners.are_holding(), cumulative)
         });
         let limit = if cumulative && !auto { 1 } else { self.options.limit };
         let takes = match self.phase {

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 
 use tracing::{Instrument as _, Level, Span, field::Empty, level_filters::LevelFilter};
 
-use crate::{Closed, Endpoint, Event, Lost, Outcome, client::notice::Notice};
+use crate::{Closed, Endpoint, Event, Lost, Moved, Outcome, client::notice::Notice};
 
 /// The target of all events and of the span.
 const TARGET: &str = "stomp";
@@ -39,6 +39,8 @@ impl Telemetry {
     /// What is to be said about that, if anybody listens.
     pub(in super::super) fn note(&mut self, notice: &Notice) -> Option<Report> {
         match notice {
+            // It was told to.
+            Notice::ConnectFailed { reason: Lost::Left, .. } => return None,
             Notice::ConnectFailed { endpoint, reason } => {
                 self.failures = self.failures.saturating_add(1);
                 self.failed = Some((endpoint.clone(), reason.clone()));
@@ -72,7 +74,7 @@ pub(in super::super) fn is_on(event: &Event) -> bool {
 
 const fn level(notice: &Notice) -> Level {
     match notice {
-        Notice::Connected(_) => Level::INFO,
+        Notice::Connected(_) | Notice::Moving { .. } | Notice::Moved(_) => Level::INFO,
         Notice::Closed(closed) => match closed {
             Closed::Disconnected { confirmed: true, .. } => Level::INFO,
             _ => Level::ERROR,
@@ -84,7 +86,8 @@ const fn level(notice: &Notice) -> Level {
         | Notice::HeartBeatSent => Level::TRACE,
         Notice::Connecting(_)
         // It was told to.
-        | Notice::Disconnected { reason: Lost::Disconnected, .. }
+        | Notice::Disconnected { reason: Lost::Disconnected | Lost::Left, .. }
+        | Notice::ConnectFailed { reason: Lost::Left, .. }
         | Notice::Reconnecting { .. }
         | Notice::Receipt { .. }
         | Notice::Subscribed(_)
@@ -123,7 +126,7 @@ fn emit(notice: &Notice) {
         Notice::Reconnecting { endpoint, delay } => {
             tracing::debug!(target: TARGET, broker = %endpoint, ?delay, "reconnecting");
         }
-        Notice::Disconnected { reason: Lost::Disconnected, .. } => {
+        Notice::Disconnected { reason: Lost::Disconnected | Lost::Left, .. } => {
             tracing::debug!(target: TARGET, "the connection has ended");
         }
         Notice::Disconnected { reason, .. } => {
@@ -137,6 +140,17 @@ fn emit(notice: &Notice) {
         Notice::Resubscribing { id, reason, delay } => tracing::warn!(
             target: TARGET, subscription = %id, error = %reason, ?delay, "the subscription does not stand; trying again"
         ),
+        Notice::Moving { reason, .. } => {
+            tracing::info!(target: TARGET, reason, "leaving the connection for another one");
+        }
+        Notice::Moved(moved) => {
+            let Moved { reason, connection, graceful, confirmed, unconfirmed, unhandled, returned, .. } =
+                &**moved;
+            let broker = &connection.endpoint;
+            tracing::info!(
+                target: TARGET, reason, %broker, graceful, confirmed, unconfirmed, unhandled, returned, "moved"
+            );
+        }
         Notice::Disconnecting => tracing::debug!(target: TARGET, "disconnecting"),
         Notice::Closed(closed) => emit_closed(closed),
         other => emit_trouble(other),

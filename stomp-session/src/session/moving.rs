@@ -1,0 +1,233 @@
+//! A move: the connection is left in good order, and the next broker is dialled at once.
+
+use alloc::collections::BTreeSet;
+use core::time::Duration;
+
+use super::{Session, state::State};
+use crate::model::{
+    connection::Connection,
+    endpoint::Endpoint,
+    error::{CommandError, Lost},
+    event::Event,
+    events::Told,
+    ids::SubscriptionId,
+    moving::{Move, Moved},
+    timestamp::Timestamp,
+};
+
+/// A move that has begun.
+#[derive(Debug)]
+pub(super) struct Moving {
+    how: Move,
+    timeout: Duration,
+    /// None until the first call that brings the time.
+    deadline: Option<Timestamp>,
+    stage: Stage,
+    transactions: usize,
+    at_risk: usize,
+    /// Subscriptions that were made meanwhile, for the next connection.
+    unwritten: BTreeSet<SubscriptionId>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The connection still stands.
+    Leaving,
+    /// It does not; what had become of things then.
+    Left { graceful: bool, told: Told },
+}
+
+impl Moving {
+    pub(super) fn stamp(&mut self, now: Timestamp) {
+        self.deadline.get_or_insert_with(|| now.after(self.timeout));
+    }
+
+    /// By when the connection is left. One without a time wants one at once.
+    fn deadline(&self) -> Option<Timestamp> {
+        self.is_leaving().then(|| self.deadline.unwrap_or(Timestamp::ZERO))
+    }
+
+    pub(super) const fn is_leaving(&self) -> bool {
+        matches!(self.stage, Stage::Leaving)
+    }
+
+    fn into_moved(self, connection: Connection) -> Option<Moved> {
+        let Stage::Left { graceful, told } = self.stage else { return None };
+        Some(Moved {
+            reason: self.how.reason,
+            connection,
+            graceful,
+            confirmed: told.receipted,
+            unconfirmed: told.unreceipted,
+            #[cfg(feature = "client")]
+            unhandled: 0,
+            returned: told.returned,
+            transactions: self.transactions,
+            at_risk: self.at_risk,
+        })
+    }
+}
+
+/// Moving.
+impl Session {
+    /// Leaves the connection in good order and connects to the next broker, or to the one that `how` names, with all
+    /// subscriptions and all that is sent at least once: for credentials that have changed, a broker that is about to be
+    /// stopped, or a load that is to be spread anew. [`Event::Moving`](crate::Event::Moving) comes, and
+    /// [`Event::Moved`](crate::Event::Moved) when the next connection stands.
+    ///
+    /// - What waits for a RECEIPT is awaited, then DISCONNECT is sent and its RECEIPT awaited, all within
+    ///   [`Move::within`]. Then, or if the connection ends before, the next broker is dialled. What was not answered is
+    ///   unknown, or not sent; what is sent at least once goes on.
+    /// - Meanwhile messages can be settled until DISCONNECT is written, and then are
+    ///   [`CommandError::Stale`]. SENDs, BEGINs and what else goes out at once is [`CommandError::NotConnected`]; a
+    ///   subscription that is made is sent on the next connection. Open transactions are
+    ///   [`CommandError::TransactionLost`].
+    /// - No UNSUBSCRIBE is sent for what lives on: it would delete durable subscriptions of some brokers. Messages that come
+    ///   meanwhile and need an acknowledgement are not handed out: the broker gives them back. Those with ack mode `auto` are,
+    ///   since nobody else gets them, and those whose subscription [keeps what is
+    ///   stale](crate::Subscribe::keep_stale).
+    /// - The next broker is the one behind the present one in the list, which itself comes last. A move is no failure:
+    ///   it counts for no delay and no limit, and nothing is suspected.
+    /// - Without a connection the schedule begins anew, and the broker that it waits for is dialled at once, or the one that is
+    ///   named. What is dialled already goes on, unless another one is named. A login that was refused is held back
+    ///   nevertheless.
+    /// - A second call joins the first, and may name another broker. [`disconnect`](Self::disconnect) ends a move.
+    ///
+    /// # Errors
+    /// [`CommandError::Closed`] when the session is disconnecting or has ended.
+    pub fn reconnect(&mut self, how: Move) -> Result<(), CommandError> {
+        if self.is_ending() {
+            return Err(CommandError::Closed);
+        }
+        let to = how.to.clone();
+        self.begin_move(how);
+        if self.is_leaving() {
+            self.continue_moving();
+        } else {
+            self.dial_at_once(to);
+        }
+        Ok(())
+    }
+
+    /// Whether a connection stands that is being left.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.moving.as_ref().is_some_and(Moving::is_leaving)
+    }
+
+    fn begin_move(&mut self, how: Move) {
+        if let Some(moving) = &mut self.moving {
+            moving.how.to = how.to.or_else(|| moving.how.to.take());
+            return;
+        }
+        let connection = self.connection().map(|connection| connection.id);
+        self.events.push(Event::Moving { connection, reason: how.reason.clone() });
+        self.events.begin_departure();
+        let begun = self.with_link(|link, cx| (link.begin_end(), link.count_at_risk(cx.replay)));
+        let stage = match begun {
+            Some(_) => Stage::Leaving,
+            None => Stage::Left { graceful: false, told: self.events.end_departure() },
+        };
+        let (transactions, at_risk) = begun.unwrap_or_default();
+        let timeout = how.within.unwrap_or(self.config.disconnect_timeout);
+        let unwritten = BTreeSet::new();
+        self.moving = Some(Moving { how, timeout, deadline: None, stage, transactions, at_risk, unwritten });
+    }
+
+    /// Remembers that a subscription is to be sent on the next connection only. Whether that is so.
+    pub(super) fn note_unwritten(&mut self, id: SubscriptionId) -> bool {
+        let moving = self.moving.as_mut().filter(|moving| moving.is_leaving());
+        moving.is_some_and(|moving| moving.unwritten.insert(id))
+    }
+
+    /// Whether a subscription waits for the next connection.
+    pub(super) fn take_unwritten(&mut self, id: SubscriptionId) -> bool {
+        self.moving.as_mut().is_some_and(|moving| moving.unwritten.remove(&id))
+    }
+
+    /// Goes on once nothing waits any more: RabbitMQ and Artemis drop the receipts that DISCONNECT overtakes.
+    pub(super) fn continue_moving(&mut self) {
+        if !self.is_leaving() || self.ending.is_some() {
+            return;
+        }
+        if let State::Connected(link) = &mut self.state
+            && link.is_answered()
+        {
+            // Those that were asked for since.
+            link.begin_end();
+            if link.is_answered() {
+                self.say_disconnect();
+            }
+        }
+    }
+
+    /// The time for leaving is over.
+    pub(super) fn expire_moving(&mut self) {
+        if self.moves_by().is_some_and(|deadline| deadline <= self.now) {
+            self.depart(false, true);
+        }
+    }
+
+    /// By when the connection is left, unless the session ends anyway.
+    pub(super) fn moves_by(&self) -> Option<Timestamp> {
+        self.moving.as_ref().filter(|_| self.ending.is_none()).and_then(Moving::deadline)
+    }
+
+    /// Leaves the connection, and goes on to the next broker. `graceful` says whether the broker has confirmed that, `open`
+    /// whether there is a transport to be closed.
+    pub(super) fn depart(&mut self, graceful: bool, open: bool) {
+        let Some(present) = self.broker().cloned() else { return };
+        self.leave(&Lost::Left, open);
+        self.go_on(graceful, &present);
+    }
+
+    /// The connection was left: whether a move goes on from there.
+    pub(super) fn go_on(&mut self, graceful: bool, present: &Endpoint) -> bool {
+        let Some(moving) = self.moving.as_mut().filter(|moving| moving.is_leaving()) else { return false };
+        moving.stage = Stage::Left { graceful, told: self.events.end_departure() };
+        let to = moving.how.to.clone();
+        let next = self.failover.move_on(to, present, self.now);
+        self.wait_for(next);
+        true
+    }
+
+    /// Dials without a delay what is to be dialled, or that broker.
+    fn dial_at_once(&mut self, to: Option<Endpoint>) {
+        match (&self.state, to) {
+            (State::Waiting { endpoint, .. }, to) => {
+                let next = to.unwrap_or_else(|| endpoint.clone());
+                self.failover.begin_with(&next, self.now);
+                self.wait_for(next);
+            }
+            (State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. }, Some(to))
+                if to != *endpoint =>
+            {
+                let endpoint = endpoint.clone();
+                self.events.push(Event::ConnectFailed { endpoint, reason: Lost::Left });
+                self.leave(&Lost::Left, true);
+                self.failover.abandon();
+                self.failover.begin_with(&to, self.now);
+                self.wait_for(to);
+            }
+            (State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. }, _) => {
+                self.failover.begin_with(endpoint, self.now);
+            }
+            _ => {}
+        }
+    }
+
+    fn wait_for(&mut self, endpoint: Endpoint) {
+        self.events.push(Event::Reconnecting { endpoint: endpoint.clone(), delay: Duration::ZERO });
+        self.state = State::Waiting { endpoint, retry_at: self.now };
+    }
+
+    /// The next connection stands.
+    pub(super) fn arrive(&mut self) {
+        if let Some(moving) = self.moving.take()
+            && self.ending.is_none()
+            && let Some(connection) = self.connection().cloned()
+            && let Some(moved) = moving.into_moved(connection)
+        {
+            self.events.push(Event::Moved(moved));
+        }
+    }
+}
