@@ -14,7 +14,7 @@ pub enum CommandError {
     /// Too many SENDs are kept until they are confirmed, or they have too many octets. See
     /// [`Config::at_least_once_messages`](crate::Config::at_least_once_messages) and
     /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets).
-    #[error("{messages} messages with {octets} octets wait for their confirmation already")]
+    #[error("{messages} messages with {octets} octets already wait to be confirmed")]
     AtLeastOnceFull {
         /// The number of SENDs that are kept.
         messages: usize,
@@ -23,18 +23,20 @@ pub enum CommandError {
     },
     /// The message has already been acknowledged or rejected, by itself or by a cumulative ACK or NACK of a later
     /// message.
-    #[error("the message was settled before")]
+    #[error("the message has already been settled")]
     AlreadySettled,
     /// The session is disconnecting or has ended.
     #[error("the session takes no more commands: it is disconnecting or has ended")]
     Closed,
     /// A handler runner was used with a subscription with ack mode `client`.
-    #[error("ack mode client would acknowledge what other handlers still have: use client-individual")]
+    #[error(
+        "ack mode client would acknowledge messages that other handlers still have: use client-individual"
+    )]
     CumulativeAck,
     /// Ack mode `client` was combined with a [`Subscribe::oversized`](crate::Subscribe::oversized) that settles
     /// messages. This would settle all earlier messages too, even those that have not been handled.
     #[error(
-        "ack mode client would settle all that came before a message that is over the limit: use client-individual"
+        "ack mode client would settle all messages before one that is over the limit: use client-individual"
     )]
     CumulativeOversized,
     /// The frame cannot be written in the STOMP version of the connection.
@@ -44,7 +46,9 @@ pub enum CommandError {
     /// would end with its connection.
     ///
     /// [`Config::add_connect_header`](crate::Config::add_connect_header) adds the `client-id`.
-    #[error("{broker} keeps a durable subscription only for a client-id, which is not configured")]
+    #[error(
+        "{broker} keeps a durable subscription only for a client-id: add one with Config::add_connect_header"
+    )]
     NeedsClientId {
         /// The broker's name.
         broker: &'static str,
@@ -60,7 +64,7 @@ pub enum CommandError {
     NoDestination,
     /// [`Config::identity`](crate::Config::identity) is not set. Without it, two clients would send the same
     /// de-duplication ids, and Artemis would discard messages of one of them.
-    #[error("a SEND at least once needs an identity in the configuration")]
+    #[error("sending at least once needs an identity: set Config::identity")]
     NoIdentity,
     /// The MESSAGE lacks the header that its acknowledgement must name.
     #[error("the broker sent a MESSAGE without the header \"{0}\" that an acknowledgement names")]
@@ -81,7 +85,7 @@ pub enum CommandError {
     #[error("there is no connection to a broker")]
     NotConnected,
     /// The broker has no NACK with the requested effect.
-    #[error("{broker} has no NACK that does {wanted:?}")]
+    #[error("{broker} has no NACK with the effect {wanted:?}")]
     NackCannot {
         /// The broker's name.
         broker: &'static str,
@@ -95,10 +99,10 @@ pub enum CommandError {
         broker: &'static str,
     },
     /// The message, subscription, transaction or receipt belongs to another session or client.
-    #[error("it belongs to another session")]
+    #[error("the message, subscription, transaction or receipt belongs to another session")]
     OtherSession,
     /// The prefetch is 0, or more than is left of [`Config::prefetch_budget`](crate::Config::prefetch_budget).
-    #[error("a prefetch of {wanted} cannot be granted: {left} messages of the budget are left")]
+    #[error("a prefetch of {wanted} cannot be granted: {left} messages are left of Config::prefetch_budget")]
     Prefetch {
         /// The requested prefetch.
         wanted: u32,
@@ -127,7 +131,7 @@ pub enum CommandError {
         began: ConnectionId,
     },
     /// The transaction has already been committed or aborted.
-    #[error("the transaction was committed or aborted before")]
+    #[error("the transaction has already been committed or aborted")]
     TransactionOver,
     /// The subscription has ended.
     #[error("the subscription has ended")]

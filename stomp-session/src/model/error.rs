@@ -139,12 +139,12 @@ pub enum Lost {
     },
     /// Reading or writing failed before the broker answered CONNECT.
     #[error(
-        "the connection broke before CONNECTED ({0}): is it a STOMP port, without TLS, and the login right?"
+        "the connection broke before CONNECTED ({0}): is it a STOMP port without TLS, and is the login right?"
     )]
     BrokeBeforeConnected(String),
     /// The broker closed the connection instead of answering CONNECT.
     #[error(
-        "the broker closed the connection before CONNECTED: is it a STOMP port, without TLS, and the login right?"
+        "the broker closed the connection before CONNECTED: is it a STOMP port without TLS, and is the login right?"
     )]
     ClosedBeforeConnected,
     /// The broker did not answer CONNECT within this time.
@@ -172,7 +172,7 @@ pub enum Lost {
     HeartBeat(Duration),
     /// Nothing was received from the broker for too long. It promised a heart-beat at this interval and has sent none
     /// on this connection.
-    #[error("nothing was heard from the broker: it promised a beat every {} and sent none", seconds(.0))]
+    #[error("nothing was heard from the broker: it promised a heart-beat every {} and sent none", seconds(.0))]
     NoHeartBeats(Duration),
     /// Reading or writing failed.
     #[error("the connection broke: {0}")]
@@ -185,11 +185,11 @@ pub enum Lost {
     #[error("time was reported {} too late, again, and nothing was heard from the broker", seconds(.0))]
     LocalStall(Duration),
     /// The application asked the session to leave the connection.
-    #[error("the connection was left as its owner asked")]
+    #[error("the connection was left at the application's request")]
     Left,
     /// The broker has refused this login in words that are known, and it is not sent again for this time. Many accounts
     /// are locked after a few wrong logins. A different login is sent at once.
-    #[error("the broker has refused this login, and it is not sent again for {}: only another one shortens this", seconds(.0))]
+    #[error("the broker has refused this login, which is not sent again for {}: use another login to connect sooner", seconds(.0))]
     LoginHeldBack(Duration),
     /// The provider of credentials returned none.
     #[error("there are no credentials for the broker: {0}")]
@@ -207,7 +207,7 @@ pub enum Lost {
     #[error("the broker sent an ERROR: {0}")]
     ServerError(ServerError),
     /// The broker sent a frame that is not allowed at this point.
-    #[error("the broker sent a {0} frame where none may come")]
+    #[error("the broker sent a {0} frame where none is allowed")]
     UnexpectedFrame(Command),
     /// The broker chose a version that was not offered.
     #[error("the broker chose STOMP version \"{0}\", which was not offered")]
@@ -241,11 +241,11 @@ fn backslash_refused(error: Option<&ServerError>, broke: Option<&str>, sent: Con
     };
     let hint = match sent {
         ConnectEscaping::Backslash => {
-            "was sent twice, as RabbitMQ and ActiveMQ want it: for Artemis set Profile::ARTEMIS (?profile=artemis), or \
+            "was sent doubled, as RabbitMQ and ActiveMQ expect: for Artemis, set Profile::ARTEMIS (?profile=artemis), or \
              ConnectEscaping::Literal in a profile"
         }
         ConnectEscaping::Literal => {
-            "was sent as it is: for RabbitMQ and ActiveMQ set ConnectEscaping::Backslash in the profile, and offer 1.1 or later"
+            "was sent as it is: for RabbitMQ and ActiveMQ, set ConnectEscaping::Backslash in the profile, and offer 1.1 or later"
         }
     };
     alloc::format!("the broker refused a login with a backslash and {answer}. The backslash {hint}")
@@ -272,7 +272,7 @@ fn not_stomp(error: &ParseError) -> String {
         ParseErrorKind::UnknownCommand | ParseErrorKind::CommandTooLong { .. } if !spoken.is_empty() => {
             alloc::format!("the broker speaks {spoken} ({error})")
         }
-        _ => alloc::format!("the broker sent what is no STOMP: {error}"),
+        _ => alloc::format!("the broker sent something that is not STOMP: {error}"),
     }
 }
 
@@ -300,8 +300,8 @@ pub enum NotSent {
     /// The client's inbox is full to its hard limit, and the RECEIPT would come only after messages for which it has no
     /// room.
     #[error(
-        "nothing was sent: {octets} octets of messages wait to be taken, behind which no RECEIPT comes: take them first, \
-         or subscribe with a smaller prefetch"
+        "nothing was sent: {octets} octets of messages wait to be taken, and the RECEIPT would come after them: take \
+         them first, or subscribe with a smaller prefetch"
     )]
     InboxFull {
         /// The number of octets in the inbox.
@@ -325,14 +325,14 @@ pub enum Unknown {
     /// The frame was alone on five connections, or on three connections to more than one broker, and each of them ended
     /// without an answer. The frame is not sent again.
     #[error(
-        "the broker has closed several connections without a word when this frame came, and may have processed it: {0}"
+        "the broker silently closed several connections when this frame came, and may have processed it: {0}"
     )]
     KillsConnection(Lost),
     /// The client's inbox is full to its hard limit. If the RECEIPT comes, it comes after messages for which there is
     /// no room.
     #[error(
-        "{octets} octets of messages wait to be taken, and the RECEIPT is behind them: take them first, or subscribe with \
-         a smaller prefetch; the broker may or may not have processed the frame"
+        "{octets} octets of messages wait to be taken, and the RECEIPT comes after them: take them first, or subscribe \
+         with a smaller prefetch; the broker may or may not have processed the frame"
     )]
     InboxFull {
         /// The number of octets in the inbox.
@@ -357,12 +357,12 @@ pub enum Unknown {
     /// The COMMIT was answered, but a frame of its transaction was refused. The other frames may or may not have taken
     /// effect.
     #[error(
-        "a frame of the transaction was refused, after which the broker may or may not have processed the others: {0}"
+        "a frame of the transaction was refused, and the broker may or may not have processed the others: {0}"
     )]
     PartRejected(ServerError),
     /// The frame was sent on an earlier connection, and cannot be written in the STOMP version of this one.
     #[error(
-        "an earlier broker may or may not have processed the frame, and to this one it cannot be sent: {0}"
+        "an earlier broker may or may not have processed the frame, and it cannot be sent to this one: {0}"
     )]
     Unwritable(CommandError),
 }
@@ -397,7 +397,7 @@ pub enum Closed {
     DriverDropped,
     /// The same error ended three connections within ten minutes. This happens when a message that cannot be decoded is
     /// delivered again and again.
-    #[error("three connections within ten minutes ended alike: {}", not_stomp(.0))]
+    #[error("three connections within ten minutes ended with the same error: {}", not_stomp(.0))]
     ProtocolErrorLoop(ParseError),
 }
 
@@ -415,7 +415,7 @@ pub enum Ended {
     #[error("the broker ended the subscription: {0}")]
     Rejected(ServerError),
     /// Connections ended without an answer while the SUBSCRIBE was alone on them.
-    #[error("the broker closed the connection without a word when it was asked to subscribe: {0}")]
+    #[error("the broker silently closed the connection when it was asked to subscribe: {0}")]
     KillsConnection(Lost),
     /// The application unsubscribed.
     #[error("unsubscribed")]

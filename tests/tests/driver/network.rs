@@ -82,8 +82,8 @@ fn it_is_something_else() {
         (http, "the broker speaks HTTP: STOMP has a port of its own, usually 61613"),
         (b"AMQP\0\0\x09\x01", "the broker speaks AMQP: RabbitMQ's STOMP port is usually 61613"),
         (b"\x15\x03\x03\0\x02\x02\x50", "the broker speaks TLS: use stomp+ssl://"),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "the broker sent what is no STOMP"),
-        (b"", "is it a STOMP port, without TLS, and the login right?"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "the broker sent something that is not STOMP"),
+        (b"", "is it a STOMP port without TLS, and is the login right?"),
     ];
     for (octets, told) in rows {
         for seed in 0..20 {

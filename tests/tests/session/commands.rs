@@ -67,7 +67,7 @@ fn reconnect_leaves_a_connection_for_the_others() {
     script.accept(Version::V1_2);
     script.events();
     script.session.reconnect();
-    let left = "disconnected: connection 1, the connection was left as its owner asked, 0 unsent";
+    let left = "disconnected: connection 1, the connection was left at the application's request, 0 unsent";
     assert_eq!(script.events(), [left, "next: b in 0ns"]);
     assert!(script.closes());
     script.pass(seconds(0));

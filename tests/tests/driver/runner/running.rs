@@ -86,8 +86,8 @@ fn a_cumulative_subscription_is_refused() {
     assert_eq!(stopped.reason, StopReason::Command(CommandError::CumulativeAck));
     assert_eq!(
         stopped.to_string(),
-        "a message could not be settled: ack mode client would acknowledge what other handlers still have: use \
-         client-individual"
+        "a message could not be settled: ack mode client would acknowledge messages that other handlers still have: \
+         use client-individual"
     );
 }
 
