@@ -1,13 +1,15 @@
-//! In what order the brokers are tried, and how long to wait before each round of tries.
+//! The order in which brokers are tried, and the delay before each round of attempts.
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use crate::model::{brokers::Brokers, endpoint::Endpoint, random::Random, timestamp::Timestamp};
 
-/// The sequence of tries, by rounds. A round tries each broker of the list once, without a pause, the one that failed last
-/// at its end. The first round comes at once, each other after a delay that grows from round to round. The sequence ends
-/// when the limit of attempts is reached.
+/// The sequence of attempts to connect, as an iterator of brokers and the delays before them.
+///
+/// The sequence consists of rounds. A round tries each broker of the list once, without a delay between them, and the
+/// broker that failed last at its end. The first round begins at once, and each later one after a delay that grows from
+/// round to round. The sequence ends when the limit of attempts is reached.
 ///
 /// ```
 /// use stomp_session::{Brokers, Schedule};
@@ -58,7 +60,7 @@ struct Entry {
 pub(super) const FLOOR: Duration = Duration::from_millis(10);
 
 impl Schedule {
-    /// The tries for these brokers; jitter and order come from the seed.
+    /// Creates the schedule for these brokers. Jitter and order are derived from `seed`.
     #[must_use]
     pub fn new(brokers: Brokers, seed: u64) -> Self {
         Self {
@@ -79,8 +81,8 @@ impl Schedule {
         }
     }
 
-    /// Says that a connection stood: from here on the limit of reconnects holds and not the one of the start, whose tries
-    /// do not count for it.
+    /// Notes that a connection was established. From then on, `max_attempts` limits the attempts instead of
+    /// `startup_max_attempts`, and earlier attempts do not count.
     pub const fn connected(&mut self) {
         if !self.ever_connected {
             self.ever_connected = true;
@@ -88,27 +90,31 @@ impl Schedule {
         }
     }
 
-    /// Begins anew, as after a connection that proved stable: the next round has no delay.
+    /// Starts the sequence anew, as after a stable connection. The next round has no delay.
     pub fn restart(&mut self) {
         (self.rounds, self.waited, self.tried) = (0, Duration::ZERO, 0);
         self.delay = self.brokers.reconnect.initial_delay;
         self.round.clear();
     }
 
-    /// Tries that broker not before that time, as when it has refused us. The others are tried meanwhile.
+    /// Excludes a broker until this time, for example because it has refused the client. The other brokers are tried in
+    /// the meantime.
     pub fn hold_back(&mut self, endpoint: &Endpoint, until: Timestamp) {
         self.held_back.retain(|(other, _)| other != endpoint);
         self.held_back.push((endpoint.clone(), until));
     }
 
-    /// Tries that broker no more: it has refused us for good.
+    /// Removes a broker from the schedule, for example because it has refused the client for good.
     pub fn give_up(&mut self, endpoint: &Endpoint) {
         self.brokers.endpoints.retain(|other| other != endpoint);
         self.round.retain(|entry| entry.endpoint != *endpoint);
         self.held_back.retain(|(other, _)| other != endpoint);
     }
 
-    /// The next try, and how long from `now` until then. As an iterator the schedule keeps the time by itself.
+    /// Returns the next broker to try and the delay from `now` until then, or `None` if the limit of attempts is
+    /// reached.
+    ///
+    /// As an iterator, the schedule keeps the time itself.
     pub fn next_at(&mut self, now: Timestamp) -> Option<(Endpoint, Duration)> {
         self.held_back.retain(|(_, until)| *until > now);
         let mut delay = Duration::ZERO;

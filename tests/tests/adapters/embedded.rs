@@ -278,7 +278,7 @@ pub(crate) async fn http_is_recognised<A: Adapter>(line: Line) {
 }
 
 pub(crate) async fn a_wrong_uri_is_told<A: Adapter>(_: Line) {
-    for (uri, expected) in [("localhost", "looks like tcp://"), ("amqp://localhost", "is not spoken")] {
+    for (uri, expected) in [("localhost", "looks like tcp://"), ("amqp://localhost", "is not supported")] {
         match A::connect(uri).await {
             Err(error @ ConnectError::Brokers(_)) => assert!(error.to_string().contains(expected), "{error}"),
             other => panic!("{}: {other:?}", A::NAME),
