@@ -81,7 +81,7 @@ impl Schedule {
         }
     }
 
-    /// Notes that a connection was established. From then on, `max_attempts` limits the attempts instead of
+    /// Reports that a connection was established. From then on, `max_attempts` limits the attempts instead of
     /// `startup_max_attempts`, and earlier attempts do not count.
     pub const fn connected(&mut self) {
         if !self.ever_connected {

@@ -3,7 +3,7 @@
 //! Each frame is built as its version requires, and checked as a client must check it.
 //!
 //! A [`Session`](crate::Session) uses these functions. They are public for programs that conduct a conversation
-//! themselves, with [`Parser`](stomp_proto::Parser) and [`Frame::encode`]. What is missing here is simple:
+//! themselves, with [`Parser`](stomp_proto::Parser) and [`Frame::encode`]. Some parts need no function:
 //!
 //! - A SEND is `Frame::new(Command::Send).with_header("destination", …)`.
 //! - To ask for a receipt, add `.with_header("receipt", id)` to any frame but CONNECT.

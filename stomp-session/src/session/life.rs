@@ -17,11 +17,13 @@ use crate::{
     },
 };
 
-/// Which broker.
+/// The choice of the broker.
 impl Session {
-    /// Connects anew: without a delay, if it waits for one, else by leaving the connection that stands, as a broker that
-    /// closed it would have it: what waits for a RECEIPT is unknown. The broker that is left is tried last. What is dialled
-    /// goes on. A login that was refused is held back nevertheless.
+    /// Connects anew.
+    ///
+    /// If the session waits for a delay to pass, the delay is cut short. If a connection is established, the session
+    /// leaves it, as if the broker had closed it: the outcome of frames that wait for a RECEIPT is unknown, and the
+    /// broker is tried last. An attempt that is in progress goes on. A login that was refused is still held back.
     pub fn reconnect(&mut self) {
         match &mut self.state {
             State::Waiting { retry_at, .. } => *retry_at = self.now,
@@ -30,8 +32,9 @@ impl Session {
         }
     }
 
-    /// Leaves that broker, if the session is connected to it, dials it or waits to do so, and goes on to the next.
-    /// It stays in the list. Whether there was anything to leave.
+    /// Leaves a broker and goes on to the next one, if the session is connected to it, dials it or waits to dial it.
+    ///
+    /// The broker stays in the list. Returns `true` if the session has left it.
     pub fn leave_broker(&mut self, endpoint: &Endpoint) -> bool {
         let is_there = self.broker() == Some(endpoint) && self.ending.is_none();
         match &self.state {
@@ -44,15 +47,18 @@ impl Session {
         true
     }
 
-    /// Adds a broker to the list, unless it is there. A session that waits tries it at once.
+    /// Adds a broker to the list, unless the list contains it. A session that waits for its next attempt tries the
+    /// broker at once.
     pub fn add_broker(&mut self, endpoint: Endpoint) {
         if self.failover.add(endpoint) && matches!(self.state, State::Waiting { .. }) {
             self.dial_another();
         }
     }
 
-    /// Removes a broker from the list, and leaves it if the session is connected to it or dials it. Without a broker the
-    /// session ends when it has none to go to. Whether it was in the list.
+    /// Removes a broker from the list, and leaves it if the session is connected to it or dials it. Returns `true` if
+    /// the list contained the broker.
+    ///
+    /// If no broker is left, the session ends when it next needs one.
     pub fn remove_broker(&mut self, endpoint: &Endpoint) -> bool {
         let was_listed = self.failover.remove(endpoint);
         self.leave_broker(endpoint);
