@@ -89,10 +89,10 @@ impl Session {
         self.failover.note_addresses(attempt, count);
     }
 
-    /// Returns the next event: first those that are known already, oldest first, and then those that follow from the
-    /// input, which is parsed one frame at a time. Returns `None` when the input contains no further whole frame.
+    /// Returns the next event, or `None` if the input contains no further whole frame.
     ///
-    /// No input is parsed unless this method is called.
+    /// Events that are known already come first, oldest first. Then the input is parsed, one frame at a time. No input
+    /// is parsed unless this method is called.
     ///
     /// The owner of the stream calls this method until it returns `None`, in each turn and before
     /// [`handle_timeout`](Self::handle_timeout). It does so once more when the stream has ended, before it reports the
