@@ -27,7 +27,7 @@ pub struct Schedule {
     /// How many brokers there were before any was given up.
     listed: usize,
     random: Random,
-    /// Who is still to be tried in this round, the next one first.
+    /// The brokers that are still to be tried in this round, the next one first.
     round: VecDeque<Entry>,
     /// How often each broker was tried in this round.
     tries: Vec<(Endpoint, u32)>,
@@ -41,10 +41,10 @@ pub struct Schedule {
     given: Duration,
     /// Brokers that are not tried before a certain time.
     held_back: Vec<(Endpoint, Timestamp)>,
-    /// Who was tried last.
+    /// The broker that was tried last.
     last: Option<Endpoint>,
     ever_connected: bool,
-    /// The time, where nobody else brings it.
+    /// The time of the iterator, which is not given any.
     clock: Timestamp,
 }
 
@@ -56,7 +56,7 @@ struct Entry {
     again: bool,
 }
 
-/// The least delay after the first retry, whatever the options say: nobody dials in circles.
+/// The least delay from the third round on, whatever the options say, so that no broker is dialled in a tight loop.
 pub(super) const FLOOR: Duration = Duration::from_millis(10);
 
 impl Schedule {
@@ -131,7 +131,7 @@ impl Schedule {
         self.tried = self.tried.saturating_add(u32::from(!again));
         self.count(&endpoint);
         self.last = Some(endpoint.clone());
-        // A connection may stand for days: nothing is kept for its end.
+        // A connection may last for days: memory is given back until then.
         self.round.shrink_to_fit();
         Some((endpoint, delay))
     }
@@ -190,7 +190,7 @@ impl Schedule {
     fn begin_round(&mut self, now: Timestamp) -> Option<Duration> {
         self.given = if self.rounds == 0 { Duration::ZERO } else { self.grow() };
         self.rounds = self.rounds.saturating_add(1);
-        // A connection may stand for days: nothing is kept for its end.
+        // A connection may last for days: memory is given back until then.
         self.tries = Vec::new();
         let free_at = |endpoint: &Endpoint| {
             let held = self.held_back.iter().find(|(other, _)| other == endpoint);

@@ -1,4 +1,4 @@
-//! Where a message came from: what a settlement is made of, whoever has it.
+//! The origin of a message, which is needed to settle it.
 
 use stomp_proto::{AckMode, Frame};
 

@@ -223,12 +223,12 @@ impl Config {
         endpoint.login().or(self.login.as_ref()).cloned()
     }
 
-    /// The profile that was set for that endpoint, by whomever.
+    /// The profile that was set for this endpoint, or else for all.
     pub(crate) fn profile_for<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a Profile> {
         endpoint.profile().or(self.profile.as_ref())
     }
 
-    /// What the `heart-beat` header of CONNECT says. A period that is none would promise nothing.
+    /// The value of the `heart-beat` header of CONNECT. Periods are rounded up, since 0 would promise nothing.
     pub(crate) fn heart_beat(&self) -> HeartBeat {
         let milliseconds =
             |period: Duration| u64::try_from(period.as_nanos().div_ceil(NANOSECONDS)).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! Who has to be done by when: the earliest first.
+//! Deadlines of receipts, the earliest first.
 
 use alloc::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ impl Deadlines {
         self.0.remove(&(at, id));
     }
 
-    /// Whose time is over.
+    /// A receipt whose deadline has passed.
     pub(crate) fn due(&self, now: Timestamp) -> Option<ReceiptId> {
         self.0.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
     }

@@ -209,7 +209,7 @@ pub fn connected(frame: &Frame, offered: &[Version]) -> Result<Agreement, FrameE
     agreement(frame, offered, HeartBeat::from_octets)
 }
 
-/// The same, with a `heart-beat` that is read like that.
+/// Reads a CONNECTED, and its `heart-beat` with this function.
 pub(crate) fn agreement(
     frame: &Frame,
     offered: &[Version],
@@ -255,11 +255,11 @@ pub fn receipt(frame: &Frame) -> Result<Text<'_>, FrameError> {
     need(frame, "receipt-id")
 }
 
-/// Octets of a frame that is worth what it may hold up: a read buffer has up to 128 KiB.
+/// The size in octets from which a frame may keep its read buffer alive, which has up to 128 KiB.
 const WORTHY: usize = 64 * 1024;
 
-/// A frame that is to wait for long, and is less than half of a read buffer, gets octets of its own: it may be a received one,
-/// or have the body of one. Returns the body that it had.
+/// Gives a frame that is to wait for long its own octets, if it is less than half of a read buffer: the frame, or its
+/// body, may have been received. Returns the body that it had.
 pub(crate) fn unpin(frame: &mut Frame) -> Option<Bytes> {
     (frame.size() < WORTHY).then(|| {
         let body = frame.body_bytes();

@@ -183,7 +183,7 @@ impl Message {
         Self { frame: self.frame.into_owned(), ..self }
     }
 
-    /// The same message, for whoever settles it when it is in other hands.
+    /// Another handle on this message, through which it can be settled after it was given away.
     #[cfg(feature = "client")]
     pub(crate) fn twin(&self) -> Self {
         Self { frame: self.frame.clone(), ..*self }

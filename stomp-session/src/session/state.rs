@@ -92,7 +92,7 @@ impl Ending {
         self.deadline.get_or_insert_with(|| now.after(self.timeout));
     }
 
-    /// One without a time wants one at once.
+    /// Without a deadline, the session wants to be called at once, to set one.
     pub(super) fn deadline(&self) -> Timestamp {
         self.deadline.unwrap_or(Timestamp::ZERO)
     }
