@@ -56,9 +56,9 @@ pub(crate) enum Progress {
 struct Entry {
     place: Place,
     kind: Kind,
-    /// Its octets in the buffer that have not left.
+    /// The octets in the buffer that have not left.
     length: usize,
-    /// Stands before the last of these octets, the NUL.
+    /// The body, which leaves before the last of these octets, the NUL.
     body: Option<Box<Bytes>>,
     begun: bool,
     withdrawn: bool,
