@@ -81,8 +81,10 @@ impl Schedule {
         }
     }
 
-    /// Reports that a connection was established. From then on, `max_attempts` limits the attempts instead of
-    /// `startup_max_attempts`, and earlier attempts do not count.
+    /// Reports that a connection was established.
+    ///
+    /// From then on, `max_attempts` limits the attempts instead of `startup_max_attempts`, and earlier attempts do not
+    /// count.
     pub const fn connected(&mut self) {
         if !self.ever_connected {
             self.ever_connected = true;
@@ -97,8 +99,9 @@ impl Schedule {
         self.round.clear();
     }
 
-    /// Excludes a broker until this time, for example because it has refused the client. The other brokers are tried in
-    /// the meantime.
+    /// Excludes a broker until this time, for example because it has refused the client.
+    ///
+    /// The other brokers are tried in the meantime.
     pub fn hold_back(&mut self, endpoint: &Endpoint, until: Timestamp) {
         self.held_back.retain(|(other, _)| other != endpoint);
         self.held_back.push((endpoint.clone(), until));
@@ -112,7 +115,7 @@ impl Schedule {
     }
 
     /// Returns the next broker to try and the delay from `now` until then, or `None` if the limit of attempts is
-    /// reached.
+    /// reached or no broker is left.
     ///
     /// As an iterator, the schedule keeps the time itself.
     pub fn next_at(&mut self, now: Timestamp) -> Option<(Endpoint, Duration)> {

@@ -46,7 +46,7 @@ impl Input {
         self.parser.space()
     }
 
-    /// Marks the first `count` octets of the space as read.
+    /// Reports that the first `count` octets of the space were read from the stream.
     pub fn commit(&mut self, count: usize) {
         if self.retired {
             return;

@@ -58,6 +58,9 @@ pub struct Config {
     /// added.
     pub silence_periods: f64,
     /// The time that is added to the tolerated silence. Default: 500 ms.
+    ///
+    /// It is also how late the time may be reported to the session before it sends an
+    /// [`Event::LocalStall`](crate::Event::LocalStall).
     pub silence_margin: Duration,
     /// The time limit for opening the transport, TLS included. Default: 10 s.
     pub connect_timeout: Duration,
@@ -71,7 +74,7 @@ pub struct Config {
     /// 120 s.
     ///
     /// If nothing of the frame was handed to the transport in that time, the frame is withdrawn and not sent. Otherwise
-    /// its outcome is unknown. So a broker that stops reading makes no wait endless.
+    /// its outcome is unknown. So no wait is endless, even if the broker stops reading.
     pub timeout: Duration,
     /// The time limit for a SEND that is sent at least once, counted from the call, unless the call sets one. Default:
     /// 10 minutes.

@@ -176,8 +176,7 @@ impl Message {
         self.arrival.settled
     }
 
-    /// Returns the message with its own copy of the headers and the body, so that it no longer keeps a read buffer
-    /// alive.
+    /// Copies the headers and the body, so that the message no longer keeps a read buffer alive.
     #[must_use]
     pub fn into_owned(self) -> Self {
         Self { frame: self.frame.into_owned(), ..self }

@@ -75,8 +75,9 @@ pub enum Retry {
 }
 
 impl Subscribe {
-    /// Creates a subscription to a destination whose messages are acknowledged one by one, with the default prefetch of
-    /// the broker's [`Profile`](crate::Profile).
+    /// Creates a subscription to a destination.
+    ///
+    /// Its messages are acknowledged one by one, with the default prefetch of the broker's [`Profile`](crate::Profile).
     pub fn new(destination: impl Into<String>) -> Self {
         Self {
             destination: destination.into(),
@@ -139,11 +140,11 @@ impl Subscribe {
         self
     }
 
-    /// Delivers messages that had come and were not taken yet when their connection ended. This concerns the
-    /// asynchronous client, which keeps messages until they are taken.
+    /// Delivers messages that had come and were not taken yet when their connection ended.
     ///
     /// By default they are skipped, because the broker delivers them again and no acknowledgement of these copies can
-    /// count. A topic does not deliver again, unless the subscription is durable.
+    /// count. A topic does not deliver again, unless the subscription is durable. This option concerns the asynchronous
+    /// client, which keeps messages until they are taken.
     pub const fn keep_stale(mut self) -> Self {
         self.keep_stale = true;
         self
@@ -166,17 +167,17 @@ impl Subscribe {
         self
     }
 
-    /// Sets a function that changes the headers when the SUBSCRIBE is sent again, on a later connection or after the
-    /// broker has ended the subscription.
+    /// Sets a function that changes the headers when the SUBSCRIBE is sent again.
     ///
-    /// `change` gets the headers that were set here. It is called from within the session and must be quick. The
-    /// headers `destination`, `id`, `ack` and `receipt` cannot be set by it and are left out.
+    /// It is called on a later connection, or after the broker has ended the subscription, with the headers that were
+    /// set here. It is called from within the session and must be quick. The headers `destination`, `id`, `ack` and
+    /// `receipt` cannot be set by it and are left out.
     ///
     /// ```
     /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
     /// use stomp_session::Subscribe;
     ///
-    /// // The consumer of a RabbitMQ stream stores the offset that it has handled here.
+    /// // The consumer of a RabbitMQ stream stores the next offset here.
     /// let handled = Arc::new(AtomicU64::new(0));
     /// let next = Arc::clone(&handled);
     /// let subscribe = Subscribe::new("/queue/stream").header("x-stream-offset", "first").on_replay(move |headers| {

@@ -70,7 +70,7 @@ impl Session {
         self.subscribe(Subscribe { expected: true, ..subscribe })
     }
 
-    /// Ends a subscription, which is then not sent again.
+    /// Ends a subscription. It is not sent again.
     ///
     /// Messages that still come for it are dropped. Messages that were delivered may still be settled: the UNSUBSCRIBE
     /// is sent when all of them are settled or [given back](Self::give_back), and at the latest after

@@ -24,7 +24,7 @@ impl Session {
         self.disconnect_within(self.config.disconnect_timeout);
     }
 
-    /// Disconnects like [`disconnect`](Self::disconnect), within this time.
+    /// Disconnects like [`disconnect`](Self::disconnect), but within this time limit.
     pub fn disconnect_within(&mut self, timeout: Duration) {
         if !self.is_ending() {
             self.with_link(|link, _| link.begin_end());

@@ -19,7 +19,7 @@ use crate::{
 
 /// The choice of the broker.
 impl Session {
-    /// Connects anew.
+    /// Cuts the current delay short, or abandons the current connection, and connects again.
     ///
     /// If the session waits for a delay to pass, the delay is cut short. If a connection is established, the session
     /// leaves it, as if the broker had closed it: the outcome of frames that wait for a RECEIPT is unknown, and the
@@ -47,18 +47,18 @@ impl Session {
         true
     }
 
-    /// Adds a broker to the list, unless the list contains it. A session that waits for its next attempt tries the
-    /// broker at once.
+    /// Adds a broker to the list, unless the list contains it.
+    ///
+    /// A session that waits for its next attempt tries the broker at once.
     pub fn add_broker(&mut self, endpoint: Endpoint) {
         if self.failover.add(endpoint) && matches!(self.state, State::Waiting { .. }) {
             self.dial_another();
         }
     }
 
-    /// Removes a broker from the list, and leaves it if the session is connected to it or dials it. Returns `true` if
-    /// the list contained the broker.
+    /// Removes a broker from the list, and leaves it if the session is connected to it or dials it.
     ///
-    /// If no broker is left, the session ends when it next needs one.
+    /// Returns `true` if the list contained the broker. If no broker is left, the session ends when it next needs one.
     pub fn remove_broker(&mut self, endpoint: &Endpoint) -> bool {
         let was_listed = self.failover.remove(endpoint);
         self.leave_broker(endpoint);

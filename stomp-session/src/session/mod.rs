@@ -68,7 +68,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Creates a session, which wants to connect at once.
+    /// Creates a session. Its first attempt to connect is due at once.
     #[must_use]
     pub fn new(mut config: Config, now: Timestamp) -> Self {
         // From here on the failover has the list.

@@ -109,15 +109,17 @@ impl Session {
         matches!(self.state, State::Closed)
     }
 
-    /// Returns the number of messages that came for a subscription after its end and were dropped. They stay with the
-    /// broker.
+    /// Returns the number of messages that came for a subscription after its end.
+    ///
+    /// They were dropped and stay with the broker.
     #[must_use]
     pub const fn late_messages(&self) -> u64 {
         self.replay.subscriptions.late_messages()
     }
 
-    /// Returns the number of ERRORs that were no answer to anything pending. RabbitMQ sends up to 200 of them after an
-    /// UNSUBSCRIBE from a busy queue.
+    /// Returns the number of ERRORs that were no answer to anything pending.
+    ///
+    /// RabbitMQ sends up to 200 of them after an UNSUBSCRIBE from a busy queue.
     #[must_use]
     pub const fn stray_errors(&self) -> u64 {
         self.replay.subscriptions.stray_errors()

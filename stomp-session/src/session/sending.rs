@@ -178,12 +178,11 @@ impl Session {
         }
     }
 
-    /// Withdraws a frame that asked for a RECEIPT. No event comes for it any more, and it is not sent, or not sent
-    /// again.
+    /// Withdraws a frame that asked for a RECEIPT.
     ///
-    /// Returns `true` if nothing of the frame was ever handed to the transport, so that no broker has it. Otherwise, a
-    /// broker may have it. Also returns `false`, and does nothing, if no RECEIPT with this id is awaited in this
-    /// session.
+    /// No event comes for it any more, and it is not sent, or not sent again. Returns `true` if nothing of the frame
+    /// was ever handed to the transport, so that no broker has it. Otherwise, a broker may have it. Also returns
+    /// `false`, and does nothing, if no RECEIPT with this id is awaited in this session.
     pub fn cancel(&mut self, id: ReceiptId) -> bool {
         let withdrawn = match self.replay.kept.take(id) {
             Some(KeptSend { frame, handed_over, copy, .. }) => {

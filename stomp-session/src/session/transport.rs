@@ -80,11 +80,11 @@ impl Session {
         Ok(State::Handshake { endpoint, deadline, outbox, backslash })
     }
 
-    /// Reports that the host name of this attempt's broker has `count` addresses, and that a connection to one of them
-    /// was made, whether TLS succeeded on it or not.
+    /// Reports how many addresses the host name of this attempt's broker has.
     ///
-    /// If the attempt fails, the other addresses are tried before the next delay. Call this before reporting how the
-    /// attempt ended. Without it, one address is assumed.
+    /// Call this when a connection to one of them was made, whether TLS succeeded on it or not, and before reporting
+    /// how the attempt ended. If the attempt fails, the other addresses are tried before the next delay. Without this
+    /// call, one address is assumed.
     pub fn handle_addresses(&mut self, attempt: AttemptId, count: u32) {
         self.failover.note_addresses(attempt, count);
     }
@@ -277,8 +277,9 @@ impl Session {
         mask.hide(&text).unwrap_or(text)
     }
 
-    /// Reports that the owner of the stream has stopped reading. From now on, the broker's silence is not held against
-    /// it.
+    /// Reports that the owner of the stream has stopped reading.
+    ///
+    /// From now on, the broker's silence is not held against it.
     pub fn pause_input(&mut self) {
         self.with_link(|link, _| link.pause());
     }
@@ -289,8 +290,9 @@ impl Session {
         self.with_link(|link, cx| link.resume(cx.now));
     }
 
-    /// Does everything that is due. Afterwards, [`poll_timeout`](Self::poll_timeout) returns `None` or a time later
-    /// than `now`.
+    /// Does everything that is due.
+    ///
+    /// Afterwards, [`poll_timeout`](Self::poll_timeout) returns `None` or a time later than `now`.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.set_now(now);
         self.stamp();
