@@ -111,7 +111,7 @@ impl Session {
 
     /// Returns the number of messages that came for a subscription after its end.
     ///
-    /// They were dropped and stay with the broker.
+    /// They were dropped. They stay with the broker, except those of subscriptions with ack mode `auto`.
     #[must_use]
     pub const fn late_messages(&self) -> u64 {
         self.replay.subscriptions.late_messages()
