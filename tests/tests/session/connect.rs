@@ -77,7 +77,7 @@ fn what_answers_connect_badly() {
         ("HTTP/1.1 400 Bad Request\r\n", "HTTP: STOMP has a port of its own", false),
         ("AMQP\u{0}\u{0}\u{9}\u{1}", "AMQP: RabbitMQ's STOMP port", false),
         ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}F", "TLS: use stomp+ssl://", false),
-        ("SSH-2.0-OpenSSH_9.2p1 Debian\r\n", "no STOMP", false),
+        ("SSH-2.0-OpenSSH_9.2p1 Debian\r\n", "not STOMP", false),
     ];
     for (answer, told, last) in rows {
         let mut script = Script::dialled(config());
