@@ -192,7 +192,7 @@ impl From<SendError> for CommandError {
     }
 }
 
-/// The frame is not shown: its body may be anything.
+/// Shows the error, but not the frame, whose body may be anything.
 impl fmt::Debug for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SendError").field(self.error()).finish_non_exhaustive()

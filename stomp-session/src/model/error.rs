@@ -23,7 +23,7 @@ pub struct ServerError {
 #[derive(PartialEq, Eq)]
 struct Said {
     frame: Frame,
-    /// The message and the detail as they are shown, where they repeat our passcode.
+    /// The message and the detail as they are displayed, if they repeat the client's passcode.
     shown: Option<(String, String)>,
 }
 
@@ -87,7 +87,8 @@ fn detail(frame: &Frame) -> String {
     String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
 }
 
-/// The octets of the first line in which words are looked for. Behind it a broker may echo our frame, or a stack.
+/// The number of octets of the first line that are searched for phrases. After them, a broker may echo a frame or a
+/// stack trace.
 const SEARCHED: usize = 1024;
 
 fn contains(octets: &[u8], text: &str) -> bool {
@@ -100,7 +101,8 @@ impl fmt::Debug for ServerError {
     }
 }
 
-/// The message and the first line of the body, escaped and cut: a broker may echo a frame of ours there.
+/// Displays the message and the first line of the body. They are escaped and shortened, since a broker may echo a frame
+/// of the client there.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (message, detail) = (self.message(), self.detail());
@@ -425,7 +427,7 @@ pub enum Ended {
     Unwritable(CommandError),
 }
 
-/// What is wrong with a CONNECTED.
+/// Converts the error of a CONNECTED into the reason why the connection is lost.
 impl From<FrameError> for Lost {
     fn from(error: FrameError) -> Self {
         match error {

@@ -132,8 +132,8 @@ impl Session {
         self.try_next(Some(Box::new(broker)), reason);
     }
 
-    /// Whether a connection stood long enough for its loss to be the first again. A broker that promises beats and sends none
-    /// is lost after each silence, however long that is.
+    /// Whether a connection lasted long enough for its loss to count as the first again. A broker that promises
+    /// heart-beats and sends none is lost after each silence, however long that is.
     fn has_lasted(&self, stood: Duration, reason: &Lost) -> bool {
         let is_mute = matches!(reason, Lost::NoHeartBeats(_));
         matches!(reason, Lost::Left) || (!is_mute && self.failover.was_stable(stood))
