@@ -1,5 +1,6 @@
 //! The frame: a command, headers and a body, received or to be sent.
 
+use alloc::borrow::Cow;
 use core::fmt;
 
 use bytes::{Bytes, BytesMut};
@@ -105,7 +106,9 @@ impl Frame {
 
     /// The headers, to change.
     pub fn headers_mut(&mut self) -> &mut Headers {
-        self.body = Body::Apart(self.body_bytes());
+        if let Body::Behind(_) = self.body {
+            self.body = Body::Apart(self.body_bytes());
+        }
         &mut self.headers
     }
 
@@ -113,6 +116,12 @@ impl Frame {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Text<'_>> {
         self.headers.get(name)
+    }
+
+    /// The value of the first header of that name as text: see [`Headers::get_str`].
+    #[must_use]
+    pub fn header_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers.get_str(name)
     }
 
     /// The body; empty when there is none.

@@ -1,6 +1,6 @@
 //! The headers of a frame: an ordered list, repeats kept, where the first of a name counts.
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
 use core::{fmt, mem, ops::Range};
 
 use bytes::Bytes;
@@ -75,6 +75,19 @@ impl Headers {
         if self.is_empty() { None } else { self.as_ref().get(name) }
     }
 
+    /// The value of the first header of that name as text, borrowed unless there are escapes to undo. `None` also where the
+    /// value is not UTF-8: [`get`](Self::get) has its octets.
+    ///
+    /// ```
+    /// let mut headers = stomp_proto::Headers::new();
+    /// headers.push("content-type", "text/plain");
+    /// assert_eq!(headers.get_str("content-type").as_deref(), Some("text/plain"));
+    /// ```
+    #[must_use]
+    pub fn get_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.get(name)?.text().ok()
+    }
+
     /// Whether there is a header of that name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
@@ -115,15 +128,17 @@ impl Headers {
     }
 
     /// Replaces all headers of that name by one, at the end.
-    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.remove(name);
+    pub fn set(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.remove(&name);
         self.push(name, value);
     }
 
     /// Removes all headers of that name.
-    pub fn remove(&mut self, name: &str) {
-        if self.contains(name) {
-            *self = self.iter().filter(|(found, _)| *found != *name).collect();
+    pub fn remove(&mut self, name: impl AsRef<[u8]>) {
+        let name = name.as_ref();
+        if self.as_ref().find(name).is_some() {
+            let named = Text::new(name, false);
+            *self = self.iter().filter(|(found, _)| *found != named).collect();
         }
     }
 
@@ -193,11 +208,16 @@ impl<'a> HeadersRef<'a> {
     /// The value of the first header of that name.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Text<'a>> {
+        Some(self.text(self.find(name.as_bytes())?.value()))
+    }
+
+    /// The first header of that name.
+    #[inline]
+    fn find(self, name: &[u8]) -> Option<Slot> {
         // Not as a chain: that costs as much as all else here, where the first header is the one.
         let [inline, more] = self.slots;
         let is_it = |slot: &&Slot| self.is_named(**slot, name);
-        let found = inline.iter().find(is_it).or_else(|| more.iter().find(is_it))?;
-        Some(self.text(found.value()))
+        inline.iter().find(is_it).or_else(|| more.iter().find(is_it)).copied()
     }
 
     /// Whether there is a header of that name.
@@ -247,11 +267,11 @@ impl<'a> HeadersRef<'a> {
 
     /// Whether a header has that name. What is not escaped has its length as well.
     #[inline]
-    fn is_named(self, slot: Slot, name: &str) -> bool {
+    fn is_named(self, slot: Slot, name: &[u8]) -> bool {
         let range = slot.name();
         match self.escaped {
-            false => range.len() == name.len() && self.octets.get(range) == Some(name.as_bytes()),
-            true => self.text(range) == *name,
+            false => range.len() == name.len() && self.octets.get(range) == Some(name),
+            true => self.text(range) == Text::new(name, false),
         }
     }
 
@@ -319,6 +339,9 @@ mod tests {
         assert_eq!(headers.get("a").unwrap(), "1");
         headers.set("a", "3");
         assert_eq!((headers.len(), headers.get("a").unwrap().number()), (1, Some(3)));
+        headers.push(b"\xff", "1");
+        headers.set(b"\xff", "2");
+        assert_eq!(headers.len(), 2, "a name need not be text");
     }
 
     #[test]

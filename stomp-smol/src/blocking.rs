@@ -27,7 +27,7 @@ use std::{future::IntoFuture, iter, time::Duration};
 
 use smol::{Timer, block_on, future::or};
 
-use crate::{Client, Config, ConnectError, Message, Settings, Subscription};
+use crate::{Client, ConnectError, Message, Subscription};
 
 /// Connects, as [`stomp_smol::connect`](crate::connect) does.
 ///
@@ -35,14 +35,6 @@ use crate::{Client, Config, ConnectError, Message, Settings, Subscription};
 /// [`ConnectError`].
 pub fn connect(uri: &str) -> Result<Client, ConnectError> {
     block_on(crate::connect(uri))
-}
-
-/// Connects, as [`stomp_smol::connect_with`](crate::connect_with) does.
-///
-/// # Errors
-/// [`ConnectError`].
-pub fn connect_with(config: Config, settings: Settings) -> Result<Client, ConnectError> {
-    block_on(crate::connect_with(config, settings))
 }
 
 /// Waiting for a future in the thread that calls.

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, error::Error, net::TcpListener, thread, time::Duration};
 
 use stomp_smol::{
-    AckMode, Client, Closed, CommandError, Config, ConnectError, Ended, Lost, Notice, SendError, Settings,
-    Subscription,
+    AckMode, Builder, Client, Closed, CommandError, Config, Connect as _, ConnectError, Ended, Lost, Notice,
+    SendError, Subscription,
     blocking::{self, Wait as _},
     session::proto::{Command, Frame, Version},
 };
@@ -29,7 +29,7 @@ fn config(uri: &str) -> Config {
 fn connect(uri: &str, version: Version) -> Client {
     let mut config = config(uri);
     config.versions = vec![version];
-    blocking::connect_with(config, Settings::default()).expect("the broker lets us in")
+    Builder::from(config).connect().wait().expect("the broker lets us in")
 }
 
 fn next(messages: &mut Subscription) -> stomp_smol::Message {
@@ -44,7 +44,7 @@ fn dead() -> String {
 
 /// Why no broker of that configuration was reached.
 fn refusal(config: Config) -> Lost {
-    match blocking::connect_with(config, Settings::default()) {
+    match Builder::from(config).connect().wait() {
         Err(ConnectError::Closed(Closed::GaveUp { last, .. })) => last,
         other => panic!("{other:?}"),
     }
@@ -110,7 +110,7 @@ fn each_call_is_the_frame_that_it_is_called_after() {
     let server = server();
     let mut config = config(&server.uri());
     config.versions = vec![Version::V1_1];
-    let client = blocking::connect_with(config, Settings::default()).unwrap();
+    let client = Builder::from(config).connect().wait().unwrap();
     let mut messages = client.subscribe(QUEUE).header("x", "1").wait().unwrap();
     client.send(QUEUE, "one").header("x", "2").wait().unwrap();
     let first = next(&mut messages);
@@ -199,7 +199,7 @@ fn a_broker_that_never_answers_and_one_that_refuses_are_errors() {
 #[test]
 fn without_a_connection_calls_wait_or_fail_as_they_are_told() {
     let config = config(&format!("failover:({})?startupMaxReconnectAttempts=-1", dead()));
-    let (client, driver) = stomp_smol::client(config, Settings::default());
+    let (client, driver) = Builder::from(config).build().unwrap();
     let driver = thread::spawn(move || driver.run().wait());
     let send = || client.send(QUEUE, "x");
     assert_eq!(send().immediate().wait(), Err(SendError::Command(CommandError::NotConnected)));
@@ -301,7 +301,7 @@ fn heart_beats_go_on_while_the_script_does_something_else() {
     let server = server();
     let mut config = config(&server.uri());
     config.send_beat = Duration::from_millis(500);
-    let client = blocking::connect_with(config, Settings::default()).unwrap();
+    let client = Builder::from(config).connect().wait().unwrap();
     let id = server.with(|broker| broker.connections()[0]);
     let mut trace = client.trace();
     let mut beats = 0;

@@ -105,7 +105,7 @@ fn check_changes(headers: &Headers, which: usize) {
     };
     let Ok(name) = name.text() else { return };
     let mut changed = headers.clone();
-    changed.set(&name, "new");
+    changed.set(&*name, "new");
     assert!(changed.iter().filter(|(other, _)| *other == *name).map(|(_, value)| value).eq(["new"]));
     let others = |headers: &Headers| -> Vec<_> {
         let owned =
@@ -113,7 +113,7 @@ fn check_changes(headers: &Headers, which: usize) {
         headers.iter().filter(|(other, _)| *other != *name).map(owned).collect()
     };
     assert_eq!(others(&changed), others(headers));
-    changed.remove(&name);
+    changed.remove(&*name);
     assert!(!changed.contains(&name) && changed.len() < headers.len());
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use stomp_proto::Command;
-use stomp_session::{Config, Login, client::Settings};
+use stomp_session::{Config, Login, client::Client};
 use stomp_testkit::{
     broker::{BrokerConfig, Denial},
     sim::{Door, Ending, Sim, Weather},
@@ -69,7 +69,7 @@ fn with_the_broker_gone_there_is_a_line_for_each_attempt() {
         let mut sim = Sim::in_weather(1, Weather::calm());
         sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
         sim.set_door("broker", Door::Refusing);
-        let client = sim.client(config(), Settings::default());
+        let client = sim.client(config(), Client::builder("tcp://broker"));
         let world = sim.world();
         sim.block_on(async {
             world.sleep(seconds(60)).await;
@@ -106,7 +106,7 @@ fn what_is_shown_is_nobodys_secret() {
     logged(Level::TRACE, |log| {
         let mut sim = Sim::in_weather(1, Weather::calm());
         sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        let client = sim.client(config(), Settings::default());
+        let client = sim.client(config(), Client::builder("tcp://broker"));
         let world = sim.world();
         sim.block_on(async {
             let mut messages = client.subscribe("/queue/a").await.unwrap();

@@ -6,7 +6,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 use super::runtime::TransportError;
-use super::runtime::{Addresses, Connector, Runtime, Stream};
+use super::runtime::{Addresses, Connector, Runtime, TransportStream};
 #[cfg(any(feature = "native-tls", feature = "rustls"))]
 use super::tls::Tls;
 use super::tls::TlsConfig;
@@ -56,7 +56,7 @@ impl<R: Runtime> Dial<R> {
     ///
     /// # Errors
     /// Why the handshake has failed; as a [`TransportError`](super::TransportError) where no retry would help.
-    pub async fn secure<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<Stream>
+    pub async fn secure<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<TransportStream>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -65,18 +65,22 @@ impl<R: Runtime> Dial<R> {
         if endpoint.is_tls() {
             return self.tls.secure(&*self.runtime, endpoint, stream).await;
         }
-        Ok(Stream::new(stream))
+        Ok(TransportStream::new(stream))
     }
 }
 
 impl<R: Runtime> Connector for Dial<R> {
-    type Stream = Stream;
+    type Stream = TransportStream;
 
-    async fn connect(&self, endpoint: &Endpoint, attempt: u32) -> io::Result<Stream> {
+    async fn connect(&self, endpoint: &Endpoint, attempt: u32) -> io::Result<TransportStream> {
         self.connect_counted(endpoint, &Addresses::new(attempt)).await
     }
 
-    async fn connect_counted(&self, endpoint: &Endpoint, addresses: &Addresses) -> io::Result<Stream> {
+    async fn connect_counted(
+        &self,
+        endpoint: &Endpoint,
+        addresses: &Addresses,
+    ) -> io::Result<TransportStream> {
         self.check(endpoint)?;
         let stream = self.runtime.dial_counted(endpoint.host(), endpoint.port(), addresses).await?;
         self.secure(endpoint, stream).await

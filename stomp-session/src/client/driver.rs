@@ -31,7 +31,7 @@ const READS: usize = 8;
 /// Rounds in one poll: then others get their turn.
 const ROUNDS: usize = 32;
 
-/// Runs a session: spawn it, or await it where it suits you. Dropping it ends every wait.
+/// Runs a session: spawn it, or await it where it suits you. Dropping it closes the stream and ends every wait.
 pub struct Driver<R: Runtime, C: Connector> {
     runtime: Arc<R>,
     connector: Arc<C>,
@@ -472,8 +472,11 @@ impl Inner {
     }
 }
 
+/// What waits for the end of the session waits for the end of its stream as well: that is dropped before anybody is told,
+/// whether the driver has ended, was aborted, or has panicked. What a stream does when it is dropped is not ours.
 impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
     fn drop(&mut self) {
+        drop_each([mem::replace(&mut self.link, Link::Down)]);
         self.shared.with(|inner| {
             inner.driver_dropped();
             let closed = inner.ended.take().unwrap_or(Closed::DriverDropped);

@@ -15,7 +15,7 @@ use super::{
     runner::awaits_end,
     send::SendBuilder,
     shared::{Inner, Shared},
-    state::{State, Waiting, Watch},
+    state::{SessionState, Waiting, Watch},
     statistics::Statistics,
     subscription::SubscribeBuilder,
     waits::For,
@@ -75,7 +75,7 @@ impl Client {
 
     /// Where the session stands.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> SessionState {
         self.keep.shared.with(|inner| inner.state())
     }
 
@@ -115,14 +115,15 @@ impl Client {
         .await
     }
 
-    /// Waits until the session has ended, and says why. Cancel safe.
+    /// Waits until the session has ended and its stream is closed, and says why: also when the task that ran its
+    /// [`Driver`](super::Driver) was aborted or has panicked ([`Closed::DriverDropped`]). Cancel safe.
     pub async fn closed(&self) -> Closed {
         self.wait(For::End, |inner| inner.closed.clone()).await
     }
 
     /// Disconnects gracefully, beginning at once: [`Runner`](super::Runner)s take no more messages and their handlers end,
     /// what waits for a connection or for room is sent, outstanding receipts are awaited, then DISCONNECT and its RECEIPT,
-    /// and the stream is closed, all within [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Everything
+    /// and the stream is closed, all within [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout). Everything
     /// else on this session ends, on all clones. A second call joins the first and gets the same result.
     ///
     /// A handler may call it. If it awaits it as well, it is not waited for, and its message stays unacknowledged.

@@ -12,13 +12,12 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use stomp_session::client::{KeepAlive, Settings};
+/// use stomp_session::client::{Client, KeepAlive};
 ///
-/// let mut settings = Settings::default();
 /// let mut patient = KeepAlive::default();
 /// patient.idle = Duration::from_secs(600);
-/// settings.keep_alive = Some(patient);
-/// settings.keep_alive = None; // as the system does it for others, which is mostly not at all
+/// let builder = Client::builder("tcp://broker.example").keep_alive(patient);
+/// let builder = builder.keep_alive(None); // as the system does it for others, which is mostly not at all
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

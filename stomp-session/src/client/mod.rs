@@ -4,6 +4,7 @@
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
 mod admission;
+mod builder;
 mod closing;
 mod contain;
 mod content;
@@ -13,6 +14,7 @@ mod dispatch;
 mod driver;
 mod error;
 mod fairness;
+pub mod futures;
 pub mod guide;
 mod handle;
 mod interrupted;
@@ -47,65 +49,45 @@ mod unanswered;
 mod unsubscribing;
 mod waits;
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
+pub use builder::Builder;
 pub use credentials::Credentials;
 pub use dial::Dial;
 pub use driver::Driver;
 pub use error::{CommitError, ConnectError, RequestError, SendError, SubscribeError};
-pub use handle::{Client, Disconnecting, Farewell};
+pub use handle::{Client, Farewell};
 pub use keep_alive::KeepAlive;
 pub use listener::Listener;
 pub use message::Message;
 pub use notice::Notice;
 pub use prepared::PreparedSend;
 pub use race::{race, race_addresses};
-pub use request::{RequestBuilder, Requesting};
+pub use request::RequestBuilder;
 pub use results::Results;
-pub use runner::{
-    Delivery, Failure, Forward, OnFailure, Runner, Running, StopReason, Stopped, Tally, Unnamed,
-};
-pub use runtime::{Addresses, Connector, Runtime, Stream, TransportError};
-pub use send::{SendBuilder, Sending};
-pub use settings::Settings;
-pub use state::{State, Watch};
+pub use runner::{Delivery, Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
+pub use runtime::{Addresses, Connector, Runtime, TransportError, TransportStream};
+pub use send::SendBuilder;
+pub use state::{SessionState, Watch};
 pub use statistics::Statistics;
-pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
+pub use subscription::{SubscribeBuilder, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
-pub use transaction::{Beginning, Committing, Transaction};
-pub use unsubscribing::Unsubscribing;
-
-use shared::Shared;
-
-use crate::{Config, Session};
-
-/// A client and the driver that runs it. The seed of the configuration is drawn from the runtime. Spawn [`Driver::run`]
-/// before awaiting anything of the client.
-pub fn client<R: Runtime, C: Connector>(
-    mut config: Config,
-    settings: Settings,
-    runtime: Arc<R>,
-    connector: Arc<C>,
-) -> (Client, Driver<R, C>) {
-    let [a, b, c, d, e, f, g, h, identity @ ..] = runtime.entropy();
-    config.seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let identity = identity.iter().take(16).fold(0, |identity, octet| identity << 8 | u128::from(*octet));
-    config.identity.get_or_insert(identity);
-    let shared = Arc::new(Shared::new(Session::new(config, runtime.now()), settings));
-    (Client::new(Arc::clone(&shared)), Driver::new(runtime, connector, shared))
-}
+pub use transaction::Transaction;
 
 /// What has a name can be spawned and kept anywhere; what borrows a handle can be awaited on any thread.
 const _: fn(&Client) = |client| {
     const fn anywhere<T: Send + 'static>() {}
     fn sent<T: Future + Send>(_: T) {}
     type Handled = std::future::Ready<Result<(), String>>;
-    anywhere::<(Runner<fn(Delivery) -> Handled, String>, Running<fn(Delivery) -> Handled, String, Handled>)>(
-    );
+    anywhere::<(
+        Runner<fn(Delivery) -> Handled, String>,
+        futures::Running<fn(Delivery) -> Handled, String, Handled>,
+    )>();
     anywhere::<(Client, Subscription, Transaction, Message, Delivery)>();
     anywhere::<(Listener, Watch, SendBuilder, SubscribeBuilder, RequestBuilder)>();
-    anywhere::<(Sending, Subscribing, Requesting)>();
-    anywhere::<(Beginning, Committing, Disconnecting)>();
+    anywhere::<(futures::Sending, futures::Subscribing, futures::Requesting, futures::Unsubscribing)>();
+    anywhere::<(futures::Beginning, futures::Committing, futures::Disconnecting)>();
+    anywhere::<Builder>();
     sent(client.connected());
     sent(client.closed());
     sent(client.watch().next());

@@ -73,7 +73,7 @@ pub enum Notice {
     },
     /// An ERROR that ended neither a connection nor a subscription. The others are the reasons of what they ended.
     Error(ServerError),
-    /// A message that was over the [limits](crate::Config::limits) and was read past.
+    /// A message that was over the [limits](super::Builder::limits) and was read past.
     TooLarge {
         /// For which subscription it came.
         subscription: SubscriptionId,

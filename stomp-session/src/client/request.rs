@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use stomp_proto::AckMode;
+use stomp_proto::{AckMode, Headers};
 
 use super::{
     error::RequestError,
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A request to be sent. Add to it, then `.await` its reply.
 #[must_use = "nothing is requested until it is awaited"]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RequestBuilder {
     keep: Keep,
     send: SendBuilder,
@@ -37,9 +37,50 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Another header.
+    /// Sets a header, in place of all that had its name; see [`SendBuilder::header`]. `reply-to` and `correlation-id` are the
+    /// request's own: what is set here of them is replaced.
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        Self { send: self.send.header(name, value), ..self }
+        self.change(|send| send.header(name, value))
+    }
+
+    /// Adds a header, whether there is one of that name or not; see [`SendBuilder::append_header`].
+    pub fn append_header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.change(|send| send.append_header(name, value))
+    }
+
+    /// Sets several headers, in place of all that had their names.
+    pub fn headers(self, headers: &Headers) -> Self {
+        self.change(|send| send.headers(headers))
+    }
+
+    /// Replaces the body.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        self.change(|send| send.body(body))
+    }
+
+    /// Sends it without `content-length`; see [`SendBuilder::text`].
+    pub fn text(self) -> Self {
+        self.change(SendBuilder::text)
+    }
+
+    /// Sends it as a message that survives the broker's restart; see [`SendBuilder::persistent`]. Whoever asks gets no reply
+    /// over a restart: this is for requests that are to be handled all the same.
+    pub fn persistent(self) -> Self {
+        self.change(SendBuilder::persistent)
+    }
+
+    /// Sends it to a queue, whatever its name looks like; see [`SendBuilder::to_queue`].
+    pub fn to_queue(self) -> Self {
+        self.change(SendBuilder::to_queue)
+    }
+
+    /// Fails at once where there is no connection, or no room for the request; see [`SendBuilder::immediate`].
+    pub fn immediate(self) -> Self {
+        self.change(SendBuilder::immediate)
+    }
+
+    fn change(self, change: impl FnOnce(SendBuilder) -> SendBuilder) -> Self {
+        Self { send: change(self.send), ..self }
     }
 
     /// How long to wait for the reply, from the first poll on. 60 s.
@@ -146,7 +187,8 @@ impl Future for Requesting {
 impl Requesting {
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
         if let Stage::Connecting(waiting, send) = &mut self.stage {
-            let (id, reply_to) = ready!(waiting.poll(cx, Inner::open_request))?;
+            let immediate = send.as_ref().is_some_and(|send| send.how.immediate);
+            let (id, reply_to) = ready!(waiting.poll(cx, |inner| inner.open_request(immediate)))?;
             let Some(send) = send.take() else { return Poll::Pending };
             let send = send.header("reply-to", reply_to).header("correlation-id", id.0.to_string());
             self.stage = Stage::Asked(id, Some(Box::new(send.into_future())));
@@ -189,11 +231,13 @@ impl Drop for Requesting {
 
 impl Inner {
     /// Begins a request on the connection that stands, with the queue of replies that its broker needs.
-    fn open_request(&mut self) -> Option<Result<(RequestId, String), RequestError>> {
+    fn open_request(&mut self, immediate: bool) -> Option<Result<(RequestId, String), RequestError>> {
         if let Some(closed) = &self.closed {
             return Some(Err(RequestError::Closed(closed.clone())));
         }
-        let connection = self.session.connection()?;
+        let Some(connection) = self.session.connection() else {
+            return immediate.then_some(Err(RequestError::Send(CommandError::NotConnected.into())));
+        };
         let (connection, kind) = (connection.id, connection.profile.reply_queue);
         Some(
             self.reply_to(kind)

@@ -92,7 +92,7 @@ impl Subscription {
 /// It ends when it is [told to](Self::until), when the client [disconnects](super::Client::disconnect), when the subscription
 /// ends, or when a failure ends it: it takes no more messages, lets the running handlers end, for at most the
 /// [grace](Self::grace) that they have, acknowledges, and unsubscribes. When the session gives up it ends with that as its
-/// reason, and its handlers have [`Config::disconnect_timeout`](crate::Config::disconnect_timeout) at most.
+/// reason, and its handlers have [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout) at most.
 ///
 /// It wants ack mode `client-individual`; `client`, which acknowledges what other handlers still have, is refused. With
 /// `auto` the broker has forgotten the message already. In STOMP 1.0, where acknowledgements are cumulative, handlers run one

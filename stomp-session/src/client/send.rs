@@ -21,6 +21,9 @@ use super::{
 };
 use crate::{ReceiptId, TransactionId};
 
+/// What the client sets itself: a second one is an error, when the frame is written.
+const DESTINATION: &str = "destination";
+
 /// A message to be sent. Add to it, then `.await` it.
 ///
 /// It can be cloned, so that what many messages have in common is said once:
@@ -43,7 +46,7 @@ pub struct SendBuilder {
 
 impl SendBuilder {
     pub(super) fn new(shared: Arc<Shared>, destination: &str, body: Bytes) -> Self {
-        let frame = Frame::new(Command::Send).with_header("destination", destination).with_body(body);
+        let frame = Frame::new(Command::Send).with_header(DESTINATION, destination).with_body(body);
         Self { shared, frame, how: How::default() }
     }
 
@@ -52,21 +55,37 @@ impl SendBuilder {
         self
     }
 
-    /// Another body.
+    /// Replaces the body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.frame = self.frame.with_body(body);
         self
     }
 
-    /// Another header.
+    /// Sets a header, in place of all that had its name: a receiver takes the first of a name and may ignore the others
+    /// (STOMP 1.2, "Repeated Header Entries"). What the client sets itself stays: another `destination`, `receipt` or
+    /// `transaction` makes the send fail with a [`CommandError`](crate::CommandError).
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let headers = self.frame.headers_mut();
+        match name.as_ref() == DESTINATION.as_bytes() {
+            true => headers.push(name, value),
+            false => headers.set(name, value),
+        }
+        self
+    }
+
+    /// Adds a header, whether there is one of that name or not: a list for those who read all of a name. The first stays
+    /// the one that counts.
+    pub fn append_header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.frame.headers_mut().push(name, value);
         self
     }
 
-    /// Several other headers.
+    /// Sets several headers, in place of all that had their names. Repeats among them are kept.
     pub fn headers(mut self, headers: &Headers) -> Self {
-        headers.iter().for_each(|(name, value)| self.frame.headers_mut().push(name.octets(), value.octets()));
+        let own = self.frame.headers_mut();
+        let named = headers.iter().filter(|(name, _)| *name != *DESTINATION);
+        named.for_each(|(name, _)| own.remove(name.octets()));
+        headers.iter().for_each(|(name, value)| own.push(name.octets(), value.octets()));
         self
     }
 
@@ -96,12 +115,12 @@ impl SendBuilder {
     }
 
     /// Sent until a broker has confirmed it, over any number of connections: kept, in memory, within the bounds of
-    /// [`Config::at_least_once_messages`](crate::Config::at_least_once_messages) and
-    /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets), beyond which it waits for others to be confirmed
-    /// ([`Settings::send_timeout`](super::Settings::send_timeout)), or fails if it is [immediate](Self::immediate). It does not
+    /// [`Builder::at_least_once_messages`](super::Builder::at_least_once_messages) and
+    /// [`Builder::at_least_once_octets`](super::Builder::at_least_once_octets), beyond which it waits for others to be confirmed
+    /// ([`Builder::send_timeout`](super::Builder::send_timeout)), or fails if it is [immediate](Self::immediate). It does not
     /// wait for a connection, is persistent, may arrive more than once, and carries an id by which Artemis tells copies. It is
     /// given up after [`timeout`](Self::timeout), or
-    /// [`Config::at_least_once_timeout`](crate::Config::at_least_once_timeout); a crash of this process loses it. See
+    /// [`Builder::at_least_once_timeout`](super::Builder::at_least_once_timeout); a crash of this process loses it. See
     /// [`Session::send_at_least_once`](crate::Session::send_at_least_once).
     pub const fn at_least_once(mut self) -> Self {
         self.how.mode = Mode::AtLeastOnce { ordered: false };
@@ -124,8 +143,8 @@ impl SendBuilder {
     }
 
     /// Returns at once, and leaves the message to wait for a connection with room by itself, among the other sends and in
-    /// their order, for as long as [`timeout`](Self::timeout) or [`Settings::send_timeout`](super::Settings::send_timeout)
-    /// says. If more octets than [`Settings::outbound_budget`](super::Settings::outbound_budget) already wait like this, it
+    /// their order, for as long as [`timeout`](Self::timeout) or [`Builder::send_timeout`](super::Builder::send_timeout)
+    /// says. If more octets than [`Builder::outbound_budget`](super::Builder::outbound_budget) already wait like this, it
     /// fails with [`SendError::Full`].
     ///
     /// The message is held in memory only. [`Client::disconnect`](super::Client::disconnect) waits for it. If its time runs
@@ -138,9 +157,9 @@ impl SendBuilder {
     }
 
     /// How long all of it may take from the first poll on: the wait for a connection with room, for the transport, for the
-    /// RECEIPT. Unless it is said here, [`Settings::send_timeout`](super::Settings::send_timeout) bounds the first and
-    /// [`Config::timeout`](crate::Config::timeout) the rest. For the RECEIPT alone, once all of the message has left, the
-    /// broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout).
+    /// RECEIPT. Unless it is said here, [`Builder::send_timeout`](super::Builder::send_timeout) bounds the first and
+    /// [`Builder::timeout`](super::Builder::timeout) the rest. For the RECEIPT alone, once all of the message has left, the
+    /// broker has [`Builder::receipt_timeout`](super::Builder::receipt_timeout).
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.how.timeout = Some(timeout);
         self

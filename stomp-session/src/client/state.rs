@@ -20,7 +20,7 @@ use crate::{Closed, Connection};
 /// Where a session stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum State {
+pub enum SessionState {
     /// There is no connection: one is being made, or waited for.
     Connecting,
     /// A connection stands.
@@ -32,17 +32,17 @@ pub enum State {
 }
 
 impl Inner {
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> SessionState {
         match (&self.closed, self.session.connection()) {
-            (Some(closed), _) => State::Closed(closed.clone()),
-            (None, _) if self.is_disconnecting() => State::Disconnecting,
-            (None, Some(connection)) => State::Connected(connection.clone()),
-            (None, None) => State::Connecting,
+            (Some(closed), _) => SessionState::Closed(closed.clone()),
+            (None, _) if self.is_disconnecting() => SessionState::Disconnecting,
+            (None, Some(connection)) => SessionState::Connected(connection.clone()),
+            (None, None) => SessionState::Connecting,
         }
     }
 }
 
-/// Follows the state of a session: a [`Stream`] that begins with the present one and ends after [`State::Closed`]. A
+/// Follows the state of a session: a [`Stream`] that begins with the present one and ends after [`SessionState::Closed`]. A
 /// slow reader sees the newest state, not each one between. It does not keep the session alive.
 ///
 /// ```
@@ -65,16 +65,16 @@ impl Watch {
         Self { waiting: Waiting::new(shared, For::Change), seen: None, ended: false }
     }
 
-    /// The next state, or `None` after [`State::Closed`]. Cancel safe.
-    pub async fn next(&mut self) -> Option<State> {
+    /// The next state, or `None` after [`SessionState::Closed`]. Cancel safe.
+    pub async fn next(&mut self) -> Option<SessionState> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
 impl Stream for Watch {
-    type Item = State;
+    type Item = SessionState;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<State>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SessionState>> {
         let Self { waiting, seen, ended } = &mut *self;
         if *ended {
             return Poll::Ready(None);
@@ -83,7 +83,7 @@ impl Stream for Watch {
             let fresh = *seen != Some(inner.changes);
             *seen = Some(inner.changes);
             let state = fresh.then(|| inner.state())?;
-            *ended = matches!(state, State::Closed(_));
+            *ended = matches!(state, SessionState::Closed(_));
             Some(Some(state))
         })
     }

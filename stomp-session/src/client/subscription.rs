@@ -35,7 +35,12 @@ pub struct SubscribeBuilder {
 
 impl SubscribeBuilder {
     pub(super) fn new(keep: Keep, destination: &str) -> Self {
-        Self { keep, subscribe: Subscribe::new(destination) }
+        let subscribe = Subscribe::new(destination);
+        let subscribe = match keep.shared.settings.prefetch {
+            Some(prefetch) => subscribe.prefetch(prefetch),
+            None => subscribe,
+        };
+        Self { keep, subscribe }
     }
 
     /// Sets the ack mode. By default each message is acknowledged by itself: `client-individual`.
@@ -61,7 +66,7 @@ impl SubscribeBuilder {
 
     /// A durable subscription to a topic: the broker collects messages while nobody is connected, until it is
     /// [deleted](Subscription::delete). ActiveMQ and Artemis want a `client-id` beside the name, which
-    /// [`Config::add_connect_header`](crate::Config::add_connect_header) sends. Each broker reads the headers that it knows.
+    /// [`Builder::connect_header`](super::Builder::connect_header) sends. Each broker reads the headers that it knows.
     pub fn durable(self, name: &str) -> Self {
         let named = self.id(name).header("durable", "true").header("auto-delete", "false");
         named.header("activemq.subscriptionName", name).header("durable-subscription-name", name)
@@ -94,9 +99,15 @@ impl SubscribeBuilder {
         self.change(|subscribe| subscribe.retry(retry))
     }
 
-    /// Another header.
+    /// Sets a header: a broker's own. It replaces those of that name. What the client sets itself (`destination`, `id`, `ack`,
+    /// `receipt`) makes the subscribe fail with [`CommandError::ReservedHeader`].
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.change(|subscribe| subscribe.header(name, value))
+    }
+
+    /// Adds a header, whether there is one of that name or not; see [`Subscribe::append_header`].
+    pub fn append_header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.change(|subscribe| subscribe.append_header(name, value))
     }
 
     fn change(self, change: impl FnOnce(Subscribe) -> Subscribe) -> Self {
@@ -116,7 +127,7 @@ impl IntoFuture for SubscribeBuilder {
 /// The future of a [`SubscribeBuilder`].
 ///
 /// It resolves when the broker has confirmed the subscription, at most after
-/// [`Settings::subscribe_timeout`](super::Settings::subscribe_timeout). Cancel safe: dropped, it unsubscribes.
+/// [`Builder::subscribe_timeout`](super::Builder::subscribe_timeout). Cancel safe: dropped, it unsubscribes.
 #[must_use = "nothing is subscribed until it is awaited"]
 #[derive(Debug)]
 pub struct Subscribing {

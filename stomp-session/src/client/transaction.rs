@@ -52,7 +52,7 @@ pub struct Beginning {
 
 impl Beginning {
     /// How long to wait for a connection with room, from the first poll on;
-    /// [`Settings::send_timeout`](super::Settings::send_timeout) unless it is said here.
+    /// [`Builder::send_timeout`](super::Builder::send_timeout) unless it is said here.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -182,8 +182,8 @@ enum Stage {
 
 impl Committing {
     /// How long the COMMIT may wait for the transport and its RECEIPT, from the first poll on;
-    /// [`Config::timeout`](crate::Config::timeout) unless it is said here. For RECEIPTs alone, once the COMMIT has left, or
-    /// was answered first, the broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout).
+    /// [`Builder::timeout`](super::Builder::timeout) unless it is said here. For RECEIPTs alone, once the COMMIT has left, or
+    /// was answered first, the broker has [`Builder::receipt_timeout`](super::Builder::receipt_timeout).
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

@@ -67,7 +67,7 @@ const OTHERS: &[(&str, Other)] = &[
     ("tightEncodingEnabled", Ignored),
     (
         "timeout",
-        Instead("use Config::timeout, or the timeout of the call; send_timeout in the client's Settings"),
+        Instead("use Config::timeout, or the timeout of the call; send_timeout of the client's builder"),
     ),
     ("trace", Ignored),
     ("trackMessages", Ignored),

@@ -55,6 +55,30 @@ impl FromStr for Brokers {
     }
 }
 
+impl TryFrom<&str> for Brokers {
+    type Error = BrokersError;
+
+    fn try_from(uri: &str) -> Result<Self, BrokersError> {
+        uri.parse()
+    }
+}
+
+impl TryFrom<&String> for Brokers {
+    type Error = BrokersError;
+
+    fn try_from(uri: &String) -> Result<Self, BrokersError> {
+        uri.parse()
+    }
+}
+
+impl TryFrom<String> for Brokers {
+    type Error = BrokersError;
+
+    fn try_from(uri: String) -> Result<Self, BrokersError> {
+        uri.parse()
+    }
+}
+
 /// The text without what says that it is a list.
 fn composite(uri: &str) -> Result<&str, BrokersError> {
     let unknown = |name, instead| Err(BrokersError::UnknownScheme { broker: Which(None), name, instead });

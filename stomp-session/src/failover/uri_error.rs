@@ -1,6 +1,6 @@
 //! The errors of broker URIs.
 
-use core::fmt;
+use core::{convert::Infallible, fmt};
 
 /// An error returned when a broker URI cannot be parsed.
 ///
@@ -71,6 +71,13 @@ pub enum BrokersError {
         /// The allowed values.
         expected: &'static str,
     },
+}
+
+/// For brokers that are given as they are, and not read from a URI.
+impl From<Infallible> for BrokersError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// The position in a list of the broker that an error is about.

@@ -50,6 +50,12 @@ impl Brokers {
     }
 }
 
+impl From<Endpoint> for Brokers {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::one(endpoint)
+    }
+}
+
 /// The rules for trying the brokers of a list, in rounds: see [`Schedule`](crate::Schedule).
 ///
 /// A URI option that ActiveMQ also has takes its name and default from there.

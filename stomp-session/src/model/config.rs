@@ -14,6 +14,7 @@ use super::{
 /// The settings of a [`Session`](crate::Session).
 ///
 /// [`Config::new`] sets every field to its default. Change the fields before the session is created.
+/// Users of the client set them with the methods of its builder.
 ///
 /// ```
 /// use std::time::Duration;

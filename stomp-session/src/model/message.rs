@@ -1,5 +1,7 @@
 //! A received message: a MESSAGE frame and its origin.
 
+use alloc::borrow::Cow;
+
 use bytes::Bytes;
 use stomp_proto::{AckMode, Command, Frame, Headers, Text};
 
@@ -116,6 +118,14 @@ impl Message {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Text<'_>> {
         self.frame.header(name)
+    }
+
+    /// Returns the value of the first header with that name as text, borrowed unless it has escapes to undo.
+    ///
+    /// Returns `None` also if the value is not UTF-8; [`header`](Self::header) gives its octets.
+    #[must_use]
+    pub fn header_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.frame.header_str(name)
     }
 
     /// Returns the headers.

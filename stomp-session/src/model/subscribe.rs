@@ -189,8 +189,15 @@ impl Subscribe {
         self
     }
 
-    /// Adds a header, such as `selector` or one that is specific to the broker.
+    /// Sets a header, such as a selector or one of the broker's own. It replaces all headers with that name.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.headers.set(name, value);
+        self
+    }
+
+    /// Adds a header even if there is one with that name. Receivers use the first one (STOMP 1.2, "Repeated Header
+    /// Entries").
+    pub fn append_header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.push(name, value);
         self
     }

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use stomp_session::{
     Config,
-    client::{Client, ConnectError, Settings, TlsBackend},
+    client::{Builder, Client, ConnectError, TlsBackend},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -22,7 +22,9 @@ use stomp_testkit::{
     server::Server,
     tls::{TlsFront, TlsFrontConfig},
 };
-use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_settings};
+use support::{
+    Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_settings, patient_tls, patient_with,
+};
 
 const QUEUE: &str = "/queue/a";
 
@@ -95,11 +97,11 @@ impl Line {
         let authority = Authority::new("the authority");
         let broker = authority.issue(&Leaf::server(&["localhost"]));
         let front = TlsFront::start(address, &broker, TlsFrontConfig::default()).expect("a loopback port");
-        let mut settings = patient_settings();
-        settings.tls.backend = backend;
-        settings.tls.system_roots = false;
-        settings.tls.roots.push(authority.certificate().into());
-        Way { address: front.address(), front: Some(front), settings }
+        let mut tls = patient_tls();
+        tls.backend = backend;
+        tls.system_roots = false;
+        tls.roots.push(authority.certificate().into());
+        Way { address: front.address(), front: Some(front), settings: patient_with(tls) }
     }
 }
 
@@ -107,7 +109,7 @@ impl Line {
 struct Way {
     address: SocketAddr,
     front: Option<TlsFront>,
-    settings: Settings,
+    settings: Builder,
 }
 
 impl Way {

@@ -3,17 +3,15 @@
 use std::future::IntoFuture as _;
 
 use stomp_proto::AckMode;
-use stomp_session::client::{Client, Runtime as _, SendError, Settings, Subscription};
+use stomp_session::client::{Builder, Client, Runtime as _, SendError, Subscription};
 use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, seconds, seeds, settings};
 
 const KIB: usize = 1024;
 
-fn small(inbound: usize, outbound: usize) -> Settings {
-    let mut settings = settings();
-    (settings.inbound_budget, settings.outbound_budget) = (inbound, outbound);
-    settings
+fn small(inbound: usize, outbound: usize) -> Builder {
+    settings().inbound_budget(inbound).outbound_budget(outbound)
 }
 
 fn publish(world: &World, count: usize, size: usize) {
@@ -68,8 +66,7 @@ fn a_sender_waits_for_a_peer_that_does_not_read_and_goes_on_when_it_does() {
 #[test]
 fn a_sender_gives_up_where_there_is_no_room_for_long() {
     let mut sim = Sim::in_weather(1, Weather::calm());
-    let mut settings = small(KIB, 10 * KIB);
-    settings.send_timeout = seconds(7);
+    let settings = small(KIB, 10 * KIB).send_timeout(seconds(7));
     let client = sim.client(config(), settings);
     let world = sim.world();
     sim.block_on(async {

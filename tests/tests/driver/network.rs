@@ -11,7 +11,7 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
     Closed, Config, Endpoint, Lost,
-    client::{Addresses, Client, Connector, Notice, Runtime as _, TransportError, client},
+    client::{Addresses, Client, Connector, Notice, Runtime as _, TransportError},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -135,7 +135,7 @@ fn a_transport_that_fails_for_good_is_not_tried_again() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     let world = Arc::new(sim.world());
-    let (client, driver) = client(config, settings(), world, Arc::new(Faulty));
+    let (client, driver) = settings().config(config).build_on(world, Arc::new(Faulty)).unwrap();
     drop(sim.spawn(driver.run()));
     let closed = sim.block_on(client.closed());
     let reason = Lost::DialFailed { reason: "certificate expired".into(), permanent: true };
@@ -159,7 +159,7 @@ fn a_refusal_that_is_read_outweighs_the_write_that_failed() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     let world = Arc::new(sim.world());
-    let (client, driver) = client(config, settings(), world, Arc::new(Refusing));
+    let (client, driver) = settings().config(config).build_on(world, Arc::new(Refusing)).unwrap();
     drop(sim.spawn(driver.run()));
     let closed = sim.block_on(client.closed());
     let reason = Lost::DialFailed { reason: "certificate required".into(), permanent: true };
@@ -295,7 +295,8 @@ fn at_the_start_each_address_is_tried() {
         sim.add_broker("third", BrokerConfig::default());
         let world = sim.world();
         let rotating = Rotating { world: world.clone(), addresses: vec!["first", "second", "third"] };
-        let (client, driver) = client(once(), settings(), Arc::new(world.clone()), Arc::new(rotating));
+        let (client, driver) =
+            settings().config(once()).build_on(Arc::new(world.clone()), Arc::new(rotating)).unwrap();
         let connected = sim.block_on(async {
             let mut driver = pin!(driver.run());
             let mut waiting = pin!(client.connected());
@@ -334,7 +335,7 @@ fn a_connector_that_panics_has_failed_and_is_tried_again() {
     let world = sim.world();
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     let connector = Panicking { world: world.clone(), tries: 0.into() };
-    let (client, driver) = client(config, settings(), Arc::new(world), Arc::new(connector));
+    let (client, driver) = settings().config(config).build_on(Arc::new(world), Arc::new(connector)).unwrap();
     let mut listener = client.listen();
     drop(sim.spawn(driver.run()));
     sim.block_on(client.connected()).unwrap();

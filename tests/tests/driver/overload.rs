@@ -5,7 +5,7 @@ use std::future::IntoFuture as _;
 use stomp_proto::AckMode;
 use stomp_session::{
     Unknown,
-    client::{Client, Notice, SendError, Settings, Subscription},
+    client::{Builder, Client, Notice, SendError, Subscription},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -16,10 +16,8 @@ use crate::kit::{config, seconds, seeds, settings};
 
 const KIB: usize = 1024;
 
-fn small(inbound: usize) -> Settings {
-    let mut settings = settings();
-    settings.inbound_budget = inbound;
-    settings
+fn small(inbound: usize) -> Builder {
+    settings().inbound_budget(inbound)
 }
 
 fn publish(world: &World, count: usize, size: usize) {

@@ -104,8 +104,7 @@ fn lost_before_its_commit_every_use_says_so() {
 #[test]
 fn a_send_in_it_that_waits_ends_with_the_connection() {
     let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(1024));
-    let mut settings = settings();
-    settings.outbound_budget = 1;
+    let settings = settings().outbound_budget(1);
     let client = sim.client(config(), settings);
     let world = sim.world();
     sim.block_on(async {

@@ -121,9 +121,9 @@ impl Forward {
         Self { destination: destination.into(), headers: Headers::new() }
     }
 
-    /// Another header of the copy. It takes the place of one that the message had.
+    /// Sets a header of the copy. It replaces those of that name, those that the message had included.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push(name, value);
+        self.headers.set(name, value);
         self
     }
 

@@ -8,12 +8,13 @@ use std::{fmt, time::Duration};
 /// endpoint names (never for the address it resolves to). An endpoint that asks for TLS is never spoken to without.
 ///
 /// ```
-/// use stomp_session::client::{ClientCertificate, Settings};
+/// use stomp_session::client::{Client, ClientCertificate, TlsConfig};
 /// # let (ca, certificate, key) = (Vec::new(), Vec::new(), Vec::new());
 ///
-/// let mut settings = Settings::default();
-/// settings.tls.roots.push(ca); // a file's content, in PEM
-/// settings.tls.client_certificate = Some(ClientCertificate::pem(certificate, key));
+/// let mut tls = TlsConfig::default();
+/// tls.roots.push(ca); // a file's content, in PEM
+/// tls.client_certificate = Some(ClientCertificate::pem(certificate, key));
+/// let builder = Client::builder("ssl://broker.example").tls(tls);
 /// ```
 ///
 /// For a library that is not shipped here, or a stream that is no TCP, give a [`Connector`](crate::client::Connector) of your own.
@@ -74,10 +75,10 @@ impl Default for TlsConfig {
 /// you chose here stays chosen. What is not compiled in, is a permanent error of each dial.
 ///
 /// ```
-/// use stomp_session::client::{Settings, TlsBackend};
+/// use stomp_session::client::{TlsBackend, TlsConfig};
 ///
-/// let mut settings = Settings::default();
-/// settings.tls.backend = TlsBackend::NativeTls; // whatever other crates ask for
+/// let mut tls = TlsConfig::default();
+/// tls.backend = TlsBackend::NativeTls; // whatever other crates ask for
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Endpoint,
-    client::runtime::{Runtime, Stream, TransportError},
+    client::runtime::{Runtime, TransportError, TransportStream},
 };
 
 /// What the handshakes of one client share.
@@ -87,7 +87,7 @@ impl Tls {
         runtime: &R,
         endpoint: &Endpoint,
         stream: S,
-    ) -> io::Result<Stream>
+    ) -> io::Result<TransportStream>
     where
         R: Runtime,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -102,7 +102,12 @@ impl Tls {
         .await
     }
 
-    async fn shake_hands<R, S>(&self, runtime: &R, endpoint: &Endpoint, stream: S) -> io::Result<Stream>
+    async fn shake_hands<R, S>(
+        &self,
+        runtime: &R,
+        endpoint: &Endpoint,
+        stream: S,
+    ) -> io::Result<TransportStream>
     where
         R: Runtime,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

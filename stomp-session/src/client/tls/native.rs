@@ -11,7 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use native_tls::{Certificate, Error, Identity, Protocol, TlsConnector, TlsConnectorBuilder};
 
 use super::{config::TlsConfig, explain::Peer, secured::secured};
-use crate::client::runtime::{Runtime, Stream, TransportError};
+use crate::client::runtime::{Runtime, TransportError, TransportStream};
 
 /// The first poll of the handshake builds the trust store, some 50 ms of work, and so happens where that harms nobody. The
 /// others happen in the driver's task: a handshake that were left to the pool would keep a thread and a socket when it is
@@ -21,7 +21,7 @@ pub(super) async fn connect<R, S>(
     config: Arc<TlsConfig>,
     peer: Peer,
     stream: S,
-) -> io::Result<Stream>
+) -> io::Result<TransportStream>
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -21,7 +21,7 @@ use super::{
     secured::secured,
     verifier::verifier,
 };
-use crate::client::runtime::{Runtime, Stream, TransportError};
+use crate::client::runtime::{Runtime, TransportError, TransportStream};
 
 /// The configuration of rustls, made at the first dial: it reads the system's trust store.
 #[derive(Default)]
@@ -42,7 +42,11 @@ impl Prepared {
     }
 }
 
-pub(super) async fn connect<S>(config: Arc<ClientConfig>, peer: Peer, stream: S) -> io::Result<Stream>
+pub(super) async fn connect<S>(
+    config: Arc<ClientConfig>,
+    peer: Peer,
+    stream: S,
+) -> io::Result<TransportStream>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

@@ -9,14 +9,14 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::explain::Peer;
-use crate::client::runtime::Stream;
+use crate::client::runtime::TransportStream;
 
 /// The stream of a handshake that has ended, with errors in our words.
-pub(super) fn secured<S>(peer: Peer, stream: S) -> Stream
+pub(super) fn secured<S>(peer: Peer, stream: S) -> TransportStream
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    Stream::new(Secured { stream, peer })
+    TransportStream::new(Secured { stream, peer })
 }
 
 struct Secured<S> {

@@ -9,7 +9,7 @@ mod ledger;
 
 use std::panic;
 
-use stomp_session::client::Settings;
+use stomp_session::client::Builder;
 use stomp_testkit::{
     broker::BrokerConfig,
     sim::{Random, Sim},
@@ -19,11 +19,8 @@ use crate::kit::{config, seconds, seeds, settings};
 use actors::Life;
 use ledger::Ledger;
 
-fn drawn_settings(random: &mut Random) -> Settings {
-    let mut settings = settings();
-    settings.inbound_budget = random.within(&(1..=20_000));
-    settings.outbound_budget = random.within(&(1..=20_000));
-    settings
+fn drawn_settings(random: &mut Random) -> Builder {
+    settings().inbound_budget(random.within(&(1..=20_000))).outbound_budget(random.within(&(1..=20_000)))
 }
 
 fn drawn_broker(random: &mut Random) -> (BrokerConfig, bool) {

@@ -13,7 +13,7 @@ use std::{
 use stomp_proto::{AckMode, Version};
 use stomp_session::{
     CommandError, Config,
-    client::{Delivery, Notice, OnFailure, Running, StopReason},
+    client::{Delivery, Notice, OnFailure, StopReason, futures::Running},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -160,8 +160,7 @@ fn a_lost_connection_is_seen_by_handlers_and_counted() {
 fn handlers_await_receipts_behind_a_full_inbox() {
     for seed in seeds(10) {
         let mut sim = Sim::new(seed);
-        let mut settings = settings();
-        settings.inbound_budget = 2048;
+        let settings = settings().inbound_budget(2048);
         let (client, world) = (sim.client(config(), settings), sim.world());
         for _ in 0..100 {
             world.broker("broker", |broker| broker.publish(QUEUE, "x".repeat(500), &[]));

@@ -1,0 +1,22 @@
+//! The futures and streams that the client's methods return, for whoever has to name their types.
+//!
+//! | future | of |
+//! | --- | --- |
+//! | [`Sending`] | [`SendBuilder`](super::SendBuilder), [`PreparedSend::send`](super::PreparedSend::send) |
+//! | [`Requesting`] | [`RequestBuilder`](super::RequestBuilder) |
+//! | [`Subscribing`] | [`SubscribeBuilder`](super::SubscribeBuilder) |
+//! | [`Unsubscribing`] | [`Subscription::unsubscribe`](super::Subscription::unsubscribe) |
+//! | [`Running`] | [`Runner::run`](super::Runner::run), of a handler whose future has a name |
+//! | [`Beginning`] | [`Client::begin`](super::Client::begin) |
+//! | [`Committing`] | [`Transaction::commit`](super::Transaction::commit) |
+//! | [`Disconnecting`] | [`Client::disconnect`](super::Client::disconnect) |
+
+pub use super::{
+    handle::Disconnecting,
+    request::Requesting,
+    runner::{Running, Unnamed},
+    send::Sending,
+    subscription::Subscribing,
+    transaction::{Beginning, Committing},
+    unsubscribing::Unsubscribing,
+};
