@@ -18,6 +18,8 @@ pub mod futures;
 pub mod guide;
 mod handle;
 mod interrupted;
+#[cfg(feature = "json")]
+mod json;
 mod keep;
 mod keep_alive;
 mod listener;
@@ -57,6 +59,8 @@ pub use dial::Dial;
 pub use driver::Driver;
 pub use error::{CommitError, ConnectError, RequestError, SendError, SubscribeError};
 pub use handle::{Client, Farewell};
+#[cfg(feature = "json")]
+pub use json::JsonError;
 pub use keep_alive::KeepAlive;
 pub use listener::Listener;
 pub use message::Message;

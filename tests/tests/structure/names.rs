@@ -10,8 +10,8 @@ use crate::imports::{Crate, without_tests, words};
 
 /// What the standard library, bytes and the futures' traits bring, and the names of associated types.
 const FOREIGN: &str = "Arc AsRef AsyncFn AsyncRead AsyncWrite AtomicBool BTreeMap Box ClientConfig Clone Context Copy Cow Debug \
-    Default Deref Display Drop Duration Eq Err Error ErrorKind Fn FnMut FnOnce From FromStr Future Hash Infallible Into IntoFuture \
-    IntoIterator Item Iterator Ok Option Ord Output PartialEq PartialOrd PhantomData Pin Poll Result Self Send Sized Some Stream \
+    Default Deref Deserialize Display Drop Duration Eq Err Error ErrorKind Fn FnMut FnOnce From FromStr Future Hash Infallible Into IntoFuture \
+    IntoIterator Item Iterator Ok Option Ord Output PartialEq PartialOrd PhantomData Pin Poll Result Self Send Serialize Sized Some Stream \
     String Sync Target TryFrom TryInto Unpin Utf8Error Vec";
 
 /// A trait that nobody else is to implement: without a name that is sure.
