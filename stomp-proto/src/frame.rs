@@ -178,7 +178,7 @@ impl Frame {
     /// The body of this frame is discarded.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the version cannot express the command or a header.
+    /// Returns [`EncodeError`] if the command or the headers cannot be encoded for this version.
     pub fn prepare(self, version: Version) -> Result<PreparedFrame, EncodeError> {
         PreparedFrame::new(self, version)
     }

@@ -55,8 +55,7 @@ pub struct Parser {
     failed: Option<ParseError>,
 }
 
-/// Where in a frame the parser is. The frame begins where the buffer does, or, if it is a large one, where its pieces
-/// do.
+/// Where in a frame the parser is. The frame begins where the buffer does, or where its pieces do if it is a large one.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Between,
@@ -127,8 +126,8 @@ impl Parser {
 
     /// Sets the version for the rest of the stream.
     ///
-    /// Call this once a client has taken CONNECTED, or a server has answered CONNECT, and before the parser is given or
-    /// asked for more.
+    /// On a client, call this after CONNECTED was taken, and on a server after CONNECT was answered. In both cases call it
+    /// before the parser is given or asked for more.
     pub const fn set_version(&mut self, version: Version) {
         self.version = Some(version);
     }

@@ -63,7 +63,7 @@ impl PreparedFrame {
     /// Encodes the head for another version. Does nothing if it is already encoded for this version.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the version cannot express the command or a header. The prepared frame is then
+    /// Returns [`EncodeError`] if the command or the headers cannot be encoded for this version. The prepared frame is then
     /// unchanged.
     pub fn set_version(&mut self, version: Version) -> Result<(), EncodeError> {
         if version != self.version {
