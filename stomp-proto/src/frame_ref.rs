@@ -9,8 +9,8 @@ use crate::{Command, EncodeError, Frame, FrameWriter, HeadersRef, Text, Version}
 /// A STOMP frame, borrowed from the parser that read it ([`Parser::next_borrowed`](crate::Parser::next_borrowed)) or
 /// from a [`Frame`].
 ///
-/// It can be examined and encoded like a [`Frame`], but needs no allocation and no reference counting, and does not keep
-/// a read buffer alive. The borrow has to end before the parser is asked for the next item.
+/// It can be examined and encoded like a [`Frame`], but needs no allocation and no reference counting, and does not
+/// keep a read buffer alive. The borrow has to end before the parser is asked for the next item.
 ///
 /// Use [`to_frame`](Self::to_frame) to copy a frame that is to be kept.
 ///

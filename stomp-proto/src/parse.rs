@@ -126,8 +126,8 @@ impl Parser {
 
     /// Sets the version for the rest of the stream.
     ///
-    /// On a client, call this after CONNECTED was taken, and on a server after CONNECT was answered. In both cases call it
-    /// before the parser is given or asked for more.
+    /// On a client, call this after CONNECTED was taken, and on a server after CONNECT was answered. In both cases call
+    /// it before the parser is given or asked for more.
     pub const fn set_version(&mut self, version: Version) {
         self.version = Some(version);
     }

@@ -63,8 +63,8 @@ impl PreparedFrame {
     /// Encodes the head for another version. Does nothing if it is already encoded for this version.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the command or the headers cannot be encoded for this version. The prepared frame is then
-    /// unchanged.
+    /// Returns [`EncodeError`] if the command or the headers cannot be encoded for this version. The prepared frame is
+    /// then unchanged.
     pub fn set_version(&mut self, version: Version) -> Result<(), EncodeError> {
         if version != self.version {
             *self = Self::new(self.frame.clone(), version)?;

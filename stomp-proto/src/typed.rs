@@ -28,8 +28,8 @@ impl Frame {
     /// Returns the `content-length` header, or `None` if it is missing.
     ///
     /// # Errors
-    /// Returns [`InvalidHeader`] if the value is not a [number](Text::number). The parser refuses such a frame, except that
-    /// in 1.0 it accepts white space around the number.
+    /// Returns [`InvalidHeader`] if the value is not a [number](Text::number). The parser refuses such a frame, except
+    /// that in 1.0 it accepts white space around the number.
     pub fn content_length(&self) -> Result<Option<u64>, InvalidHeader> {
         self.as_ref().content_length()
     }

@@ -22,8 +22,8 @@ const FORBIDDEN: &str = "forbidden";
 
 /// ActiveMQ Artemis with a persistent store.
 ///
-/// By default, destinations that begin with `/queue/` are queues (anycast), and those that begin with `/topic/` are topics
-/// (multicast).
+/// By default, destinations that begin with `/queue/` are queues (anycast), and those that begin with `/topic/` are
+/// topics (multicast).
 pub static ARTEMIS: Description = Description {
     name: NAME,
     nodes: 1,
