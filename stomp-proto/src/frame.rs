@@ -123,7 +123,7 @@ impl Frame {
         self.headers.get(name)
     }
 
-    /// Returns the value of the first header with this name as text: see [`Headers::get_str`].
+    /// Returns the value of the first header with this name as text. See [`Headers::get_str`].
     #[must_use]
     pub fn header_str(&self, name: &str) -> Option<Cow<'_, str>> {
         self.headers.get_str(name)

@@ -80,7 +80,8 @@ impl Headers {
 
     /// Returns the value of the first header with this name as text, borrowed unless there are escapes to undo.
     ///
-    /// Returns `None` if there is no such header, and also if its value is not UTF-8. [`get`](Self::get) returns the octets.
+    /// Returns `None` if there is no such header, or if its value is not UTF-8. [`get`](Self::get) returns the octets of
+    /// such a value.
     ///
     /// ```
     /// let mut headers = stomp_proto::Headers::new();
