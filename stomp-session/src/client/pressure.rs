@@ -1,11 +1,8 @@
 //! Back-pressure in: what nobody has taken counts, and over the budget the driver stops reading. Nothing is dropped.
 
-use std::{
-    collections::VecDeque,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
+use super::gauge::Gauge;
 use crate::{Message, Session, Timestamp};
 
 /// While somebody waits for a receipt, reading goes on up to this multiple of the budget: a handler that waits for one behind
@@ -18,48 +15,33 @@ const UNSENT: usize = 64 * 1024;
 const STALLED: Duration = Duration::from_secs(5);
 /// How long consumers have to take what is over the hard bound.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// No number of octets.
-const READING: usize = usize::MAX;
-
 /// The octets of messages that nobody has taken.
-#[derive(Debug)]
-pub(super) struct Pressure {
-    undelivered: AtomicUsize,
-    /// How few must be left for the driver to read again; [`READING`] while it reads.
-    resume_at: AtomicUsize,
-}
-
-impl Default for Pressure {
-    fn default() -> Self {
-        Self { undelivered: AtomicUsize::new(0), resume_at: AtomicUsize::new(READING) }
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct Pressure(Gauge);
 
 impl Pressure {
     pub(super) fn undelivered(&self) -> usize {
-        self.undelivered.load(Ordering::SeqCst)
+        self.0.level()
     }
 
     /// Counts a message that came. Gives what it counts, in octets.
     pub(super) fn count_in(&self, message: &Message) -> usize {
         let size = message.size();
-        self.undelivered.fetch_add(size, Ordering::AcqRel);
+        self.0.add(size);
         size
     }
 
-    /// Counts messages no more that nobody takes. Gives what they counted, in octets.
+    /// Counts messages no more that nobody takes. Gives what they counted, in octets. Whoever calls this wakes the driver, or
+    /// is it.
     pub(super) fn count_out(&self, messages: &VecDeque<Message>) -> usize {
         let size = messages.iter().map(Message::size).sum();
-        self.undelivered.fetch_sub(size, Ordering::AcqRel);
+        let _ = self.0.take(size);
         size
     }
 
     /// Says that a message was taken. Whether the driver may read again, and is to be woken.
     pub(super) fn take(&self, message: &Message) -> bool {
-        let size = message.size();
-        let left = self.undelivered.fetch_sub(size, Ordering::SeqCst).saturating_sub(size);
-        let resume_at = self.resume_at.load(Ordering::SeqCst);
-        left <= resume_at && resume_at != READING
+        self.0.take(message.size())
     }
 
     /// Whether to stop reading: more octets than the budget were not taken, or too many ACKs have not left.
@@ -68,14 +50,12 @@ impl Pressure {
         let hard = budget.saturating_mul(HARD);
         let awaited = awaits || session.awaited_receipts() > 0;
         let (stop, resume) = if awaited { (hard, hard) } else { (budget, budget / 2) };
-        let reads = self.resume_at.swap(resume, Ordering::SeqCst) == READING;
-        // Asked after it was said how few are few enough: whoever takes the last message now wakes the driver.
-        let full = self.undelivered() > if reads { stop } else { resume };
+        let full = self.0.wait(stop, resume);
         let unsent = session.unsent_acknowledgements() > budget.max(UNSENT);
         // Without a connection that hands out messages, what comes is an answer that somebody waits for.
         let pause = session.takes_messages() && (full || unsent);
         if !pause {
-            self.resume_at.store(READING, Ordering::SeqCst);
+            self.0.go_on();
         }
         pause
     }
