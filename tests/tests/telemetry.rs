@@ -7,7 +7,10 @@ use std::{
 };
 
 use stomp_proto::Command;
-use stomp_session::{Config, Login, client::Client};
+use stomp_session::{
+    Config, Login,
+    client::{Client, Delivery},
+};
 use stomp_testkit::{
     broker::{BrokerConfig, Denial},
     sim::{Door, Ending, Sim, Weather},
@@ -61,6 +64,7 @@ fn logged(level: Level, run: impl FnOnce(&Log)) {
 fn the_log() {
     with_the_broker_gone_there_is_a_line_for_each_attempt();
     what_is_shown_is_nobodys_secret();
+    what_goes_wrong_is_warned_of_where_it_happens();
 }
 
 /// A line for each attempt: what happened, how often, and when the next one is.
@@ -125,5 +129,99 @@ fn what_is_shown_is_nobodys_secret() {
         for part in [PASSCODE, "the-body", "the-header"] {
             assert!(!lines.contains(part), "{part}: {lines}");
         }
+    });
+}
+
+/// What nobody would notice otherwise, each with a line of its own, and a program that is well is silent.
+fn what_goes_wrong_is_warned_of_where_it_happens() {
+    logged(Level::WARN, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker").inbound_budget(1024));
+        let world = sim.world();
+        sim.block_on(async {
+            let mut messages = client.subscribe("/queue/a").id("mine").await.unwrap();
+            let id = messages.id();
+            client.send("/queue/a", "x").confirmed().await.unwrap();
+            messages.next().await.unwrap().ack().unwrap();
+            assert_eq!(log.take(), "");
+
+            let octets = |octets: &str| {
+                world.broker("broker", |broker| {
+                    let connection = broker.connections()[0];
+                    broker.send_octets(connection, octets.as_bytes());
+                });
+            };
+            let long = "x".repeat(70_000);
+            octets("MESSAGE\nsubscription:?\nmessage-id:1\ndestination:/queue/strange\n\n\0");
+            octets(&format!(
+                "MESSAGE\nx:{long}\nsubscription:mine\nmessage-id:1\ndestination:a\nack:1\n\n\0"
+            ));
+            world.sleep(seconds(1)).await;
+            let lines = log.take();
+            assert!(
+                lines.contains("a frame that nobody waits for command=MESSAGE destination=/queue/strange"),
+                "{lines}"
+            );
+            assert!(
+                lines.contains(&format!("a message over the limits was read past subscription={id} excess=")),
+                "{lines}"
+            );
+
+            client.send("/queue/a", vec![b'x'; 2048]).confirmed().await.unwrap();
+            world.sleep(seconds(60)).await;
+            let lines = log.take();
+            assert!(
+                lines
+                    .contains(&format!("nothing is read: messages wait that nobody takes subscription={id}")),
+                "{lines}"
+            );
+
+            let cut = {
+                let world = world.clone();
+                async move {
+                    world.sleep(seconds(1)).await;
+                    world.cut("broker", Ending::Reset);
+                    world.sleep(seconds(1)).await;
+                }
+            };
+            let handler = async |message: Delivery| {
+                if message.header("redelivered").is_none_or(|redelivered| redelivered != "true") {
+                    message.lost().await;
+                }
+                Ok::<_, String>(())
+            };
+            messages.handle(handler).until(cut).run().await.unwrap();
+            let lines = log.take();
+            assert!(lines.contains("the connection is lost error="), "{lines}");
+            assert!(
+                lines.contains("handled, and not acknowledged")
+                    && lines.contains(&format!("subscription={id}")),
+                "{lines}"
+            );
+
+            world.set_door("broker", Door::Refusing);
+            world.cut("broker", Ending::Reset);
+            world.sleep(seconds(1)).await;
+            client.send("/queue/a", "late").buffered().timeout(seconds(5)).await.unwrap();
+            world.sleep(seconds(10)).await;
+            let lines = log.take();
+            assert!(lines.contains("a buffered message was not sent error="), "{lines}");
+
+            world.set_door("broker", Door::Open);
+            let orders = client.subscribe("/queue/orders").await.unwrap();
+            let denial = Denial::of(Command::Subscribe).saying("no", "not here");
+            world.broker("broker", |broker| broker.deny(denial));
+            world.cut("broker", Ending::Reset);
+            world.sleep(seconds(3)).await;
+            client.subscribe("/queue/parcels").await.unwrap_err();
+            let lines = log.take();
+            let again =
+                format!("the subscription does not stand; trying again subscription={} error=", orders.id());
+            for part in [&*again, "the subscription has ended subscription=", "no: not here"] {
+                assert!(lines.contains(part), "{part}: {lines}");
+            }
+            client.disconnect().await.unwrap();
+        });
     });
 }

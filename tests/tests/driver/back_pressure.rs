@@ -307,3 +307,32 @@ fn a_slow_consumer_gets_all() {
         assert_eq!(sim.dials("broker"), 1);
     }
 }
+
+/// How many octets wait is known to the octet, and reading stops where they are more than the budget, not where they fill it.
+#[test]
+fn what_is_not_taken_may_fill_the_budget_and_is_counted() {
+    let waiting = |budget: usize, count: usize| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        let client = sim.client(config(), small(budget, KIB));
+        let world = sim.world();
+        sim.block_on(async {
+            let mut subscription = subscribed(&client, AckMode::ClientIndividual).await;
+            assert_eq!(client.undelivered(), 0);
+            for _ in 0..count {
+                publish(&world, 1, 100);
+                world.sleep(seconds(1)).await;
+            }
+            let waiting = client.undelivered();
+            for _ in 0..count {
+                subscription.next().await.unwrap().ack().unwrap();
+            }
+            assert_eq!(client.undelivered(), 0);
+            waiting
+        })
+    };
+    let one = waiting(KIB * KIB, 1);
+    assert!((100..KIB).contains(&one), "{one} octets of a small message");
+    assert_eq!(waiting(KIB * KIB, 3), 3 * one);
+    assert_eq!(waiting(2 * one, 4), 3 * one, "the third goes over it, and the fourth is not read");
+    assert_eq!(waiting(2 * one - 1, 4), 2 * one);
+}

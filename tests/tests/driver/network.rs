@@ -134,22 +134,52 @@ fn it_refuses_the_login() {
 fn a_transport_that_fails_for_good_is_not_tried_again() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
-    let world = Arc::new(sim.world());
-    let (client, driver) = settings().config(config).build_on(world, Arc::new(Faulty)).unwrap();
-    drop(sim.spawn(driver.run()));
-    let closed = sim.block_on(client.closed());
+    let closed = never_connects(&mut sim, config, || TransportError::permanent("certificate expired").into());
     let reason = Lost::DialFailed { reason: "certificate expired".into(), permanent: true };
     assert!(matches!(closed, Closed::GaveUp { attempts: 1, last, .. } if last == reason));
 }
 
-/// A connector whose configuration is wrong.
-struct Faulty;
+/// What the system says does not tell everybody what to do.
+#[test]
+fn a_failed_dial_says_where_to_look() {
+    let unreachable = "is the host reachable from here?";
+    let rows = [
+        (io::ErrorKind::ConnectionRefused, "connection refused: is a broker listening there?".to_owned()),
+        (io::ErrorKind::TimedOut, format!("timed out: {unreachable}")),
+        (io::ErrorKind::HostUnreachable, format!("host unreachable: {unreachable}")),
+        (io::ErrorKind::NetworkUnreachable, format!("network unreachable: {unreachable}")),
+        (io::ErrorKind::PermissionDenied, "permission denied".to_owned()),
+    ];
+    for (kind, told) in rows {
+        let mut sim = Sim::new(1);
+        let closed = never_connects(&mut sim, once(), move || kind.into());
+        let Closed::GaveUp { last: Lost::DialFailed { reason, permanent: false }, .. } = closed else {
+            panic!("{closed:?}")
+        };
+        assert_eq!(reason, told);
+    }
+}
 
-impl Connector for Faulty {
+/// How a session ends whose connector always fails like that.
+fn never_connects(
+    sim: &mut Sim,
+    config: Config,
+    error: impl Fn() -> io::Error + Send + Sync + 'static,
+) -> Closed {
+    let world = Arc::new(sim.world());
+    let (client, driver) = settings().config(config).build_on(world, Arc::new(Faulty(error))).unwrap();
+    drop(sim.spawn(driver.run()));
+    sim.block_on(client.closed())
+}
+
+/// A connector that always fails.
+struct Faulty<E>(E);
+
+impl<E: Fn() -> io::Error + Send + Sync + 'static> Connector for Faulty<E> {
     type Stream = SimStream;
 
     async fn connect(&self, _: &Endpoint, _: u32) -> io::Result<Self::Stream> {
-        Err(TransportError::permanent("certificate expired").into())
+        Err((self.0)())
     }
 }
 

@@ -1,10 +1,12 @@
 //! Sends that have to wait: nobody's depends on somebody else's future being polled.
 
-use std::{future::IntoFuture as _, task::Poll};
+use std::{future::IntoFuture as _, sync::Arc, task::Poll};
 
+use bytes::Bytes;
 use stomp_session::{
     CommandError,
     client::{Builder, Client, Notice, SendError, futures::Sending},
+    proto::{Command, Frame},
 };
 use stomp_testkit::sim::{Door, Ending, Random, Sim, Weather, World};
 
@@ -208,6 +210,21 @@ fn what_a_disconnect_does_not_send_is_counted() {
     });
 }
 
+/// As much may be buffered as the bound says, and not an octet more.
+#[test]
+fn what_is_buffered_may_fill_its_bound() {
+    let size =
+        Frame::new(Command::Send).with_header("destination", "/queue/a").with_body(vec![0; 500]).size();
+    for (bound, last) in [(2 * size, Ok(())), (2 * size - 1, Err(SendError::Full))] {
+        let settings = settings().outbound_budget(bound);
+        let (_, ()) = parked(1, settings, async |client, _| {
+            client.send("/queue/a", vec![0; 500]).buffered().await.unwrap();
+            assert_eq!(client.send("/queue/a", vec![0; 500]).buffered().await, last);
+            assert_eq!(client.send("/queue/a", vec![0; 500]).buffered().await, Err(SendError::Full));
+        });
+    }
+}
+
 /// The bound of what is buffered; sends that are awaited may wait beyond it.
 #[test]
 fn what_is_buffered_is_bounded() {
@@ -266,4 +283,32 @@ fn plain_sends_and_kept_ones_do_not_wait_for_each_other() {
             }
         });
     }
+}
+
+/// A small part of a received buffer, sent on while the broker is away, is not what keeps the buffer.
+#[test]
+fn what_waits_lets_go_of_the_buffer_that_it_was_a_part_of() {
+    struct Buffer(Arc<[u8]>);
+    impl AsRef<[u8]> for Buffer {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    let (mut sim, ()) = parked(1, settings(), async |client, world| {
+        let octets: Arc<[u8]> = [b'x'; 100_000].into();
+        let part = || Bytes::from_owner(Buffer(Arc::clone(&octets))).slice(..10);
+        let prepared = client.send("/queue/a", "").prepare().unwrap();
+        let mut sends = [client.send("/queue/a", part()).into_future(), prepared.send(part())];
+        assert_eq!(Arc::strong_count(&octets), 3);
+        for send in &mut sends {
+            assert!(poll_once(send).await.is_pending());
+        }
+        assert_eq!(Arc::strong_count(&octets), 1);
+        world.set_door("broker", Door::Open);
+        for send in sends {
+            send.await.unwrap();
+        }
+        client.disconnect().await.unwrap();
+    });
+    assert_eq!(bodies(&mut sim), [[b'x'; 10], [b'x'; 10]]);
 }

@@ -247,3 +247,21 @@ fn a_poll_after_the_end_is_pending() {
         assert!(Pin::new(&mut runner).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     });
 }
+
+/// A log of what a program holds says which subscription it is, and how far it has come.
+#[test]
+fn what_is_shown_of_a_runner() {
+    let (mut sim, client, _) = with_messages(BrokerConfig::default(), 3);
+    sim.block_on(async {
+        let orders = subscribe(&client).await;
+        let shown = format!("{orders:?}");
+        let runner =
+            orders.handle_with(async |_| std::future::pending::<Result<(), String>>().await).concurrency(2);
+        let before = format!("{runner:?}");
+        assert!(before.contains(&shown) && before.contains("concurrency: 2"), "{before}");
+        let mut running = runner.run();
+        assert!(poll_times(1, poll_fn(|cx| Pin::new(&mut running).poll(cx))).await.is_none());
+        let during = format!("{running:?}");
+        assert!(during.contains("Tally { handled: 0"), "{during}");
+    });
+}
