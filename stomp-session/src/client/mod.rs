@@ -4,6 +4,7 @@
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
 mod admission;
+pub mod blocking;
 mod builder;
 mod closing;
 mod contain;
