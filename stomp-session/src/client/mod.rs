@@ -14,6 +14,7 @@ mod dial;
 mod dispatch;
 mod driver;
 mod error;
+mod export;
 mod fairness;
 pub mod futures;
 pub mod guide;
