@@ -9,7 +9,7 @@ use std::{
 use stomp_proto::Command;
 use stomp_session::{
     Config, Login,
-    client::{Client, Delivery},
+    client::{Client, Delivery, OnFailure},
 };
 use stomp_testkit::{
     broker::{BrokerConfig, Denial},
@@ -65,6 +65,8 @@ fn the_log() {
     with_the_broker_gone_there_is_a_line_for_each_attempt();
     what_is_shown_is_nobodys_secret();
     what_goes_wrong_is_warned_of_where_it_happens();
+    each_connection_has_its_span();
+    what_a_handler_says_is_said_in_its_span();
 }
 
 /// A line for each attempt: what happened, how often, and when the next one is.
@@ -223,5 +225,71 @@ fn what_goes_wrong_is_warned_of_where_it_happens() {
             }
             client.disconnect().await.unwrap();
         });
+    });
+}
+
+/// Each names its broker once, however many there were before.
+fn each_connection_has_its_span() {
+    logged(Level::INFO, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            for _ in 0..3 {
+                client.send("/queue/a", "x").at_least_once().await.unwrap();
+                world.cut("broker", Ending::Reset);
+            }
+            client.send("/queue/a", "x").at_least_once().await.unwrap();
+            client.disconnect().await.unwrap();
+        });
+        let lines = log.take();
+        let span = "stomp.connection{broker=tcp://broker:61613}: stomp: ";
+        assert!(lines.lines().count() >= 8, "{lines}");
+        assert!(lines.lines().all(|line| line.matches("stomp.connection").count() == 1), "{lines}");
+        for said in ["connected broker", "the connection is lost", "disconnected"] {
+            assert!(lines.contains(&format!("{span}{said}")), "{said}: {lines}");
+        }
+    });
+}
+
+/// Of each attempt, and of no other message: two handlers run at once, and are polled in turn.
+fn what_a_handler_says_is_said_in_its_span() {
+    logged(Level::INFO, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            for body in ["one", "two"] {
+                client.send("/queue/a", body).header("secret", "the-header").await.unwrap();
+            }
+            let messages = client.subscribe("/queue/a").await.unwrap();
+            let policy =
+                OnFailure::Retry { attempts: 1, backoff: seconds(1), then: Box::new(OnFailure::Acknowledge) };
+            let handler = async |order: Delivery| {
+                tracing::info!(body = order.text().unwrap(), attempt = order.attempt(), "begun");
+                world.sleep(seconds(1)).await;
+                tracing::info!(body = order.text().unwrap(), attempt = order.attempt(), "ended");
+                Err::<(), _>("not today")
+            };
+            let stop = world.sleep(seconds(10));
+            messages.handle(handler).concurrency(2).on_failure(policy).until(stop).run().await.unwrap();
+            client.disconnect().await.unwrap();
+        });
+        let lines = log.take();
+        for body in ["one", "two"] {
+            for attempt in [1, 2] {
+                for said in ["begun", "ended"] {
+                    let line = format!(
+                        "stomp.handle{{destination=/queue/a attempt={attempt}}}: telemetry: {said} \
+                         body=\"{body}\" attempt={attempt}"
+                    );
+                    assert_eq!(lines.matches(&line).count(), 1, "{line}: {lines}");
+                }
+            }
+        }
+        assert_eq!(lines.matches("stomp.handle").count(), 8, "{lines}");
+        assert!(!lines.contains("the-header"), "{lines}");
     });
 }

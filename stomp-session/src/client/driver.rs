@@ -17,12 +17,13 @@ use super::{
     contain::{Contained, drop_each},
     credentials::Credentials,
     error::RequestError,
+    export::Export,
     interrupted::uninterrupted,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
     shared::{Inner, Shared},
     statistics::Counters,
-    telemetry::in_span,
+    telemetry::ConnectionSpan,
 };
 use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp};
 
@@ -40,6 +41,8 @@ pub struct Driver<R: Runtime, C: Connector> {
     timer: Option<Timer>,
     /// By when a graceful end is over.
     ends_by: Timestamp,
+    span: ConnectionSpan,
+    export: Export,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -84,13 +87,28 @@ struct Up<S> {
 
 impl<R: Runtime, C: Connector> Driver<R, C> {
     pub(super) fn new(runtime: Arc<R>, connector: Arc<C>, shared: Arc<Shared>) -> Self {
-        Self { runtime, connector, shared, link: Link::Down, timer: None, ends_by: Timestamp::ZERO }
+        Self {
+            runtime,
+            connector,
+            shared,
+            link: Link::Down,
+            timer: None,
+            ends_by: Timestamp::ZERO,
+            span: ConnectionSpan::default(),
+            export: Export::default(),
+        }
     }
 
     /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
     /// [`disconnect`](super::Client::disconnect) would.
     pub async fn run(mut self) {
-        in_span(poll_fn(|cx| self.poll(cx))).await;
+        self.span = ConnectionSpan::here();
+        poll_fn(|cx| {
+            let polled = self.poll(cx);
+            self.export.record(&self.shared);
+            polled
+        })
+        .await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -103,23 +121,29 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             up.dry_before = mem::take(&mut up.dry);
         }
         for _ in 0..ROUNDS {
-            // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
-            let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
-            let acted = self.turn();
-            self.close(cx);
-            if self.shared.with(|inner| inner.closed.is_some()) {
-                self.link = Link::Down;
-                let now = self.runtime.now();
-                if !self.shared.with(|inner| inner.lingers(now)) {
-                    return Poll::Ready(());
-                }
-            }
-            if !moved && !acted && self.sleep(cx).is_pending() {
-                return Poll::Pending;
+            let span = self.span.clone();
+            if let Some(polled) = span.run(|| self.poll_round(cx)) {
+                return polled;
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// What the driver has come to, unless it goes on.
+    fn poll_round(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
+        let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
+        let acted = self.turn();
+        self.close(cx);
+        if self.shared.with(|inner| inner.closed.is_some()) {
+            self.link = Link::Down;
+            let now = self.runtime.now();
+            if !self.shared.with(|inner| inner.lingers(now)) {
+                return Some(Poll::Ready(()));
+            }
+        }
+        (!moved && !acted && self.sleep(cx).is_pending()).then_some(Poll::Pending)
     }
 
     /// Reports the time, then hands on events and obeys actions. Whether anything was to be done.
@@ -162,7 +186,11 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         self.link = match action {
             Action::Close => mem::replace(&mut self.link, Link::Down).closing(self.ends_by),
             Action::Connect(attempt) => {
-                self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
+                self.export.record(&self.shared);
+                self.export.begin(&attempt.endpoint);
+                self.span = self.span.next(&attempt.endpoint);
+                let notice = Notice::Connecting(attempt.clone());
+                self.span.run(|| self.shared.with(|inner| inner.note(&notice)));
                 let connector = Arc::clone(&self.connector);
                 let credentials = self.shared.settings.credentials.clone();
                 let addresses = Arc::new(Addresses::new(attempt.number));

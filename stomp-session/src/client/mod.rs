@@ -4,6 +4,7 @@
 //! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
 
 mod admission;
+pub mod blocking;
 mod builder;
 mod closing;
 mod contain;
@@ -13,6 +14,7 @@ mod dial;
 mod dispatch;
 mod driver;
 mod error;
+mod export;
 mod fairness;
 pub mod futures;
 mod gauge;

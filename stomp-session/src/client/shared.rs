@@ -130,6 +130,18 @@ impl After {
         self.drop_contents.push(content);
     }
 
+    /// What there is to do. Most changes leave nothing behind, and then nothing is moved.
+    fn take(&mut self) -> Option<Self> {
+        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_contents, reports } = self;
+        let is_empty = wake.is_empty()
+            && drop_wakers.is_empty()
+            && drop_messages.is_empty()
+            && drop_bodies.is_empty()
+            && drop_contents.is_empty()
+            && reports.is_empty();
+        (!is_empty).then(|| mem::take(self))
+    }
+
     /// Each of these may panic. It is done alone, so that it takes no other along, and its panic ends here: the panic hook
     /// has reported it, and whoever happens to be here has no part in it. That is the driver, which all others would lose, or
     /// a destructor, where a second panic aborts the program.
@@ -192,9 +204,11 @@ impl Shared {
             inner.admit(&self.settings);
             let bodies = inner.session.take_discarded();
             inner.after.drop_bodies.extend(bodies);
-            (result, mem::take(&mut inner.after))
+            (result, inner.after.take())
         };
-        after.run();
+        if let Some(after) = after {
+            after.run();
+        }
         result
     }
 

@@ -1,4 +1,4 @@
-//! What happens in a session as events of `tracing`, with the feature of that name; without it, nothing.
+//! What happens in a session as spans and events of `tracing`, with the feature of that name; without it, nothing.
 
 #[cfg(not(feature = "tracing"))]
 mod off;
@@ -6,6 +6,6 @@ mod off;
 mod on;
 
 #[cfg(not(feature = "tracing"))]
-pub(super) use off::{Report, Telemetry, in_span, is_on};
+pub(super) use off::{ConnectionSpan, Handled, Report, Telemetry, handled, is_on};
 #[cfg(feature = "tracing")]
-pub(super) use on::{Report, Telemetry, in_span, is_on};
+pub(super) use on::{ConnectionSpan, Handled, Report, Telemetry, handled, is_on};

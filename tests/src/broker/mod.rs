@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | queues | every destination that is not a topic; messages are stored, and consumers get them in turn |
 //! | topics | `/topic/…`; a copy for each current subscriber, nothing for later ones |
+//! | durable subscriptions | of topics, with the headers of any of the three brokers, until an UNSUBSCRIBE with them; known by name alone, whatever the `client-id` |
 //! | ACK | `auto`, `client` (cumulative for its subscription), `client-individual` |
 //! | NACK | dead-letters, requeues or discards, as [`NackPolicy`] says |
 //! | unacknowledged messages | return to their queue, in order, at UNSUBSCRIBE or disconnection, with `redelivered:true` |
@@ -14,7 +15,7 @@
 //! | receipts | for every frame except CONNECT |
 //! | heart-beats | in both directions; a client that is silent for twice the agreed interval is disconnected |
 //! | ERROR | closes the connection or not, and has a `receipt-id` or not, as [`ErrorPolicy`] says |
-//! | not supported | selectors, wildcards, durable subscriptions, temporary queues, expiry |
+//! | not supported | selectors, wildcards, temporary queues, expiry |
 
 use core::{fmt, time::Duration};
 use std::{

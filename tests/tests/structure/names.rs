@@ -132,9 +132,9 @@ fn named(words: &[String]) -> BTreeSet<String> {
 fn whatever_a_signature_names_can_be_named() {
     let session = Crate::read(&root().join("stomp-session/src")).unwrap();
     for adapter in ["stomp-tokio", "stomp-smol"] {
-        let lib = format!("{adapter}/src/lib.rs");
+        let [lib, blocking] = ["lib", "blocking"].map(|file| format!("{adapter}/src/{file}.rs"));
         let client = ["stomp-session/src/client/mod.rs", "stomp-session/src/client/futures.rs"];
-        let exported = exported(&[&lib, client[0], client[1]]);
+        let exported = exported(&[&lib, &blocking, client[0], client[1]]);
         let mut missing = BTreeSet::new();
         for file in session
             .files()

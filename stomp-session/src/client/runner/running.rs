@@ -33,6 +33,7 @@ use crate::{
         shared::Shared,
         state::Timer,
         subscription::Subscription,
+        telemetry::handled,
     },
 };
 
@@ -100,8 +101,9 @@ where
 
     /// Calls the handler.
     fn call(&mut self, delivery: &Delivery) -> Stage<F, E> {
-        match contained(|| (self.handler)(delivery.clone())) {
-            Ok(handler) => Stage::Handling(Box::pin(handler)),
+        let call = || handled(delivery, delivery.attempt(), || (self.handler)(delivery.clone()));
+        match contained(call) {
+            Ok(handler) => Stage::Handling(handler),
             Err(text) => Stage::Failed(text),
         }
     }

@@ -19,6 +19,7 @@ use crate::{
         send::Sending,
         shared::Shared,
         state::{Timer, Waiting},
+        telemetry::Handled,
         waits::For,
     },
 };
@@ -42,7 +43,7 @@ pub(super) struct Slot<F, E> {
 }
 
 pub(super) enum Stage<F, E> {
-    Handling(Pin<Box<F>>),
+    Handling(Handled<F>),
     /// Its handler has panicked where it was made.
     Failed(String),
     /// Between two attempts.
@@ -85,7 +86,7 @@ where
         match &mut self.stage {
             Stage::Handling(handler) => {
                 AWAITS_END.set(false);
-                let polled = contained(|| handler.as_mut().poll(cx));
+                let polled = contained(|| Pin::new(handler).poll(cx));
                 self.excused = AWAITS_END.get();
                 match polled {
                     Ok(Poll::Pending) => Poll::Pending,

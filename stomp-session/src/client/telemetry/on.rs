@@ -1,13 +1,18 @@
 //! One event of `tracing` for each notice, at levels that a production system can leave on. No header but a destination is
 //! shown, and no body.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tracing::{Instrument as _, Level, Span, field::Empty, level_filters::LevelFilter};
+use tracing::{Level, Span, field::display, level_filters::LevelFilter};
 
-use crate::{Closed, Endpoint, Event, Lost, Outcome, client::notice::Notice};
+use crate::{Closed, Endpoint, Event, Lost, Message, Outcome, client::notice::Notice};
 
-/// The target of all events and of the span.
+/// The target of all events and spans.
 const TARGET: &str = "stomp";
 
 /// What one line about an attempt needs of the notices before it.
@@ -112,10 +117,8 @@ fn emit_again(again: &Again) {
 fn emit(notice: &Notice) {
     match notice {
         Notice::Connected(connection) => {
-            let broker = tracing::field::display(&connection.endpoint);
-            Span::current().record("broker", &broker);
-            let server = connection.server.as_deref();
-            tracing::info!(target: TARGET, broker, version = %connection.version, server, "connected");
+            let (broker, server) = (&connection.endpoint, connection.server.as_deref());
+            tracing::info!(target: TARGET, %broker, version = %connection.version, server, "connected");
         }
         Notice::Connecting(attempt) => {
             tracing::debug!(target: TARGET, broker = %attempt.endpoint, "dialling")
@@ -166,14 +169,14 @@ fn emit_trouble(notice: &Notice) {
             tracing::warn!(target: TARGET, %subscription, ?excess, "a message over the limits was read past");
         }
         Notice::Unroutable(frame) => {
-            let destination = frame.header("destination").map(tracing::field::display);
+            let destination = frame.header("destination").map(display);
             tracing::warn!(target: TARGET, command = %frame.command(), destination, "a frame that nobody waits for");
         }
         Notice::AckLost { subscription } => tracing::warn!(
             target: TARGET, %subscription, "handled, and not acknowledged: the connection had ended; the message comes again"
         ),
         Notice::Stalled { subscription } => {
-            let subscription = subscription.as_ref().map(tracing::field::display);
+            let subscription = subscription.as_ref().map(display);
             tracing::warn!(target: TARGET, subscription, "nothing is read: messages wait that nobody takes");
         }
         Notice::SendFailed(error) => {
@@ -183,7 +186,75 @@ fn emit_trouble(notice: &Notice) {
     }
 }
 
-/// Runs the driver in a span that knows the broker.
-pub(in super::super) fn in_span<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    future.instrument(tracing::info_span!(target: TARGET, "stomp", broker = Empty))
+/// The span of a connection, from its dial until the next one: what the driver does is done in it. Each has its own, since a
+/// field that is recorded again is shown twice.
+#[derive(Clone, Debug)]
+pub(in super::super) struct ConnectionSpan {
+    /// The span that the driver was spawned in.
+    around: Span,
+    span: Span,
+}
+
+impl Default for ConnectionSpan {
+    fn default() -> Self {
+        Self { around: Span::none(), span: Span::none() }
+    }
+}
+
+impl ConnectionSpan {
+    /// That of no connection yet.
+    pub(in super::super) fn here() -> Self {
+        Self { around: Span::current(), span: Span::none() }
+    }
+
+    /// That of the next one, beside this.
+    pub(in super::super) fn next(&self, broker: &Endpoint) -> Self {
+        let span = tracing::info_span!(target: TARGET, parent: &self.around, "stomp.connection", %broker);
+        Self { around: self.around.clone(), span }
+    }
+
+    pub(in super::super) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.span.in_scope(work)
+    }
+}
+
+/// The future of a handler, polled and dropped in its span. Where nobody listens it has none: a message costs the same then as
+/// without this feature.
+pub(in super::super) struct Handled<F> {
+    /// Until it is dropped.
+    future: Option<Pin<Box<F>>>,
+    span: Option<Box<Span>>,
+}
+
+/// Calls a handler, in the span of this attempt.
+pub(in super::super) fn handled<F>(message: &Message, attempt: u32, call: impl FnOnce() -> F) -> Handled<F> {
+    if LevelFilter::current() < Level::INFO {
+        return Handled { future: Some(Box::pin(call())), span: None };
+    }
+    let destination = message.header("destination").map(display);
+    let span = tracing::info_span!(target: TARGET, "stomp.handle", destination, attempt);
+    let future = Some(Box::pin(span.in_scope(call)));
+    Handled { future, span: Some(Box::new(span)) }
+}
+
+impl<F: Future> Future for Handled<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { future, span } = &mut *self;
+        let Some(future) = future else { return Poll::Pending };
+        match span {
+            Some(span) => span.in_scope(|| future.as_mut().poll(cx)),
+            None => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<F> Drop for Handled<F> {
+    fn drop(&mut self) {
+        if let Some(span) = &self.span {
+            let future = self.future.take();
+            span.in_scope(|| drop(future));
+        }
+    }
 }
