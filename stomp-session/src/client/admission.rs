@@ -75,12 +75,12 @@ impl Inner {
         Ok(Started::Parked(self.park(Line::Transport, parked)))
     }
 
-    fn check_open(&self) -> Result<(), SendError> {
+    pub(super) fn check_open(&self) -> Result<(), SendError> {
         self.closed.as_ref().map_or(Ok(()), |closed| Err(SendError::Closed(closed.clone())))
     }
 
     /// What waits still is sent before the session disconnects, but nothing is added to it.
-    fn check_parking(&self) -> Result<(), SendError> {
+    pub(super) fn check_parking(&self) -> Result<(), SendError> {
         if self.parking.is_closing() { Err(CommandError::Closed.into()) } else { Ok(()) }
     }
 
@@ -92,13 +92,13 @@ impl Inner {
         self.send_now(content, how, how.timeout).map(Started::Admitted)
     }
 
-    fn park(&mut self, line: Line, parked: Parked) -> ParkedId {
+    pub(super) fn park(&mut self, line: Line, parked: Parked) -> ParkedId {
         // The driver gives it its deadline.
         self.wake_driver();
         self.parking.park(line, parked)
     }
 
-    fn may_pass(&self, line: Line, size: usize, settings: &Settings) -> bool {
+    pub(super) fn may_pass(&self, line: Line, size: usize, settings: &Settings) -> bool {
         self.parking.first(line).is_none() && self.has_room(line, size, settings)
     }
 
@@ -191,6 +191,10 @@ impl Inner {
             }
         };
         self.counters.count_sent();
+        if let Some(publisher) = how.publisher {
+            self.wake_driver();
+            return Ok(Admitted::Published(self.note_published(publisher, receipt)));
+        }
         self.receipts.extend(receipt.map(|id| (id, Receipt::default())));
         self.wake_driver();
         Ok(receipt.map_or(Admitted::Sent, Admitted::Receipt))

@@ -67,6 +67,8 @@ impl Shared {
                 inner.wake_all(For::Loss);
                 inner.fail_in_transactions();
                 inner.end_unanswered();
+                let wakers = inner.publishers.note_lost();
+                wakers.into_iter().for_each(|waker| inner.wake(waker));
                 inner.changed();
             }
             Event::Resubscribing { id, .. } => self.forget(inner, id, |_| true),
@@ -151,6 +153,10 @@ impl Inner {
     }
 
     fn resolve(&mut self, id: ReceiptId, outcome: Outcome) {
+        let outcome = match self.publishers.settle(id, outcome) {
+            Ok(waker) => return self.after.wake(waker),
+            Err(outcome) => outcome,
+        };
         if let Some(receipt) = self.receipts.get_mut(&id) {
             receipt.outcome = Some(outcome);
             let waker = receipt.waker.take();
@@ -181,6 +187,8 @@ impl Inner {
             receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
             self.after.wake(receipt.waker.take());
         }
+        let publishing = self.publishers.close();
+        publishing.into_iter().for_each(|waker| self.wake(waker));
         self.end_unanswered();
         // On its way here the connection has ended.
         self.fail_requests(|_| true, &RequestError::Closed(closed.clone()));

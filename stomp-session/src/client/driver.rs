@@ -229,7 +229,13 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         if !up.writing.0.is_empty() || up.broken.is_some() {
             return false;
         }
-        let next = self.shared.with(|inner| inner.session.poll_transmit(now));
+        let flushed = up.flushed;
+        let next = self.shared.with(|inner| {
+            if flushed {
+                inner.note_written();
+            }
+            inner.session.poll_transmit(now)
+        });
         let Some(next) = next else { return false };
         self.shared.counters.count_written(next.len());
         drop_each([mem::replace(&mut up.writing.0, next)]);
@@ -481,6 +487,12 @@ impl Inner {
         let replies = self.requests.await_replies();
         self.fail_requests(|_| true, &RequestError::InboxFull { octets });
         self.session.give_up_receipts(octets) | replies
+    }
+
+    /// All that was taken for the transport is on the wire.
+    fn note_written(&mut self) {
+        let wakers = self.publishers.note_written(self.session.sends_handed_over());
+        wakers.into_iter().for_each(|waker| self.wake(waker));
     }
 
     fn expire_waits(&mut self, now: Timestamp) {

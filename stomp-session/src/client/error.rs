@@ -36,6 +36,10 @@ pub enum SendError {
     /// What waits for the transport is over its budget, and the send was not to wait; nothing was sent.
     #[error("nothing was sent: what waits for the transport is over its budget")]
     Full,
+    /// So many outcomes of a publisher's earlier messages that they fill its window have not been taken
+    /// ([`Publisher::take_unconfirmed`](super::Publisher::take_unconfirmed)); nothing was sent.
+    #[error("nothing was sent: {0} outcomes of earlier messages have not been taken")]
+    OutcomesUntaken(usize),
     /// In a transaction, with a mode of sending of its own. What becomes of the message is what becomes of the transaction:
     /// its COMMIT is what to await. Nothing was sent.
     #[error("nothing was sent: what is sent in a transaction is confirmed by its commit, and not by itself")]
@@ -60,6 +64,29 @@ impl SendError {
             Outcome::Unknown(unknown) => Err(Self::Unknown(unknown)),
         }
     }
+}
+
+/// What a [`Publisher`](super::Publisher) could not do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// A message was not sent. It has no number.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Messages that were handed over were not confirmed. Which, and why, says
+    /// [`Publisher::take_unconfirmed`](super::Publisher::take_unconfirmed).
+    #[error("{count} messages were not confirmed")]
+    Unconfirmed {
+        /// How many since the last flush that said so.
+        count: u64,
+    },
+    /// The connection ended before all messages that had been handed over were on the wire. None of them asked for a RECEIPT,
+    /// so more is not known.
+    #[error("the connection ended before {count} messages were on the wire")]
+    Unsent {
+        /// How many at most, since the last flush that said so.
+        count: u64,
+    },
 }
 
 /// Why a transaction was not committed, or may not have been.

@@ -50,6 +50,8 @@ pub(super) enum Admitted {
     Receipt(ReceiptId),
     /// The transaction has begun.
     Begun(TransactionId),
+    /// The same as sent, for a publisher: the number of the message.
+    Published(u64),
 }
 
 /// All that waits.

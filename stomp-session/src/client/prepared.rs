@@ -56,7 +56,8 @@ impl SendBuilder {
     }
 }
 
-fn version(session: &Session) -> Version {
+/// The version of the connection, or without one the newest that is offered.
+pub(super) fn version(session: &Session) -> Version {
     let offered = session.config().versions.iter().max().copied();
     let connected = session.connection().map(|connection| connection.version);
     connected.or(offered).unwrap_or(Version::V1_2)

@@ -20,6 +20,7 @@ use super::{
     notice::Notice,
     parked::Parking,
     pressure::{Pressure, Stall},
+    publishers::Publishers,
     requests::Requests,
     runners::Runners,
     settings::Settings,
@@ -55,6 +56,7 @@ pub(super) struct Inner {
     pub(super) runners: Runners,
     pub(super) unanswered: Unanswered,
     pub(super) requests: Requests,
+    pub(super) publishers: Publishers,
     /// What waits for its turn to be sent.
     pub(super) parking: Parking,
     /// What had not been sent when a graceful end had to go on.
@@ -173,6 +175,7 @@ impl Shared {
             runners: Runners::default(),
             unanswered: Unanswered::default(),
             requests: Requests::default(),
+            publishers: Publishers::default(),
             parking: Parking::default(),
             unsent: 0,
             unhandled: 0,

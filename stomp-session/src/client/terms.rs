@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::publishers::PublisherId;
 use crate::TransactionId;
 
 /// How a message is sent.
@@ -12,6 +13,8 @@ pub(super) struct How {
     pub(super) buffered: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) transaction: Option<TransactionId>,
+    /// Who counts it, where it is one of many.
+    pub(super) publisher: Option<PublisherId>,
 }
 
 impl How {

@@ -228,6 +228,12 @@ impl Link {
         self.wire.len()
     }
 
+    /// SENDs without a RECEIPT: all, and those that were handed over.
+    #[cfg(feature = "client")]
+    pub(crate) const fn sends(&self) -> (u64, u64) {
+        self.wire.sends()
+    }
+
     /// Octets of ACKs and NACKs that wait for the transport.
     #[cfg(feature = "client")]
     pub(crate) fn unsent_acknowledgements(&self) -> usize {

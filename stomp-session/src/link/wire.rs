@@ -210,6 +210,12 @@ impl Wire {
         (sends.saturating_sub(*sends_gone), sends_gone.saturating_sub(*sends_received))
     }
 
+    /// SENDs without a RECEIPT: all, and those that were handed over to the last octet.
+    #[cfg(feature = "client")]
+    pub(super) const fn sends(&self) -> (u64, u64) {
+        (self.sends, self.sends_gone)
+    }
+
     /// Octets that wait for the transport.
     pub(super) fn len(&self) -> usize {
         self.usual.len().saturating_add(self.ahead.as_ref().map_or(0, Outbox::len))

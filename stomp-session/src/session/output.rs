@@ -147,6 +147,16 @@ impl Session {
         self.now
     }
 
+    /// SENDs without a RECEIPT on this connection, those that wait for the transport included.
+    pub(crate) fn sends_appended(&self) -> u64 {
+        self.state.link().map_or(0, |link| link.sends().0)
+    }
+
+    /// SENDs without a RECEIPT that the transport has taken to the last octet, on this connection.
+    pub(crate) fn sends_handed_over(&self) -> u64 {
+        self.state.link().map_or(0, |link| link.sends().1)
+    }
+
     /// Octets of ACKs and NACKs that wait for the transport.
     pub(crate) fn unsent_acknowledgements(&self) -> usize {
         self.state.link().map_or(0, |link| link.unsent_acknowledgements())

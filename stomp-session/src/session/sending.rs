@@ -106,6 +106,29 @@ impl Session {
     }
 }
 
+/// Sending in bulk.
+#[cfg(feature = "client")]
+impl Session {
+    /// A prepared SEND that [was checked](Self::check_send), with that body. `timeout` asks for its RECEIPT.
+    pub(crate) fn publish(
+        &mut self,
+        send: &mut PreparedFrame,
+        body: &Bytes,
+        timeout: Option<Duration>,
+    ) -> Result<Option<ReceiptId>, CommandError> {
+        self.on_link(|link, cx| {
+            let id = timeout.map(|_| cx.ids.receipt());
+            link.send_prepared(send, body, id.zip(timeout))?;
+            Ok(id)
+        })
+    }
+
+    /// Whether a frame can be sent.
+    pub(crate) fn check_send(frame: &Frame) -> Result<(), CommandError> {
+        check_send(frame)
+    }
+}
+
 /// Sending at least once.
 impl Session {
     /// Sends a SEND frame again and again until a broker has confirmed it.

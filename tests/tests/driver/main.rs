@@ -18,6 +18,7 @@ mod network;
 mod overload;
 mod panics;
 mod parked;
+mod publisher;
 mod reconnect;
 mod replay_headers;
 mod request;

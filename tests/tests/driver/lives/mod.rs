@@ -48,6 +48,7 @@ fn live(seed: u64) -> [u64; 3] {
     let mut fork = || Random::new(random.draw());
     let mut busy: Vec<_> =
         (0..3).map(|name| world.spawn(actors::sender(life.clone(), name, fork()))).collect();
+    busy.extend((0..2).map(|name| world.spawn(actors::publisher(life.clone(), name, fork()))));
     busy.push(world.spawn(actors::trader(life.clone(), fork())));
     busy.push(world.spawn(actors::requester(life.clone(), fork())));
     let others = [
