@@ -110,6 +110,41 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
+    /// Writes a header whose value is a number, in decimal.
+    ///
+    /// ```
+    /// # use bytes::BytesMut;
+    /// # use stomp_proto::{Command, FrameWriter, Version};
+    /// let mut out = BytesMut::new();
+    /// let mut writer = FrameWriter::new(Command::Disconnect, Version::V1_2, &mut out)?;
+    /// writer.number(b"receipt", 77)?;
+    /// writer.finish(b"")?;
+    /// assert_eq!(&out[..], b"DISCONNECT\nreceipt:77\n\n\0");
+    /// # Ok::<(), stomp_proto::EncodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`header`](Self::header).
+    pub fn number(&mut self, name: &[u8], value: u64) -> Result<(), EncodeError> {
+        // ':', at most 20 digits, and the end of the line.
+        let mut line = [b'\n'; 22];
+        let (mut rest, mut start) = (value, line.len().saturating_sub(1));
+        for (at, digit) in line.iter_mut().enumerate().rev().skip(1).take_while(|(at, _)| *at > 0) {
+            (*digit, start) = (b'0' | (rest % 10) as u8, at);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        let digits = start..line.len().saturating_sub(1);
+        self.check_protocol_header(name, line.get(digits).unwrap_or_default())?;
+        self.field(name, true)?;
+        start = start.saturating_sub(1);
+        line.iter_mut().skip(start).take(1).for_each(|octet| *octet = b':');
+        self.out.extend_from_slice(line.get(start..).unwrap_or_default());
+        Ok(())
+    }
+
     /// Writes the body and ends the frame.
     ///
     /// Adds a `content-length` if the body is not empty and no such header has been written. The writer of a
@@ -277,6 +312,24 @@ mod tests {
             }
             found[3] = can(Command::Connect, Version::V1_2);
             assert_eq!(found, expected, "{}:{}", name.escape_ascii(), value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_number_is_what_its_text_would_be() {
+        for value in [0, 1, 9, 10, 99, 100, 12_345_678, u64::MAX - 1, u64::MAX] {
+            let (mut number, mut text) = (BytesMut::new(), BytesMut::new());
+            for name in [&b"receipt"[..], b"content-length", b"x:y", b""] {
+                fn writer(out: &mut BytesMut) -> FrameWriter<'_> {
+                    FrameWriter::new(Command::Send, Version::V1_2, out).unwrap()
+                }
+                let written = writer(&mut number).number(name, value);
+                let expected = writer(&mut text).header(name, alloc::format!("{value}").as_bytes());
+                assert_eq!(written, expected);
+                if written.is_ok() {
+                    assert_eq!(number, text);
+                }
+            }
         }
     }
 

@@ -137,6 +137,16 @@ impl Link {
         Reaction::Tell(Event::TooLarge { message, excess })
     }
 
+    /// The RECEIPT of a frame whose sender is told the outcome: by far the most that come. Whether it was one; anything else is
+    /// left for [`handle_item`](Self::handle_item).
+    pub(crate) fn confirm_command(&mut self, frame: &Frame, cx: &mut Cx<'_>) -> bool {
+        let Some(id) = self.wire.take_command(frame) else { return false };
+        cx.events.trace_frame(frame);
+        cx.events.tell(id, Outcome::Confirmed);
+        self.proceed(cx);
+        true
+    }
+
     /// Matched by id only: receipts come out of order and prove nothing about what earlier frames have done. One that
     /// nobody waits for is harmless: its waiter may have gone.
     fn handle_receipt(&mut self, frame: Frame, cx: &mut Cx<'_>) -> Reaction {

@@ -327,7 +327,7 @@ fn write_prepared(
 ) -> Result<(), EncodeError> {
     let mut writer = prepared.writer(out);
     if let Kind::Receipted(id) = kind {
-        writer.header(b"receipt", id.wire().as_bytes())?;
+        writer.number(b"receipt", id.number())?;
     }
     writer.finish(body)
 }

@@ -91,6 +91,11 @@ impl ReceiptId {
     pub(crate) fn wire(self) -> String {
         self.to_string()
     }
+
+    /// What [`wire`](Self::wire) says.
+    pub(crate) const fn number(self) -> u64 {
+        self.0.value
+    }
 }
 
 /// Displays the id as it is sent in `receipt` and `receipt-id`.

@@ -218,6 +218,9 @@ impl KeptSends {
             Some(due) => self.deadlines.remove(due, id),
             None => _ = self.unstamped.remove(&id),
         }
+        if self.kept.is_empty() {
+            self.deadlines.shrink();
+        }
         if let Some(lane) = &kept.lane {
             self.leave_lane(lane, id);
         }

@@ -126,6 +126,11 @@ impl Session {
                 }
                 continue;
             }
+            if let Ok(Some(Item::Frame(frame))) = &item
+                && self.confirm_command(frame)
+            {
+                continue;
+            }
             match item {
                 Ok(Some(item)) => self.handle_item(item, input),
                 Ok(None) => return None,
@@ -160,6 +165,17 @@ impl Session {
         // What followed from the input has its time now, however it was cut.
         self.stamp();
         arrival
+    }
+
+    /// Whether that was the RECEIPT of a command.
+    fn confirm_command(&mut self, frame: &Frame) -> bool {
+        let is_command = frame.command() == Command::Receipt
+            && self.with_link(|link, cx| link.confirm_command(frame, cx)).unwrap_or_default();
+        if is_command {
+            self.continue_ending();
+            self.stamp();
+        }
+        is_command
     }
 
     fn handle_item(&mut self, item: Item, input: &mut Input) {
