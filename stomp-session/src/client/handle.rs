@@ -24,8 +24,8 @@ use crate::{Closed, Connection};
 
 /// A STOMP client. Cheap to clone; all clones are one session.
 ///
-/// The session lives while a `Client`, a [`Subscription`](super::Subscription) or a [`Transaction`](super::Transaction)
-/// does. When the last one is dropped it disconnects gracefully, but only while the runtime lives: a program that returns
+/// The session lives while a `Client`, a [`Subscription`](super::Subscription), a [`Publisher`](super::Publisher) or a
+/// [`Transaction`](super::Transaction) does. When the last one is dropped it disconnects gracefully, but only while the runtime lives: a program that returns
 /// from `main` without awaiting [`disconnect`](Self::disconnect) may lose what it sent.
 #[derive(Clone, Debug)]
 pub struct Client {

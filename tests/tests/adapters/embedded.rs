@@ -72,6 +72,27 @@ pub(crate) async fn a_burst_is_neither_lost_nor_reordered<A: Adapter>(line: Line
     assert_eq!(server.with(|broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
 }
 
+pub(crate) async fn publishers_in_bulk<A: Adapter>(line: Line) {
+    const COUNT: u64 = 5_000;
+    let Bench { server, way } = bench(line);
+    let client = way.client::<A>().await;
+    let (plain, confirmed) = (client.publisher(QUEUE), client.publisher(QUEUE).confirmed().window(100));
+    let kept = client.publisher(QUEUE).at_least_once();
+    for builder in [plain, confirmed, kept] {
+        let mut publisher = builder.header("x", "a:b").build().unwrap();
+        for number in 0..COUNT {
+            assert_eq!(publisher.feed(number.to_string()).await, Ok(number));
+        }
+        assert_eq!(publisher.flush().await, Ok(()));
+        assert_eq!(publisher.first_unsettled(), COUNT);
+    }
+    // Here the broker has read what is on the wire, too.
+    client.disconnect().await.unwrap();
+    let bodies = server.with(|broker| broker.messages(QUEUE));
+    let expected: Vec<_> = (0..3 * COUNT).map(|number| (number % COUNT).to_string()).collect();
+    assert!(bodies == expected, "{} {line:?}: {} messages", A::NAME, bodies.len());
+}
+
 pub(crate) async fn a_lost_connection_is_made_again<A: Adapter>(line: Line) {
     let Bench { server, way } = bench(line);
     // Connections that do not last would be made again ever more slowly.

@@ -149,7 +149,8 @@ fn a_refusal_names_its_message() {
         let mut publisher = client.publisher("/queue/a").confirmed().build().unwrap();
         feed(&mut publisher, 2).await;
         publisher.flush().await.unwrap();
-        let denial = world.broker("broker", |broker| broker.deny(Denial::of(Command::Send).saying("no", "not now")));
+        let denial =
+            world.broker("broker", |broker| broker.deny(Denial::of(Command::Send).saying("no", "not now")));
         feed(&mut publisher, 1).await;
         assert_eq!(publisher.flush().await, Err(PublishError::Unconfirmed { count: 1 }));
         world.broker("broker", |broker| broker.lift(denial));
@@ -157,6 +158,41 @@ fn a_refusal_names_its_message() {
         assert_eq!(publisher.flush().await, Ok(()));
         let taken = publisher.take_unconfirmed();
         assert!(matches!(&taken[..], [(2, SendError::Rejected(_))]), "{taken:?}");
+    });
+}
+
+/// The broker answers when it likes: each RECEIPT is for the message that it names, and the oldest without one is known.
+#[test]
+fn receipts_out_of_order_settle_their_own() {
+    let mut config = config();
+    config.receipt_timeout = seconds(30);
+    calm(config, settings(), async |client, world| {
+        client.connected().await.unwrap();
+        world.broker("broker", |broker| broker.drop_receipts(true));
+        let mut publisher = client.publisher("/queue/a").confirmed().window(4).build().unwrap();
+        feed(&mut publisher, 4).await;
+        world.sleep(seconds(1)).await;
+        // The first frame of the connection that asks for a RECEIPT has the number 1.
+        let answer = |receipt: u64| {
+            let octets = format!("RECEIPT\nreceipt-id:{receipt}\n\n\0");
+            world.broker("broker", |broker| {
+                let connection = broker.connections()[0];
+                broker.send_octets(connection, octets.as_bytes());
+            });
+        };
+        for receipt in [3, 2, 3] {
+            answer(receipt);
+        }
+        world.sleep(seconds(1)).await;
+        assert_eq!(publisher.first_unsettled(), 0);
+        feed(&mut publisher, 2).await;
+        assert!(poll_once(&mut publisher.feed("full")).await.is_pending(), "two were settled, and no third");
+        answer(1);
+        world.sleep(seconds(1)).await;
+        assert_eq!((publisher.first_unsettled(), publisher.next_number()), (3, 6));
+        assert_eq!(publisher.flush().await, Err(PublishError::Unconfirmed { count: 3 }));
+        let taken: Vec<_> = publisher.take_unconfirmed().into_iter().map(|(number, _)| number).collect();
+        assert_eq!(taken, [3, 4, 5]);
     });
 }
 

@@ -84,7 +84,8 @@ fn run() -> Vec<bool> {
             }
         }
     }
-    let medians: Vec<_> = contestants.iter().map(|(name, _)| *name).zip(times.into_iter().map(median)).collect();
+    let medians: Vec<_> =
+        contestants.iter().map(|(name, _)| *name).zip(times.into_iter().map(median)).collect();
     print(&medians);
     judge(&medians)
 }
@@ -126,7 +127,8 @@ fn judge(medians: &[(&str, f64)]) -> Vec<bool> {
         let ratio = time(theirs) / time(ours);
         missed.push(ratio < wanted);
         let verdict = if ratio < wanted { "MISSED" } else { "" };
-        let row = [format!("{theirs} / {ours}"), format!("{wanted}"), format!("{ratio:.2}"), verdict.to_owned()];
+        let row =
+            [format!("{theirs} / {ours}"), format!("{wanted}"), format!("{ratio:.2}"), verdict.to_owned()];
         rows.push(row.to_vec());
     }
     table::print(&rows);

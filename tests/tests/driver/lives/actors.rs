@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, future::IntoFuture as _, time::Duration};
 
 use stomp_session::client::{
-    Client, Delivery, Forward, Message, OnFailure, PublishError, Publisher, RequestError, SendBuilder, SendError,
+    Client, Delivery, Forward, Message, OnFailure, PublishError, Publisher, RequestError, SendBuilder,
+    SendError,
 };
 use stomp_testkit::sim::{Door, Ending, Random, World};
 
