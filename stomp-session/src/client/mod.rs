@@ -45,6 +45,8 @@ mod runtime;
 mod send;
 mod settings;
 mod shared;
+#[cfg(feature = "sink")]
+mod sink;
 mod state;
 mod statistics;
 mod stopping;

@@ -146,10 +146,10 @@ impl PublisherBuilder {
 /// With the feature `sink` it is a `Sink` of futures.
 #[derive(Debug)]
 pub struct Publisher {
-    keep: Keep,
-    terms: Terms,
+    pub(super) keep: Keep,
+    pub(super) terms: Terms,
     /// What was handed to the `Sink` and waits for room.
-    parked: Option<ParkedId>,
+    pub(super) parked: Option<ParkedId>,
 }
 
 impl Publisher {
@@ -209,14 +209,14 @@ impl Publisher {
     }
 
     /// Waits until what was handed to the `Sink` has found room.
-    fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    pub(super) fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(id) = self.parked else { return Poll::Ready(Ok(())) };
         let polled = ready!(self.keep.shared.with(|inner| inner.poll_parked(id, cx.waker().clone())));
         self.parked = None;
         Poll::Ready(polled.map(|_| ()))
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
         ready!(self.poll_parked(cx))?;
         let waker = cx.waker().clone();
         self.keep.shared.with(|inner| inner.poll_publisher_flush(&self.terms, waker))
@@ -358,51 +358,5 @@ impl Future for Publishing<'_> {
         let flushed = self.feeding.publisher.poll_flush(cx);
         self.feeding.stage = if flushed.is_pending() { Stage::Waits } else { Stage::Done };
         flushed.map_ok(|()| number)
-    }
-}
-
-#[cfg(feature = "sink")]
-mod sink {
-    use std::task::Waker;
-
-    use futures_sink::Sink;
-
-    use super::{Bytes, Context, Fed, Pin, Poll, PublishError, Publisher, SendError, ready};
-
-    /// Ready while the window has room and nothing that was handed to it waits for a connection with room. What waits does so
-    /// by itself, as any other send; if that comes to nothing, the next call says so, and the message has no number.
-    impl Sink<Bytes> for Publisher {
-        type Error = PublishError;
-
-        fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
-            ready!(self.poll_parked(cx))?;
-            let id = self.terms.id;
-            self.keep.shared.with(|inner| inner.poll_window(id, cx.waker()))?.map(Ok)
-        }
-
-        fn start_send(mut self: Pin<&mut Self>, body: Bytes) -> Result<(), PublishError> {
-            if self.parked.is_some() {
-                return Err(SendError::Full.into());
-            }
-            let Self { keep, terms, parked } = &mut *self;
-            let settings = &keep.shared.settings;
-            match keep.shared.with(|inner| inner.feed(settings, terms, &body, Waker::noop()))? {
-                Fed::HandedOver(_) => Ok(()),
-                Fed::Parked(id) => {
-                    *parked = Some(id);
-                    Ok(())
-                }
-                // Nobody has asked whether it is ready.
-                Fed::Full => Err(SendError::Full.into()),
-            }
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
-            Self::poll_flush(&mut self, cx)
-        }
-
-        fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
-            Self::poll_flush(&mut self, cx)
-        }
     }
 }

@@ -111,7 +111,9 @@ impl Receipts {
 
     /// Commands bring no time: what was added since the last call gets its deadline now.
     pub(crate) fn stamp(&mut self, now: Timestamp) {
-        let fresh = self.slots.iter_mut().rev().take(core::mem::take(&mut self.unstamped));
+        // In their order, in which their time ends as well.
+        let stamped = self.slots.len().saturating_sub(core::mem::take(&mut self.unstamped));
+        let fresh = self.slots.range_mut(stamped..);
         let pending = fresh.filter_map(|slot| slot.pending.as_mut().map(|pending| (slot.id, pending)));
         for (id, pending) in pending.filter(|(_, pending)| pending.due.is_none()) {
             let due = now.after(pending.limit);

@@ -5,6 +5,7 @@
 mod allocations;
 mod callgrind;
 mod client;
+mod published;
 mod session;
 mod workload;
 
@@ -47,7 +48,7 @@ const fn gate(what: &'static str, count: Count, bound: f64) -> Gate {
 
 /// What codec and session must reach. Copies and cleared memory count here as on a processor that does them by `rep movsb` and
 /// `rep stosb`, an instruction an octet; on others there are fewer.
-const WANTED: [Gate; 21] = [
+const WANTED: [Gate; 25] = [
     gate("a receipt, 1,000,000 waiting / 1", InstructionsRelative("receipts-1000000", "receipts-1"), 2.0),
     gate("a message, 10,000 subscriptions / 1", InstructionsRelative("messages-10000", "messages-1"), 1.5),
     gate(
@@ -60,6 +61,19 @@ const WANTED: [Gate; 21] = [
     gate("allocations, a small message through a session", AllocationsPerFrame("received"), 0.0),
     gate("a message received, tracing compiled in / not", ClientTraced("received"), 1.01),
     gate("a message handled, tracing compiled in / not", ClientTraced("handled"), 1.01),
+    gate("instructions, a message through a publisher", InstructionsPerFrame("published"), 1350.0),
+    gate(
+        "instructions, a confirmed message through a publisher",
+        InstructionsPerFrame("published-confirmed"),
+        5160.0,
+    ),
+    // A batch of the send buffer, and what grows while it is the first.
+    gate("allocations, a message through a publisher", AllocationsPerFrame("published"), 0.02),
+    gate(
+        "allocations, a confirmed message through a publisher",
+        AllocationsPerFrame("published-confirmed"),
+        0.1,
+    ),
     // What outlives a connection has a record of each broker, and ids carry their session: twice what it was before that.
     gate("octets of heap, an idle session", IdleSession, 4400.0),
     gate("an octet read alone, medium / small", InstructionsRelative("octets-medium", "octets-small"), 1.0),
