@@ -3,6 +3,9 @@
 //! | future | of |
 //! | --- | --- |
 //! | [`Sending`] | [`SendBuilder`](super::SendBuilder), [`PreparedSend::send`](super::PreparedSend::send) |
+//! | [`Feeding`] | [`Publisher::feed`](super::Publisher::feed) |
+//! | [`Flushing`] | [`Publisher::flush`](super::Publisher::flush) |
+//! | [`Publishing`] | [`Publisher::send`](super::Publisher::send) |
 //! | [`Requesting`] | [`RequestBuilder`](super::RequestBuilder) |
 //! | [`Subscribing`] | [`SubscribeBuilder`](super::SubscribeBuilder) |
 //! | [`Unsubscribing`] | [`Subscription::unsubscribe`](super::Subscription::unsubscribe) |
@@ -13,6 +16,7 @@
 
 pub use super::{
     handle::Disconnecting,
+    publisher::{Feeding, Flushing, Publishing},
     request::Requesting,
     runner::{Running, Unnamed},
     send::Sending,

@@ -75,7 +75,7 @@ pub use listener::Listener;
 pub use message::Message;
 pub use notice::Notice;
 pub use prepared::PreparedSend;
-pub use publisher::{Feeding, Flushing, Publisher, PublisherBuilder, Publishing};
+pub use publisher::{Publisher, PublisherBuilder};
 pub use race::{race, race_addresses};
 pub use request::RequestBuilder;
 pub use results::Results;

@@ -59,12 +59,17 @@ impl PublisherBuilder {
         self
     }
 
-    /// Another header of each message.
+    /// Sets a header of each message, in place of those that had its name, as [`SendBuilder::header`].
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.send(|send| send.header(name, value))
     }
 
-    /// Several other headers of each message.
+    /// Adds a header to each message, after those that have its name, as [`SendBuilder::append_header`].
+    pub fn append_header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.send(|send| send.append_header(name, value))
+    }
+
+    /// Sets several headers of each message, as [`SendBuilder::headers`].
     pub fn headers(self, headers: &Headers) -> Self {
         self.send(|send| send.headers(headers))
     }
@@ -155,7 +160,7 @@ pub struct Publisher {
 impl Publisher {
     /// Hands a message over, and returns its number. Waits while the window is full, or until there is a connection with
     /// room, for as long as [`timeout`](PublisherBuilder::timeout) or
-    /// [`Settings::send_timeout`](super::Settings::send_timeout) says.
+    /// [`Builder::send_timeout`](super::Builder::send_timeout) says.
     ///
     /// Cancel safe: dropped before the end, the message was handed over or was not; [`next_number`](Self::next_number) tells.
     ///

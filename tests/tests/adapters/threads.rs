@@ -45,8 +45,7 @@ pub(crate) async fn sends_of_many_threads_hold_up_nobody<A: Adapter>(line: Line)
 /// Each thread has publishers of its own, some of which go away in the middle, among single sends.
 pub(crate) async fn publishers_of_many_threads_hold_up_nobody<A: Adapter>(line: Line) {
     let Bench { server, way } = Bench::new(line, BrokerConfig::default());
-    let mut settings = way.settings.clone();
-    settings.outbound_budget = 2048;
+    let settings = way.settings.clone().outbound_budget(2048);
     let (client, _kill) = support::connect_as::<A>(way.config(), settings).await.unwrap();
     thread::scope(|scope| {
         for thread in 0..THREADS {

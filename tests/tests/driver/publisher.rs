@@ -9,7 +9,7 @@ use std::{
 use futures_sink::Sink;
 use stomp_session::{
     Config, Lost, NotSent, Unknown,
-    client::{Client, PublishError, Publisher, SendError, Settings},
+    client::{Builder, Client, PublishError, Publisher, SendError},
     proto::{Command, Version},
 };
 use stomp_testkit::{
@@ -29,7 +29,7 @@ fn numbers(count: u64) -> Vec<String> {
 }
 
 /// A client in calm weather, and whatever is done with it.
-fn calm<T>(config: Config, settings: Settings, run: impl AsyncFn(Client, World) -> T) -> (Sim, T) {
+fn calm<T>(config: Config, settings: Builder, run: impl AsyncFn(Client, World) -> T) -> (Sim, T) {
     let mut sim = Sim::in_weather(7, Weather::calm());
     let (client, world) = (sim.client(config, settings), sim.world());
     let result = sim.block_on(run(client, world));
@@ -295,8 +295,7 @@ fn what_is_sent_at_least_once_is_sent_again() {
 fn without_a_connection_a_message_waits_and_its_error_is_its_own() {
     let mut sim = Sim::in_weather(7, Weather::calm());
     sim.set_door("broker", Door::Refusing);
-    let mut settings = settings();
-    settings.send_timeout = seconds(5);
+    let settings = settings().send_timeout(seconds(5));
     let (client, world) = (sim.client(config(), settings), sim.world());
     sim.block_on(async {
         let mut publisher = client.publisher("/queue/a").confirmed().build().unwrap();
@@ -359,8 +358,7 @@ fn one_that_was_handed_over_unseen_counts() {
 fn it_neither_starves_others_nor_is_starved() {
     for seed in seeds(20) {
         let mut sim = Sim::new(seed);
-        let mut settings = settings();
-        settings.outbound_budget = 200;
+        let settings = settings().outbound_budget(200);
         let client = sim.client(config(), settings);
         let tasks: Vec<_> = (0..3)
             .map(|task| {
@@ -488,8 +486,7 @@ const fn publisher_number() -> &'static str {
 fn it_is_a_sink() {
     for seed in seeds(20) {
         let mut sim = Sim::new(seed);
-        let mut settings = settings();
-        settings.outbound_budget = 100;
+        let settings = settings().outbound_budget(100);
         let client = sim.client(config(), settings);
         sim.block_on(async {
             let mut publisher = client.publisher("/queue/a").confirmed().window(5).build().unwrap();
@@ -508,8 +505,7 @@ fn it_is_a_sink() {
 fn a_sink_says_that_what_it_took_was_not_sent() {
     let mut sim = Sim::in_weather(7, Weather::calm());
     sim.set_door("broker", Door::Refusing);
-    let mut settings = settings();
-    settings.send_timeout = seconds(5);
+    let settings = settings().send_timeout(seconds(5));
     let client = sim.client(config(), settings);
     sim.block_on(async {
         let mut publisher = client.publisher("/queue/a").build().unwrap();
