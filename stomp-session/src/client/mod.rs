@@ -21,6 +21,7 @@ mod gauge;
 pub mod guide;
 mod handle;
 mod interrupted;
+mod items;
 #[cfg(feature = "json")]
 mod json;
 mod keep;
@@ -63,6 +64,7 @@ pub use dial::Dial;
 pub use driver::Driver;
 pub use error::{CommitError, ConnectError, RequestError, SendError, SubscribeError};
 pub use handle::{Client, Farewell};
+pub use items::{Items, SubscriptionItem, TooLarge};
 #[cfg(feature = "json")]
 pub use json::JsonError;
 pub use keep_alive::KeepAlive;
