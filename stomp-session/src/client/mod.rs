@@ -62,7 +62,7 @@ pub use builder::Builder;
 pub use credentials::Credentials;
 pub use dial::Dial;
 pub use driver::Driver;
-pub use error::{CommitError, ConnectError, RequestError, SendError, SubscribeError};
+pub use error::{BeginError, CommitError, ConnectError, RequestError, SendError, SubscribeError};
 pub use handle::{Client, Farewell};
 pub use items::{Items, SubscriptionItem, TooLarge};
 #[cfg(feature = "json")]
