@@ -48,6 +48,16 @@ pub enum Excess {
     },
 }
 
+impl Excess {
+    /// Returns the length of what was over the limit, in octets.
+    #[must_use]
+    pub const fn length(self) -> u64 {
+        match self {
+            Self::Body { length } | Self::Headers { length } => length,
+        }
+    }
+}
+
 impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -44,6 +44,7 @@ pub use model::{
     },
     subscribe::{Oversized, Retry, Subscribe},
     timestamp::Timestamp,
+    transport_failure::TransportFailure,
 };
 pub use session::{Phase, Session};
 

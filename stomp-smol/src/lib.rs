@@ -19,7 +19,7 @@ pub use stomp_session::{
     ConnectEscaping, Connection, ConnectionId, Cumulative, DeliveryIds, Ended, Endpoint, Login, Lost,
     Meaning, Nack, NotSent, OnRefusal, Outcome, Oversized, Prefetch, Profile, ReceiptId, Reconnect,
     ReplyQueue, Retry, ServerError, Settle, Stray, Subscribe, SubscriptionId, Timestamp, TransactionId,
-    Unknown, Unsubscribe, Which,
+    TransportFailure, Unknown, Unsubscribe, Which,
     proto::{
         AckMode, Command, EncodeError, Excess, Frame, FrameRef, Headers, HeadersRef, HeartBeat, Limits,
         NotUtf8, Oversize, ParseError, ParseErrorKind, Text, Version, bytes::Bytes,

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     content::Content,
-    error::SendError,
+    error::{BeginError, SendError},
     notice::Notice,
     parked::{Admitted, Parked, ParkedId, What},
     settings::Settings,
@@ -33,10 +33,12 @@ impl Inner {
     ) -> Result<Started, SendError> {
         self.check_open()?;
         // It has failed.
-        let is_over =
-            how.transaction.is_some_and(|transaction| how.mode != Mode::Plain || !self.stands(transaction));
+        if how.transaction.is_some() && how.mode != Mode::Plain {
+            return Err(SendError::InTransaction);
+        }
+        let is_over = how.transaction.is_some_and(|transaction| !self.stands(transaction));
         if is_over || self.may_pass(how.line(), content.size(), settings) {
-            return self.send_now(content, how, how.timeout).map(Started::Admitted);
+            return Ok(Started::Admitted(self.send_now(content, how, how.timeout)?));
         }
         self.check_parking()?;
         if how.immediate {
@@ -65,7 +67,7 @@ impl Inner {
         settings: &Settings,
         patience: Duration,
         waker: &Waker,
-    ) -> Result<Started, SendError> {
+    ) -> Result<Started, BeginError> {
         self.check_open()?;
         if self.may_pass(Line::Transport, 0, settings) {
             return self.begin().map(Started::Admitted);
@@ -75,12 +77,12 @@ impl Inner {
         Ok(Started::Parked(self.park(Line::Transport, parked)))
     }
 
-    pub(super) fn check_open(&self) -> Result<(), SendError> {
-        self.closed.as_ref().map_or(Ok(()), |closed| Err(SendError::Closed(closed.clone())))
+    pub(super) fn check_open(&self) -> Result<(), BeginError> {
+        self.closed.as_ref().map_or(Ok(()), |closed| Err(BeginError::Closed(closed.clone())))
     }
 
     /// What waits still is sent before the session disconnects, but nothing is added to it.
-    pub(super) fn check_parking(&self) -> Result<(), SendError> {
+    pub(super) fn check_parking(&self) -> Result<(), BeginError> {
         if self.parking.is_closing() { Err(CommandError::Closed.into()) } else { Ok(()) }
     }
 
@@ -89,7 +91,7 @@ impl Inner {
         if how.line() == Line::Transport && self.session.connection().is_some() {
             return Err(SendError::Full);
         }
-        self.send_now(content, how, how.timeout).map(Started::Admitted)
+        Ok(Started::Admitted(self.send_now(content, how, how.timeout)?))
     }
 
     pub(super) fn park(&mut self, line: Line, parked: Parked) -> ParkedId {
@@ -141,7 +143,7 @@ impl Inner {
     }
 
     /// Tells whoever watches it. A RECEIPT that is awaited wakes its watcher itself.
-    fn settle_parked(&mut self, id: ParkedId, parked: Parked, result: Result<Admitted, SendError>) {
+    fn settle_parked(&mut self, id: ParkedId, parked: Parked, result: Result<Admitted, BeginError>) {
         let Parked { what, watcher, .. } = parked;
         if let What::Send { content, .. } = what {
             self.after.drop_content(content);
@@ -156,7 +158,7 @@ impl Inner {
                 }
                 self.parking.keep(id, result);
             }
-            (None, Err(error)) => self.note(&Notice::SendFailed(error)),
+            (None, Err(error)) => self.note(&Notice::SendFailed(error.into())),
             (None, Ok(_)) => {}
         }
     }
@@ -171,17 +173,16 @@ impl Inner {
         content: &mut Content,
         how: How,
         rest: Option<Duration>,
-    ) -> Result<Admitted, SendError> {
+    ) -> Result<Admitted, BeginError> {
         let receipt = match (how.mode, how.transaction) {
             (Mode::Plain, None) => {
                 content.send(&mut self.session)?;
                 None
             }
-            (Mode::Plain, Some(transaction)) => {
+            (_, Some(transaction)) => {
                 self.session.send_in(transaction, content.frame())?;
                 None
             }
-            (_, Some(_)) => return Err(SendError::InTransaction),
             (Mode::Confirmed, None) => {
                 let rest = rest.unwrap_or_else(|| self.session.config().timeout);
                 Some(content.confirm(&mut self.session, rest)?)
@@ -200,13 +201,13 @@ impl Inner {
         Ok(receipt.map_or(Admitted::Sent, Admitted::Receipt))
     }
 
-    fn begin(&mut self) -> Result<Admitted, SendError> {
+    fn begin(&mut self) -> Result<Admitted, BeginError> {
         let id = self.session.begin()?;
         self.wake_driver();
         Ok(Admitted::Begun(id))
     }
 
-    pub(super) fn poll_parked(&mut self, id: ParkedId, waker: Waker) -> Poll<Result<Admitted, SendError>> {
+    pub(super) fn poll_parked(&mut self, id: ParkedId, waker: Waker) -> Poll<Result<Admitted, BeginError>> {
         let (polled, unused) = self.parking.poll(id, waker);
         self.discard(unused);
         polled
@@ -238,8 +239,8 @@ impl Inner {
             let is_connected = self.session.connection().is_some();
             let is_kept = matches!(parked.what, What::Send { how, .. } if how.line() == Line::Kept);
             let error = match is_connected || is_kept {
-                true => SendError::NoRoom(waited),
-                false => SendError::NoConnection(waited),
+                true => BeginError::NoRoom(waited),
+                false => BeginError::NoConnection(waited),
             };
             self.settle_parked(id, parked, Err(error));
         }
@@ -254,7 +255,7 @@ impl Inner {
     /// The session has ended.
     pub(super) fn close_parking(&mut self, closed: &Closed) {
         for (id, parked) in self.parking.take(|_| true) {
-            self.settle_parked(id, parked, Err(SendError::Closed(closed.clone())));
+            self.settle_parked(id, parked, Err(BeginError::Closed(closed.clone())));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem, sync::atomic::Ordering};
 
-use stomp_proto::Command;
+use stomp_proto::{Command, Excess};
 
 use super::{
     error::RequestError,
@@ -89,11 +89,7 @@ impl Shared {
             {
                 inner.count_unroutable();
             }
-            // A message without its body is nobody's to handle.
-            Event::TooLarge { message, .. } => {
-                inner.session.give_back(&message);
-                inner.count_unroutable();
-            }
+            Event::TooLarge { message, excess } => self.deliver_too_large(inner, message, excess),
             Event::Closed(closed) => inner.ended = Some(closed),
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
@@ -118,6 +114,16 @@ impl Shared {
         inbox.messages.push_back(message);
         let waker = inbox.waker.take();
         inner.after.wake(waker);
+    }
+
+    /// A message without its body is nobody's to handle, unless its owner wants to know.
+    fn deliver_too_large(&self, inner: &mut Inner, mut message: Message, excess: Excess) {
+        if inner.session.delivers_oversized(message.subscription()) {
+            message.set_excess(excess);
+            return self.deliver(inner, message);
+        }
+        inner.session.give_back(&message);
+        inner.count_unroutable();
     }
 
     /// The broker delivers again what was not acknowledged: a copy of the connection that ended is of no use.

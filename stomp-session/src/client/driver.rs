@@ -25,7 +25,7 @@ use super::{
     statistics::Counters,
     telemetry::ConnectionSpan,
 };
-use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp};
+use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp, TransportFailure};
 
 /// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
 const READS: usize = 8;
@@ -300,7 +300,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         match up.poll_write(cx) {
             Poll::Ready(Ok(moved)) => moved,
             Poll::Ready(Err(error)) => {
-                up.broken = Some(Lost::Io(error.to_string()));
+                up.broken = Some(Lost::Io(TransportFailure::from(&error)));
                 true
             }
             Poll::Pending => false,
@@ -439,11 +439,11 @@ async fn dial<C: Connector>(
     };
     login.as_ref().map_or(Ok(()), |login| attempt.check(login))?;
     let connected = async { connector.connect_counted(&attempt.endpoint, &addresses).await };
-    let failed = |reason, permanent| Lost::DialFailed { reason, permanent };
+    let failed = |reason, permanent| Err(Lost::DialFailed { reason, permanent });
     match Contained::new(connected).await {
         Ok(Ok(stream)) => Ok((stream, login)),
-        Ok(Err(error)) => Err(failed(dial_error(&error), TransportError::is_permanent(&error))),
-        Err(panic) => Err(failed(format!("the connector panicked: {panic}"), false)),
+        Ok(Err(error)) => failed(dial_failure(&error), TransportError::is_permanent(&error)),
+        Err(panic) => failed(format!("the connector panicked: {panic}").into(), false),
     }
 }
 
@@ -462,12 +462,16 @@ fn dial_error(error: &io::Error) -> String {
     }
 }
 
+fn dial_failure(error: &io::Error) -> TransportFailure {
+    TransportFailure::from(dial_error(error)).of_kind(error.kind())
+}
+
 fn lost(error: &io::Error) -> Lost {
     match TransportError::is_permanent(error) {
-        true => Lost::DialFailed { reason: dial_error(error), permanent: true },
+        true => Lost::DialFailed { reason: dial_failure(error), permanent: true },
         // A TLS stream that ends without its farewell is an end like any other.
         false if error.kind() == io::ErrorKind::UnexpectedEof => Lost::Eof,
-        false => Lost::Io(error.to_string()),
+        false => Lost::Io(error.into()),
     }
 }
 

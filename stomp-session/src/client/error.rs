@@ -55,6 +55,17 @@ pub enum SendError {
     Unknown(#[from] Unknown),
 }
 
+impl From<BeginError> for SendError {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Command(error) => Self::Command(error),
+            BeginError::Closed(closed) => Self::Closed(closed),
+            BeginError::NoConnection(waited) => Self::NoConnection(waited),
+            BeginError::NoRoom(waited) => Self::NoRoom(waited),
+        }
+    }
+}
+
 impl SendError {
     pub(super) fn from_outcome(outcome: Outcome) -> Result<(), Self> {
         match outcome {
@@ -87,6 +98,24 @@ pub enum PublishError {
         /// How many at most, since the last flush that said so.
         count: u64,
     },
+}
+
+/// Why a transaction was not begun. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// The call was wrong.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The session has ended.
+    #[error("nothing was sent: {0}")]
+    Closed(Closed),
+    /// No connection stood for that long.
+    #[error("nothing was sent: no connection within {:.1} s", .0.as_secs_f64())]
+    NoConnection(Duration),
+    /// There was no room for that long: the broker reads too slowly.
+    #[error("nothing was sent: no room for it within {:.1} s", .0.as_secs_f64())]
+    NoRoom(Duration),
 }
 
 /// Why a transaction was not committed, or may not have been.

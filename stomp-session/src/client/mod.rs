@@ -21,6 +21,7 @@ mod gauge;
 pub mod guide;
 mod handle;
 mod interrupted;
+mod items;
 #[cfg(feature = "json")]
 mod json;
 mod keep;
@@ -66,8 +67,11 @@ pub use builder::Builder;
 pub use credentials::Credentials;
 pub use dial::Dial;
 pub use driver::Driver;
-pub use error::{CommitError, ConnectError, PublishError, RequestError, SendError, SubscribeError};
+pub use error::{
+    BeginError, CommitError, ConnectError, PublishError, RequestError, SendError, SubscribeError,
+};
 pub use handle::{Client, Farewell};
+pub use items::{Items, SubscriptionItem, TooLarge};
 #[cfg(feature = "json")]
 pub use json::JsonError;
 pub use keep_alive::KeepAlive;

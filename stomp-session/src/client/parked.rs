@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     content::Content,
-    error::SendError,
+    error::BeginError,
     terms::{How, Line},
 };
 use crate::{ReceiptId, Timestamp, TransactionId};
@@ -59,7 +59,7 @@ pub(super) enum Admitted {
 pub(super) struct Parking {
     parked: BTreeMap<ParkedId, Parked>,
     /// Results that their watchers have not taken.
-    results: BTreeMap<ParkedId, Result<Admitted, SendError>>,
+    results: BTreeMap<ParkedId, Result<Admitted, BeginError>>,
     /// Without a deadline yet.
     newcomers: Vec<ParkedId>,
     deadlines: BTreeSet<(Timestamp, ParkedId)>,
@@ -195,7 +195,7 @@ impl Parking {
     }
 
     /// Keeps a result until its watcher looks.
-    pub(super) fn keep(&mut self, id: ParkedId, result: Result<Admitted, SendError>) {
+    pub(super) fn keep(&mut self, id: ParkedId, result: Result<Admitted, BeginError>) {
         self.results.insert(id, result);
     }
 
@@ -204,7 +204,7 @@ impl Parking {
         &mut self,
         id: ParkedId,
         waker: Waker,
-    ) -> (Poll<Result<Admitted, SendError>>, Option<Waker>) {
+    ) -> (Poll<Result<Admitted, BeginError>>, Option<Waker>) {
         match (self.results.remove(&id), self.parked.get_mut(&id)) {
             (Some(result), _) => (Poll::Ready(result), Some(waker)),
             (None, Some(parked)) => (Poll::Pending, parked.watcher.replace(waker)),
@@ -213,7 +213,7 @@ impl Parking {
     }
 
     /// Nobody watches that one any more: gives what waits still, or its result.
-    pub(super) fn forget(&mut self, id: ParkedId) -> (Option<Parked>, Option<Result<Admitted, SendError>>) {
+    pub(super) fn forget(&mut self, id: ParkedId) -> (Option<Parked>, Option<Result<Admitted, BeginError>>) {
         (self.remove(id), self.results.remove(&id))
     }
 }

@@ -7,7 +7,6 @@ use stomp_proto::Version;
 
 use super::{
     content::{Content, SharedFrame},
-    error::SendError,
     send::{SendBuilder, Sending},
     shared::Shared,
     terms::How,
@@ -45,13 +44,13 @@ impl SendBuilder {
     /// not sent. It is cheaper than a clone of the builder for each by what writing the headers costs.
     ///
     /// # Errors
-    /// [`SendError::Command`] when the headers cannot be written, as the version of the connection has them, or without one
+    /// [`CommandError::Encode`] when the headers cannot be written, as the version of the connection has them, or without one
     /// the newest that is offered. Another version on a later connection may refuse what this one can say: then the send
     /// fails.
-    pub fn prepare(self) -> Result<PreparedSend, SendError> {
+    pub fn prepare(self) -> Result<PreparedSend, CommandError> {
         let Self { shared, frame, how } = self;
         let version = shared.with(|inner| version(&inner.session));
-        let frame = frame.prepare(version).map_err(CommandError::from)?;
+        let frame = frame.prepare(version)?;
         Ok(PreparedSend { shared, frame: Arc::new(Mutex::new(frame)), how })
     }
 }

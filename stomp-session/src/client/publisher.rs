@@ -218,7 +218,7 @@ impl Publisher {
         let Some(id) = self.parked else { return Poll::Ready(Ok(())) };
         let polled = ready!(self.keep.shared.with(|inner| inner.poll_parked(id, cx.waker().clone())));
         self.parked = None;
-        Poll::Ready(polled.map(|_| ()))
+        Poll::Ready(polled.map(|_| ()).map_err(SendError::from))
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
@@ -281,7 +281,7 @@ impl Future for Feeding<'_> {
             Stage::Parked(id) => {
                 let waker = cx.waker().clone();
                 let admitted = ready!(publisher.keep.shared.with(|inner| inner.poll_parked(id, waker)));
-                admitted.map(|admitted| Fed::HandedOver(number(admitted)))
+                admitted.map(|admitted| Fed::HandedOver(number(admitted))).map_err(SendError::from)
             }
             Stage::Done => return Poll::Pending,
         };

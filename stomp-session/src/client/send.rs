@@ -219,7 +219,7 @@ impl Future for Sending {
             }
             Stage::Parked(id) => {
                 let waker = cx.waker().clone();
-                ready!(shared.with(|inner| inner.poll_parked(*id, waker)))
+                ready!(shared.with(|inner| inner.poll_parked(*id, waker))).map_err(SendError::from)
             }
             Stage::Receipt(id) => Ok(Admitted::Receipt(*id)),
             Stage::Done => return Poll::Pending,

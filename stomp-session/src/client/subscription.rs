@@ -84,7 +84,8 @@ impl SubscribeBuilder {
         self.change(|subscribe| subscribe.on_replay(contained_change(change)))
     }
 
-    /// What becomes of a message that is over the limit; see [`Subscribe::oversized`].
+    /// What becomes of a message that is over the limit; see [`Subscribe::oversized`]. With [`Oversized::Deliver`] it comes out
+    /// of [`Subscription::items`], or is a failed message to a [`Runner`](super::Runner).
     pub fn oversized(self, oversized: Oversized) -> Self {
         self.change(|subscribe| subscribe.oversized(oversized))
     }
@@ -278,6 +279,28 @@ impl Subscription {
         }
     }
 
+    /// Takes the next message that can still be settled, whether it is whole or was over a limit.
+    #[inline]
+    pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Option<crate::Message>> {
+        ready!(self.row.poll(cx));
+        loop {
+            while let Some(message) = self.batch.pop_front() {
+                let shared = &self.keep.shared;
+                shared.taken(&message);
+                if self.keeps_stale || !shared.is_stale(&message) {
+                    return Poll::Ready(Some(message));
+                }
+            }
+            if self.ended.is_some() {
+                return Poll::Ready(None);
+            }
+            if self.take_batch(cx.waker().clone()).is_pending() {
+                self.row.end();
+                return Poll::Pending;
+            }
+        }
+    }
+
     fn take_batch(&mut self, waker: Waker) -> Poll<()> {
         let shared = &self.keep.shared;
         let id = self.id;
@@ -296,24 +319,15 @@ impl Stream for Subscription {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let this = &mut *self;
-        ready!(this.row.poll(cx));
-        loop {
-            while let Some(message) = this.batch.pop_front() {
-                let shared = &this.keep.shared;
-                shared.taken(&message);
-                if this.keeps_stale || !shared.is_stale(&message) {
-                    let shared = Arc::clone(shared);
-                    return Poll::Ready(Some(Message::new(message, shared)));
-                }
-            }
-            if this.ended.is_some() {
-                return Poll::Ready(None);
-            }
-            if this.take_batch(cx.waker().clone()).is_pending() {
-                this.row.end();
-                return Poll::Pending;
+        while let Some(mut message) = ready!(this.poll_taken(cx)) {
+            let excess = message.take_excess();
+            let message = Message::new(message, this.shared());
+            // Dropped, one that was over a limit stays with the broker: whoever wants it asks for items.
+            if excess.is_none() {
+                return Poll::Ready(Some(message));
             }
         }
+        Poll::Ready(None)
     }
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     admission::Started,
-    error::{CommitError, SendError},
+    error::{BeginError, CommitError},
     handle::Client,
     keep::Keep,
     message::Message,
@@ -60,7 +60,7 @@ impl Beginning {
 }
 
 impl Future for Beginning {
-    type Output = Result<Transaction, SendError>;
+    type Output = Result<Transaction, BeginError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(keep) = &self.keep else { return Poll::Pending };

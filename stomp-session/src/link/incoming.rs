@@ -128,7 +128,7 @@ impl Link {
         let mut message = Message::new(frame, arrival);
         let policy = cx.replay.subscriptions.get(message.subscription()).map(|held| held.subscribe.oversized);
         let settled = match policy.unwrap_or_default() {
-            Oversized::Leave => Ok(()),
+            Oversized::Leave | Oversized::Deliver => Ok(()),
             Oversized::Acknowledge => self.ack(&mut message, cx),
             Oversized::DeadLetter => self.nack_as(&mut message, Nack::DeadLetter, cx),
         };

@@ -9,7 +9,10 @@ use core::{
 use stomp_proto::{Command, Frame, ParseError, ParseErrorKind, Version};
 
 pub use super::command_error::{CommandError, SendError};
-use super::{endpoint::Endpoint, frames::FrameError, mask::Mask, profile::ConnectEscaping};
+use super::{
+    endpoint::Endpoint, frames::FrameError, mask::Mask, profile::ConnectEscaping,
+    transport_failure::TransportFailure,
+};
 
 /// An ERROR frame from the broker.
 ///
@@ -130,12 +133,12 @@ fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub enum Lost {
     /// The broker refused a login that contains a backslash, or closed the connection instead of answering. Brokers do
     /// not agree on how to write a backslash in CONNECT.
-    #[error("{}", backslash_refused(.error.as_ref(), .broke.as_deref(), *.sent))]
+    #[error("{}", backslash_refused(.error.as_ref(), .broke.as_ref(), *.sent))]
     BackslashRefused {
         /// The ERROR, if there was one.
         error: Option<ServerError>,
         /// The error of the transport, if it reported one.
-        broke: Option<String>,
+        broke: Option<TransportFailure>,
         /// How the backslash was written.
         sent: ConnectEscaping,
     },
@@ -143,7 +146,7 @@ pub enum Lost {
     #[error(
         "the connection broke before CONNECTED ({0}): is it a STOMP port without TLS, and is the login right?"
     )]
-    BrokeBeforeConnected(String),
+    BrokeBeforeConnected(TransportFailure),
     /// The broker closed the connection instead of answering CONNECT.
     #[error(
         "the broker closed the connection before CONNECTED: is it a STOMP port without TLS, and is the login right?"
@@ -159,7 +162,7 @@ pub enum Lost {
     #[error("cannot connect: {reason}")]
     DialFailed {
         /// The error of the operating system or the TLS library.
-        reason: String,
+        reason: TransportFailure,
         /// Whether another attempt cannot succeed.
         permanent: bool,
     },
@@ -178,7 +181,7 @@ pub enum Lost {
     NoHeartBeats(Duration),
     /// Reading or writing failed.
     #[error("the connection broke: {0}")]
-    Io(String),
+    Io(TransportFailure),
     /// The `heart-beat` header of CONNECTED is invalid.
     #[error("the broker's heart-beat header is invalid: \"{0}\"")]
     InvalidHeartBeat(String),
@@ -235,7 +238,11 @@ fn seconds(duration: &Duration) -> String {
     alloc::format!("{:.1} s", duration.as_secs_f64())
 }
 
-fn backslash_refused(error: Option<&ServerError>, broke: Option<&str>, sent: ConnectEscaping) -> String {
+fn backslash_refused(
+    error: Option<&ServerError>,
+    broke: Option<&TransportFailure>,
+    sent: ConnectEscaping,
+) -> String {
     let answer = match (error, broke) {
         (Some(error), _) => alloc::format!("said: {error}"),
         (None, Some(broke)) => alloc::format!("closed the connection ({broke})"),

@@ -3,8 +3,12 @@
 use alloc::borrow::Cow;
 
 use bytes::Bytes;
+#[cfg(feature = "client")]
+use stomp_proto::Excess;
 use stomp_proto::{AckMode, Command, Frame, Headers, Text};
 
+#[cfg(feature = "client")]
+use super::arrival::Over;
 use super::{
     arrival::{Arrival, Arrived},
     ids::{ConnectionId, Number, SubscriptionId},
@@ -202,6 +206,33 @@ impl Message {
     pub(crate) fn make_owned(&mut self) {
         let frame = core::mem::replace(&mut self.frame, Frame::new(Command::Message));
         self.frame = frame.into_owned();
+    }
+
+    /// Says what was over a limit. The length is kept where the body would be, of which nothing was kept.
+    #[cfg(feature = "client")]
+    pub(crate) fn set_excess(&mut self, excess: Excess) {
+        let is_body = matches!(excess, Excess::Body { .. });
+        self.arrival.over = Some(if is_body { Over::Body } else { Over::Headers });
+        self.set_body(Bytes::copy_from_slice(&excess.length().to_be_bytes()));
+    }
+
+    /// What was over a limit, if it was [said](Self::set_excess). The message has an empty body from then on.
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(crate) fn take_excess(&mut self) -> Option<Excess> {
+        let over = self.arrival.over.take()?;
+        let length = self.body().try_into().map(u64::from_be_bytes).unwrap_or_default();
+        self.set_body(Bytes::new());
+        Some(match over {
+            Over::Body => Excess::Body { length },
+            Over::Headers => Excess::Headers { length },
+        })
+    }
+
+    #[cfg(feature = "client")]
+    fn set_body(&mut self, body: Bytes) {
+        let frame = core::mem::replace(&mut self.frame, Frame::new(Command::Message));
+        self.frame = frame.with_body(body);
     }
 
     /// Returns the number of octets that the message occupies in memory: the size of its frame and of this value.

@@ -57,6 +57,12 @@ pub enum Oversized {
     Acknowledge,
     /// Sends a NACK for the message if that dead-letters it on this broker, and leaves it otherwise.
     DeadLetter,
+    /// Hands the message to the owner of the subscription, who settles it.
+    ///
+    /// In the asynchronous client it comes, in its place among the others, out of `Subscription::items`, and is a failed
+    /// message to a handler runner. In a [`Session`](crate::Session) this is [`Leave`](Self::Leave): the owner sees the
+    /// [event](crate::Event::TooLarge).
+    Deliver,
 }
 
 /// Whether to subscribe again when the broker refuses or cancels a subscription that it had accepted before.
@@ -153,7 +159,7 @@ impl Subscribe {
     /// Sets what to do with a message that is over the [limits](crate::Config::limits), which is reported as
     /// [`Event::TooLarge`](crate::Event::TooLarge). The default is [`Oversized::Leave`].
     ///
-    /// With ack mode `client`, no other choice is possible: subscribing fails with
+    /// With ack mode `client`, only [`Oversized::Leave`] and [`Oversized::Deliver`] are possible: otherwise subscribing fails with
     /// [`CommandError::CumulativeOversized`](crate::CommandError::CumulativeOversized).
     pub const fn oversized(mut self, oversized: Oversized) -> Self {
         self.oversized = oversized;

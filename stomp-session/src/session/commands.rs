@@ -34,7 +34,9 @@ impl Session {
         }
         self.check_exclusive(&subscribe)?;
         // It would settle what its owner has not handled.
-        if subscribe.ack_mode == AckMode::Client && subscribe.oversized != Oversized::Leave {
+        if subscribe.ack_mode == AckMode::Client
+            && matches!(subscribe.oversized, Oversized::Acknowledge | Oversized::DeadLetter)
+        {
             return Err(CommandError::CumulativeOversized);
         }
         let id = self.replay.subscriptions.add(subscribe, self.config.prefetch_budget)?;

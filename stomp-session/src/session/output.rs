@@ -11,7 +11,7 @@ use super::{
     state::{Ending, State},
 };
 #[cfg(feature = "client")]
-use crate::model::{config::Config, ids::SubscriptionId};
+use crate::model::{config::Config, ids::SubscriptionId, subscribe::Oversized};
 use crate::model::{
     connection::{Action, Connection},
     event::Event,
@@ -175,6 +175,13 @@ impl Session {
     /// Whether messages are wanted that nobody can acknowledge any more.
     pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {
         self.replay.subscriptions.keeps_stale(id)
+    }
+
+    /// Whether the owner of the subscription gets what was over a limit.
+    #[cfg(feature = "client")]
+    pub(crate) fn delivers_oversized(&self, id: SubscriptionId) -> bool {
+        let held = self.replay.subscriptions.get(id);
+        held.is_some_and(|held| held.subscribe.oversized == Oversized::Deliver)
     }
 
     /// Gives up the receipts that stand behind messages which nobody takes; whether there were any.

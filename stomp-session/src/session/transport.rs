@@ -62,7 +62,7 @@ impl Session {
         let login = login.or_else(|| self.config.login_for(&endpoint));
         self.failover.log_in(login.as_ref(), is_provided, self.now)?;
         let frame = handshake::connect(&self.config, &endpoint, login.as_ref());
-        let permanent = |reason: String| Lost::DialFailed { reason, permanent: true };
+        let permanent = |reason: String| Lost::DialFailed { reason: reason.into(), permanent: true };
         if frame.headers().contains("client-id") && self.config.send_beat.is_zero() {
             let reason =
                 "a client-id needs heart-beats: the broker would never notice that an old connection is dead";

@@ -10,6 +10,7 @@ mod driver_ends;
 mod drops;
 mod entropy;
 mod headers;
+mod items;
 mod json;
 mod kit;
 mod listen;

@@ -10,7 +10,7 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
-    Closed, Config, Endpoint, Lost,
+    Closed, Config, Endpoint, Lost, TransportFailure,
     client::{Addresses, Client, Connector, Notice, Runtime as _, TransportError},
 };
 use stomp_testkit::{
@@ -135,7 +135,8 @@ fn a_transport_that_fails_for_good_is_not_tried_again() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     let closed = never_connects(&mut sim, config, || TransportError::permanent("certificate expired").into());
-    let reason = Lost::DialFailed { reason: "certificate expired".into(), permanent: true };
+    let reason = TransportFailure::from("certificate expired").of_kind(io::ErrorKind::Other);
+    let reason = Lost::DialFailed { reason, permanent: true };
     assert!(matches!(closed, Closed::GaveUp { attempts: 1, last, .. } if last == reason));
 }
 
@@ -156,7 +157,7 @@ fn a_failed_dial_says_where_to_look() {
         let Closed::GaveUp { last: Lost::DialFailed { reason, permanent: false }, .. } = closed else {
             panic!("{closed:?}")
         };
-        assert_eq!(reason, told);
+        assert_eq!((reason.text(), reason.kind()), (&*told, Some(kind)));
     }
 }
 
@@ -192,7 +193,8 @@ fn a_refusal_that_is_read_outweighs_the_write_that_failed() {
     let (client, driver) = settings().config(config).build_on(world, Arc::new(Refusing)).unwrap();
     drop(sim.spawn(driver.run()));
     let closed = sim.block_on(client.closed());
-    let reason = Lost::DialFailed { reason: "certificate required".into(), permanent: true };
+    let reason = TransportFailure::from("certificate required").of_kind(io::ErrorKind::Other);
+    let reason = Lost::DialFailed { reason, permanent: true };
     assert!(matches!(closed, Closed::GaveUp { attempts: 1, last, .. } if last == reason));
 }
 
@@ -378,4 +380,32 @@ fn a_connector_that_panics_has_failed_and_is_tried_again() {
     });
     let told = "the connector panicked: no proxy for tcp://broker:61613";
     assert_eq!(reason, Lost::DialFailed { reason: told.into(), permanent: false });
+}
+
+/// What has failed can be told by the kind of its error, and not by words of the operating system alone.
+#[test]
+fn a_lost_connection_keeps_the_kind_of_its_error() {
+    let mut sim = Sim::new(1);
+    sim.set_door("broker", Door::Refusing);
+    let (closed, _) = fails(&mut sim, once());
+    let Closed::GaveUp { last: Lost::DialFailed { reason, permanent: false }, .. } = &closed else {
+        panic!("{closed:?}");
+    };
+    assert_eq!(reason.kind(), Some(io::ErrorKind::ConnectionRefused));
+    assert!(reason.text().contains("is a broker listening there?"), "{reason}");
+
+    let mut sim = Sim::new(1);
+    let client = sim.client(once(), settings());
+    let mut listener = client.listen();
+    sim.block_on(client.connected()).unwrap();
+    sim.cut("broker", Ending::Reset);
+    let reason = sim.block_on(async {
+        loop {
+            if let Notice::Disconnected { reason, .. } = listener.next().await.unwrap() {
+                break reason;
+            }
+        }
+    });
+    let Lost::Io(failure) = &reason else { panic!("{reason:?}") };
+    assert_eq!(failure.kind(), Some(io::ErrorKind::ConnectionReset));
 }

@@ -2,16 +2,21 @@
 
 use std::fmt;
 
+use stomp_proto::Excess;
+
 use crate::{CommandError, Ended, client::error::SendError};
 
 /// How a handler failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "a handler has no third way to fail")]
+#[allow(clippy::exhaustive_enums, reason = "a handler has no other way to fail")]
 pub enum Failure<E> {
     /// It returned an error.
     Error(E),
     /// It panicked, with that message.
     Panicked(String),
+    /// It was not called: the message was over the limits, and came without its body
+    /// ([`Oversized::Deliver`](crate::Oversized::Deliver)).
+    TooLarge(Excess),
 }
 
 impl<E: fmt::Display> fmt::Display for Failure<E> {
@@ -19,6 +24,9 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
         match self {
             Self::Error(error) => error.fmt(f),
             Self::Panicked(text) => write!(f, "the handler panicked: {text}"),
+            Self::TooLarge(excess) => {
+                write!(f, "{excess} is over the limit: the message came without its body")
+            }
         }
     }
 }

@@ -19,6 +19,10 @@ use crate::{Nack, Profile, client::message::Message};
 ///
 /// [`Retry`](Self::Retry) tells the broker nothing, and comes before any of them.
 ///
+/// A message that was over the [limits](crate::client::Builder::limits) and came without its body
+/// ([`Oversized::Deliver`](crate::Oversized::Deliver)) is a failed message, which no handler has seen: `Retry` is passed over,
+/// and a copy that is forwarded has no body and the header `message-too-large`, which says what was over the limit.
+///
 /// With ack mode `auto` there is nothing left to settle: only `Stop`, `Forward`, `Acknowledge`, and `Retry` before them, can
 /// be had.
 ///
@@ -81,6 +85,14 @@ impl OnFailure {
             Self::Discard => Some(Nack::Discard),
             Self::Stop | Self::Forward(_) | Self::Acknowledge | Self::Retry { .. } => None,
         }
+    }
+
+    /// What comes where it would be of no use to call the handler: that is no `Retry`.
+    pub(super) fn without_retries(mut self) -> Self {
+        while let Self::Retry { then, .. } = self {
+            self = *then;
+        }
+        self
     }
 
     /// The pause before the handler is called again, unless it was called again often enough, and what comes when it is not

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use futures_core::Stream as _;
 use stomp_proto::{AckMode, Version};
 
 use super::{
@@ -26,6 +25,7 @@ use crate::{
     Closed, CommandError, Ended, Nack,
     client::{
         contain::{contained, drop_each},
+        items::{SubscriptionItem, TooLarge},
         message::Message,
         notice::Notice,
         runners::{Call, Report, RunnerId},
@@ -39,6 +39,8 @@ use crate::{
 
 /// The pause before the first NACK that requeues, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// Says of a copy why it has no body.
+const MESSAGE_TOO_LARGE: &str = "message-too-large";
 /// Messages that are begun in one poll: then others get their turn.
 const BEGUN: usize = 64;
 
@@ -92,6 +94,17 @@ where
     fn begin(&mut self, message: Message) {
         let delivery = Delivery::new(message, Arc::clone(&self.shared));
         let stage = self.call(&delivery);
+        self.take_up(delivery, stage);
+    }
+
+    /// Takes a message that came without its body: it has failed.
+    fn begin_too_large(&mut self, large: TooLarge) {
+        let (message, excess) = large.into_parts();
+        let delivery = Delivery::new(message, Arc::clone(&self.shared));
+        self.take_up(delivery, Stage::Failed(Some(Failure::TooLarge(excess))));
+    }
+
+    fn take_up(&mut self, delivery: Delivery, stage: Stage<F, E>) {
         let id = self.next;
         self.next = id.saturating_add(1);
         let waker = Arc::new(SlotWaker::new(Arc::clone(&self.ready), id));
@@ -104,7 +117,7 @@ where
         let call = || handled(delivery, delivery.attempt(), || (self.handler)(delivery.clone()));
         match contained(call) {
             Ok(handler) => Stage::Handling(handler),
-            Err(text) => Stage::Failed(text),
+            Err(text) => Stage::Failed(Some(Failure::Panicked(text))),
         }
     }
 
@@ -151,7 +164,11 @@ where
         let delivery = &self.slots.get(&id)?.delivery;
         let decided = contained(|| (self.options.decide)(delivery, &failure));
         let retried = delivery.attempt().saturating_sub(1);
-        match decided.unwrap_or_default().after(retried) {
+        let mut policy = decided.unwrap_or_default();
+        if matches!(failure, Failure::TooLarge(_)) {
+            policy = policy.without_retries();
+        }
+        match policy.after(retried) {
             (Some(pause), then) if self.goes_on() => {
                 Some(Stage::Resting(Box::new(Rest::new(&self.shared, pause, failure, then))))
             }
@@ -217,8 +234,10 @@ where
         let profile = shared.with(|inner| inner.profile());
         // An error may panic where it is shown, and where it is dropped.
         let text = contained(|| failure.to_string()).unwrap_or_else(|text| text);
+        let excess = if let Failure::TooLarge(excess) = &failure { Some(*excess) } else { None };
         drop_each([failure]);
-        let headers = forward.headers(message, &text, &profile);
+        let mut headers = forward.headers(message, &text, &profile);
+        excess.iter().for_each(|excess| headers.set(MESSAGE_TOO_LARGE, excess.to_string()));
         let copy = SendBuilder::new(shared, &forward.destination, message.body_bytes());
         let copy = copy.headers(&headers).confirmed();
         // ActiveMQ takes a body without a length for text; so it stays.
@@ -326,8 +345,10 @@ where
             if !self.has_room() {
                 return false;
             }
-            match Pin::new(&mut self.subscription).poll_next(cx) {
-                Poll::Ready(Some(message)) => self.begin(message),
+            match self.subscription.poll_item(cx) {
+                Poll::Ready(Some(SubscriptionItem::Message(message))) => self.begin(message),
+                Poll::Ready(Some(SubscriptionItem::TooLarge(large))) => self.begin_too_large(large),
+                Poll::Ready(Some(SubscriptionItem::BrowseEnd)) => {}
                 Poll::Ready(None) => {
                     self.stop(self.subscription.ended().and_then(unwilling));
                     return false;

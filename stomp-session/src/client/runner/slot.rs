@@ -44,8 +44,8 @@ pub(super) struct Slot<F, E> {
 
 pub(super) enum Stage<F, E> {
     Handling(Handled<F>),
-    /// Its handler has panicked where it was made.
-    Failed(String),
+    /// There is no handler: it has panicked where it was made, or was not called.
+    Failed(Option<Failure<E>>),
     /// Between two attempts.
     Resting(Box<Rest<E>>),
     /// Before its NACK.
@@ -94,10 +94,10 @@ where
                     Err(text) => self.handled(Err(Failure::Panicked(text))),
                 }
             }
-            Stage::Failed(text) => {
-                let failure = Failure::Panicked(mem::take(text));
-                self.handled(Err(failure))
-            }
+            Stage::Failed(failure) => match failure.take() {
+                Some(failure) => self.handled(Err(failure)),
+                None => Poll::Pending,
+            },
             Stage::Resting(rest) => rest.poll(cx, &self.delivery).map(|()| Step::Rested),
             Stage::Pausing(timer, nack) => timer.poll(cx).map(|()| Step::Paused(*nack)),
             Stage::Forwarding(sending) => Pin::new(&mut **sending).poll(cx).map(Step::Forwarded),
