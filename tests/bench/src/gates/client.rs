@@ -13,7 +13,7 @@ const PASSES: u64 = 20;
 
 /// What a message costs with tracing compiled in, relative to what it costs without.
 pub(crate) fn count_traced(what: &str) -> Result<f64, String> {
-    let [traced, plain] = [&["--features", "tracing"][..], &[]].map(|features| {
+    let [traced, plain] = [&["--features", "tracing"][..], &[]].map(|features| -> Result<f64, String> {
         let program = build(features)?;
         let [fewer, more] = [PASSES, 2 * PASSES].map(|passes| total(&program, &[what], passes));
         Ok(more?.saturating_sub(fewer?) as f64)
