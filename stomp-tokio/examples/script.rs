@@ -14,10 +14,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         client.send("/queue/orders", order).persistent().confirmed().wait()?;
     }
 
-    // Until none has come for a tenth of a second.
+    // An iterator, which would end if none came for half a minute.
     let mut orders = client.subscribe("/queue/orders").wait()?;
     let mut drunk = Vec::new();
-    for order in blocking::within(&mut orders, Duration::from_millis(100)) {
+    for order in blocking::within(&mut orders, Duration::from_secs(30)).take(3) {
         drunk.push(order.text()?.to_owned());
         order.ack()?;
     }

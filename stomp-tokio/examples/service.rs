@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Answers when the broker has the order, or when it cannot be known whether it has.
 async fn order(State(client): State<Client>, order: String) -> StatusCode {
     let sent =
-        client.send("/queue/orders", order).persistent().confirmed().timeout(Duration::from_secs(5)).await;
+        client.send("/queue/orders", order).persistent().confirmed().timeout(Duration::from_secs(30)).await;
     match sent {
         Ok(()) => StatusCode::ACCEPTED,
         Err(SendError::Rejected(_)) => StatusCode::UNPROCESSABLE_ENTITY,

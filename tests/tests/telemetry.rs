@@ -67,6 +67,7 @@ fn the_log() {
     what_goes_wrong_is_warned_of_where_it_happens();
     each_connection_has_its_span();
     what_a_handler_says_is_said_in_its_span();
+    a_handler_that_is_dropped_is_dropped_in_its_span();
 }
 
 /// A line for each attempt: what happened, how often, and when the next one is.
@@ -291,5 +292,41 @@ fn what_a_handler_says_is_said_in_its_span() {
         }
         assert_eq!(lines.matches("stomp.handle").count(), 8, "{lines}");
         assert!(!lines.contains("the-header"), "{lines}");
+    });
+}
+
+/// What a handler's future leaves behind when its runner is dropped belongs to the message, too.
+fn a_handler_that_is_dropped_is_dropped_in_its_span() {
+    struct Farewell;
+    impl Drop for Farewell {
+        fn drop(&mut self) {
+            tracing::info!("dropped");
+        }
+    }
+    logged(Level::INFO, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            client.send("/queue/a", "x").await.unwrap();
+            let messages = client.subscribe("/queue/a").await.unwrap();
+            let handler = async |_: Delivery| {
+                let _farewell = Farewell;
+                std::future::pending::<Result<(), String>>().await
+            };
+            let mut runner = Box::pin(messages.handle(handler).run());
+            for _ in 0..5 {
+                assert!(futures_lite::future::poll_once(&mut runner).await.is_none());
+                world.sleep(seconds(1)).await;
+            }
+            drop(runner);
+            client.disconnect().await.unwrap();
+        });
+        let lines = log.take();
+        assert!(
+            lines.contains("stomp.handle{destination=/queue/a attempt=1}: telemetry: dropped"),
+            "{lines}"
+        );
     });
 }

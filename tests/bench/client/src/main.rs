@@ -39,10 +39,9 @@ fn main() -> ExitCode {
 
 fn run(handled: bool, passes: u64) {
     let line = Line::default();
-    let (client, driver) =
-        Client::builder("tcp://broker")
-            .build_on(Arc::new(line.clone()), Arc::new(line.clone()))
-            .expect("a URI");
+    let (client, driver) = Client::builder("tcp://broker")
+        .build_on(Arc::new(line.clone()), Arc::new(line.clone()))
+        .expect("a URI");
     let count = Arc::new(AtomicU64::new(0));
     let mut driver = pin!(driver.run());
     let mut consumer: Pin<Box<dyn Future<Output = ()>>> = match handled {

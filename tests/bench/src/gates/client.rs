@@ -13,12 +13,14 @@ const PASSES: u64 = 20;
 
 /// What a message costs with tracing compiled in, relative to what it costs without.
 pub(crate) fn count_traced(what: &str) -> Result<f64, String> {
-    let [traced, plain] = [&["--features", "tracing"][..], &[]].map(|features| -> Result<f64, String> {
-        let program = build(features)?;
-        let [fewer, more] = [PASSES, 2 * PASSES].map(|passes| total(&program, &[what], passes));
-        Ok(more?.saturating_sub(fewer?) as f64)
-    });
-    Ok(traced? / plain?)
+    Ok(count(what, &["--features", "tracing"])? / count(what, &[])?)
+}
+
+/// What all messages of those passes cost.
+fn count(what: &str, features: &[&str]) -> Result<f64, String> {
+    let program = build(features)?;
+    let [fewer, more] = [PASSES, 2 * PASSES].map(|passes| total(&program, &[what], passes));
+    Ok(more?.saturating_sub(fewer?) as f64)
 }
 
 /// Both are built in one folder, from which a build takes the other's program away.
