@@ -68,6 +68,7 @@ fn the_log() {
     each_connection_has_its_span();
     what_a_handler_says_is_said_in_its_span();
     an_error_that_ends_nothing_is_shown();
+    of_errors_alone_the_end_is_one();
 }
 
 /// A line for each attempt: what happened, how often, and when the next one is.
@@ -329,5 +330,17 @@ fn an_error_that_ends_nothing_is_shown() {
             lines.contains("the broker sent an ERROR error=") && lines.contains("no such queue"),
             "{lines}"
         );
+    });
+}
+
+/// At level ERROR there is one line, and none before it.
+fn of_errors_alone_the_end_is_one() {
+    logged(Level::ERROR, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", "another"));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        sim.block_on(client.connected()).unwrap_err();
+        let lines = log.take();
+        assert!(lines.contains("the session has ended error=") && lines.lines().count() == 1, "{lines}");
     });
 }
