@@ -68,6 +68,8 @@ fn the_log() {
     each_connection_has_its_span();
     what_a_handler_says_is_said_in_its_span();
     a_handler_that_is_dropped_is_dropped_in_its_span();
+    an_error_that_ends_nothing_is_shown();
+    of_errors_alone_the_end_is_one();
 }
 
 /// A line for each attempt: what happened, how often, and when the next one is.
@@ -98,12 +100,19 @@ fn with_the_broker_gone_there_is_a_line_for_each_attempt() {
                 lines.contains("INFO") && lines.contains("connected broker=tcp://broker:61613"),
                 "{lines}"
             );
+            world.set_door("broker", Door::Refusing);
             world.cut("broker", Ending::Reset);
+            world.sleep(seconds(10)).await;
+            world.set_door("broker", Door::Open);
             let _ = client.send("/queue/a", "x").confirmed().await;
             client.connected().await.unwrap();
             client.disconnect().await.unwrap();
             let lines = log.take();
-            assert!(lines.contains("the connection is lost") && lines.contains("disconnected"), "{lines}");
+            assert!(lines.contains("the connection is lost"), "{lines}");
+            let first = lines.lines().find(|line| line.contains("no connection")).unwrap();
+            assert!(first.contains("failures=1 "), "counted anew: {first}");
+            let end = lines.lines().last().unwrap();
+            assert!(end.contains("INFO") && end.ends_with("stomp: disconnected"), "{lines}");
         });
     });
 }
@@ -126,7 +135,14 @@ fn what_is_shown_is_nobodys_secret() {
             client.disconnect().await.unwrap();
         });
         let lines = log.take();
-        for part in ["dialling", "connected", "subscribed", "confirmed", "not confirmed", "disconnected"] {
+        for part in [
+            "dialling",
+            "connected",
+            "subscribed",
+            "stomp: confirmed",
+            "stomp: not confirmed",
+            "stomp: disconnected",
+        ] {
             assert!(lines.contains(part), "{part}: {lines}");
         }
         for part in [PASSCODE, "the-body", "the-header"] {
@@ -328,5 +344,40 @@ fn a_handler_that_is_dropped_is_dropped_in_its_span() {
             lines.contains("stomp.handle{destination=/queue/a attempt=1}: telemetry: dropped"),
             "{lines}"
         );
+    });
+}
+
+/// ActiveMQ's ERROR without a `receipt-id`, which leaves everything as it is.
+fn an_error_that_ends_nothing_is_shown() {
+    logged(Level::WARN, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::activemq().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            client.send("/queue/a", "x").confirmed().await.unwrap();
+            world.broker("broker", |broker| {
+                let connection = broker.connections()[0];
+                broker.send_octets(connection, b"ERROR\nmessage:no such queue\n\n\0");
+            });
+            client.send("/queue/a", "x").confirmed().await.unwrap();
+        });
+        let lines = log.take();
+        assert!(
+            lines.contains("the broker sent an ERROR error=") && lines.contains("no such queue"),
+            "{lines}"
+        );
+    });
+}
+
+/// At level ERROR there is one line, and none before it.
+fn of_errors_alone_the_end_is_one() {
+    logged(Level::ERROR, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", "another"));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        sim.block_on(client.connected()).unwrap_err();
+        let lines = log.take();
+        assert!(lines.contains("the session has ended error=") && lines.lines().count() == 1, "{lines}");
     });
 }

@@ -3,7 +3,7 @@
 use stomp_proto::Command;
 use stomp_session::{
     CommandError, Unknown,
-    client::{CommitError, SendError},
+    client::{CommitError, Runtime as _, SendError},
 };
 use stomp_testkit::{
     broker::{BrokerConfig, dead_letter_queue},
@@ -124,7 +124,14 @@ fn a_send_in_it_that_waits_ends_with_the_connection() {
         world.sleep(seconds(1)).await;
         assert!(sends[19].is_finished());
         let last = sends.pop().unwrap().await;
-        assert!(matches!(last, Err(SendError::Command(CommandError::TransactionLost { .. }))), "{last:?}");
+        let is_lost =
+            |sent: &_| matches!(sent, Err(SendError::Command(CommandError::TransactionLost { .. })));
+        assert!(is_lost(&last), "{last:?}");
+        // Nor does what is sent while nobody is there to wait for.
+        let before = world.now();
+        let late = transaction.send("/queue/a", "late").await;
+        assert!(is_lost(&late), "{late:?}");
+        assert_eq!(world.now(), before);
     });
 }
 
