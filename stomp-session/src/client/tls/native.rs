@@ -58,7 +58,7 @@ fn connector(config: &TlsConfig) -> Result<TlsConnectorBuilder, TransportError> 
         let certificates = Certificate::stack_from_pem(pem).map_err(|error| unusable("roots", &error))?;
         if certificates.is_empty() {
             return Err(TransportError::permanent(
-                "TlsConfig::roots cannot be used: an entry holds no certificate",
+                "TlsConfig::roots cannot be used: an entry contains no certificate",
             ));
         }
         certificates.into_iter().for_each(|certificate| _ = builder.add_root_certificate(certificate));
