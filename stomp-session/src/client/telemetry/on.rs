@@ -138,7 +138,7 @@ fn emit(notice: &Notice) {
             tracing::warn!(target: TARGET, subscription = %id, error = %reason, "the subscription has ended");
         }
         Notice::Resubscribing { id, reason, delay } => tracing::warn!(
-            target: TARGET, subscription = %id, error = %reason, ?delay, "the subscription does not stand; trying again"
+            target: TARGET, subscription = %id, error = %reason, ?delay, "the subscription is not active; trying again"
         ),
         Notice::Disconnecting => tracing::debug!(target: TARGET, "disconnecting"),
         Notice::Closed(closed) => emit_closed(closed),
@@ -156,7 +156,7 @@ fn emit_closed(closed: &Closed) {
 fn emit_trouble(notice: &Notice) {
     match notice {
         Notice::LocalStall { late } => {
-            tracing::warn!(target: TARGET, ?late, "the program stood still, or its runtime, or the machine");
+            tracing::warn!(target: TARGET, ?late, "the program, its runtime or the machine was suspended");
         }
         Notice::Receipt { id, outcome: Outcome::Confirmed } => {
             tracing::trace!(target: TARGET, receipt = %id, "confirmed");
@@ -170,14 +170,14 @@ fn emit_trouble(notice: &Notice) {
         }
         Notice::Unroutable(frame) => {
             let destination = frame.header("destination").map(display);
-            tracing::warn!(target: TARGET, command = %frame.command(), destination, "a frame that nobody waits for");
+            tracing::warn!(target: TARGET, command = %frame.command(), destination, "a frame that nothing waits for");
         }
         Notice::AckLost { subscription } => tracing::warn!(
-            target: TARGET, %subscription, "handled, and not acknowledged: the connection had ended; the message comes again"
+            target: TARGET, %subscription, "a handled message was not acknowledged, since its connection had ended; the broker delivers it again"
         ),
         Notice::Stalled { subscription } => {
             let subscription = subscription.as_ref().map(display);
-            tracing::warn!(target: TARGET, subscription, "nothing is read: messages wait that nobody takes");
+            tracing::warn!(target: TARGET, subscription, "the connection is not read: messages wait that are not taken");
         }
         Notice::SendFailed(error) => {
             tracing::warn!(target: TARGET, %error, "a buffered message was not sent")
