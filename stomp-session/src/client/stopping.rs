@@ -1,4 +1,4 @@
-//! A graceful end: the runners first, then what is parked, then the session.
+//! A graceful end: first the runners, then the messages that wait, then the session.
 
 use std::{task::Waker, time::Duration};
 
@@ -83,7 +83,7 @@ impl Inner {
 }
 
 impl Shared {
-    /// Begins the graceful end. Whoever asks again joins in.
+    /// Begins the graceful end. A second call joins the first one.
     pub(super) fn begin_disconnect(&self, inner: &mut Inner) {
         self.dispatch_in(inner);
         if inner.closed.is_none() && !inner.is_disconnecting() {
