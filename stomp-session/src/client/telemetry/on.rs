@@ -1,5 +1,5 @@
-//! One event of `tracing` for each notice, at levels that a production system can leave on. No header but a destination is
-//! shown, and no body.
+//! One event of `tracing` for each notice, at levels that a production system can leave on. No header but a destination
+//! is shown, and no body.
 
 use std::{
     future::Future,
@@ -15,16 +15,16 @@ use crate::{Closed, Endpoint, Event, Lost, Message, Outcome, client::notice::Not
 /// The target of all events and spans.
 const TARGET: &str = "stomp";
 
-/// What one line about an attempt needs of the notices before it.
+/// The earlier notices that the one event about a failed attempt needs.
 #[derive(Debug, Default)]
 pub(in super::super) struct Telemetry {
-    /// Attempts that have failed since a connection stood.
+    /// The number of attempts that have failed since the last connection.
     failures: u64,
-    /// The last one, until a line tells of it.
+    /// The last failed attempt, until an event reports it.
     failed: Option<(Endpoint, Lost)>,
 }
 
-/// What is to be said, once the lock is left: whoever listens is not ours.
+/// What is reported once the lock is released, because a subscriber of `tracing` may run any code.
 #[derive(Debug)]
 pub(in super::super) enum Report {
     Again(Box<Again>),
@@ -41,7 +41,7 @@ pub(in super::super) struct Again {
 }
 
 impl Telemetry {
-    /// What is to be said about that, if anybody listens.
+    /// Returns the report about this notice, if it is enabled.
     pub(in super::super) fn note(&mut self, notice: &Notice) -> Option<Report> {
         match notice {
             Notice::ConnectFailed { endpoint, reason } => {
@@ -63,7 +63,7 @@ impl Telemetry {
     }
 }
 
-/// Whether anybody may want to hear of that.
+/// Returns whether an event of this kind may be enabled.
 pub(in super::super) fn is_on(event: &Event) -> bool {
     let least = match event {
         Event::Receipt { .. } => Level::TRACE,
@@ -108,7 +108,7 @@ impl Report {
     }
 }
 
-/// The one line about an attempt.
+/// The one event about a failed attempt.
 fn emit_again(again: &Again) {
     let Again { failures, failed: (broker, error), next, delay } = again;
     tracing::warn!(target: TARGET, %broker, %error, failures, %next, ?delay, "no connection; trying again");
