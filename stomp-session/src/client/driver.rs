@@ -207,7 +207,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         };
     }
 
-    /// Stops reading, or begins again. Whether it began again, or there is something to tell.
+    /// Stops or resumes reading. Returns whether reading was resumed or something is to be reported.
     fn pause(&mut self, now: Timestamp) -> bool {
         let Link::Up(up) = &mut self.link else { return false };
         let shared = &self.shared;
@@ -311,7 +311,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
     }
 
-    /// Goes on closing, then tells how the session has ended.
+    /// Continues to close the stream, then reports how the session has ended.
     fn close(&mut self, cx: &mut Context<'_>) {
         if let Link::Closing(closing) = &mut self.link {
             if closing.poll(cx).is_pending() && closing.until > self.runtime.now() {
@@ -476,7 +476,7 @@ fn lost(error: &io::Error) -> Lost {
 }
 
 impl Inner {
-    /// Notes that reading has stopped, or goes on, and tells listeners when it stands still for long.
+    /// Notes whether reading is paused, and reports a long pause to the listeners.
     fn note_pause(&mut self, pause: bool, now: Timestamp) {
         if self.stall.note(pause, now) {
             let fullest =
@@ -486,7 +486,7 @@ impl Inner {
         }
     }
 
-    /// Gives up what is awaited behind messages that nobody takes. Whether there was anything.
+    /// Gives up what is awaited behind messages that are not taken. Returns whether there was anything.
     fn give_up_waits(&mut self, octets: usize) -> bool {
         let replies = self.requests.await_replies();
         self.fail_requests(|_| true, &RequestError::InboxFull { octets });

@@ -57,7 +57,7 @@ impl Inner {
 /// ```
 pub struct Watch {
     waiting: Waiting,
-    /// How many changes there had been when the state was last told.
+    /// The number of changes when the state was last returned.
     seen: Option<u64>,
     ended: bool,
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::Timestamp;
 
 impl Inner {
-    /// A runner reports, and is told what to do.
+    /// Stores the report of a runner, and returns what the runner is to do.
     pub(super) fn visit(&mut self, id: &mut Option<RunnerId>, report: Report, waker: Waker) -> Call {
         let (call, replaced) = self.runners.visit(id, report, waker);
         self.discard(replaced);
@@ -56,8 +56,8 @@ impl Inner {
         runners.take_wakers().for_each(|waker| after.wake(Some(waker)));
     }
 
-    /// The session has ended by itself, and the driver with it unless handlers still run: nobody else keeps their time.
-    /// Whether it has to stay.
+    /// The session has ended by itself. Returns whether the driver must stay, because handlers still run and nothing
+    /// else keeps their time.
     pub(super) fn lingers(&mut self, now: Timestamp) -> bool {
         let stays = self.runners.linger(self.session.config().disconnect_timeout, now);
         if self.runners.are_abandoned() {
@@ -66,8 +66,8 @@ impl Inner {
         stays
     }
 
-    /// Goes on with a disconnect when the runners have ended, then when nothing is parked any more, or had their time. The
-    /// driver's business.
+    /// Continues a disconnect when the runners have ended or had their time, and then when nothing waits to be sent any
+    /// more or it had its time. Only the driver calls this.
     pub(super) fn continue_disconnect(&mut self, now: Timestamp) {
         let timeout = self.session.config().disconnect_timeout;
         if let Some((unhandled, rest)) = self.runners.end_stop(timeout, now) {

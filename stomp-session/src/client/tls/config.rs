@@ -33,7 +33,7 @@ pub struct TlsConfig {
     pub client_certificate: Option<ClientCertificate>,
     /// The name for which the broker's certificate must be issued. Default: `None`, which is the host of the endpoint.
     ///
-    /// The broker is also told this name (SNI).
+    /// This name is also sent to the broker (SNI).
     pub server_name: Option<String>,
     /// The time limit for the handshake, counted from when the TCP connection is made. Default: 5 s, which is half of
     /// the time limit for the whole dial, so that the error names the part that hangs.
