@@ -219,8 +219,8 @@ impl Builder {
     /// connection carries in a round trip.
     ///
     /// When this budget is used up, further sends wait. [Buffered](super::SendBuilder::buffered) messages that wait
-    /// have another budget of the same size. A plain send ends as soon as its message is within the budget and can then
-    /// no longer be withdrawn, so a larger budget is rarely better.
+    /// have another budget of the same size. A send without confirmation resolves as soon as its message is within the
+    /// budget. The message can then no longer be withdrawn, so a larger budget is rarely better.
     pub const fn outbound_budget(mut self, octets: usize) -> Self {
         self.settings.outbound_budget = octets;
         self
@@ -289,8 +289,8 @@ impl Builder {
         self
     }
 
-    /// Sets the number of unacknowledged messages that all subscriptions with a prefetch that is set may have in total.
-    /// Default: 1,000.
+    /// Sets the number of unacknowledged messages that all subscriptions with an explicit [`prefetch`](Self::prefetch)
+    /// may have in total. Default: 1,000.
     ///
     /// A subscription that asks for more than is left is refused. At 1 KiB a message, the default fits into the [budget
     /// for messages that are not taken yet](Self::inbound_budget). When that budget is used up, the connection is no

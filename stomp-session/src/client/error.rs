@@ -33,8 +33,8 @@ pub enum SendError {
     /// sent at least once. Nothing was sent.
     #[error("nothing was sent: no room for the message within {:.1} s", .0.as_secs_f64())]
     NoRoom(Duration),
-    /// The octets that wait for the transport are over their budget, and the message was not to wait for it. Nothing
-    /// was sent.
+    /// More octets wait for the transport than [`Builder::outbound_budget`](super::Builder::outbound_budget) allows,
+    /// and the message was not to wait. Nothing was sent.
     #[error("nothing was sent: the octets that wait for the transport are over Builder::outbound_budget")]
     Full,
     /// The outcomes of earlier messages that have not been taken fill the publisher's window: see

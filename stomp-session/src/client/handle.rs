@@ -133,17 +133,16 @@ impl Client {
         self.wait(For::End, |inner| inner.closed.clone()).await
     }
 
-    /// Disconnects gracefully.
+    /// Disconnects gracefully. This begins at the call; the returned future only waits for the result.
     ///
-    /// The disconnect begins with the call, whether its future is awaited or not. [`Runner`](super::Runner)s take no
-    /// more messages, and their handlers end. Messages that wait for a connection or for room are sent, outstanding
-    /// receipts are awaited, DISCONNECT is sent, its RECEIPT is awaited, and the stream is closed. All of this takes at
-    /// most [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout).
+    /// [`Runner`](super::Runner)s take no more messages, and their handlers end. Messages that wait for a connection or
+    /// for room are sent, outstanding receipts are awaited, DISCONNECT is sent, its RECEIPT is awaited, and the stream
+    /// is closed. All of this takes at most [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout).
     ///
     /// Everything else on this session ends, on all clones. A second call joins the first one and has the same result.
     ///
-    /// A handler may call this method. If the handler also awaits the result, the disconnect does not wait for it, and
-    /// its message stays unacknowledged.
+    /// A handler may call this method. If the handler also awaits the result, the disconnect does not wait for the
+    /// handler, whose message stays unacknowledged.
     pub fn disconnect(&self) -> Disconnecting {
         let shared = &self.keep.shared;
         shared.command(|inner| shared.begin_disconnect(inner));

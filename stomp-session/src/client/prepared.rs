@@ -34,7 +34,7 @@ pub struct PreparedSend {
 }
 
 impl PreparedSend {
-    /// Creates a send of the message with this body.
+    /// Sends the message with this body when the returned future is awaited.
     ///
     /// A message that is sent [at least once](SendBuilder::at_least_once) or that belongs to a transaction has headers
     /// of its own, which are written each time.

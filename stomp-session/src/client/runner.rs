@@ -93,7 +93,7 @@ impl Subscription {
 /// Handlers run concurrently in the task that polls the runner, up to a [limit](Self::concurrency). To use another
 /// core, a handler spawns its work and awaits it.
 ///
-/// When the connection of a message ends, its handler goes on and still counts for the limit. It may watch for
+/// When the connection of a message ends, its handler goes on and still counts towards the limit. It may watch for
 /// [`Message::lost`]. Its message can no longer be acknowledged, which [`Tally::ack_lost`] and
 /// [`Notice::AckLost`](super::Notice::AckLost) report.
 ///

@@ -158,7 +158,7 @@ impl SendBuilder {
         self
     }
 
-    /// Ends the send at once, and lets the message wait for a connection with room by itself.
+    /// Resolves at once, and leaves the message to wait for a connection with room.
     ///
     /// The message waits among the other sends and in their order, for as long as [`timeout`](Self::timeout) or
     /// [`Builder::send_timeout`](super::Builder::send_timeout) allows. If the messages that wait would then have more

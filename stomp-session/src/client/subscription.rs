@@ -236,8 +236,8 @@ impl Subscription {
         self.ended.as_ref()
     }
 
-    /// Unsubscribes, with the call. Dropping the subscription does the same; the returned future only waits for the
-    /// broker's answer.
+    /// Unsubscribes. This happens at the call; the returned future only waits for the broker's answer. Dropping the
+    /// subscription unsubscribes too.
     ///
     /// Messages that were not acknowledged go back to the broker. A later attempt to acknowledge one of them fails with
     /// a [`CommandError`].

@@ -125,7 +125,7 @@ pub struct Transaction {
 impl Transaction {
     /// Creates a message that is sent in the transaction.
     ///
-    /// The send ends once the message waits for the transport, because the outcome is known only after the
+    /// The send resolves once the message waits for the transport, because the outcome is known only after the
     /// [`commit`](Self::commit). [`confirmed`](SendBuilder::confirmed) and
     /// [`at_least_once`](SendBuilder::at_least_once) therefore fail with [`SendError::InTransaction`].
     pub fn send(&self, destination: &str, body: impl Into<Bytes>) -> SendBuilder {
@@ -156,7 +156,7 @@ impl Transaction {
 
     /// Commits the transaction when the returned future is awaited.
     ///
-    /// Sends that have not ended by then fail with [`CommandError::TransactionOver`].
+    /// Sends that have not resolved by then fail with [`CommandError::TransactionOver`].
     pub const fn commit(self) -> Committing {
         Committing { transaction: self, timeout: None, stage: Stage::Open }
     }

@@ -47,7 +47,7 @@ pub enum OnFailure {
     /// A NACK makes the broker deliver the message again.
     ///
     /// The NACK is sent after a pause that doubles with the failures in a row, from 100 ms to 30 s. During the pause,
-    /// the message counts for the limit of the runner. Without the pause, a message that always fails would be
+    /// the message counts towards the limit of the runner. Without the pause, a message that always fails would be
     /// delivered thousands of times a second.
     Requeue,
     /// A NACK makes the broker move the message to its dead letter queue.
@@ -61,8 +61,8 @@ pub enum OnFailure {
     Acknowledge,
     /// The handler is called again with the same message.
     ///
-    /// Between the attempts, the message counts for the limit of the runner and stays unacknowledged. All attempts and
-    /// pauses together should take less time than the broker waits for an acknowledgement, which is half an hour on
+    /// Between the attempts, the message counts towards the limit of the runner and stays unacknowledged. All attempts
+    /// and pauses together should take less time than the broker waits for an acknowledgement, which is half an hour on
     /// RabbitMQ.
     ///
     /// A runner that is told to stop does not call the handler again. The broker then delivers the message again. If

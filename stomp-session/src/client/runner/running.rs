@@ -228,7 +228,7 @@ where
         Some(Stage::Forwarding(Box::new(copy.into_future())))
     }
 
-    /// Returns how long a failed message still counts for the limit. The more messages fail in a row, the longer.
+    /// Returns how long a failed message still counts towards the limit. The more messages fail in a row, the longer.
     fn pause(&mut self) -> Duration {
         let (first, longest) = PAUSES;
         let pause = doubled(first, self.failures_in_a_row, longest);
@@ -360,7 +360,8 @@ where
         })
     }
 
-    /// Whether another message may be begun. In 1.0, where acknowledgements are cumulative, only when no other is under way.
+    /// Returns whether another message may be begun. In 1.0, where acknowledgements are cumulative, only one may be
+    /// under way.
     fn has_room(&self) -> bool {
         let auto = self.subscription.ack_mode() == AckMode::Auto;
         let (stopping, cumulative) = self.shared.with(|inner| {
