@@ -149,7 +149,7 @@ pub enum RequestError {
     #[error(transparent)]
     Send(#[from] SendError),
     /// The client's inbox is full to its hard limit, and the reply may come only after messages for which there is no
-    /// room. The request may or may not have been handled.
+    /// room. Take those first. The request may or may not have been handled.
     #[error(
         "{octets} octets of messages wait to be taken, and the reply may come after them: take them first"
     )]

@@ -59,8 +59,8 @@ impl SubscribeBuilder {
         self.change(|subscribe| subscribe.id(id))
     }
 
-    /// Receives only messages whose headers meet this condition, which is in the SQL of JMS: `color = 'red' AND price >
-    /// 10`.
+    /// Receives only messages whose headers meet this condition, which is in the SQL of JMS, such as
+    /// `color = 'red' AND price > 10`.
     ///
     /// On Artemis, headers are strings and can only be compared with strings. RabbitMQ has no selectors.
     pub fn selector(self, condition: impl AsRef<[u8]>) -> Self {
@@ -246,7 +246,7 @@ impl Subscription {
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let prices = client.subscribe("/topic/prices").durable("prices").await?;
     /// prices.unsubscribe().await?;
-    /// // The broker goes on to collect. The name is free again:
+    /// // The broker continues to collect messages. The name is free again:
     /// let prices = client.subscribe("/topic/prices").durable("prices").await?;
     /// # Ok(()) }
     /// ```
