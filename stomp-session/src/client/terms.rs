@@ -13,7 +13,7 @@ pub(super) struct How {
     pub(super) buffered: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) transaction: Option<TransactionId>,
-    /// Who counts it, where it is one of many.
+    /// The publisher that counts the message, if there is one.
     pub(super) publisher: Option<PublisherId>,
 }
 
