@@ -1,13 +1,13 @@
-//! For scripts, and for threads without a runtime: every future of a client can be waited for.
+//! The client for scripts and for threads without a runtime, which can wait for every future of a client.
 //!
-//! There is no second client here. Everything that is awaited elsewhere ends in [`wait`](Wait::wait) instead of `.await`, and
-//! a subscription is an iterator. The sessions run in a thread of their own: heart-beats and reconnects go on while the
-//! script does something else. When the last handle is dropped, the thread waits until the session has disconnected:
-//! see [`Client`].
+//! This is the same client. Instead of `.await`, use [`wait`](Wait::wait). A subscription becomes an iterator with
+//! [`messages`] or [`within`]. The sessions run in a thread of their own, so heart-beats and reconnects go on while the
+//! program does something else. When the last handle is dropped, the calling thread waits until the session has
+//! disconnected: see [`Client`].
 //!
-//! Each future has the deadlines that its documentation names; [`wait_for`](Wait::wait_for) and [`within`] add one. Do not
-//! wait within asynchronous code: the executor's thread would stand still meanwhile. Smol cannot tell, so that nothing
-//! prevents it.
+//! Each future has the time limits that its documentation names; [`wait_for`](Wait::wait_for) and [`within`] add one.
+//! Do not wait within asynchronous code, because this would block the executor's thread. Smol cannot detect this, so
+//! nothing prevents it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -41,18 +41,18 @@ pub use stomp_session::client::blocking::Blocking;
 
 use crate::{Builder, Connect, ConnectError, Connector, Message, Smol, Subscription};
 
-/// A [`Client`](crate::Client) that ends gracefully when it is dropped.
+/// A [`Client`](crate::Client) that disconnects gracefully when it is dropped.
 pub type Client = blocking::Client<Smol>;
 
-/// Connects, as [`stomp_smol::connect`](crate::connect) does.
+/// Connects to a broker, as [`stomp_smol::connect`](crate::connect) does.
 ///
 /// # Errors
-/// [`ConnectError`].
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
 pub fn connect(uri: &str) -> Result<Client, ConnectError> {
     connect_with(crate::Client::builder(uri))
 }
 
-/// Connects with everything that can be set.
+/// Connects a builder, as [`Connect::connect`] does.
 ///
 /// ```
 /// use stomp_smol::{Client, blocking};
@@ -65,27 +65,27 @@ pub fn connect(uri: &str) -> Result<Client, ConnectError> {
 /// ```
 ///
 /// # Errors
-/// [`ConnectError`].
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
 pub fn connect_with(builder: Builder) -> Result<Client, ConnectError> {
     blocking::start(builder.build()?)
 }
 
-/// Connects over streams of your own, as [`Connect::connect_via`] does.
+/// Connects a builder over streams that the application opens, as [`Connect::connect_via`] does.
 ///
 /// # Errors
-/// [`ConnectError`].
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
 pub fn connect_via<C: Connector>(builder: Builder, connector: C) -> Result<Client, ConnectError> {
     blocking::start(builder.build_via(connector)?)
 }
 
-/// Waiting for a future in the thread that calls.
+/// Methods that wait for a future in the calling thread.
 pub trait Wait: IntoFuture + Sized {
-    /// Waits for it.
+    /// Waits for the future, and returns its output.
     fn wait(self) -> Self::Output {
         blocking::wait::<Smol, _>(self)
     }
 
-    /// Waits for it, at most that long; then it is dropped, and `None` says so.
+    /// Waits for the future, and returns its output, or `None` after this time. The future is then dropped.
     fn wait_for(self, limit: Duration) -> Option<Self::Output> {
         blocking::wait_for::<Smol, _>(self, limit)
     }
@@ -98,12 +98,12 @@ pub fn messages(subscription: &mut Subscription) -> impl Iterator<Item = Message
     blocking::messages::<Smol>(subscription)
 }
 
-/// Returns the messages of a subscription, until it ends or none has come for that long.
+/// Returns the messages of a subscription, until it ends or none has come for this time.
 pub fn within(subscription: &mut Subscription, patience: Duration) -> impl Iterator<Item = Message> {
     blocking::within::<Smol>(subscription, patience)
 }
 
-/// Runs the drivers. Smol's own executor may stand still where its threads wait for something.
+/// Runs the drivers, because the threads of smol's own executor may all be blocked by waits.
 static EXECUTOR: LazyLock<Executor<'_>> = LazyLock::new(|| {
     let run = || block_on(EXECUTOR.run(pending::<()>()));
     thread::Builder::new().name("stomp-blocking".into()).spawn(run).expect("the system starts a thread");

@@ -1,4 +1,4 @@
-//! Connecting: what makes a client of a builder.
+//! Connecting a builder.
 
 use std::{future::Future, sync::Arc};
 
@@ -7,19 +7,23 @@ use stomp_session::client::{Builder, Client, ConnectError, Connector, Dial, Driv
 
 use crate::runtime::Smol;
 
-/// Connects, and runs the session in a task of its own until it ends: [`Client::builder`] with its defaults.
+/// Connects to a broker, and runs the session in a task of its own until it ends. All settings are the defaults of
+/// [`Client::builder`].
 ///
-/// The URI names a broker (`tcp://login:passcode@host:61613`) or several
-/// (`failover:(tcp://a:61613,tcp://b:61613)?maxReconnectDelay=5000`). Cancel safe: dropped, it gives the attempt up.
+/// The URI names one broker (`tcp://login:passcode@host:61613`) or several
+/// (`failover:(tcp://a:61613,tcp://b:61613)?maxReconnectDelay=5000`).
+///
+/// By default, each broker is tried once. Once a connection was established, the session reconnects without limit.
+///
+/// This function is cancel safe: if its future is dropped, the attempt is given up.
 ///
 /// # Errors
-/// [`ConnectError`]: a wrong URI, or why the brokers could not be reached. By default each is tried once; once a connection
-/// stood, the session reconnects for ever.
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
 pub async fn connect(uri: &str) -> Result<Client, ConnectError> {
     Client::builder(uri).connect().await
 }
 
-/// What this crate can do with a [`Builder`]: connect it, or make a client of it whose driver you run.
+/// The methods with which this crate connects a [`Builder`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,16 +38,20 @@ pub async fn connect(uri: &str) -> Result<Client, ConnectError> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Connect: Sized {
-    /// Connects, and runs the session in a task of its own until it ends. Cancel safe: dropped, it gives the attempt up.
+    /// Connects, and runs the session in a task of its own until it ends.
     ///
-    /// When that task ends, however it does, [`Client::closed`] says so, and the stream is closed by then.
+    /// When that task ends, in whatever way, the stream is closed and [`Client::closed`] returns.
+    ///
+    /// This method is cancel safe: if its future is dropped, the attempt is given up.
     ///
     /// # Errors
-    /// [`ConnectError`]: a wrong URI, or why the brokers could not be reached.
+    /// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
     fn connect(self) -> impl Future<Output = Result<Client, ConnectError>> + Send;
 
-    /// The same over streams of your own: through a proxy or a tunnel, to a Unix socket. [`Builder::tls`] and
-    /// [`Builder::keep_alive`] are then the connector's business, which has [`Dial::secure`] for the one.
+    /// Connects over streams that the application opens, such as through a proxy or a tunnel, or to a Unix socket.
+    ///
+    /// [`Builder::tls`] and [`Builder::keep_alive`] are then not used. The connector can begin TLS with
+    /// [`Dial::secure`].
     ///
     /// ```
     /// use std::{io, net::SocketAddr, sync::Arc};
@@ -51,7 +59,7 @@ pub trait Connect: Sized {
     /// use smol::net::TcpStream;
     /// use stomp_smol::{Client, Connect as _, Connector, Dial, Endpoint, Smol, TlsConfig, TransportStream};
     ///
-    /// /// A broker that can be reached through a tunnel only, which ends here.
+    /// /// A tunnel to a broker that cannot be reached otherwise.
     /// struct Tunnel {
     ///     end: SocketAddr,
     ///     dial: Dial<Smol>,
@@ -63,7 +71,7 @@ pub trait Connect: Sized {
     ///     async fn connect(&self, endpoint: &Endpoint, _attempt: u32) -> io::Result<TransportStream> {
     ///         let stream = TcpStream::connect(self.end).await?;
     ///         stream.set_nodelay(true)?;
-    ///         // TLS where the URI says ssl://, with the certificate of "broker.example".
+    ///         // TLS if the URI says ssl://, with the certificate of "broker.example".
     ///         self.dial.secure(endpoint, stream).await
     ///     }
     /// }
@@ -81,22 +89,23 @@ pub trait Connect: Sized {
     /// ```
     ///
     /// # Errors
-    /// [`ConnectError`].
+    /// Returns the same errors as [`connect`](Self::connect).
     fn connect_via<C: Connector>(
         self,
         connector: C,
     ) -> impl Future<Output = Result<Client, ConnectError>> + Send;
 
-    /// Returns a client that is not connected yet, and the driver to be spawned or awaited where it suits you.
+    /// Creates a client that is not connected yet, and its driver. Spawn or await [`Driver::run`].
     ///
     /// # Errors
-    /// What is wrong with the URI.
+    /// Returns an error if the URI is wrong.
     fn build(self) -> Result<(Client, Driver<Smol, Dial<Smol>>), BrokersError>;
 
-    /// The same with streams of your own, as [`connect_via`](Self::connect_via) has them.
+    /// Creates a client that is not connected yet, and its driver, over streams that the application opens; see
+    /// [`connect_via`](Self::connect_via).
     ///
     /// # Errors
-    /// What is wrong with the URI.
+    /// Returns an error if the URI is wrong.
     fn build_via<C: Connector>(self, connector: C) -> Result<(Client, Driver<Smol, C>), BrokersError>;
 }
 

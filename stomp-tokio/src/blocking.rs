@@ -1,13 +1,13 @@
-//! For scripts, and for threads without a runtime: every future of a client can be waited for.
+//! The client for scripts and for threads without a runtime, which can wait for every future of a client.
 //!
-//! There is no second client here. Everything that is awaited elsewhere ends in [`wait`](Wait::wait) instead of `.await`, and
-//! a subscription is an iterator. The sessions run in a thread of their own: heart-beats and reconnects go on while the
-//! script does something else. When the last handle is dropped, the thread waits until the session has disconnected:
-//! see [`Client`].
+//! This is the same client. Instead of `.await`, use [`wait`](Wait::wait). A subscription becomes an iterator with
+//! [`messages`] or [`within`]. The sessions run in a thread of their own, so heart-beats and reconnects go on while the
+//! program does something else. When the last handle is dropped, the calling thread waits until the session has
+//! disconnected: see [`Client`].
 //!
-//! Each future has the deadlines that its documentation names; [`wait_for`](Wait::wait_for) and [`within`] add one. Do not
-//! wait within asynchronous code, whose other tasks would stand still meanwhile: tokio panics there, with the words "Cannot
-//! start a runtime from within a runtime". Waiting in [`tokio::task::spawn_blocking`] is fine.
+//! Each future has the time limits that its documentation names; [`wait_for`](Wait::wait_for) and [`within`] add one.
+//! Do not wait within asynchronous code, because this would block its other tasks. Tokio panics there with the message
+//! "Cannot start a runtime from within a runtime". Waiting in [`tokio::task::spawn_blocking`] is allowed.
 //!
 //! ```
 //! use std::time::Duration;
@@ -41,21 +41,21 @@ use tokio::runtime::{self, Handle};
 
 use crate::{Builder, Connect, ConnectError, Connector, Message, Subscription, Tokio};
 
-/// A [`Client`](crate::Client) that ends gracefully when it is dropped.
+/// A [`Client`](crate::Client) that disconnects gracefully when it is dropped.
 pub type Client = blocking::Client<Tokio>;
 
-/// Connects, as [`stomp_tokio::connect`](crate::connect) does.
+/// Connects to a broker, as [`stomp_tokio::connect`](crate::connect) does.
 ///
 /// # Errors
-/// [`ConnectError`].
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
 ///
 /// # Panics
-/// Within asynchronous code.
+/// Panics within asynchronous code.
 pub fn connect(uri: &str) -> Result<Client, ConnectError> {
     connect_with(crate::Client::builder(uri))
 }
 
-/// Connects with everything that can be set.
+/// Connects a builder, as [`Connect::connect`] does.
 ///
 /// ```
 /// use stomp_tokio::{Client, blocking};
@@ -68,39 +68,39 @@ pub fn connect(uri: &str) -> Result<Client, ConnectError> {
 /// ```
 ///
 /// # Errors
-/// [`ConnectError`].
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
 ///
 /// # Panics
-/// Within asynchronous code.
+/// Panics within asynchronous code.
 pub fn connect_with(builder: Builder) -> Result<Client, ConnectError> {
     blocking::start(builder.build()?)
 }
 
-/// Connects over streams of your own, as [`Connect::connect_via`] does.
+/// Connects a builder over streams that the application opens, as [`Connect::connect_via`] does.
 ///
 /// # Errors
-/// [`ConnectError`].
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
 ///
 /// # Panics
-/// Within asynchronous code.
+/// Panics within asynchronous code.
 pub fn connect_via<C: Connector>(builder: Builder, connector: C) -> Result<Client, ConnectError> {
     blocking::start(builder.build_via(connector)?)
 }
 
-/// Waiting for a future in the thread that calls.
+/// Methods that wait for a future in the calling thread.
 pub trait Wait: IntoFuture + Sized {
-    /// Waits for it.
+    /// Waits for the future, and returns its output.
     ///
     /// # Panics
-    /// Within asynchronous code.
+    /// Panics within asynchronous code.
     fn wait(self) -> Self::Output {
         blocking::wait::<Tokio, _>(self)
     }
 
-    /// Waits for it, at most that long; then it is dropped, and `None` says so.
+    /// Waits for the future, and returns its output, or `None` after this time. The future is then dropped.
     ///
     /// # Panics
-    /// Within asynchronous code.
+    /// Panics within asynchronous code.
     fn wait_for(self, limit: Duration) -> Option<Self::Output> {
         blocking::wait_for::<Tokio, _>(self, limit)
     }
@@ -113,7 +113,7 @@ pub fn messages(subscription: &mut Subscription) -> impl Iterator<Item = Message
     blocking::messages::<Tokio>(subscription)
 }
 
-/// Returns the messages of a subscription, until it ends or none has come for that long.
+/// Returns the messages of a subscription, until it ends or none has come for this time.
 pub fn within(subscription: &mut Subscription, patience: Duration) -> impl Iterator<Item = Message> {
     blocking::within::<Tokio>(subscription, patience)
 }
@@ -135,7 +135,7 @@ impl Blocking for Tokio {
         RUNTIME.block_on(future)
     }
 
-    /// It is known outside of every runtime. What tokio allows within one, it does not tell.
+    /// Waiting never panics outside every runtime. Inside one, tokio does not say whether it would.
     fn may_block() -> bool {
         Handle::try_current().is_err()
     }

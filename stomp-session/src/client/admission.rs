@@ -1,4 +1,5 @@
-//! Who may send now: what finds a connection with room goes at once, everything else is parked, and leaves in its order.
+//! Decides what is sent at once. A message that finds a connection with room is sent; the others are parked and sent in
+//! order.
 
 use std::{
     task::{Poll, Waker},
@@ -81,12 +82,12 @@ impl Inner {
         self.closed.as_ref().map_or(Ok(()), |closed| Err(BeginError::Closed(closed.clone())))
     }
 
-    /// What waits still is sent before the session disconnects, but nothing is added to it.
+    /// During a graceful end, parked messages are still sent, but none is added.
     pub(super) fn check_parking(&self) -> Result<(), BeginError> {
         if self.parking.is_closing() { Err(CommandError::Closed.into()) } else { Ok(()) }
     }
 
-    /// Without waiting. Without a connection the session says what is wrong.
+    /// Sends without waiting. If there is no connection, the session returns the error.
     fn send_immediately(&mut self, content: &mut Content, how: How) -> Result<Started, SendError> {
         if how.line() == Line::Transport && self.session.connection().is_some() {
             return Err(SendError::Full);
@@ -104,7 +105,7 @@ impl Inner {
         self.parking.first(line).is_none() && self.has_room(line, size, settings)
     }
 
-    /// Whether one of that size can leave: into an empty buffer, whatever its size.
+    /// Whether a message of this size can be sent. An empty buffer takes any size.
     fn has_room(&self, line: Line, size: usize, settings: &Settings) -> bool {
         match line {
             Line::Transport => {
@@ -118,7 +119,7 @@ impl Inner {
         self.session.connection().is_some_and(|connection| connection.id == transaction.connection)
     }
 
-    /// Lets out what there is room for.
+    /// Sends the parked messages for which there is room.
     pub(super) fn admit(&mut self, settings: &Settings) {
         if self.parking.is_empty() || self.closed.is_some() {
             return;
@@ -142,7 +143,7 @@ impl Inner {
         self.settle_parked(id, parked, admitted);
     }
 
-    /// Tells whoever watches it. A RECEIPT that is awaited wakes its watcher itself.
+    /// Reports the result to the sender. If a RECEIPT is awaited, that wakes the sender instead.
     fn settle_parked(&mut self, id: ParkedId, parked: Parked, result: Result<Admitted, BeginError>) {
         let Parked { what, watcher, .. } = parked;
         if let What::Send { content, .. } = what {
@@ -213,7 +214,8 @@ impl Inner {
         polled
     }
 
-    /// Nobody watches it any more: what has not left does not, and what was not known to have begun is aborted.
+    /// The sender has been dropped: what has not been admitted is not sent, and a transaction whose beginning was not
+    /// reported is aborted.
     pub(super) fn forget_parked(&mut self, id: ParkedId) {
         match self.parking.forget(id) {
             (Some(Parked { what, watcher, .. }), _) => {
@@ -232,7 +234,7 @@ impl Inner {
         }
     }
 
-    /// Those whose time is over.
+    /// Fails the parked messages that have passed their deadline.
     pub(super) fn expire_parked(&mut self, now: Timestamp) {
         for (id, parked) in self.parking.expire(now) {
             let waited = parked.patience;
@@ -271,7 +273,7 @@ impl Inner {
         None
     }
 
-    /// Waits no more for a receipt, and takes its frame back if it may and nothing of it has left.
+    /// Stops waiting for a receipt, and withdraws its frame if nothing of it was handed to the transport.
     pub(super) fn forget_receipt(&mut self, id: ReceiptId) {
         let receipt = self.receipts.remove(&id);
         if receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_none()) {

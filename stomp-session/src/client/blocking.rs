@@ -1,4 +1,4 @@
-//! The client for threads without a runtime: every wait is one of the thread that calls.
+//! The client for threads without a runtime, where each wait blocks the calling thread.
 
 use std::{
     fmt,
@@ -25,33 +25,33 @@ use super::{
     waits::For,
 };
 
-/// What an adapter lends to its module `blocking` beyond its runtime.
+/// What an adapter provides for its module `blocking`, in addition to its runtime.
 ///
 /// Drivers run in a thread that nothing else can keep busy, so that heart-beats and reconnects go on whatever the
-/// threads do that wait.
+/// waiting threads do.
 pub trait Blocking: Runtime + Default {
-    /// Runs a future in the thread that calls.
+    /// Runs a future in the calling thread.
     ///
     /// # Panics
-    /// Within asynchronous code, where that can be told.
+    /// Panics within asynchronous code, if that can be detected.
     fn block_on<F: Future>(future: F) -> F::Output;
 
-    /// Whether [`block_on`](Self::block_on) is known not to panic.
+    /// Returns `true` if [`block_on`](Self::block_on) is known not to panic.
     fn may_block() -> bool;
 
     /// Runs a driver in the thread for drivers.
     fn spawn(driver: impl Future<Output = ()> + Send + 'static);
 }
 
-/// Beyond the deadline of a graceful end: the driver keeps that, and only if its thread is gone nobody does.
+/// The time to wait after the deadline of a graceful end. The driver keeps that deadline, unless its thread is gone.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Waits for a future.
+/// Waits for a future, and returns its output.
 pub fn wait<R: Blocking, F: IntoFuture>(future: F) -> F::Output {
     R::block_on(future.into_future())
 }
 
-/// Waits for a future at most that long; then it is dropped, and `None` says so.
+/// Waits for a future, and returns its output, or `None` after this time. The future is then dropped.
 pub fn wait_for<R: Blocking, F: IntoFuture>(future: F, limit: Duration) -> Option<F::Output> {
     R::block_on(async {
         let runtime = R::default();
@@ -70,7 +70,7 @@ pub fn messages<R: Blocking>(subscription: &mut Subscription) -> impl Iterator<I
     iter::from_fn(|| wait::<R, _>(subscription.next()))
 }
 
-/// Returns the messages of a subscription, until it ends or none has come for that long.
+/// Returns the messages of a subscription, until it ends or none has come for this time.
 pub fn within<R: Blocking>(
     subscription: &mut Subscription,
     patience: Duration,
@@ -81,7 +81,7 @@ pub fn within<R: Blocking>(
 /// Runs the driver in the thread for drivers, and waits for the first connection.
 ///
 /// # Errors
-/// [`ConnectError`]: why the brokers could not be reached.
+/// Returns a [`ConnectError`] if no broker could be reached, or if the client was refused.
 pub fn start<R: Blocking, C: Connector>(
     (client, driver): (handle::Client, Driver<R, C>),
 ) -> Result<Client<R>, ConnectError> {
@@ -91,13 +91,14 @@ pub fn start<R: Blocking, C: Connector>(
     Ok(Client { client, _end })
 }
 
-/// A [`Client`](super::Client), to which it derefs, that ends gracefully when it is dropped: where nothing else keeps its
-/// session alive, no clone, subscription or transaction, the thread waits until the session has disconnected, at most for
-/// [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout) and a second. Call
-/// [`disconnect`](super::Client::disconnect) to learn how that went.
+/// A client that disconnects gracefully when it is dropped. It dereferences to [`Client`](super::Client).
 ///
-/// Dropped within asynchronous code, as far as that can be told, it does not wait: the thread for drivers goes on with the
-/// end, as long as the process lives.
+/// If no clone, subscription or transaction keeps the session alive, dropping the client waits until the session has
+/// disconnected, for at most [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout) and one second. Call
+/// [`disconnect`](super::Client::disconnect) to get the result.
+///
+/// If a client is dropped within asynchronous code, and that can be detected, it does not wait. The thread for drivers
+/// goes on with the disconnect for as long as the process lives.
 pub struct Client<R: Blocking> {
     // The order of the fields is that in which they are dropped.
     client: handle::Client,

@@ -1,4 +1,4 @@
-//! Everything that can be set of a client, at one place.
+//! The builder of a client, with a method for each setting.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{Brokers, BrokersError, Config, Login, OnRefusal, Profile, Reconnect, Session};
 
-/// A client to be connected: everything that can be set, each with its default and the reason for it.
+/// A builder of a client, with a method for each setting.
 ///
-/// [`Client::builder`] makes one. An adapter connects it, by the methods of its trait `Connect`: import that trait
-/// (`use stomp_tokio::Connect as _;`). All times are [`Duration`]s, all sizes octets.
+/// [`Client::builder`] creates one. An adapter connects it with the methods of its trait `Connect`, which must be
+/// imported (`use stomp_tokio::Connect as _;`). All sizes are in octets.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -44,9 +44,11 @@ pub struct Builder {
 }
 
 impl Client {
-    /// Begins a client of these brokers: of a URI that names one (`tcp://login:passcode@host:61613`) or several
-    /// (`failover:(tcp://a:61613,tcp://b:61613)?maxReconnectDelay=5000`), or of [`Brokers`] or an
-    /// [`Endpoint`](crate::Endpoint) that were written in types. What is wrong with a URI is an error of whatever connects.
+    /// Creates a builder for a client of these brokers.
+    ///
+    /// The argument is a URI that names one broker (`tcp://login:passcode@host:61613`) or several
+    /// (`failover:(tcp://a:61613,tcp://b:61613)?maxReconnectDelay=5000`), or it is [`Brokers`] or an
+    /// [`Endpoint`](crate::Endpoint). If the URI is wrong, the method that connects the builder returns the error.
     pub fn builder<B>(brokers: B) -> Builder
     where
         B: TryInto<Brokers>,
@@ -63,41 +65,50 @@ impl From<Config> for Builder {
     }
 }
 
-/// Who we are, and to whom.
+/// The identity of the client, and what it expects of the brokers.
 impl Builder {
-    /// Sets the login for every broker that has none of its own in its URI. None by default.
+    /// Sets the login for every broker that has no login of its own, such as one in its URI. Default: none.
     pub fn login(self, login: Login) -> Self {
         self.session(|config| config.login = Some(login))
     }
 
-    /// Asks that provider for the login of each attempt, instead of using one from the URI or from
-    /// [`login`](Self::login): for tokens that expire. None by default.
+    /// Sets a provider that is asked for the login of each attempt to connect, such as for tokens that expire. Default:
+    /// none.
+    ///
+    /// Its logins are used instead of one from the URI or from [`login`](Self::login).
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.settings.credentials = Some(credentials);
         self
     }
 
-    /// Adds a header to CONNECT, such as the `client-id` of durable subscriptions; see
-    /// [`Config::add_connect_header`]. None by default.
+    /// Adds a header to CONNECT, such as the `client-id` of a durable subscription. Default: none.
+    ///
+    /// [`Config::add_connect_header`] says which headers are refused.
     pub fn connect_header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.session(|config| config.add_connect_header(name, value))
     }
 
-    /// Sets how TLS is spoken to the endpoints that ask for it (`ssl://`, `stomp+ssl://`, `stomps://`). By default with
-    /// rustls, if it is compiled in, and with the authorities that the system trusts. Where a connector of yours makes the
-    /// streams, it is the connector's business.
+    /// Sets how to connect to endpoints that require TLS (`ssl://`, `stomp+ssl://`, `stomps://`).
+    ///
+    /// By default, rustls is used if it is compiled in, and the authorities that the system trusts are trusted. This
+    /// setting is not used if the application has a [`Connector`] of its own.
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.settings.tls = tls;
         self
     }
 
-    /// Sets the versions to offer. All by default; without 1.0 a broker that sends no `version` is refused.
+    /// Sets the STOMP versions to offer. Default: all of them.
+    ///
+    /// Without 1.0, a broker that sends no `version` header is refused.
     pub fn versions(self, versions: impl IntoIterator<Item = Version>) -> Self {
         self.session(|config| config.versions = versions.into_iter().collect())
     }
 
-    /// Says what the brokers mean, whatever their `server` header says; an endpoint's own profile goes before it. None by
-    /// default: the header tells RabbitMQ, ActiveMQ and Artemis apart, and of other brokers nothing is assumed.
+    /// Sets the profile of the brokers, whatever their `server` header says. Default: none, which chooses one by that
+    /// header.
+    ///
+    /// The header identifies RabbitMQ, ActiveMQ and Artemis. Nothing is assumed about other brokers. A profile that is
+    /// set for an [`Endpoint`](crate::Endpoint) takes precedence.
     pub fn profile(self, profile: Profile) -> Self {
         self.session(|config| config.profile = Some(profile))
     }
@@ -105,76 +116,90 @@ impl Builder {
 
 /// Connecting, and noticing that a connection is dead.
 impl Builder {
-    /// Changes how the brokers are gone through: delays, attempts, order. By default without an end, with delays from 10 ms
-    /// doubling to 30 s; see [`Reconnect`] for each. What the URI has set stays unless it is changed here.
+    /// Changes the rules for trying the brokers: delays, attempts and order.
+    ///
+    /// By default, a client that has lost its connection reconnects without limit, with delays that double from 10 ms
+    /// to 30 s. [`Reconnect`] describes each rule. What the URI has set remains unless it is changed here.
     pub fn reconnect(self, change: impl FnOnce(&mut Reconnect)) -> Self {
         self.session(|config| change(&mut config.brokers.reconnect))
     }
 
-    /// Sets how long dialling may take, TLS included. 10 s: a connection that is made takes less, wherever the broker is.
+    /// Sets the time limit for opening the transport, TLS included. Default: 10 s. An attempt that succeeds takes less,
+    /// wherever the broker is.
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         self.session(|config| config.connect_timeout = timeout)
     }
 
-    /// Sets how long the broker may take from CONNECT to CONNECTED. 10 s: a broker that hangs accepts connections and never
+    /// Sets the time limit from CONNECT to CONNECTED. Default: 10 s. A broker that hangs accepts connections and never
     /// answers.
     pub fn connected_timeout(self, timeout: Duration) -> Self {
         self.session(|config| config.connected_timeout = timeout)
     }
 
-    /// Sets how long a connection must stand before its loss is the first again and not one more in a row. 5 s: longer than
-    /// it takes a broker to fall over the first messages. A connection that came after a longer delay must stand as long as
-    /// that.
+    /// Sets the time for which a connection must last to be stable. Default: 5 s, which is longer than it takes a
+    /// broker to fail on the first messages.
+    ///
+    /// The loss of a stable connection starts the reconnect delays anew. The loss of any other connection counts as
+    /// another failure in a row. A connection that was made after a longer delay must last for as long as that delay.
     pub fn stable_after(self, time: Duration) -> Self {
         self.session(|config| config.stable_after = time)
     }
 
-    /// Sets what to do when a broker refuses us in words that are known as final, or its certificate is not to be trusted,
-    /// before a connection of this client has stood. [`OnRefusal::End`]: what is configured wrongly should show at once.
+    /// Sets what to do, before the client has had a connection, when a broker refuses it in words that are known to be
+    /// final, or when the broker's certificate cannot be trusted. Default: [`OnRefusal::End`], so that a wrong
+    /// configuration shows at once.
     pub fn refused_at_start(self, then: OnRefusal) -> Self {
         self.session(|config| config.refused_at_start = then)
     }
 
-    /// Sets the same for when a connection has stood. [`OnRefusal::Retry`]: a directory that is out of reach for a moment
-    /// refuses a login that was right for weeks.
+    /// Sets what to do in the same case once the client has had a connection. Default: [`OnRefusal::Retry`], because a
+    /// broker whose user directory is out of reach for a moment refuses a login that was right for weeks.
     pub fn refused_later(self, then: OnRefusal) -> Self {
         self.session(|config| config.refused_later = then)
     }
 
-    /// Sets how often we promise to send something, and how often we want to hear something. 10 s each: Artemis ends every
-    /// connection that promises nothing after a minute, without the one no broker notices that a client is gone, and without
-    /// the other a dead broker is never noticed. Zero promises, or wants, nothing. The wire counts whole milliseconds: what
-    /// is between two of them is rounded up.
+    /// Sets the interval at which the client promises to send something, and the interval at which the broker is asked
+    /// to send something. Default: 10 s each. Zero promises nothing or asks for nothing.
+    ///
+    /// Without the promise, no broker notices that a client is gone, and Artemis ends every connection after a minute.
+    /// Without the request, a dead broker is never noticed. The `heart-beat` header counts whole milliseconds; a
+    /// fraction of a millisecond is rounded up.
     pub fn heart_beats(self, send: Duration, receive: Duration) -> Self {
         self.session(|config| (config.send_beat, config.receive_beat) = (send, receive))
     }
 
-    /// Sends an end of line that often where no heart-beats of ours were agreed on, since the broker wants none or speaks
-    /// 1.0. Off by default: the specification allows an end of line between frames, but not all that speak 1.0 do. With it a
-    /// connection to a peer that is gone without a word is noticed by the transport, which cannot deliver.
+    /// Sets the interval at which to send an end of line when the two sides have agreed on no heart-beats from the
+    /// client, because the broker wants none or speaks 1.0. Default: none.
+    ///
+    /// With this, the transport fails when it cannot deliver, and so a connection whose peer has silently gone is
+    /// noticed. The specification allows an end of line between frames, but not every peer that speaks 1.0 accepts one.
     pub fn unasked_beats(self, period: Duration) -> Self {
         self.session(|config| config.unasked_beats = Some(period))
     }
 
-    /// Sets the share of the agreed period after which a silent connection sends a heart-beat. 0.8, so that it is in time.
+    /// Sets the fraction of the agreed interval after which a silent connection sends a heart-beat. Default: 0.8, so
+    /// that the heart-beat arrives in time. Values are clamped to 0.1 to 1.
     pub fn send_fraction(self, fraction: f64) -> Self {
         self.session(|config| config.send_fraction = fraction)
     }
 
-    /// Sets how many agreed periods of silence mean that the broker is dead. 2, to which
-    /// [`silence_margin`](Self::silence_margin) is added: ActiveMQ sends its first heart-beat after two periods.
+    /// Sets the number of agreed intervals of silence after which the broker is considered dead. Default: 2, because
+    /// ActiveMQ sends its first heart-beat only after two intervals. Values below 1 count as 1.
+    ///
+    /// [`silence_margin`](Self::silence_margin) is added.
     pub fn silence_periods(self, periods: f64) -> Self {
         self.session(|config| config.silence_periods = periods)
     }
 
-    /// Sets what is added to the silence that is tolerated. 500 ms, for what a network takes at worst.
+    /// Sets the time that is added to the tolerated silence. Default: 500 ms, for the delay of a network at worst.
     pub fn silence_margin(self, margin: Duration) -> Self {
         self.session(|config| config.silence_margin = margin)
     }
 
-    /// Sets when the system gives up a TCP connection whose peer does not answer. After two minutes by default, since not
-    /// every broker sends heart-beats; `None` leaves the system's own habits. Where a connector of yours makes the streams, it
-    /// is the connector's business.
+    /// Sets when the system ends a TCP connection whose peer does not answer. Default: after two minutes, because not
+    /// every broker sends heart-beats. `None` leaves the defaults of the system.
+    ///
+    /// This setting is not used if the application has a [`Connector`] of its own.
     pub fn keep_alive(mut self, keep_alive: impl Into<Option<KeepAlive>>) -> Self {
         self.settings.keep_alive = keep_alive.into();
         self
@@ -183,56 +208,68 @@ impl Builder {
 
 /// Sending.
 impl Builder {
-    /// Sets how long a send waits for a connection with room. 60 s: longer than most brokers take to come back.
+    /// Sets the time for which a send waits for a connection with room. Default: 60 s, which is longer than most
+    /// brokers take to come back.
     pub const fn send_timeout(mut self, timeout: Duration) -> Self {
         self.settings.send_timeout = timeout;
         self
     }
 
-    /// Sets the octets that may wait for the transport; above it a send waits. As many may be
-    /// [buffered](super::SendBuilder::buffered) beside them. 256 KiB: more than a connection carries in a round trip, most
-    /// often, and what has been handed over can no longer be taken back.
+    /// Sets the number of octets that may wait for the transport. Default: 256 KiB, which is mostly more than a
+    /// connection carries in a round trip.
+    ///
+    /// When this budget is used up, further sends wait. [Buffered](super::SendBuilder::buffered) messages that wait
+    /// have another budget of the same size. A send without confirmation resolves as soon as its message is within the
+    /// budget. The message can then no longer be withdrawn, so a larger budget is rarely better.
     pub const fn outbound_budget(mut self, octets: usize) -> Self {
         self.settings.outbound_budget = octets;
         self
     }
 
-    /// Sets how long a RECEIPT may take, from the moment the frame's last octet was handed over. 60 s: brokers that sync to
-    /// disk under load take seconds. Then the outcome is unknown.
+    /// Sets the time limit for a RECEIPT, counted from the moment the last octet of its frame was handed to the
+    /// transport. Default: 60 s, because brokers that write to disk under load take seconds. When it has passed, the
+    /// outcome is unknown.
     pub fn receipt_timeout(self, timeout: Duration) -> Self {
         self.session(|config| config.receipt_timeout = timeout)
     }
 
-    /// Sets how long a frame that asks for a RECEIPT may take in all, from the call, unless the call says otherwise. 120 s.
-    /// If nothing of the frame was handed over by then it is withdrawn and not sent, else the outcome is unknown: a broker
-    /// that stops reading makes no wait endless.
+    /// Sets the time limit for a frame that asks for a RECEIPT, counted from the call, unless the call sets one.
+    /// Default: 120 s.
+    ///
+    /// If nothing of the frame was handed to the transport in that time, the frame is withdrawn and not sent. Otherwise
+    /// its outcome is unknown. So no wait is endless, even if the broker stops reading.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.session(|config| config.timeout = timeout)
     }
 
-    /// Sets how long a message that is sent [at least once](super::SendBuilder::at_least_once) is kept, from the call, unless
-    /// the call says otherwise. 10 minutes: brokers restart and fail over in less.
+    /// Sets the time limit for a message that is sent [at least once](super::SendBuilder::at_least_once), counted from
+    /// the call, unless the call sets one. Default: 10 minutes, because brokers restart and fail over in less.
     pub fn at_least_once_timeout(self, timeout: Duration) -> Self {
         self.session(|config| config.at_least_once_timeout = timeout)
     }
 
-    /// Sets how many messages may be kept until they are confirmed. 10,000.
+    /// Sets the number of messages that may be kept until they are confirmed. Default: 10,000.
     pub fn at_least_once_messages(self, messages: usize) -> Self {
         self.session(|config| config.at_least_once_messages = messages)
     }
 
-    /// Sets how many octets the headers and bodies of those may have. 16 MiB: they are held in memory.
+    /// Sets the number of octets that the headers and bodies of the kept messages may have in total. Default: 16 MiB,
+    /// because they are held in memory.
     pub fn at_least_once_octets(self, octets: usize) -> Self {
         self.session(|config| config.at_least_once_octets = octets)
     }
 
-    /// Sets how many of them may be out on a connection without a RECEIPT. 256: as many may arrive twice when it breaks.
+    /// Sets the number of kept messages that may await their RECEIPT on a connection at the same time. Default: 256.
+    ///
+    /// This is also the number that may arrive twice when the connection breaks.
     pub fn at_least_once_window(self, messages: usize) -> Self {
         self.session(|config| config.at_least_once_window = messages)
     }
 
-    /// Sets the header that carries the de-duplication id of a message that is sent at least once. By default that of the
-    /// broker's [`Profile`], so that a broker that knows one uses it. A message that has the header already keeps it.
+    /// Sets the header that carries the de-duplication id of a message that is sent at least once. Default: the header
+    /// of the broker's [`Profile`], if the broker knows one.
+    ///
+    /// A message that already has the header keeps its value.
     pub fn deduplication_header(self, name: impl Into<String>) -> Self {
         self.session(|config| config.deduplication_header = Some(name.into()))
     }
@@ -240,53 +277,62 @@ impl Builder {
 
 /// Receiving.
 impl Builder {
-    /// Sets the prefetch of each subscription that does not say its own, with
-    /// [`SubscribeBuilder::prefetch`](super::SubscribeBuilder::prefetch): how many messages may be out unacknowledged. By
-    /// default that of the broker's [`Profile`], of which nothing is reserved in the
-    /// [budget](Self::prefetch_budget).
+    /// Sets the prefetch of each subscription that does not set one with
+    /// [`SubscribeBuilder::prefetch`](super::SubscribeBuilder::prefetch). Default: the prefetch of the broker's
+    /// [`Profile`].
+    ///
+    /// The prefetch is the number of unacknowledged messages that the broker may have sent at the same time. A prefetch
+    /// that is set here is reserved in the [budget](Self::prefetch_budget). Nothing is reserved for the one of the
+    /// profile.
     pub const fn prefetch(mut self, messages: u32) -> Self {
         self.settings.prefetch = Some(messages);
         self
     }
 
-    /// Sets how many messages all those subscriptions may have out unacknowledged, together, that say how many they want; one
-    /// that finds too little left is refused. 1,000: at 1 KiB a message that is the
-    /// [budget for what nobody has taken](Self::inbound_budget), and a connection that stops reading is dear.
+    /// Sets the number of unacknowledged messages that all subscriptions with an explicit [`prefetch`](Self::prefetch)
+    /// may have in total. Default: 1,000.
+    ///
+    /// A subscription that asks for more than is left is refused. At 1 KiB a message, the default fits into the [budget
+    /// for messages that are not taken yet](Self::inbound_budget). When that budget is used up, the connection is no
+    /// longer read, which is costly.
     pub fn prefetch_budget(self, messages: u32) -> Self {
         self.session(|config| config.prefetch_budget = messages)
     }
 
-    /// Sets the octets of messages that nobody has taken yet, above which reading stops. 1 MiB. Nothing is dropped: the broker
-    /// waits.
+    /// Sets the number of octets that received messages may have until they are taken. Default: 1 MiB.
+    ///
+    /// When this budget is used up, the connection is no longer read. Nothing is dropped: the broker waits.
     pub const fn inbound_budget(mut self, octets: usize) -> Self {
         self.settings.inbound_budget = octets;
         self
     }
 
-    /// Changes the limits of what the broker may send; see [`Limits`] for each and its default. A message with headers over
-    /// the limit, or with a body over it whose length was announced, is read past: a consumer that fails would meet the
-    /// message again after each reconnect. [`SubscribeBuilder::oversized`](super::SubscribeBuilder::oversized) says what
-    /// becomes of it. Before CONNECTED nobody is trusted with more than 64 KiB of headers and as much of a body, and an ERROR
-    /// that is larger is judged by what fits.
+    /// Changes the limits on what the broker may send. [`Limits`] describes each of them and its default.
+    ///
+    /// A message whose headers are over the limit, or whose announced body length is, is read past, because a consumer
+    /// that failed on the message would meet it again after each reconnect.
+    /// [`SubscribeBuilder::oversized`](super::SubscribeBuilder::oversized) sets what becomes of it. Before CONNECTED,
+    /// at most 64 KiB of headers and 64 KiB of body are accepted from anybody. An ERROR that is larger is judged by the
+    /// part that fits.
     pub fn limits(self, change: impl FnOnce(&mut Limits)) -> Self {
         self.session(|config| change(&mut config.limits))
     }
 
-    /// Sets how long a subscribe waits for the broker's confirmation. 60 s: a queue that has to be made or opened first takes
-    /// seconds.
+    /// Sets the time limit for the broker's confirmation of a subscription. Default: 60 s, because a queue that must be
+    /// created or opened first takes seconds.
     pub const fn subscribe_timeout(mut self, timeout: Duration) -> Self {
         self.settings.subscribe_timeout = timeout;
         self
     }
 
-    /// Sets how long an UNSUBSCRIBE waits for messages that somebody has taken and not settled. 10 s, for the handlers that
-    /// still run.
+    /// Sets the time for which an UNSUBSCRIBE waits for messages that were taken and are not settled, such as those of
+    /// handlers that still run. Default: 10 s.
     pub fn unsubscribe_timeout(self, timeout: Duration) -> Self {
         self.session(|config| config.unsubscribe_timeout = timeout)
     }
 
-    /// Sets how long a graceful disconnect may take, outstanding receipts and running handlers included. 10 s: what stops a
-    /// service gives it 10 to 30 s.
+    /// Sets the time limit for a graceful disconnect, outstanding receipts and running handlers included. Default:
+    /// 10 s, because a service that is stopped is usually given 10 to 30 s.
     pub fn disconnect_timeout(self, timeout: Duration) -> Self {
         self.session(|config| config.disconnect_timeout = timeout)
     }
@@ -294,19 +340,23 @@ impl Builder {
 
 /// For programs that embed the session, and for adapters.
 impl Builder {
-    /// Takes the settings of the session from there, the brokers included, and leaves what was set of the client beyond them:
-    /// [`credentials`](Self::credentials), [`tls`](Self::tls), [`keep_alive`](Self::keep_alive), the budgets in octets, and the
-    /// times and the prefetch of sends and subscriptions.
+    /// Replaces the settings of the session, the brokers included.
+    ///
+    /// The settings of the client beyond its session remain: [`credentials`](Self::credentials), [`tls`](Self::tls),
+    /// [`keep_alive`](Self::keep_alive), [`inbound_budget`](Self::inbound_budget),
+    /// [`outbound_budget`](Self::outbound_budget), [`prefetch`](Self::prefetch), [`send_timeout`](Self::send_timeout)
+    /// and [`subscribe_timeout`](Self::subscribe_timeout).
     pub fn config(self, config: Config) -> Self {
         Self { config: Ok(config), ..self }
     }
 
-    /// Returns the client and the driver that runs it, over that runtime and with streams from that connector. The seed of the
-    /// session is drawn from the runtime, and its identity if it has none. Spawn [`Driver::run`] before awaiting anything of
-    /// the client.
+    /// Creates the client, and the driver that runs it on this runtime with streams from this connector.
+    ///
+    /// The seed of the session is drawn from the runtime, as is its identity if it has none. Spawn [`Driver::run`]
+    /// before you await anything of the client.
     ///
     /// # Errors
-    /// What is wrong with the URI.
+    /// Returns an error if the URI is wrong.
     pub fn build_on<R: Runtime, C: Connector>(
         self,
         runtime: Arc<R>,
@@ -322,11 +372,13 @@ impl Builder {
         Ok((Client::new(Arc::clone(&shared)), Driver::new(runtime, connector, shared)))
     }
 
-    /// As [`build_on`](Self::build_on) with [`Dial`] as the connector: TCP from the runtime, which is made with what was
-    /// [set](Self::keep_alive) for its connections, and TLS as it was [set](Self::tls).
+    /// Creates the client and its driver with [`Dial`] as the connector.
+    ///
+    /// `runtime` creates the runtime for TCP connections that are [kept alive](Self::keep_alive) in this way. TLS is
+    /// used as it was [set](Self::tls). Otherwise, this method does the same as [`build_on`](Self::build_on).
     ///
     /// # Errors
-    /// What is wrong with the URI.
+    /// Returns an error if the URI is wrong.
     pub fn dial_on<R: Runtime>(
         self,
         runtime: impl FnOnce(Option<KeepAlive>) -> R,
@@ -336,7 +388,7 @@ impl Builder {
         self.build_on(runtime, dial)
     }
 
-    /// What is set of a session that will never be, since its URI is wrong, is lost.
+    /// Without effect if the URI is wrong: then there will be no session.
     fn session(mut self, change: impl FnOnce(&mut Config)) -> Self {
         _ = self.config.as_mut().map(change);
         self

@@ -1,4 +1,4 @@
-//! What follows from the session's events for those who wait.
+//! Passes the session's events on to what waits for them.
 
 use std::{collections::VecDeque, mem, sync::atomic::Ordering};
 
@@ -23,7 +23,7 @@ impl Shared {
         self.with(|inner| self.dispatch_in(inner));
     }
 
-    /// The same, for a caller about to tell listeners something that comes after these events.
+    /// The same, for a caller that is about to report something to listeners that comes after these events.
     pub(super) fn dispatch_in(&self, inner: &mut Inner) {
         while let Some(event) = inner.session.poll_event() {
             self.hand_on(inner, event);
@@ -116,7 +116,7 @@ impl Shared {
         inner.after.wake(waker);
     }
 
-    /// A message without its body is nobody's to handle, unless its owner wants to know.
+    /// A message without its body is dropped, unless the subscription asked for it.
     fn deliver_too_large(&self, inner: &mut Inner, mut message: Message, excess: Excess) {
         if inner.session.delivers_oversized(message.subscription()) {
             message.set_excess(excess);
@@ -126,13 +126,13 @@ impl Shared {
         inner.count_unroutable();
     }
 
-    /// The broker delivers again what was not acknowledged: a copy of the connection that ended is of no use.
+    /// The broker delivers unacknowledged messages again, so those of a connection that has ended are dropped.
     fn forget_stale(&self, inner: &mut Inner, connection: ConnectionId) {
         let ids: Vec<_> = inner.inboxes.keys().copied().collect();
         ids.into_iter().for_each(|id| self.forget(inner, id, |message| message.connection() == connection));
     }
 
-    /// Drops messages of a subscription that nobody could acknowledge any more, unless its owner wants them all the same.
+    /// Drops messages of a subscription that can no longer be acknowledged, unless the subscription keeps them.
     fn forget(&self, inner: &mut Inner, id: SubscriptionId, is_meant: impl Fn(&Message) -> bool) {
         if inner.session.keeps_stale(id) {
             return;
@@ -152,7 +152,7 @@ impl Inner {
         self.unroutable = self.unroutable.saturating_add(1);
     }
 
-    /// Another state of the session: whoever watches it looks again.
+    /// The state of the session has changed. Wakes every task that watches it.
     pub(super) fn changed(&mut self) {
         self.changes = self.changes.saturating_add(1);
         self.wake_all(For::Change);

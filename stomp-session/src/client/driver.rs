@@ -27,19 +27,21 @@ use super::{
 };
 use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp, TransportFailure};
 
-/// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
+/// The reads of one turn. With more, the writer that carries the ACKs could starve. With fewer, each would cost a turn.
 const READS: usize = 8;
-/// Rounds in one poll: then others get their turn.
+/// The rounds of one poll, after which other tasks may run.
 const ROUNDS: usize = 32;
 
-/// Runs a session: spawn it, or await it where it suits you. Dropping it closes the stream and ends every wait.
+/// A driver, which runs a session.
+///
+/// Spawn the future of [`run`](Self::run), or await it. Dropping it closes the stream and ends every wait.
 pub struct Driver<R: Runtime, C: Connector> {
     runtime: Arc<R>,
     connector: Arc<C>,
     shared: Arc<Shared>,
     link: Link<C::Stream>,
     timer: Option<Timer>,
-    /// By when a graceful end is over.
+    /// The deadline of a graceful end.
     ends_by: Timestamp,
     span: ConnectionSpan,
     export: Export,
@@ -59,14 +61,14 @@ enum Link<S> {
     Closing(ClosingStream<S>),
 }
 
-/// A dial on its way.
+/// An attempt to connect that is under way.
 struct Dialling<S> {
     attempt: AttemptId,
     addresses: Arc<Addresses>,
     dial: Boxed<Result<(S, Option<Login>), Lost>>,
 }
 
-/// A stream with what is on its way through it.
+/// A stream, and what is being read from it and written to it.
 struct Up<S> {
     attempt: AttemptId,
     stream: S,
@@ -99,8 +101,10 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
     }
 
-    /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
-    /// [`disconnect`](super::Client::disconnect) would.
+    /// Runs the session until it has ended.
+    ///
+    /// If handlers still run then, this keeps their time, for as long as a [`disconnect`](super::Client::disconnect)
+    /// would.
     pub async fn run(mut self) {
         self.span = ConnectionSpan::here();
         poll_fn(|cx| {
@@ -168,7 +172,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         self.refill(now) || resumed || due || acted
     }
 
-    /// Tells, once for each connection that stands, whether its broker promises heart-beats.
+    /// Reports, once for each connection, whether its broker promises heart-beats.
     fn tell_runtime(&mut self) {
         let Link::Up(up) = &mut self.link else { return };
         if up.told {
@@ -203,7 +207,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         };
     }
 
-    /// Stops reading, or begins again. Whether it began again, or there is something to tell.
+    /// Stops or resumes reading. Returns whether reading was resumed or something is to be reported.
     fn pause(&mut self, now: Timestamp) -> bool {
         let Link::Up(up) = &mut self.link else { return false };
         let shared = &self.shared;
@@ -307,7 +311,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
     }
 
-    /// Goes on closing, then tells how the session has ended.
+    /// Continues to close the stream, then reports how the session has ended.
     fn close(&mut self, cx: &mut Context<'_>) {
         if let Link::Closing(closing) = &mut self.link {
             if closing.poll(cx).is_pending() && closing.until > self.runtime.now() {
@@ -371,7 +375,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
         }
     }
 
-    /// Reads once: `None` when something came, else why nothing will.
+    /// Reads once. Returns `None` if something came, or else why nothing will.
     fn poll_read(&mut self, cx: &mut Context<'_>, counters: &Counters) -> Poll<Option<Lost>> {
         match uninterrupted(|| Pin::new(&mut self.stream).poll_read(cx, self.input.space())) {
             Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
@@ -415,8 +419,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     }
 }
 
-/// What is being written may be a body, and what its owner does when it is dropped is not ours.
-/// What is being written: a body in it is not ours.
+/// What is being written. It may be a body, whose owner may run any code when it is dropped.
 #[derive(Default)]
 struct Writing(Bytes);
 
@@ -426,7 +429,7 @@ impl Drop for Writing {
     }
 }
 
-/// Asks for the login first: a broker does not wait long for the CONNECT of a connection that stands.
+/// Asks for the login first, because a broker does not wait long for CONNECT once a connection is made.
 async fn dial<C: Connector>(
     attempt: Attempt,
     addresses: Arc<Addresses>,
@@ -447,7 +450,8 @@ async fn dial<C: Connector>(
     }
 }
 
-/// What the operating system says, and what to do about it; or what TLS says, our words first.
+/// Returns the error of the operating system with what to do about it, or the explanation of a TLS error with its
+/// source.
 fn dial_error(error: &io::Error) -> String {
     if let Some(source) = std::error::Error::source(error) {
         return format!("{error} ({source})");
@@ -476,7 +480,7 @@ fn lost(error: &io::Error) -> Lost {
 }
 
 impl Inner {
-    /// Notes that reading has stopped, or goes on, and tells listeners when it stands still for long.
+    /// Notes whether reading is paused, and reports a long pause to the listeners.
     fn note_pause(&mut self, pause: bool, now: Timestamp) {
         if self.stall.note(pause, now) {
             let fullest =
@@ -486,7 +490,7 @@ impl Inner {
         }
     }
 
-    /// Gives up what is awaited behind messages that nobody takes. Whether there was anything.
+    /// Gives up what is awaited behind messages that are not taken. Returns whether there was anything.
     fn give_up_waits(&mut self, octets: usize) -> bool {
         let replies = self.requests.await_replies();
         self.fail_requests(|_| true, &RequestError::InboxFull { octets });
@@ -516,8 +520,8 @@ impl Inner {
     }
 }
 
-/// What waits for the end of the session waits for the end of its stream as well: that is dropped before anybody is told,
-/// whether the driver has ended, was aborted, or has panicked. What a stream does when it is dropped is not ours.
+/// The stream is dropped before the end of the session is reported, whether the driver has ended, was aborted, or has
+/// panicked. The stream may run any code when it is dropped.
 impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
     fn drop(&mut self) {
         drop_each([mem::replace(&mut self.link, Link::Down)]);

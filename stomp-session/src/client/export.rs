@@ -1,4 +1,4 @@
-//! The numbers of a session as metrics, with the feature `metrics`; without it, nothing.
+//! The statistics of a session as metrics, with the feature `metrics`. Without it, this does nothing.
 
 #[cfg(not(feature = "metrics"))]
 mod off;

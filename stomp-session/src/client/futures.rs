@@ -1,6 +1,6 @@
-//! The futures and streams that the client's methods return, for whoever has to name their types.
+//! The futures that the client's methods return, for code that must name their types.
 //!
-//! | future | of |
+//! | future | returned by |
 //! | --- | --- |
 //! | [`Sending`] | [`SendBuilder`](super::SendBuilder), [`PreparedSend::send`](super::PreparedSend::send) |
 //! | [`Feeding`] | [`Publisher::feed`](super::Publisher::feed) |
@@ -9,7 +9,7 @@
 //! | [`Requesting`] | [`RequestBuilder`](super::RequestBuilder) |
 //! | [`Subscribing`] | [`SubscribeBuilder`](super::SubscribeBuilder) |
 //! | [`Unsubscribing`] | [`Subscription::unsubscribe`](super::Subscription::unsubscribe) |
-//! | [`Running`] | [`Runner::run`](super::Runner::run), of a handler whose future has a name |
+//! | [`Running`] | [`Runner::run`](super::Runner::run) after [`Subscription::handle_with`](super::Subscription::handle_with) |
 //! | [`Beginning`] | [`Client::begin`](super::Client::begin) |
 //! | [`Committing`] | [`Transaction::commit`](super::Transaction::commit) |
 //! | [`Disconnecting`] | [`Client::disconnect`](super::Client::disconnect) |

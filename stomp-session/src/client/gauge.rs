@@ -1,15 +1,15 @@
-//! Counts octets without a lock, and says when there are few again.
+//! Counts octets without a lock, and reports when few are left.
 
 use super::sync::atomic::{AtomicUsize, Ordering};
 
 /// No number of octets.
 const NOBODY: usize = usize::MAX;
 
-/// A number of octets that one adds to and many take from, and how few of them the one waits for.
+/// A number of octets that one thread adds to and many take from. The one thread can wait until few are left.
 #[derive(Debug)]
 pub(super) struct Gauge {
     level: AtomicUsize,
-    /// How few there must be to go on; [`NOBODY`] while nobody waits.
+    /// The number down to which the one waits; [`NOBODY`] if it does not wait.
     awaited: AtomicUsize,
 }
 
@@ -28,7 +28,7 @@ impl Gauge {
         self.level.fetch_add(octets, Ordering::SeqCst);
     }
 
-    /// Returns whether that leaves so few that whoever waits can go on, and is to be woken.
+    /// Subtracts octets. Returns whether so few are left that the waiting thread is to be woken.
     pub(super) fn take(&self, octets: usize) -> bool {
         let left = self.level.fetch_sub(octets, Ordering::SeqCst).saturating_sub(octets);
         let awaited = self.awaited.load(Ordering::SeqCst);
@@ -43,7 +43,7 @@ impl Gauge {
         self.level() > if waited { few } else { many }
     }
 
-    /// Waits no more.
+    /// Stops waiting.
     pub(super) fn go_on(&self) {
         self.awaited.store(NOBODY, Ordering::SeqCst);
     }

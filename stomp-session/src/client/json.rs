@@ -5,9 +5,9 @@ use serde_json::error::Category;
 
 use super::{request::RequestBuilder, send::SendBuilder};
 
-/// An error returned when a value cannot be written as JSON, or a body cannot be read as one.
+/// An error returned when a value cannot be written as JSON, or a body cannot be read as JSON.
 ///
-/// It says where, and shows nothing of the body or of the value.
+/// It shows the position of the error, but nothing of the body or of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
@@ -19,11 +19,11 @@ pub enum JsonError {
         /// The column, from 1.
         column: usize,
     },
-    /// The value cannot be written: its `Serialize` failed, or a map has keys that are not strings.
+    /// The value cannot be written, because its `Serialize` failed or a map has keys that are not strings.
     #[error("the value cannot be written as JSON")]
     Unwritable,
-    /// The body is JSON, but not of the type that is wanted.
-    #[error("the body is not of the wanted type: line {line}, column {column}")]
+    /// The body is JSON, but not of the requested type.
+    #[error("the body is not of the requested type: line {line}, column {column}")]
     WrongType {
         /// The line, from 1.
         line: usize,
@@ -51,7 +51,7 @@ fn written<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, JsonError> {
 const JSON: &str = "application/json";
 
 impl SendBuilder {
-    /// Replaces the body by a value as JSON, and sets `content-type` to `application/json`.
+    /// Replaces the body with a value as JSON, and sets `content-type` to `application/json`.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -63,17 +63,17 @@ impl SendBuilder {
     /// ```
     ///
     /// # Errors
-    /// [`JsonError::Unwritable`].
+    /// Returns [`JsonError::Unwritable`] if the value cannot be written as JSON.
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, JsonError> {
         Ok(self.body(written(value)?).header("content-type", JSON))
     }
 }
 
 impl RequestBuilder {
-    /// Replaces the body by a value as JSON, and sets `content-type` to `application/json`.
+    /// Replaces the body with a value as JSON, and sets `content-type` to `application/json`.
     ///
     /// # Errors
-    /// [`JsonError::Unwritable`].
+    /// Returns [`JsonError::Unwritable`] if the value cannot be written as JSON.
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self, JsonError> {
         Ok(self.body(written(value)?).header("content-type", JSON))
     }
@@ -97,7 +97,7 @@ impl crate::Message {
     /// ```
     ///
     /// # Errors
-    /// [`JsonError::Syntax`] or [`JsonError::WrongType`].
+    /// Returns [`JsonError::Syntax`] if the body is not JSON, or [`JsonError::WrongType`] if it is not of this type.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
         serde_json::from_slice(self.body()).map_err(|error| JsonError::of_reading(&error))
     }

@@ -1,7 +1,7 @@
-//! The asynchronous client over any runtime: handles that command the session, and one driver that runs it.
+//! The asynchronous client for any runtime: handles that send commands to a session, and a driver that runs it.
 //!
-//! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
-//! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
+//! An adapter provides a [`Runtime`], and a [`Connector`] opens the stream to an endpoint. Users of an adapter mostly
+//! need [`Client`], [`Subscription`] and [`Message`]. The [`guide`] shows how to use them.
 
 mod admission;
 pub mod blocking;

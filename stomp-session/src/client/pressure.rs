@@ -1,19 +1,19 @@
-//! Back-pressure in: what nobody has taken counts, and over the budget the driver stops reading. Nothing is dropped.
+//! Back-pressure on the broker: messages that are not taken are counted, and above the budget the driver stops reading.
+//! Nothing is dropped.
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::gauge::Gauge;
 use crate::{Message, Session, Timestamp};
 
-/// While somebody waits for a receipt, reading goes on up to this multiple of the budget: a handler that waits for one behind
-/// its own full inbox would wait for ever. Then its wait ends.
+/// While a receipt is awaited, reading goes on up to this multiple of the budget. Otherwise a handler that waits for a
+/// receipt behind its own full inbox would wait for ever. Beyond this, the wait ends.
 const HARD: usize = 8;
-/// Octets of ACKs and NACKs that have not left, above which no message is read that would bring more of them, if that is more
-/// than the budget.
+/// The octets of unsent ACKs and NACKs above which no further messages are read, if this is more than the budget.
 const UNSENT: usize = 64 * 1024;
-/// How long reading stands still before listeners are told.
+/// The time after which a pause in reading is reported to listeners.
 const STALLED: Duration = Duration::from_secs(5);
-/// How long consumers have to take what is over the hard bound.
+/// The time that consumers have to take what is over the hard limit.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The octets of messages that nobody has taken.
 #[derive(Debug, Default)]
@@ -44,8 +44,8 @@ impl Pressure {
         self.0.take(message.size())
     }
 
-    /// Whether to stop reading: more octets than the budget were not taken, or too many ACKs have not left.
-    /// `awaits` says whether a reply is awaited.
+    /// Returns whether to stop reading, because more octets than the budget are not taken, or too many ACKs are unsent.
+    /// `awaits` is whether a reply is awaited.
     pub(super) fn pauses(&self, budget: usize, session: &Session, awaits: bool) -> bool {
         let hard = budget.saturating_mul(HARD);
         let awaited = awaits || session.awaited_receipts() > 0;
@@ -60,13 +60,13 @@ impl Pressure {
         pause
     }
 
-    /// More octets were not taken than there may be.
+    /// Returns whether the octets that are not taken are over the hard limit.
     pub(super) fn is_over(&self, budget: usize) -> bool {
         self.undelivered() > budget.saturating_mul(HARD)
     }
 }
 
-/// Whether reading has stopped, and for how long.
+/// Whether reading is paused, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     /// When listeners are to be told.

@@ -1,10 +1,10 @@
-//! What can be set of a client beyond its session.
+//! The settings of a client beyond those of its session.
 
 use std::time::Duration;
 
 use super::{credentials::Credentials, keep_alive::KeepAlive, tls::TlsConfig};
 
-/// The settings of the client beyond those of its session. [`Builder`](super::Builder) says what each is for.
+/// The settings of a client beyond those of its session. [`Builder`](super::Builder) describes each of them.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) inbound_budget: usize,

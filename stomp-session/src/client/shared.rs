@@ -1,4 +1,4 @@
-//! The one lock: the session, and everybody who waits for something of it. Nothing else locks.
+//! The one lock, which holds the session and everything that waits for it. Nothing else locks.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -37,8 +37,8 @@ use crate::{
 pub(super) struct Shared {
     inner: Mutex<Inner>,
     pub(super) settings: Settings,
-    /// The number of the connection that stands, 0 for none: whether a message is stale is asked for each message, and a
-    /// lock for each would cost more than the message.
+    /// The number of the current connection, or 0 if there is none. Each message is checked for being stale, and a lock
+    /// for each would cost more than the message.
     pub(super) connection: AtomicU64,
     pub(super) pressure: Pressure,
     pub(super) counters: Arc<Counters>,
@@ -49,7 +49,7 @@ pub(super) struct Inner {
     pub(super) driver: Option<Waker>,
     pub(super) inboxes: BTreeMap<SubscriptionId, Inbox>,
     pub(super) receipts: BTreeMap<ReceiptId, Receipt>,
-    /// Who waits for what.
+    /// The tasks that wait for a condition.
     pub(super) waits: Queues,
     pub(super) listeners: Listeners,
     telemetry: Telemetry,
@@ -64,7 +64,7 @@ pub(super) struct Inner {
     /// Handlers that had not ended when the session was disconnected.
     pub(super) unhandled: usize,
     pub(super) closed: Option<Closed>,
-    /// How the session has ended, while its stream is being closed: then it is told.
+    /// How the session has ended, until its stream is closed. Then this is reported.
     pub(super) ended: Option<Closed>,
     /// Handles that keep the session alive.
     pub(super) handles: usize,
@@ -79,11 +79,11 @@ pub(super) struct Inner {
     pub(super) after: After,
 }
 
-/// The messages of a subscription that nobody has taken.
+/// The messages of a subscription that were not taken yet.
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) messages: VecDeque<Message>,
-    /// What these count in the budget, and what those of the batch that was taken last do, in octets.
+    /// The octets of `messages`, as they count in the budget, and those of the batch that was taken last.
     pub(super) octets: usize,
     pub(super) batch: usize,
     pub(super) waker: Option<Waker>,
@@ -98,8 +98,8 @@ pub(super) struct Receipt {
     pub(super) outcome: Option<Outcome>,
 }
 
-/// What must not happen under the lock. Wakers and messages are not ours: waking one may run a task in place, and dropping
-/// one may drop a task that drops a handle, which locks.
+/// What must not happen under the lock. Wakers and messages belong to the application: waking may run a task in place,
+/// and dropping one may drop a task that drops a handle, which locks.
 #[derive(Default)]
 pub(super) struct After {
     wake: Vec<Waker>,
@@ -240,7 +240,7 @@ impl Shared {
         }
     }
 
-    /// Says that nobody will settle these messages.
+    /// Reports that these messages will not be settled.
     pub(super) fn give_back<'a>(&self, messages: impl IntoIterator<Item = &'a Message>) {
         self.command(|inner| messages.into_iter().for_each(|message| inner.session.give_back(message)));
     }

@@ -1,4 +1,4 @@
-//! A publisher as a `Sink` of futures.
+//! A publisher as a `Sink`.
 
 use std::{
     pin::Pin,
@@ -14,8 +14,10 @@ use super::{
     publishing::Fed,
 };
 
-/// Ready while the window has room and nothing that was handed to it waits for a connection with room. What waits does so
-/// by itself, as any other send; if that comes to nothing, the next call says so, and the message has no number.
+/// The sink is ready while the window has room and no message that was given to it waits for a connection with room.
+///
+/// A message waits by itself, as with any other send. If it cannot be sent, the next call returns the error, and the
+/// message has no number.
 impl Sink<Bytes> for Publisher {
     type Error = PublishError;
 

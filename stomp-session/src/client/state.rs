@@ -17,15 +17,15 @@ use super::{
 };
 use crate::{Closed, Connection};
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionState {
-    /// There is no connection: one is being made, or waited for.
+    /// There is no connection. The client tries to connect, or waits for the next attempt.
     Connecting,
-    /// A connection stands.
+    /// A connection is established.
     Connected(Connection),
-    /// The session is being disconnected and takes no more commands.
+    /// The session is disconnecting and takes no more commands.
     Disconnecting,
     /// The session has ended.
     Closed(Closed),
@@ -42,8 +42,10 @@ impl Inner {
     }
 }
 
-/// Follows the state of a session: a [`Stream`] that begins with the present one and ends after [`SessionState::Closed`]. A
-/// slow reader sees the newest state, not each one between. It does not keep the session alive.
+/// A [`Stream`] of the states of a session, returned by [`Client::watch`](super::Client::watch).
+///
+/// It begins with the current state and ends after [`SessionState::Closed`]. A slow reader gets the latest state, and
+/// not every state in between. A watch does not keep the session alive.
 ///
 /// ```
 /// # async fn example(client: &stomp_session::client::Client) {
@@ -55,7 +57,7 @@ impl Inner {
 /// ```
 pub struct Watch {
     waiting: Waiting,
-    /// How many changes there had been when the state was last told.
+    /// The number of changes when the state was last returned.
     seen: Option<u64>,
     ended: bool,
 }
@@ -65,7 +67,7 @@ impl Watch {
         Self { waiting: Waiting::new(shared, For::Change), seen: None, ended: false }
     }
 
-    /// The next state, or `None` after [`SessionState::Closed`]. Cancel safe.
+    /// Returns the next state, or `None` after [`SessionState::Closed`]. This method is cancel safe.
     pub async fn next(&mut self) -> Option<SessionState> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -141,7 +143,7 @@ impl Drop for Waiting {
     }
 }
 
-/// A wait for nothing but the time. Once the session has ended nobody keeps the time, and it is over.
+/// A wait for a time only. It is over as well when the session has ended, because the time is not kept after that.
 #[derive(Debug)]
 pub(super) struct Timer {
     waiting: Waiting,

@@ -1,4 +1,5 @@
-//! What happens in a session as spans and events of `tracing`, with the feature of that name; without it, nothing.
+//! Spans and events of `tracing` about what happens in a session, with the feature `tracing`. Without it, this does
+//! nothing.
 
 #[cfg(not(feature = "tracing"))]
 mod off;

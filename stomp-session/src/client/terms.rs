@@ -1,4 +1,4 @@
-//! On what terms a message is sent.
+//! The options with which a message is sent.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ pub(super) struct How {
     pub(super) buffered: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) transaction: Option<TransactionId>,
-    /// Who counts it, where it is one of many.
+    /// The publisher that counts the message, if there is one.
     pub(super) publisher: Option<PublisherId>,
 }
 
 impl How {
-    /// Where it waits.
+    /// The line in which the message waits.
     pub(super) const fn line(self) -> Line {
         match (self.mode, self.transaction) {
             (Mode::AtLeastOnce { .. }, None) => Line::Kept,
@@ -26,7 +26,7 @@ impl How {
         }
     }
 
-    /// Whether nobody is to be told when it has left.
+    /// Whether nothing waits for the message to be admitted.
     pub(super) fn is_buffered(self) -> bool {
         self.buffered && self.mode == Mode::Plain && self.transaction.is_none()
     }
@@ -42,7 +42,7 @@ pub(super) enum Mode {
     },
 }
 
-/// Where sends wait. Those of one line never wait for those of the other.
+/// The lines in which sends wait. Sends of one line never wait for those of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Line {
     /// For a connection with room.

@@ -137,7 +137,11 @@ mod tests {
                     deadlines.add(wait.0, wait.1);
                     sorted.insert(wait);
                 } else if !sorted.is_empty() {
-                    let at = if random.next().is_multiple_of(2) { 0 } else { random.next() as usize % sorted.len() };
+                    let at = if random.next().is_multiple_of(2) {
+                        0
+                    } else {
+                        random.next() as usize % sorted.len()
+                    };
                     let wait = *sorted.iter().nth(at).unwrap();
                     deadlines.remove(wait.0, wait.1);
                     sorted.remove(&wait);

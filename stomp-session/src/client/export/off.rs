@@ -1,4 +1,4 @@
-//! Nobody is told anything.
+//! Without the feature `metrics`, nothing is recorded.
 
 use crate::{Endpoint, client::shared::Shared};
 

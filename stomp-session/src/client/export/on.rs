@@ -1,6 +1,7 @@
-//! Counters and gauges of the crate `metrics`, which the driver moves on after each of its turns that has changed them.
+//! Counters and gauges of the crate `metrics`, which the driver updates after each of its turns that has changed them.
 //!
-//! By differences, so that the clients of one process add up: they have the same names, and those at one broker the same label.
+//! They are updated by differences, so that the values of several clients add up: all clients have the same names, and
+//! those that are connected to the same broker have the same label.
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -9,39 +10,42 @@ use crate::{
     client::{contain::contained, shared::Shared, statistics::Statistics},
 };
 
-/// A name, a unit, what it counts, and where that is to be read.
+/// A name, a unit, a description, and a function that reads the value.
 type Meter<S, T> = (&'static str, Unit, &'static str, fn(&S) -> T);
 
-/// What only grows. The guide has the same table.
+/// The counters. The guide has the same table.
 const COUNTERS: [Meter<Statistics, u64>; 12] = [
-    ("stomp_connections_total", Unit::Count, "Connections that stood", |it| it.connections),
-    ("stomp_connections_lost_total", Unit::Count, "Connections that stood and have ended", |it| {
+    ("stomp_connections_total", Unit::Count, "Connections that were established", |it| it.connections),
+    ("stomp_connections_lost_total", Unit::Count, "Established connections that have ended", |it| {
         it.connections_lost
     }),
     ("stomp_attempts_failed_total", Unit::Count, "Attempts to connect that failed", |it| it.attempts_failed),
     ("stomp_messages_received_total", Unit::Count, "Messages that came", |it| it.messages_received),
-    ("stomp_messages_sent_total", Unit::Count, "Messages that were handed over to be sent", |it| {
+    ("stomp_messages_sent_total", Unit::Count, "Messages that were handed to the session to be sent", |it| {
         it.messages_sent
     }),
-    ("stomp_confirmed_total", Unit::Count, "RECEIPTs that came for what was sent", |it| it.confirmed),
+    ("stomp_confirmed_total", Unit::Count, "RECEIPTs that came for frames of the client", |it| it.confirmed),
     ("stomp_unconfirmed_total", Unit::Count, "Frames that were refused, not sent, or not answered", |it| {
         it.unconfirmed
     }),
-    ("stomp_errors_total", Unit::Count, "ERRORs that ended nothing", |it| it.errors),
-    ("stomp_resubscriptions_total", Unit::Count, "Subscriptions that were to be sent again", |it| {
-        it.resubscriptions
+    ("stomp_errors_total", Unit::Count, "ERRORs that ended neither a connection nor a subscription", |it| {
+        it.errors
     }),
-    ("stomp_too_large_total", Unit::Count, "Messages over the limits, which were read past", |it| {
-        it.too_large
-    }),
+    (
+        "stomp_resubscriptions_total",
+        Unit::Count,
+        "Subscriptions that were refused or cancelled, and sent again",
+        |it| it.resubscriptions,
+    ),
+    ("stomp_too_large_total", Unit::Count, "Messages over the limits that were read past", |it| it.too_large),
     ("stomp_received_octets_total", Unit::Bytes, "Octets that were read", |it| it.octets_received),
     ("stomp_sent_octets_total", Unit::Bytes, "Octets that were written", |it| it.octets_sent),
 ];
 
-/// What rises and falls.
+/// The gauges. The guide has the same table.
 const GAUGES: [Meter<Levels, usize>; 5] = [
-    ("stomp_connected", Unit::Count, "Connections that stand", |it| it.connected),
-    ("stomp_undelivered_octets", Unit::Bytes, "Octets of messages that nobody has taken", |it| {
+    ("stomp_connected", Unit::Count, "Established connections", |it| it.connected),
+    ("stomp_undelivered_octets", Unit::Bytes, "Octets of received messages that were not taken yet", |it| {
         it.undelivered
     }),
     ("stomp_unsent_octets", Unit::Bytes, "Octets that wait for the transport", |it| it.unsent),
@@ -51,7 +55,7 @@ const GAUGES: [Meter<Levels, usize>; 5] = [
     ("stomp_awaited_receipts", Unit::Count, "Frames that wait for their RECEIPT", |it| it.awaited),
 ];
 
-/// What rises and falls, at one moment.
+/// The values of the gauges at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Levels {
     connected: usize,
@@ -73,7 +77,7 @@ impl Levels {
     }
 }
 
-/// What has been recorded.
+/// The values that have been recorded.
 #[derive(Debug, Default)]
 pub(in super::super) struct Export {
     statistics: Statistics,
@@ -82,7 +86,7 @@ pub(in super::super) struct Export {
 }
 
 impl Export {
-    /// From here on it is the business of that broker. A recorder that was installed meanwhile is found.
+    /// From now on, records under the label of this broker. This finds a recorder that was installed in the meantime.
     pub(in super::super) fn begin(&mut self, broker: &Endpoint) {
         self.lower();
         // A recorder is not ours.
@@ -99,7 +103,7 @@ impl Export {
         (self.statistics, self.levels) = (statistics, levels);
     }
 
-    /// Nothing stands, and nothing waits.
+    /// Subtracts what was recorded from the gauges.
     fn lower(&mut self) {
         let levels = std::mem::take(&mut self.levels);
         if let Some(meters) = &self.meters {
@@ -114,7 +118,7 @@ impl Drop for Export {
     }
 }
 
-/// Where the numbers of the sessions at one broker are recorded.
+/// The counters and gauges of the sessions at one broker.
 #[derive(Debug)]
 struct Meters {
     counters: Vec<Counter>,

@@ -12,8 +12,8 @@ use crate::client::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// The handlers of one runner that were woken since they were last polled. Its lock is held for a few lines and while no
-/// other is taken.
+/// The handlers of one runner that were woken since they were last polled. Its lock is held for a few lines, and while
+/// no other lock is taken.
 #[derive(Default)]
 pub(super) struct Ready(Mutex<Woken>);
 
@@ -28,14 +28,14 @@ impl Ready {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whom to wake when a handler is woken.
+    /// Sets the waker of the runner, which is woken when a handler is woken.
     pub(super) fn register(&self, waker: &Waker) {
         let waker = waker.clone();
         let replaced = self.lock().runner.replace(waker);
         drop(replaced);
     }
 
-    /// Takes those that were woken.
+    /// Takes the handlers that were woken.
     pub(super) fn take(&self) -> VecDeque<u64> {
         mem::take(&mut self.lock().slots)
     }

@@ -1,4 +1,4 @@
-//! A message under way: in its handler, between two attempts, before its NACK, or on its way elsewhere.
+//! The state of a message in a runner: in its handler, between two attempts, before its NACK, or being forwarded.
 
 use std::{
     cell::Cell,
@@ -29,7 +29,8 @@ thread_local! {
     static AWAITS_END: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says that whoever is being polled awaits the end of the session: if it is a handler, the session must not await it.
+/// Notes that the future that is being polled awaits the end of the session. If it is a handler, the session must not
+/// wait for it.
 pub(in crate::client) fn awaits_end() {
     AWAITS_END.set(true);
 }
@@ -69,7 +70,7 @@ impl<F, E> Slot<F, E> {
         Self { delivery, stage, waker, excused: false }
     }
 
-    /// Ends what it is at. A future is not ours, and may panic when it is dropped: then the message of that.
+    /// Drops the future of this stage. Returns the message of its panic if it panics.
     pub(super) fn end(&mut self) -> Result<(), String> {
         dropped(mem::replace(&mut self.stage, Stage::Over))
     }
@@ -112,7 +113,7 @@ where
     }
 }
 
-/// One after the other, since two panics at once abort the program.
+/// Drops the stage on its own, because two panics at the same time would abort the program.
 impl<F, E> Drop for Slot<F, E> {
     fn drop(&mut self) {
         drop_each([mem::replace(&mut self.stage, Stage::Over)]);

@@ -1,4 +1,4 @@
-//! Nobody is told anything.
+//! Without the feature `tracing`, nothing is reported.
 
 use std::pin::Pin;
 

@@ -1,5 +1,5 @@
-//! One event of `tracing` for each notice, at levels that a production system can leave on. No header but a destination is
-//! shown, and no body.
+//! One event of `tracing` for each notice, at levels that a production system can leave on. No header but a destination
+//! is shown, and no body.
 
 use std::{
     future::Future,
@@ -15,16 +15,16 @@ use crate::{Closed, Endpoint, Event, Lost, Message, Outcome, client::notice::Not
 /// The target of all events and spans.
 const TARGET: &str = "stomp";
 
-/// What one line about an attempt needs of the notices before it.
+/// The earlier notices that the one event about a failed attempt needs.
 #[derive(Debug, Default)]
 pub(in super::super) struct Telemetry {
-    /// Attempts that have failed since a connection stood.
+    /// The number of attempts that have failed since the last connection.
     failures: u64,
-    /// The last one, until a line tells of it.
+    /// The last failed attempt, until an event reports it.
     failed: Option<(Endpoint, Lost)>,
 }
 
-/// What is to be said, once the lock is left: whoever listens is not ours.
+/// What is reported once the lock is released, because a subscriber of `tracing` may run any code.
 #[derive(Debug)]
 pub(in super::super) enum Report {
     Again(Box<Again>),
@@ -41,7 +41,7 @@ pub(in super::super) struct Again {
 }
 
 impl Telemetry {
-    /// What is to be said about that, if anybody listens.
+    /// Returns the report about this notice, if it is enabled.
     pub(in super::super) fn note(&mut self, notice: &Notice) -> Option<Report> {
         match notice {
             Notice::ConnectFailed { endpoint, reason } => {
@@ -63,7 +63,7 @@ impl Telemetry {
     }
 }
 
-/// Whether anybody may want to hear of that.
+/// Returns whether an event of this kind may be enabled.
 pub(in super::super) fn is_on(event: &Event) -> bool {
     let least = match event {
         Event::Receipt { .. } => Level::TRACE,
@@ -108,7 +108,7 @@ impl Report {
     }
 }
 
-/// The one line about an attempt.
+/// The one event about a failed attempt.
 fn emit_again(again: &Again) {
     let Again { failures, failed: (broker, error), next, delay } = again;
     tracing::warn!(target: TARGET, %broker, %error, failures, %next, ?delay, "no connection; trying again");
@@ -138,7 +138,7 @@ fn emit(notice: &Notice) {
             tracing::warn!(target: TARGET, subscription = %id, error = %reason, "the subscription has ended");
         }
         Notice::Resubscribing { id, reason, delay } => tracing::warn!(
-            target: TARGET, subscription = %id, error = %reason, ?delay, "the subscription does not stand; trying again"
+            target: TARGET, subscription = %id, error = %reason, ?delay, "the subscription is not active; trying again"
         ),
         Notice::Disconnecting => tracing::debug!(target: TARGET, "disconnecting"),
         Notice::Closed(closed) => emit_closed(closed),
@@ -156,7 +156,7 @@ fn emit_closed(closed: &Closed) {
 fn emit_trouble(notice: &Notice) {
     match notice {
         Notice::LocalStall { late } => {
-            tracing::warn!(target: TARGET, ?late, "the program stood still, or its runtime, or the machine");
+            tracing::warn!(target: TARGET, ?late, "the program, its runtime or the machine was suspended");
         }
         Notice::Receipt { id, outcome: Outcome::Confirmed } => {
             tracing::trace!(target: TARGET, receipt = %id, "confirmed");
@@ -170,14 +170,14 @@ fn emit_trouble(notice: &Notice) {
         }
         Notice::Unroutable(frame) => {
             let destination = frame.header("destination").map(display);
-            tracing::warn!(target: TARGET, command = %frame.command(), destination, "a frame that nobody waits for");
+            tracing::warn!(target: TARGET, command = %frame.command(), destination, "a frame that nothing waits for");
         }
         Notice::AckLost { subscription } => tracing::warn!(
-            target: TARGET, %subscription, "handled, and not acknowledged: the connection had ended; the message comes again"
+            target: TARGET, %subscription, "a handled message was not acknowledged, since its connection had ended; the broker delivers it again"
         ),
         Notice::Stalled { subscription } => {
             let subscription = subscription.as_ref().map(display);
-            tracing::warn!(target: TARGET, subscription, "nothing is read: messages wait that nobody takes");
+            tracing::warn!(target: TARGET, subscription, "the connection is not read: messages wait that are not taken");
         }
         Notice::SendFailed(error) => {
             tracing::warn!(target: TARGET, %error, "a buffered message was not sent")

@@ -51,7 +51,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let name = ServerName::try_from(peer.name().to_owned())
-        .map_err(|error| unusable("the server name of TLS is no name and no address", &error))?;
+        .map_err(|error| unusable("the server name for TLS is neither a name nor an address", &error))?;
     match TlsConnector::from(config).connect(name, stream).await {
         Ok(stream) => Ok(secured(peer, stream)),
         Err(error) => Err(peer.refused(error)),
@@ -65,7 +65,7 @@ fn client_config(config: &TlsConfig) -> Result<ClientConfig, TransportError> {
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| unusable("the cryptography of this process lacks TLS 1.2 or 1.3", &error))?
+        .map_err(|error| unusable("the cryptography provider of this process lacks TLS 1.2 or 1.3", &error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier(config, provider)?);
     match &config.client_certificate {
