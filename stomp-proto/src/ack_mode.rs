@@ -2,21 +2,22 @@
 
 use core::fmt;
 
-/// Who acknowledges a subscription's messages, and how many one ACK covers.
+/// The acknowledgement mode of a subscription: who acknowledges messages, and how many one ACK covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "the protocol has these modes")]
 pub enum AckMode {
-    /// The broker takes each message as acknowledged once it was sent.
+    /// The broker considers each message acknowledged as soon as it has sent it.
     Auto,
-    /// An ACK covers its message and all before it. RabbitMQ counts those of *other* subscriptions too.
+    /// An ACK covers its message and all earlier ones of the subscription. On RabbitMQ it also covers the earlier ones
+    /// of all *other* subscriptions of the connection.
     Client,
-    /// An ACK covers its message alone (1.1 and later).
+    /// An ACK covers only its own message (1.1 and later).
     #[default]
     ClientIndividual,
 }
 
 impl AckMode {
-    /// The header's value.
+    /// Returns the value of the `ack` header for this mode.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,7 +27,7 @@ impl AckMode {
         }
     }
 
-    /// The mode of that name.
+    /// Returns the mode with this name, or `None` if there is none. Names are case-sensitive.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Auto, Self::Client, Self::ClientIndividual].into_iter().find(|mode| mode.as_str() == name)

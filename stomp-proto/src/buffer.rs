@@ -4,17 +4,17 @@ use core::mem;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// Room that a new buffer begins with: an idle connection costs no more.
+/// The room of a new buffer. An idle connection needs no more.
 const SMALL: usize = 1024;
-/// Room it grows to while reads fill it: large reads are few, and a frame with a body of 64 KiB still fits in.
+/// The room to which it grows while reads fill it, so that reads are few and a frame with a body of 64 KiB fits.
 const LARGE: usize = 128 * 1024;
-/// The least room worth a read.
+/// The smallest room that is worth a read.
 const LEAST: usize = 512;
 
 /// Received octets. Everything in `bytes` is initialised; the first `filled` octets are data.
 ///
-/// What is taken out stays in the same allocation, which is used again once all of it was dropped: then no frame costs
-/// an allocation. It is zeroed once for each time round, never once for each read.
+/// What is taken out stays in the same allocation, which is used again once all of it was dropped, so that frames cost
+/// no allocation. It is zeroed each time it is used again, not at each read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuffer {
     bytes: BytesMut,
@@ -35,7 +35,7 @@ impl ReadBuffer {
     pub(crate) fn space(&mut self, expected: usize) -> &mut [u8] {
         let wanted = match expected.saturating_sub(self.filled) {
             0 => LEAST,
-            // A large frame is not copied once more for the sake of its last octets.
+            // A large frame is not copied once more to make room for its last octets.
             missing => missing.min(LEAST),
         };
         if self.bytes.len().saturating_sub(self.filled) < wanted {
@@ -44,7 +44,7 @@ impl ReadBuffer {
         self.space_left()
     }
 
-    /// The room that there is for a read.
+    /// The room that is left for a read.
     pub(crate) fn space_left(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.filled..).unwrap_or_default()
     }
@@ -54,14 +54,14 @@ impl ReadBuffer {
         self.bytes.capacity().saturating_sub(self.filled)
     }
 
-    /// Takes everything out, and the allocation with it; it then has room for `room` octets, and for no more.
+    /// Takes out everything, including the allocation, and leaves a buffer with room for exactly `room` octets.
     pub(crate) fn replace(&mut self, room: usize) -> BytesMut {
         self.bytes.truncate(self.filled);
         self.filled = 0;
         mem::replace(&mut self.bytes, BytesMut::zeroed(room))
     }
 
-    /// Says that the first `count` octets of the space are data now.
+    /// Marks the first `count` octets of the space as data.
     pub(crate) fn commit(&mut self, count: usize) {
         self.filled = self.filled.saturating_add(count).min(self.bytes.len());
         if self.filled == self.bytes.len() {
@@ -69,14 +69,14 @@ impl ReadBuffer {
         }
     }
 
-    /// Makes room for that number of octets; `expected` is as in [`space`](Self::space).
+    /// Makes room for this number of octets; `expected` is as in [`space`](Self::space).
     #[cold]
     pub(crate) fn make_room_for(&mut self, octets: usize, expected: usize) {
         self.grow();
         self.reserve(octets.max(self.wanted(expected)));
     }
 
-    /// Copies octets in, for which there is room. What they are copied to need not be zeroed first.
+    /// Copies in octets, for which there must be room. Memory that is written here need not be zeroed first.
     #[inline(always)]
     pub(crate) fn append(&mut self, octets: &[u8]) {
         let rest = if self.filled < self.bytes.len() { self.fill(octets) } else { octets };
@@ -86,7 +86,7 @@ impl ReadBuffer {
         }
     }
 
-    /// Copies into the room that is initialised already; what is left did not fit.
+    /// Copies into the room that is initialised already, and returns what did not fit.
     fn fill<'a>(&mut self, octets: &'a [u8]) -> &'a [u8] {
         let room = self.bytes.get_mut(self.filled..).unwrap_or_default();
         let (now, later) = octets.split_at_checked(room.len()).unwrap_or((octets, &[]));
@@ -111,8 +111,8 @@ impl ReadBuffer {
         self.bytes.advance(count);
     }
 
-    /// A frame in progress grows by doubling, so that each octet is copied a bounded number of times, and only up to what
-    /// it is known to need: never by what it announced alone.
+    /// The room that the buffer should have. For a frame in progress it doubles, so that each octet is copied a bounded
+    /// number of times, up to what the frame needs. It never depends on an announced length alone.
     fn wanted(&self, expected: usize) -> usize {
         let missing = if expected > self.filled { expected.saturating_sub(self.filled) } else { self.filled };
         missing.min(self.filled).max(self.room).max(SMALL)
@@ -123,12 +123,12 @@ impl ReadBuffer {
         self.bytes.resize(self.bytes.capacity(), 0);
     }
 
-    /// More came than there was room for.
+    /// Enlarges the room for later reads, since this one was filled.
     fn grow(&mut self) {
         self.room = self.room.saturating_mul(4).clamp(SMALL, LARGE);
     }
 
-    /// Makes room behind the data, which nothing follows then.
+    /// Makes room behind the data, and drops whatever followed the data.
     fn reserve(&mut self, room: usize) {
         self.bytes.truncate(self.filled);
         if !self.bytes.try_reclaim(room) {

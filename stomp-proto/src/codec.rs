@@ -7,10 +7,13 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{EncodeError, Frame, Item, Limits, ParseError, Parser, Sender, Version};
 
-/// Frames over a stream of tokio, for `Framed`, `FramedRead` and `FramedWrite`: no heart-beats, no conversation.
+/// A codec for `Framed`, `FramedRead` and `FramedWrite` of tokio-util.
 ///
-/// It reads [`Item`]s and writes [`Frame`]s, and [`Eol`]s as heart-beats. The parser has a buffer of its own, into which what
-/// `Framed` has read is copied; who minds the copy reads into [`Parser::space`].
+/// It decodes [`Item`]s. It encodes [`Frame`]s, and an [`Eol`] as a heart-beat. It does not send heart-beats by itself
+/// and keeps no state of the conversation.
+///
+/// The parser has its own buffer, into which the octets read by `Framed` are copied. To avoid this copy, use a
+/// [`Parser`] and read into [`Parser::space`].
 ///
 /// ```
 /// use futures_util::{SinkExt as _, StreamExt as _};
@@ -42,14 +45,15 @@ pub struct Codec {
 }
 
 impl Codec {
-    /// A codec that reads what `sender` writes, in the interop profile. It writes for 1.2 until
-    /// [`set_version`](Self::set_version).
+    /// Creates a codec that decodes what `sender` writes, in the interop profile.
+    ///
+    /// It encodes for 1.2 until [`set_version`](Self::set_version) is called.
     #[must_use]
     pub fn new(sender: Sender, limits: Limits) -> Self {
         Self::from(Parser::new(sender, limits))
     }
 
-    /// Says which version the conversation goes on in, once CONNECTED was read or written.
+    /// Sets the version for the rest of the conversation. Call it once CONNECTED has been read or written.
     pub const fn set_version(&mut self, version: Version) {
         self.version = version;
         self.parser.set_version(version);
@@ -63,22 +67,22 @@ impl From<Parser> for Codec {
     }
 }
 
-/// An end of line between two frames: a heart-beat from 1.1 on.
+/// An end of line between two frames, which is a heart-beat from 1.1 on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "there is nothing to know of it")]
 pub struct Eol;
 
-/// Why a framed stream ended, or why nothing was written to it.
+/// An error returned by a [`Codec`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// A frame that cannot be written. Nothing was, and the stream goes on.
+    /// The frame cannot be encoded. Nothing was written, and the stream remains usable.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The stream below failed.
+    /// The underlying stream failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// What was read is no STOMP; the stream is over.
+    /// The octets that were read are not valid STOMP. Nothing more can be read from the stream.
     #[error(transparent)]
     Parse(#[from] ParseError),
 }

@@ -1,20 +1,20 @@
-//! The commands: who may send which in what version, and which may carry a body.
+//! The commands: which side may send them, in which version, and which may have a body.
 
 use core::fmt;
 
 use crate::Version;
 
-/// Which side of a connection wrote a frame.
+/// The side of a connection that sends a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "a connection has two ends")]
 pub enum Sender {
-    /// The side that opened the connection: SEND, SUBSCRIBE, ACK, …
+    /// The side that opened the connection. It sends CONNECT, SEND, SUBSCRIBE, ACK, …
     Client,
-    /// The broker: CONNECTED, MESSAGE, RECEIPT, ERROR.
+    /// The broker. It sends CONNECTED, MESSAGE, RECEIPT and ERROR.
     Server,
 }
 
-/// The first line of a frame.
+/// The command of a frame, which is its first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "the protocol has these commands")]
 #[allow(missing_docs, reason = "each is the command of that name")]
@@ -37,7 +37,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// All commands of all versions and both sides, in alphabetical order.
+    /// All commands, of every version and both sides, in alphabetical order.
     pub const ALL: [Self; 15] = [
         Self::Abort,
         Self::Ack,
@@ -56,7 +56,7 @@ impl Command {
         Self::Unsubscribe,
     ];
 
-    /// The command as it stands on the wire.
+    /// Returns the command as it is written on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -78,7 +78,9 @@ impl Command {
         }
     }
 
-    /// The command of exactly these octets: commands are case sensitive and never padded.
+    /// Returns the command that consists of exactly these octets, or `None` if there is none.
+    ///
+    /// Commands are case-sensitive and never padded.
     #[must_use]
     pub fn from_octets(octets: &[u8]) -> Option<Self> {
         Some(match octets {
@@ -101,7 +103,7 @@ impl Command {
         })
     }
 
-    /// The side that sends this command.
+    /// Returns the side that sends this command.
     #[must_use]
     pub const fn sender(self) -> Sender {
         match self {
@@ -110,20 +112,22 @@ impl Command {
         }
     }
 
-    /// Whether that version knows the command: NACK and STOMP came with 1.1.
+    /// Returns `true` if this version has the command. NACK and STOMP were added in 1.1.
     #[must_use]
     pub const fn exists_in(self, version: Version) -> bool {
         !matches!((self, version), (Self::Nack | Self::Stomp, Version::V1_0))
     }
 
-    /// Whether a frame of this command may have a body (1.1 and 1.2: only SEND, MESSAGE and ERROR).
+    /// Returns `true` if a frame with this command may have a body. Only SEND, MESSAGE and ERROR may (STOMP 1.1 and
+    /// 1.2).
     #[must_use]
     pub const fn may_have_body(self) -> bool {
         matches!(self, Self::Send | Self::Message | Self::Error)
     }
 
-    /// Whether its headers are escaped in that version. CONNECT and CONNECTED never are, so that a 1.0 peer can
-    /// read them (1.2, "Value Encoding").
+    /// Returns `true` if the headers of a frame with this command are escaped in this version.
+    ///
+    /// Those of CONNECT and CONNECTED never are, so that a 1.0 peer can read them (STOMP 1.2, "Value Encoding").
     #[must_use]
     pub const fn escapes_in(self, version: Version) -> bool {
         version.escapes() && !matches!(self, Self::Connect | Self::Connected)

@@ -1,11 +1,11 @@
-//! Writing frames: what cannot be read back as itself is refused, so that no value can become a header or a frame.
+//! Writing frames. What would not be read back as itself is refused, so that no value can become a header or a frame.
 
 use bytes::BytesMut;
 use memchr::memchr;
 
 use crate::{Command, EncodeError, Version, escape, text::parse_number, word::is_plain};
 
-/// Headers that the protocol reads. A second one would be ignored by a correct peer and believed by another: it is
+/// Headers that the protocol defines. A correct peer ignores a second one and an incorrect peer uses it, so it is
 /// refused.
 const PROTOCOL_HEADERS: [&str; 17] = [
     "accept-version",
@@ -27,10 +27,12 @@ const PROTOCOL_HEADERS: [&str; 17] = [
     "version",
 ];
 
-/// Writes one frame straight into a buffer, from borrowed parts and without an allocation.
+/// A writer that encodes one frame straight into a buffer.
 ///
-/// [`Frame::encode`](crate::Frame::encode) is this for a whole frame. After an error the buffer holds a beginning of the
-/// frame; truncate it to where it was.
+/// It takes borrowed parts and does not allocate, except when the buffer has to grow. To encode a
+/// [`Frame`](crate::Frame), use [`Frame::encode`](crate::Frame::encode).
+///
+/// After an error the buffer may hold the beginning of the frame; truncate it to its previous length.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -55,19 +57,19 @@ pub struct FrameWriter<'a> {
 pub(crate) struct Head {
     command: Command,
     version: Version,
-    /// The protocol's headers that it has, a bit each.
+    /// The headers of the protocol that were written, one bit each.
     written: u32,
-    /// The `content-length` that it has.
+    /// The `content-length` that was written.
     announced: Option<u64>,
-    /// Whether a `content-length` is added where there is a body and none.
+    /// Whether a `content-length` is added to a body that has none.
     announces: bool,
 }
 
 impl<'a> FrameWriter<'a> {
-    /// Writes the command.
+    /// Creates a writer and writes the command.
     ///
     /// # Errors
-    /// [`EncodeError::NotInVersion`] for NACK and STOMP in 1.0.
+    /// Returns [`EncodeError::NotInVersion`] if `command` is NACK or STOMP and `version` is 1.0.
     pub fn new(command: Command, version: Version, out: &'a mut BytesMut) -> Result<Self, EncodeError> {
         if !command.exists_in(version) {
             return Err(EncodeError::NotInVersion { command, version });
@@ -77,17 +79,17 @@ impl<'a> FrameWriter<'a> {
         Ok(Self { out, head: Head { command, version, written: 0, announced: None, announces: true } })
     }
 
-    /// Goes on where another writer stopped.
+    /// Continues where another writer stopped.
     pub(crate) const fn resume(head: Head, out: &'a mut BytesMut) -> Self {
         Self { out, head }
     }
 
-    /// Stops, for other writers to go on from here.
+    /// Stops, so that other writers can continue from here.
     pub(crate) const fn pause(self) -> Head {
         self.head
     }
 
-    /// Says whether a `content-length` is added where there is a body and none.
+    /// Sets whether a `content-length` is added to a body that has none.
     pub(crate) const fn set_announces(&mut self, announces: bool) {
         self.head.announces = announces;
     }
@@ -95,7 +97,10 @@ impl<'a> FrameWriter<'a> {
     /// Writes a header.
     ///
     /// # Errors
-    /// [`EncodeError`] when the version has no way to say it, or the protocol does not allow it there.
+    /// Returns [`EncodeError::UnencodableHeader`] if the version cannot express the name or the value,
+    /// [`EncodeError::DuplicateHeader`] if a header of the protocol has been written before,
+    /// [`EncodeError::ReceiptNotAllowed`] if a `receipt` is written for CONNECT or STOMP, and
+    /// [`EncodeError::ContentLengthMismatch`] if the value of a `content-length` is not a number.
     pub fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
         self.check_protocol_header(name, value)?;
         self.field(name, true)?;
@@ -105,21 +110,63 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
-    /// Writes the body, with a `content-length` unless the caller wrote one, and ends the frame. Where a frame
-    /// [without one](crate::Frame::without_content_length) was prepared, it is [`finish_text`](Self::finish_text).
+    /// Writes a header whose value is a number, in decimal.
+    ///
+    /// ```
+    /// # use bytes::BytesMut;
+    /// # use stomp_proto::{Command, FrameWriter, Version};
+    /// let mut out = BytesMut::new();
+    /// let mut writer = FrameWriter::new(Command::Disconnect, Version::V1_2, &mut out)?;
+    /// writer.number(b"receipt", 77)?;
+    /// writer.finish(b"")?;
+    /// assert_eq!(&out[..], b"DISCONNECT\nreceipt:77\n\n\0");
+    /// # Ok::<(), stomp_proto::EncodeError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`EncodeError::BodyNotAllowed`], or [`EncodeError::ContentLengthMismatch`] when the caller's own one is wrong.
+    /// As [`header`](Self::header).
+    pub fn number(&mut self, name: &[u8], value: u64) -> Result<(), EncodeError> {
+        // ':', at most 20 digits, and the end of the line.
+        let mut line = [b'\n'; 22];
+        let (mut rest, mut start) = (value, line.len().saturating_sub(1));
+        for (at, digit) in line.iter_mut().enumerate().rev().skip(1).take_while(|(at, _)| *at > 0) {
+            (*digit, start) = (b'0' | (rest % 10) as u8, at);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        let digits = start..line.len().saturating_sub(1);
+        self.check_protocol_header(name, line.get(digits).unwrap_or_default())?;
+        self.field(name, true)?;
+        start = start.saturating_sub(1);
+        line.iter_mut().skip(start).take(1).for_each(|octet| *octet = b':');
+        self.out.extend_from_slice(line.get(start..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Writes the body and ends the frame.
+    ///
+    /// Adds a `content-length` if the body is not empty and no such header has been written. The writer of a
+    /// [`PreparedFrame`](crate::PreparedFrame) that was made from a frame
+    /// [without a `content-length`](crate::Frame::without_content_length) adds none: this method then does the same as
+    /// [`finish_text`](Self::finish_text).
+    ///
+    /// # Errors
+    /// Returns [`EncodeError::BodyNotAllowed`] if the body is not empty and the command allows none, and
+    /// [`EncodeError::ContentLengthMismatch`] if a `content-length` has been written that is not the length of the
+    /// body.
     pub fn finish(mut self, body: &[u8]) -> Result<(), EncodeError> {
         self.head(body)?;
         self.end(body);
         Ok(())
     }
 
-    /// Writes the body without adding a `content-length` and ends the frame.
+    /// Writes the body without adding a `content-length`, and ends the frame.
     ///
     /// # Errors
-    /// As [`FrameWriter::finish`], and [`EncodeError::NulInBody`].
+    /// Returns the same errors as [`FrameWriter::finish`], and [`EncodeError::NulInBody`] if the body contains a NUL
+    /// and no `content-length` has been written.
     pub fn finish_text(mut self, body: &[u8]) -> Result<(), EncodeError> {
         self.head.announces = false;
         self.head(body)?;
@@ -127,7 +174,7 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
-    /// Ends the headers of a frame that has that body, with a `content-length` where it is to be announced.
+    /// Ends the headers of a frame with this body, adding a `content-length` where one is due.
     pub(crate) fn head(&mut self, body: &[u8]) -> Result<(), EncodeError> {
         let Head { command, announced, announces, .. } = self.head;
         if !body.is_empty() && !command.may_have_body() {
@@ -153,7 +200,8 @@ impl<'a> FrameWriter<'a> {
         self.out.extend_from_slice(b"\0");
     }
 
-    /// Writes a `content-length` as the last header, and the blank line: in one piece, since nearly every body has them.
+    /// Writes a `content-length` as the last header, and the blank line, in one piece, since nearly every body has
+    /// them.
     fn announce(&mut self, length: usize) {
         const NAME: usize = b"content-length:".len();
         let mut lines = *b"content-length:\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
@@ -264,6 +312,24 @@ mod tests {
             }
             found[3] = can(Command::Connect, Version::V1_2);
             assert_eq!(found, expected, "{}:{}", name.escape_ascii(), value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_number_is_what_its_text_would_be() {
+        for value in [0, 1, 9, 10, 99, 100, 12_345_678, u64::MAX - 1, u64::MAX] {
+            let (mut number, mut text) = (BytesMut::new(), BytesMut::new());
+            for name in [&b"receipt"[..], b"content-length", b"x:y", b""] {
+                fn writer(out: &mut BytesMut) -> FrameWriter<'_> {
+                    FrameWriter::new(Command::Send, Version::V1_2, out).unwrap()
+                }
+                let written = writer(&mut number).number(name, value);
+                let expected = writer(&mut text).header(name, alloc::format!("{value}").as_bytes());
+                assert_eq!(written, expected);
+                if written.is_ok() {
+                    assert_eq!(number, text);
+                }
+            }
         }
     }
 

@@ -1,100 +1,103 @@
-//! What can be wrong with bytes from a peer, and with a frame of ours.
+//! What can be wrong with octets from a peer, and with a frame to be sent.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use crate::{Command, Version};
 
-/// Why a stream of bytes is no STOMP. A stream that lost its framing has no next frame: the connection is over.
+/// An error returned by [`Parser`](crate::Parser) if a stream is not valid STOMP.
+///
+/// A stream that has lost its framing has no next frame, so the connection is of no further use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("octet {position} of the stream: {kind}{}", Excerpt(.excerpt))]
 #[non_exhaustive]
 pub struct ParseError {
     /// What is wrong.
     pub kind: ParseErrorKind,
-    /// Where the line, or the body, that is wrong begins, in octets from the start of the stream.
+    /// The position at which the line or body in error begins, in octets from the start of the stream.
     pub position: u64,
-    /// The beginning of what is wrong: a command line, or a header's name. Never a value, which may be a secret.
+    /// The beginning of what is wrong, at most 64 octets: a command line, the name of a header, or a header line
+    /// without a ':'. It is never the value of a header, which may be a secret.
     pub excerpt: Vec<u8>,
-    /// The `destination` of the frame, if its header block was read that far.
+    /// The `destination` of the frame, if it had been read before the error.
     pub destination: Option<String>,
 }
 
 impl ParseError {
-    /// The same error, at a position that many octets earlier.
+    /// The same error, at a position earlier by this number of octets.
     pub(crate) fn before(self, octets: u64) -> Self {
         Self { position: self.position.saturating_sub(octets), ..self }
     }
 }
 
-/// The kinds of [`ParseError`].
+/// The kind of a [`ParseError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
-    /// A header that is not UTF-8 (strict only).
+    /// A header is not UTF-8, or not US-ASCII in 1.0 (strict profile only).
     #[error("a header is not UTF-8")]
     BadUtf8,
-    /// A CR that does not stand before a LF (1.2).
-    #[error("a CR that is no end of line")]
+    /// A CR is not followed by an LF (1.2).
+    #[error("a CR without an LF after it")]
     BadEol,
-    /// A body on a frame that has none (strict only; 1.1 and 1.2).
+    /// A frame has a body although its command allows none (strict profile only; 1.1 and 1.2).
     #[error("{0} must not have a body")]
     BodyNotAllowed(Command),
-    /// A body longer than [`Limits::body`](crate::Limits::body).
-    #[error("a body of more than {limit} octets")]
+    /// A body is longer than [`Limits::body`](crate::Limits::body).
+    #[error("the body is longer than {limit} octets")]
     BodyTooLarge {
-        /// The limit that was passed.
+        /// The limit that was exceeded.
         limit: u64,
     },
-    /// A first line longer than any command.
-    #[error("no command is longer than {limit} octets")]
+    /// A first line is longer than [`Limits::command`](crate::Limits::command).
+    #[error("the command line is longer than {limit} octets")]
     CommandTooLong {
-        /// The limit that was passed.
+        /// The limit that was exceeded.
         limit: usize,
     },
-    /// A header without a name (strict only).
-    #[error("a header without a name")]
+    /// A header has no name (strict profile only).
+    #[error("a header has no name")]
     EmptyHeaderName,
-    /// A header block longer than [`Limits::header_block`](crate::Limits::header_block), or than what is
-    /// [read past](crate::Oversize::Drain).
-    #[error("a header block of more than {limit} octets")]
+    /// A header block is longer than [`Limits::header_block`](crate::Limits::header_block), or than the parser
+    /// [reads past](crate::Oversize::Drain).
+    #[error("the header block is longer than {limit} octets")]
     HeaderBlockTooLarge {
-        /// The limit that was passed.
+        /// The limit that was exceeded.
         limit: usize,
     },
-    /// A header line longer than [`Limits::header_line`](crate::Limits::header_line).
-    #[error("a header line of more than {limit} octets")]
+    /// A header line is longer than [`Limits::header_line`](crate::Limits::header_line).
+    #[error("a header line is longer than {limit} octets")]
     HeaderLineTooLong {
-        /// The limit that was passed.
+        /// The limit that was exceeded.
         limit: usize,
     },
-    /// A header line without a ':'.
-    #[error("a header line without ':'")]
+    /// A header line has no ':'.
+    #[error("a header line has no ':'")]
     HeaderWithoutColon,
-    /// A `content-length` that is not a number that fits 64 bits.
+    /// A `content-length` is not a number that fits a `u64`.
     #[error("content-length is not a number")]
     InvalidContentLength,
-    /// A body that does not end where `content-length` says.
-    #[error("no NUL after the octets that content-length counts")]
+    /// The octet after a body of `content-length` octets is not a NUL.
+    #[error("no NUL follows the body whose length is given by content-length")]
     MissingNul,
-    /// More headers than [`Limits::headers`](crate::Limits::headers).
-    #[error("more than {limit} headers")]
+    /// A frame has more headers than [`Limits::headers`](crate::Limits::headers).
+    #[error("the frame has more than {limit} headers")]
     TooManyHeaders {
-        /// The limit that was passed.
+        /// The limit that was exceeded.
         limit: usize,
     },
-    /// An escape that the version does not define.
-    #[error("an undefined escape sequence")]
+    /// A header contains an escape sequence that the version does not define.
+    #[error("a header contains an undefined escape sequence")]
     UndefinedEscape,
     /// The stream ended inside a frame.
     #[error("the stream ended inside a frame")]
     UnexpectedEof,
-    /// A first line that is no command of that side in that version.
+    /// A first line is not a command of this side in this version.
     #[error("not a STOMP command")]
     UnknownCommand,
 }
 
-/// Shows an excerpt behind a message, escaped.
+/// Appends an excerpt to a message, escaped.
 struct Excerpt<'a>(&'a [u8]);
 
 impl fmt::Display for Excerpt<'_> {
@@ -103,48 +106,52 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// Why a frame cannot be written. Nothing was written.
+/// An error returned if a frame cannot be encoded.
+///
+/// Methods that encode a whole frame leave the buffer unchanged. A [`FrameWriter`](crate::FrameWriter) may leave the
+/// beginning of the frame in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A body on a frame that has none: only SEND, MESSAGE and ERROR do.
+    /// The frame has a body although its command allows none. Only SEND, MESSAGE and ERROR may have one.
     #[error("{command} must not have a body")]
     BodyNotAllowed {
         /// The command of the frame.
         command: Command,
     },
-    /// A `content-length` of the caller's that is not the length of the body.
+    /// The frame has a `content-length` header that is not the length of its body.
     #[error("the content-length header is not the length of the body")]
     ContentLengthMismatch,
-    /// A header of the protocol, twice.
-    #[error("the header {name} twice")]
+    /// The frame has a header of the protocol twice.
+    #[error("the frame has the header {name} twice")]
     DuplicateHeader {
-        /// The header's name.
+        /// The name of the header.
         name: &'static str,
     },
-    /// A header block of 4 GiB or more.
+    /// The header block is 4 GiB or larger.
     #[error("the headers are larger than 4 GiB")]
     HeadersTooLarge,
-    /// A command that the version does not have.
+    /// The version does not have the command.
     #[error("STOMP {version} has no {command}")]
     NotInVersion {
         /// The command of the frame.
         command: Command,
-        /// The version to be written.
+        /// The version for which the frame was to be encoded.
         version: Version,
     },
-    /// A NUL in a body that goes without `content-length`: it would end the frame.
+    /// The body contains a NUL, which would end the frame, since no `content-length` is written.
     #[error("a body with a NUL needs a content-length")]
     NulInBody,
-    /// A `receipt` on CONNECT.
+    /// A CONNECT or STOMP frame has a `receipt` header.
     #[error("CONNECT must not ask for a receipt")]
     ReceiptNotAllowed,
-    /// A header that the version cannot express: a NUL, a line end where nothing is escaped, an empty name, …
-    #[error("STOMP {version} has no way to write a header of this {command}")]
+    /// The version cannot express a header: it contains a NUL, for example, or a line end that the version does not
+    /// escape, or its name is empty.
+    #[error("STOMP {version} cannot express a header of this {command}")]
     UnencodableHeader {
         /// The command of the frame.
         command: Command,
-        /// The version to be written.
+        /// The version for which the frame was to be encoded.
         version: Version,
     },
 }

@@ -1,4 +1,4 @@
-//! Header escaping: the tables of each version, checked once when read and undone when looked at.
+//! Header escaping: the escapes of each version, checked once when a frame is read and undone on access.
 
 use alloc::{borrow::Cow, vec::Vec};
 
@@ -7,7 +7,7 @@ use memchr::{memchr, memchr3};
 
 use crate::Version;
 
-/// What the octet after a backslash stands for, in any version: 1.1 knows `\\ \c \n`, 1.2 adds `\r`.
+/// What the octet after a backslash stands for, in any version. 1.1 defines `\\ \c \n`, and 1.2 adds `\r`.
 const fn meaning(escape: u8) -> Option<u8> {
     match escape {
         b'\\' => Some(b'\\'),
@@ -29,7 +29,7 @@ const fn escape_of(octet: u8) -> Option<u8> {
     }
 }
 
-/// Whether the version defines the escape of a backslash and that octet.
+/// Whether the version defines the escape of a backslash and this octet.
 pub(crate) const fn is_defined(escape: u8, version: Version) -> bool {
     match escape {
         b'r' => matches!(version, Version::V1_2),
@@ -37,8 +37,8 @@ pub(crate) const fn is_defined(escape: u8, version: Version) -> bool {
     }
 }
 
-/// Whether each backslash in `octets` begins an escape that the version defines. Undefined ones are fatal (1.1 and
-/// 1.2: "Undefined escape sequences such as \t MUST be treated as a fatal protocol error").
+/// Whether each backslash in `octets` begins an escape that the version defines. Undefined ones are fatal (STOMP 1.1
+/// and 1.2: "Undefined escape sequences such as \t MUST be treated as a fatal protocol error").
 pub(crate) fn is_well_escaped(octets: &[u8], version: Version) -> bool {
     let mut rest = octets;
     while let Some((_, after)) =
@@ -52,8 +52,8 @@ pub(crate) fn is_well_escaped(octets: &[u8], version: Version) -> bool {
     true
 }
 
-/// Undoes the escapes, once and from left to right. What is no escape stays as it is: the parser has refused it
-/// where the version is known, and an ERROR that comes before CONNECTED must stay readable.
+/// Undoes the escapes, once and from left to right. An undefined escape stays as it is: the parser refuses it where the
+/// version is known, and an ERROR that comes before CONNECTED must stay readable.
 pub(crate) fn unescape(octets: &[u8]) -> Cow<'_, [u8]> {
     if memchr(b'\\', octets).is_none() {
         return Cow::Borrowed(octets);

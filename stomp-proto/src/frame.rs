@@ -1,5 +1,6 @@
-//! The frame: a command, headers and a body, received or to be sent.
+//! The owned frame: a command, headers and a body, received or to be sent.
 
+use alloc::borrow::Cow;
 use core::fmt;
 
 use bytes::{Bytes, BytesMut};
@@ -8,11 +9,14 @@ use crate::{Command, EncodeError, FrameRef, Headers, PreparedFrame, Text, Versio
 
 /// A STOMP frame.
 ///
-/// A frame that [`Parser::next_item`](crate::Parser::next_item) gave is a slice of the read buffer: cheap, but whoever keeps
-/// it keeps all of that buffer alive, up to 128 KiB for a few octets. So do its clones and its
-/// [`body_bytes`](Self::body_bytes). A frame that was built, that was made by [`into_owned`](Self::into_owned) or
-/// [`FrameRef::to_frame`], or whose own length is over 128 KiB holds its own octets and nothing else: keep those. Who only
-/// looks at frames need not own them: [`FrameRef`].
+/// A frame returned by [`Parser::next_item`](crate::Parser::next_item) is a slice of the read buffer. This avoids a
+/// copy, but keeps the whole buffer alive, up to 128 KiB for a few octets. The same holds for clones of the frame and
+/// for its [`body_bytes`](Self::body_bytes).
+///
+/// To keep a frame, convert it with [`into_owned`](Self::into_owned). A frame that was built, that was copied by
+/// `into_owned` or [`FrameRef::to_frame`], or that is longer than 128 KiB holds only its own octets.
+///
+/// Use [`FrameRef`] for frames that are only examined.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -35,25 +39,25 @@ pub struct Frame {
 /// One slice of the read buffer holds headers and body: two would cost twice the counting of references.
 #[derive(Clone)]
 enum Body {
-    /// It stands behind the headers, in their octets, from there on.
+    /// It follows the headers in the same octets, from this index on.
     Behind(usize),
     Apart(Bytes),
 }
 
 impl Frame {
-    /// A frame without headers and body.
+    /// Creates a frame without headers and without a body.
     #[must_use]
     pub fn new(command: Command) -> Self {
         Self { command, headers: Headers::new(), body: Body::Apart(Bytes::new()), announce_length: true }
     }
 
-    /// A received frame, whose body begins at `body` in the octets that the headers are in.
+    /// A received frame, whose body begins at `body` in the octets that hold the headers.
     #[inline]
     pub(crate) const fn parsed(command: Command, headers: Headers, body: usize) -> Self {
         Self { command, headers, body: Body::Behind(body), announce_length: true }
     }
 
-    /// A frame of its own octets, in which the body begins at `body`.
+    /// A frame that owns its octets, in which the body begins at `body`.
     pub(crate) const fn of(frame: FrameRef<'_>, headers: Headers, body: usize) -> Self {
         Self {
             command: frame.command(),
@@ -63,59 +67,69 @@ impl Frame {
         }
     }
 
-    /// The frame, borrowed.
+    /// Returns a borrowed view of the frame.
     #[must_use]
     pub fn as_ref(&self) -> FrameRef<'_> {
         FrameRef::new(self.command, self.headers.as_ref(), self.body(), self.announce_length)
     }
 
-    /// The frame with a header more, at the end.
+    /// Adds a header at the end.
     #[must_use]
     pub fn with_header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers_mut().push(name, value);
         self
     }
 
-    /// The frame with that body.
+    /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Body::Apart(body.into());
         self
     }
 
-    /// The frame without a `content-length` of our making. ActiveMQ takes the absence as "this is text" and hands a
-    /// TextMessage to its JMS consumers. The body must not hold a NUL then.
+    /// Disables the `content-length` that is otherwise added when a frame with a body is encoded.
+    ///
+    /// ActiveMQ treats a message without `content-length` as text, and delivers it to JMS consumers as a `TextMessage`.
+    /// The body of such a frame must not contain a NUL.
     #[must_use]
     pub const fn without_content_length(mut self) -> Self {
         self.announce_length = false;
         self
     }
 
-    /// The command.
+    /// Returns the command.
     #[must_use]
     pub const fn command(&self) -> Command {
         self.command
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.headers
     }
 
-    /// The headers, to change.
+    /// Returns a mutable reference to the headers.
     pub fn headers_mut(&mut self) -> &mut Headers {
-        self.body = Body::Apart(self.body_bytes());
+        if let Body::Behind(_) = self.body {
+            self.body = Body::Apart(self.body_bytes());
+        }
         &mut self.headers
     }
 
-    /// The value of the first header of that name.
+    /// Returns the value of the first header with this name, or `None` if there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Text<'_>> {
         self.headers.get(name)
     }
 
-    /// The body; empty when there is none.
+    /// Returns the value of the first header with this name as text. See [`Headers::get_str`].
+    #[must_use]
+    pub fn header_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers.get_str(name)
+    }
+
+    /// Returns the body, which is empty if there is none.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         match &self.body {
@@ -124,7 +138,7 @@ impl Frame {
         }
     }
 
-    /// The body, to send on or to keep: a slice of what the frame is, nothing is copied.
+    /// Returns the body as [`Bytes`], which share the memory of the frame. Nothing is copied.
     #[must_use]
     pub fn body_bytes(&self) -> Bytes {
         match &self.body {
@@ -133,7 +147,7 @@ impl Frame {
         }
     }
 
-    /// How many octets of memory its headers and its body take.
+    /// Returns how many octets of memory the headers and the body occupy.
     #[must_use]
     pub fn size(&self) -> usize {
         let apart = match &self.body {
@@ -143,41 +157,44 @@ impl Frame {
         self.headers.octets().len().saturating_add(apart)
     }
 
-    /// A frame that shares nothing with a read buffer: headers and body are copied.
+    /// Converts the frame into one that shares nothing with a read buffer. Headers and body are copied.
     #[must_use]
     pub fn into_owned(self) -> Self {
         self.as_ref().to_frame()
     }
 
-    /// Appends the frame to `out` as `version` writes it, or leaves `out` as it was.
+    /// Appends the frame to `out`, encoded for `version`. Leaves `out` unchanged if it returns an error.
     ///
     /// # Errors
-    /// [`EncodeError`] when the frame cannot be written so that it would be read back as itself: nothing is ever
-    /// stripped, shortened or replaced.
+    /// Returns [`EncodeError`] if the frame cannot be encoded so that it is read back as the same frame. Nothing is
+    /// ever stripped, shortened or replaced.
     pub fn encode(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         self.as_ref().encode(version, out)
     }
 
-    /// Appends what stands before the body, or leaves `out` as it was. The body and a NUL have to follow: for a body that
-    /// leaves by itself, uncopied.
+    /// Appends everything that precedes the body to `out`. Leaves `out` unchanged if it returns an error.
+    ///
+    /// The caller has to write the body and a NUL afterwards. Use this to send a body without copying it.
     ///
     /// # Errors
-    /// As [`encode`](Self::encode).
+    /// Returns the same errors as [`encode`](Self::encode).
     pub fn encode_head(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         self.as_ref().encode_head(version, out)
     }
 
-    /// Writes what all frames like this one have in common, for [`PreparedFrame`] to repeat. The body is not part of it.
+    /// Encodes the command and the headers once, for many frames that differ in little but their bodies.
+    ///
+    /// The body of this frame is discarded.
     ///
     /// # Errors
-    /// [`EncodeError`] when the version cannot say the command or a header.
+    /// Returns [`EncodeError`] if the command or the headers cannot be encoded for this version.
     pub fn prepare(self, version: Version) -> Result<PreparedFrame, EncodeError> {
         PreparedFrame::new(self, version)
     }
 }
 
 impl PartialEq for Frame {
-    /// The same command, headers (in order, unescaped) and body.
+    /// Returns `true` if commands, headers (in order, unescaped) and bodies are equal.
     fn eq(&self, other: &Self) -> bool {
         self.as_ref() == other.as_ref()
     }
@@ -185,7 +202,8 @@ impl PartialEq for Frame {
 
 impl Eq for Frame {}
 
-/// Shows headers (a passcode as `***`) and the length of the body.
+/// Shows the command, the headers and the length of the body. The values of `passcode` and `authorization` are shown as
+/// `***`.
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().show("Frame", f)

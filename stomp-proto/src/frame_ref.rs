@@ -1,4 +1,4 @@
-//! The frame, borrowed: to be looked at, passed on or answered without owning anything of it.
+//! The borrowed frame, to be examined, passed on or answered without owning any of it.
 
 use core::fmt;
 
@@ -6,12 +6,13 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{Command, EncodeError, Frame, FrameWriter, HeadersRef, Text, Version};
 
-/// A STOMP frame that is borrowed: from the parser that read it ([`Parser::next_borrowed`](crate::Parser::next_borrowed)), or
+/// A STOMP frame, borrowed from the parser that read it ([`Parser::next_borrowed`](crate::Parser::next_borrowed)) or
 /// from a [`Frame`].
 ///
-/// It can be read and written like a [`Frame`]. Nothing is shared, counted or allocated for it, and no read buffer lives
-/// longer because of it; it must be gone before the parser gives the next item. [`to_frame`](Self::to_frame) copies what is
-/// to be kept.
+/// It can be examined and encoded like a [`Frame`], but needs no allocation and no reference counting, and does not
+/// keep a read buffer alive. The borrow has to end before the parser is asked for the next item.
+///
+/// Use [`to_frame`](Self::to_frame) to copy a frame that is to be kept.
 ///
 /// ```
 /// use stomp_proto::{Frame, ItemRef, Limits, Parser, Sender, Version};
@@ -49,36 +50,36 @@ impl<'a> FrameRef<'a> {
         Self { command, headers, body, announce_length }
     }
 
-    /// The command.
+    /// Returns the command.
     #[must_use]
     pub const fn command(self) -> Command {
         self.command
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(self) -> HeadersRef<'a> {
         self.headers
     }
 
-    /// The value of the first header of that name.
+    /// Returns the value of the first header with this name, or `None` if there is none.
     #[must_use]
     pub fn header(self, name: &str) -> Option<Text<'a>> {
         self.headers.get(name)
     }
 
-    /// The body; empty when there is none.
+    /// Returns the body, which is empty if there is none.
     #[must_use]
     pub const fn body(self) -> &'a [u8] {
         self.body
     }
 
-    /// Whether a `content-length` is added where there is a body and none.
+    /// Whether a `content-length` is added to a body that has none.
     pub(crate) const fn announces_length(self) -> bool {
         self.announce_length
     }
 
-    /// The frame to keep: headers and body are copied, into one allocation.
+    /// Copies headers and body into a new [`Frame`], with one allocation for both.
     #[must_use]
     pub fn to_frame(self) -> Frame {
         let headers = self.headers.octets();
@@ -86,10 +87,10 @@ impl<'a> FrameRef<'a> {
         Frame::of(self, self.headers.moved_to(octets), headers.len())
     }
 
-    /// As [`Frame::encode`].
+    /// Appends the frame to `out`, encoded for `version`. See [`Frame::encode`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the same errors as [`Frame::encode`].
     pub fn encode(self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         self.encode_head(version, out)?;
         out.extend_from_slice(self.body);
@@ -97,10 +98,10 @@ impl<'a> FrameRef<'a> {
         Ok(())
     }
 
-    /// As [`Frame::encode_head`].
+    /// Appends everything that precedes the body to `out`, encoded for `version`. See [`Frame::encode_head`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the same errors as [`Frame::encode_head`].
     pub fn encode_head(self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         let before = out.len();
         let written = self.write_head(version, out);
@@ -114,7 +115,7 @@ impl<'a> FrameRef<'a> {
         self.write_headers(version, out)?.head(self.body)
     }
 
-    /// Begins to write the frame: all but what depends on its body.
+    /// Writes the command and the headers, but nothing that depends on the body.
     pub(crate) fn write_headers(
         self,
         version: Version,
@@ -131,7 +132,7 @@ impl<'a> FrameRef<'a> {
         Ok(writer)
     }
 
-    /// Shows it under that name.
+    /// Shows the frame under the name of a type.
     pub(crate) fn show(self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
             .field("command", &self.command)
@@ -142,7 +143,7 @@ impl<'a> FrameRef<'a> {
 }
 
 impl PartialEq for FrameRef<'_> {
-    /// The same command, headers (in order, unescaped) and body.
+    /// Returns `true` if commands, headers (in order, unescaped) and bodies are equal.
     fn eq(&self, other: &Self) -> bool {
         (self.command, self.headers, self.body) == (other.command, other.headers, other.body)
     }
@@ -150,7 +151,7 @@ impl PartialEq for FrameRef<'_> {
 
 impl Eq for FrameRef<'_> {}
 
-/// As [`Frame`] shows itself.
+/// Shows the frame in the same way as [`Frame`].
 impl fmt::Debug for FrameRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.show("FrameRef", f)

@@ -1,6 +1,6 @@
-//! The headers of a frame: an ordered list, repeats kept, where the first of a name counts.
+//! The headers of a frame: an ordered list that keeps repeated names, of which the first counts.
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
 use core::{fmt, mem, ops::Range};
 
 use bytes::Bytes;
@@ -12,8 +12,11 @@ use crate::{
 
 /// The headers of a frame, in order.
 ///
-/// A name may come more than once; the first is its value and the rest is history (1.2, "Repeated Header Entries").
-/// A received frame's headers are a slice of the read buffer and an index into it, so reading them allocates nothing.
+/// A name may occur more than once. The first occurrence determines the value, and the others are kept as a record of
+/// earlier values (STOMP 1.2, "Repeated Header Entries").
+///
+/// The headers of a received frame are a slice of the read buffer and an index into it, so looking them up does not
+/// allocate.
 #[derive(Clone, Default)]
 pub struct Headers {
     block: Block,
@@ -24,7 +27,7 @@ pub struct Headers {
 /// The octets that the slots point into: `name:value` for each header.
 #[derive(Clone)]
 enum Block {
-    /// As received, with the body behind.
+    /// As received, followed by the body.
     Parsed(Bytes),
     Built(Vec<u8>),
 }
@@ -45,7 +48,7 @@ impl Block {
 }
 
 impl Headers {
-    /// No headers.
+    /// Creates an empty list of headers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -55,13 +58,13 @@ impl Headers {
         Self { block: Block::Parsed(block), slots, escaped }
     }
 
-    /// The headers, borrowed.
+    /// Returns a borrowed view of the headers.
     #[must_use]
     pub fn as_ref(&self) -> HeadersRef<'_> {
         HeadersRef { octets: self.block.octets(), slots: self.slots.as_slices(), escaped: self.escaped }
     }
 
-    /// The value of the first header of that name.
+    /// Returns the value of the first header with this name, or `None` if there is none.
     ///
     /// ```
     /// let mut headers = stomp_proto::Headers::new();
@@ -75,31 +78,47 @@ impl Headers {
         if self.is_empty() { None } else { self.as_ref().get(name) }
     }
 
-    /// Whether there is a header of that name.
+    /// Returns the value of the first header with this name as text, borrowed unless there are escapes to undo.
+    ///
+    /// Returns `None` if there is no such header, or if its value is not UTF-8. [`get`](Self::get) returns the octets of
+    /// such a value.
+    ///
+    /// ```
+    /// let mut headers = stomp_proto::Headers::new();
+    /// headers.push("content-type", "text/plain");
+    /// assert_eq!(headers.get_str("content-type").as_deref(), Some("text/plain"));
+    /// ```
+    #[must_use]
+    pub fn get_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.get(name)?.text().ok()
+    }
+
+    /// Returns `true` if there is a header with this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// All headers in order, repeats included.
+    /// Returns an iterator over all headers in order, repeated names included, as pairs of name and value.
     pub fn iter(&self) -> impl Iterator<Item = (Text<'_>, Text<'_>)> {
         self.as_ref().iter()
     }
 
-    /// How many headers there are, repeats included.
+    /// Returns the number of headers, repeated names included.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether there is none.
+    /// Returns `true` if there are no headers.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.slots.len() == 0
     }
 
-    /// Appends a header. Whether it can be written is decided when the frame is encoded, since that depends on the
-    /// version.
+    /// Appends a header.
+    ///
+    /// Whether it can be written depends on the version, so it is checked when the frame is encoded.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let mut block = self.take_built();
         if block.is_empty() {
@@ -114,25 +133,27 @@ impl Headers {
         self.block = Block::Built(block);
     }
 
-    /// Replaces all headers of that name by one, at the end.
-    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.remove(name);
+    /// Removes all headers with this name and appends one with this value.
+    pub fn set(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.remove(&name);
         self.push(name, value);
     }
 
-    /// Removes all headers of that name.
-    pub fn remove(&mut self, name: &str) {
-        if self.contains(name) {
-            *self = self.iter().filter(|(found, _)| *found != *name).collect();
+    /// Removes all headers with this name.
+    pub fn remove(&mut self, name: impl AsRef<[u8]>) {
+        let name = name.as_ref();
+        if self.as_ref().find(name).is_some() {
+            let named = Text::new(name, false);
+            *self = self.iter().filter(|(found, _)| *found != named).collect();
         }
     }
 
-    /// The octets that they are in, those of the body behind them included.
+    /// The octets that hold the headers and, behind them, the body of a received frame.
     pub(crate) fn octets(&self) -> &[u8] {
         self.block.octets()
     }
 
-    /// The octets from there on, shared where they can be.
+    /// The octets from `start` on, shared where possible.
     pub(crate) fn shared_from(&self, start: usize) -> Bytes {
         match &self.block {
             Block::Parsed(block) => block.slice(start.min(block.len())..),
@@ -176,8 +197,9 @@ impl fmt::Debug for Headers {
     }
 }
 
-/// The headers of a frame, borrowed: see [`Headers`], which they are once they are collected from
-/// [`iter`](Self::iter).
+/// The headers of a frame, borrowed.
+///
+/// Collect [`iter`](Self::iter) into [`Headers`] to keep a copy.
 #[derive(Clone, Copy)]
 pub struct HeadersRef<'a> {
     octets: &'a [u8],
@@ -190,34 +212,39 @@ impl<'a> HeadersRef<'a> {
         Self { octets, slots, escaped }
     }
 
-    /// The value of the first header of that name.
+    /// Returns the value of the first header with this name, or `None` if there is none.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Text<'a>> {
+        Some(self.text(self.find(name.as_bytes())?.value()))
+    }
+
+    /// The first header of that name.
+    #[inline]
+    fn find(self, name: &[u8]) -> Option<Slot> {
         // Not as a chain: that costs as much as all else here, where the first header is the one.
         let [inline, more] = self.slots;
         let is_it = |slot: &&Slot| self.is_named(**slot, name);
-        let found = inline.iter().find(is_it).or_else(|| more.iter().find(is_it))?;
-        Some(self.text(found.value()))
+        inline.iter().find(is_it).or_else(|| more.iter().find(is_it)).copied()
     }
 
-    /// Whether there is a header of that name.
+    /// Returns `true` if there is a header with this name.
     #[must_use]
     pub fn contains(self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// All headers in order, repeats included.
+    /// Returns an iterator over all headers in order, repeated names included, as pairs of name and value.
     pub fn iter(self) -> impl Iterator<Item = (Text<'a>, Text<'a>)> {
         self.slots().map(move |slot| (self.text(slot.name()), self.text(slot.value())))
     }
 
-    /// How many headers there are, repeats included.
+    /// Returns the number of headers, repeated names included.
     #[must_use]
     pub fn len(self) -> usize {
         self.slots().count()
     }
 
-    /// Whether there is none.
+    /// Returns `true` if there are no headers.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.slots().next().is_none()
@@ -245,13 +272,13 @@ impl<'a> HeadersRef<'a> {
         inline.iter().chain(more).copied()
     }
 
-    /// Whether a header has that name. What is not escaped has its length as well.
+    /// Whether a header has that name. Without escapes its length is compared first.
     #[inline]
-    fn is_named(self, slot: Slot, name: &str) -> bool {
+    fn is_named(self, slot: Slot, name: &[u8]) -> bool {
         let range = slot.name();
         match self.escaped {
-            false => range.len() == name.len() && self.octets.get(range) == Some(name.as_bytes()),
-            true => self.text(range) == *name,
+            false => range.len() == name.len() && self.octets.get(range) == Some(name),
+            true => self.text(range) == Text::new(name, false),
         }
     }
 
@@ -319,6 +346,9 @@ mod tests {
         assert_eq!(headers.get("a").unwrap(), "1");
         headers.set("a", "3");
         assert_eq!((headers.len(), headers.get("a").unwrap().number()), (1, Some(3)));
+        headers.push(b"\xff", "1");
+        headers.set(b"\xff", "2");
+        assert_eq!(headers.len(), 2, "a name need not be text");
     }
 
     #[test]

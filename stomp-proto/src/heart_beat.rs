@@ -4,19 +4,22 @@ use core::fmt;
 
 use crate::text::{parse_number, parse_padded_number};
 
-/// What one side offers: how often it can send something, and how often it wants to receive something, in
-/// milliseconds. 0 means "cannot" and "does not want to".
+/// The heart-beats that one side offers: how often it can send something, and how often it wants to receive something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_structs, reason = "the header has these two numbers")]
 pub struct HeartBeat {
-    /// The least time between what this side sends, in milliseconds.
+    /// The shortest interval at which this side can send something, in milliseconds. 0 means that it cannot send
+    /// heart-beats.
     pub outgoing: u64,
-    /// The time between what this side wants to receive, in milliseconds.
+    /// The interval at which this side wants to receive something, in milliseconds. 0 means that it wants no
+    /// heart-beats.
     pub incoming: u64,
 }
 
 impl HeartBeat {
-    /// The header's value read: two numbers and a comma, nothing else.
+    /// Parses the value of a `heart-beat` header.
+    ///
+    /// Returns `None` unless the value is two numbers separated by a comma, and nothing else.
     ///
     /// ```
     /// use stomp_proto::HeartBeat;
@@ -28,8 +31,9 @@ impl HeartBeat {
         Self::read(octets, parse_number)
     }
 
-    /// The header's value read as brokers have been seen to write it: as [`from_octets`](Self::from_octets), with spaces and
-    /// tabs around the numbers passed over.
+    /// Parses the value of a `heart-beat` header, ignoring spaces and tabs around the numbers.
+    ///
+    /// Some brokers write such white space, which [`from_octets`](Self::from_octets) does not accept.
     ///
     /// ```
     /// use stomp_proto::HeartBeat;
@@ -46,8 +50,10 @@ impl HeartBeat {
         Some(Self { outgoing: number(outgoing)?, incoming: number(rest.strip_prefix(b",")?)? })
     }
 
-    /// What two sides agree on, seen from `self`: one that cannot send or one that does not want to receive makes
-    /// none, else the slower of the two counts (1.1 and 1.2, "Heart-beating").
+    /// Returns the intervals on which two sides agree, in milliseconds and from the point of view of `self`.
+    ///
+    /// In each direction the longer of the two intervals counts. The result is 0, which means no heart-beats, if the
+    /// sender cannot send any or the receiver wants none (STOMP 1.1 and 1.2, "Heart-beating").
     #[must_use]
     pub fn agree(self, peer: Self) -> Self {
         let slower = |send: u64, want: u64| if send == 0 || want == 0 { 0 } else { send.max(want) };

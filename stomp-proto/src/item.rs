@@ -1,46 +1,61 @@
-//! What comes out of the parser.
+//! What the parser returns.
 
 use core::fmt;
 
 use crate::{Frame, FrameRef};
 
-/// What a stream consists of.
+/// An item of a stream, returned by [`Parser::next_item`](crate::Parser::next_item).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item {
-    /// A whole frame.
+    /// A complete frame.
     Frame(Frame),
-    /// An end of line between frames: a heart-beat from 1.1 on, padding in 1.0.
+    /// An end of line between frames, which is a heart-beat from 1.1 on and padding in 1.0.
     HeartBeat,
-    /// A frame that was over a limit and has been read past ([`Oversize::Drain`](crate::Oversize::Drain)).
+    /// A frame that exceeded a limit and was read past ([`Oversize::Drain`](crate::Oversize::Drain)).
     TooLarge {
-        /// What is left of the frame: no body, and of headers over a limit those of the protocol alone.
+        /// The part of the frame that was kept. It has no body. If the headers exceeded a limit, it has only those that
+        /// [`Excess::Headers`] lists.
         frame: Frame,
-        /// What of it was over.
+        /// The part of the frame that exceeded the limit.
         excess: Excess,
     },
 }
 
-/// What of a frame was over a limit: see [`Item::TooLarge`].
+/// The part of a frame that exceeded a limit. See [`Item::TooLarge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Excess {
-    /// The body was over [`Limits::body`](crate::Limits::body). All headers are there.
+    /// The body exceeded [`Limits::body`](crate::Limits::body). All headers were kept.
     Body {
-        /// The length that the frame announced, in octets; or one more than the limit, where an ERROR announced none and
-        /// went on beyond it. The stream fails behind such an ERROR, since nobody knows where it ends.
+        /// The length of the body that the frame announced, in octets.
+        ///
+        /// For an ERROR without `content-length` it is one more than the limit. The stream fails after such an ERROR,
+        /// since it is unknown where it ends.
         length: u64,
     },
-    /// The headers were over [`Limits::header_line`](crate::Limits::header_line), [`Limits::headers`](crate::Limits::headers)
-    /// or [`Limits::header_block`](crate::Limits::header_block). The headers that the protocol needs are there, wherever in the
-    /// block they stood: `ack`, `content-length`, `destination`, `heart-beat`, `id`, `message`, `message-id`, `receipt`,
-    /// `receipt-id`, `server`, `session`, `subscription`, `transaction` and `version`, each of them once, and none whose line
-    /// has more than 4 KiB (the `message` of an ERROR is cut there instead). All others are gone, and so is the body,
-    /// whatever its length.
+    /// The headers exceeded [`Limits::header_line`](crate::Limits::header_line),
+    /// [`Limits::headers`](crate::Limits::headers) or [`Limits::header_block`](crate::Limits::header_block).
+    ///
+    /// The headers that the protocol needs were kept, wherever in the block they were: `ack`, `content-length`,
+    /// `destination`, `heart-beat`, `id`, `message`, `message-id`, `receipt`, `receipt-id`, `server`, `session`,
+    /// `subscription`, `transaction` and `version`. Of several headers with the same name only the first was kept. A
+    /// header whose line has more than 4 KiB was dropped, except that the `message` of an ERROR was cut to that length,
+    /// and that a `content-length` was kept. All other headers were dropped, and so was the body, whatever its length.
     Headers {
-        /// Octets in all header lines, their ends included.
+        /// The length of all header lines together, in octets with the line ends.
         length: u64,
     },
+}
+
+impl Excess {
+    /// Returns the length of what was over the limit, in octets.
+    #[must_use]
+    pub const fn length(self) -> u64 {
+        match self {
+            Self::Body { length } | Self::Headers { length } => length,
+        }
+    }
 }
 
 impl fmt::Display for Excess {
@@ -53,7 +68,7 @@ impl fmt::Display for Excess {
 }
 
 impl Item {
-    /// The item, borrowed.
+    /// Returns a borrowed view of the item.
     #[must_use]
     pub fn as_ref(&self) -> ItemRef<'_> {
         match self {
@@ -64,25 +79,25 @@ impl Item {
     }
 }
 
-/// What a stream consists of, borrowed from the [`Parser`](crate::Parser) that read it.
+/// An item of a stream, borrowed from the [`Parser`](crate::Parser) that read it. See [`Item`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ItemRef<'a> {
-    /// As [`Item::Frame`].
+    /// A complete frame. See [`Item::Frame`].
     Frame(FrameRef<'a>),
-    /// As [`Item::HeartBeat`].
+    /// An end of line between frames. See [`Item::HeartBeat`].
     HeartBeat,
-    /// As [`Item::TooLarge`].
+    /// A frame that exceeded a limit and was read past. See [`Item::TooLarge`].
     TooLarge {
-        /// What is left of the frame.
+        /// The part of the frame that was kept.
         frame: FrameRef<'a>,
-        /// What of it was over.
+        /// The part of the frame that exceeded the limit.
         excess: Excess,
     },
 }
 
 impl ItemRef<'_> {
-    /// The item to keep.
+    /// Copies the borrowed parts into an owned [`Item`].
     #[must_use]
     pub fn to_item(self) -> Item {
         match self {

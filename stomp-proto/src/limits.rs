@@ -1,28 +1,36 @@
-//! What a peer may make us hold.
+//! Bounds on what a peer may send.
 
-/// Bounds on what a peer may send, checked before anything is stored.
+/// Bounds on what a peer may send.
 ///
-/// The defaults refuse nothing that RabbitMQ, ActiveMQ or Artemis are known to relay, since a message that is refused
-/// comes again after each reconnect; memory grows with the octets that arrive, never with what a header announces.
+/// They are checked before anything is stored. Memory grows with the octets that arrive, never with a length that a
+/// header announces.
+///
+/// The defaults accept everything that RabbitMQ, ActiveMQ and Artemis are known to relay, since a message that is
+/// refused is delivered again after each reconnect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Octets in the first line, without its end. 32: the longest command has 11, and a longer line is another protocol.
+    /// The maximum length of the first line, in octets without the line end. The default is 32: the longest command has
+    /// 11 octets, and a longer line belongs to another protocol.
     pub command: usize,
-    /// Octets in one header line, without its end. 64 KiB: ActiveMQ allows 10 KiB, RabbitMQ has no bound.
+    /// The maximum length of a header line, in octets without the line end. The default is 64 KiB. ActiveMQ allows 10
+    /// KiB, and RabbitMQ has no bound.
     pub header_line: usize,
-    /// Headers in a frame. 1,000, as ActiveMQ.
+    /// The maximum number of headers in a frame. The default is 1,000, as on ActiveMQ.
     pub headers: usize,
-    /// Octets in all header lines of a frame, their ends included. 1 MiB.
+    /// The maximum length of all header lines of a frame together, in octets with the line ends. The default is 1 MiB.
     pub header_block: usize,
-    /// Octets in a body. 128 MiB: the largest that RabbitMQ 3.10 relays.
+    /// The maximum length of a body, in octets. The default is 128 MiB, the longest body that RabbitMQ 3.10 relays.
     pub body: u64,
-    /// What becomes of a frame that is over a limit.
+    /// What the parser does with a frame that exceeds a limit. The default is [`Oversize::Fail`].
     pub oversize: Oversize,
 }
 
-/// What becomes of a frame whose headers are over a limit, or whose body is and has announced its length. A command that is
-/// too long, and a body without `content-length` that is, are fatal in any case: nobody knows what, or how much, is to come.
+/// What the parser does with a frame that exceeds a limit.
+///
+/// This applies to a frame whose headers exceed a limit, and to one whose body does if a `content-length` announced it.
+/// The stream fails in any case if a command, or a body without `content-length`, is too long, since it is then unknown
+/// what follows, or how much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Oversize {
@@ -32,16 +40,19 @@ pub enum Oversize {
     /// [`HeaderBlockTooLarge`](crate::ParseErrorKind::HeaderBlockTooLarge).
     #[default]
     Fail,
-    /// The frame is read past, and surfaces as [`Item::TooLarge`](crate::Item::TooLarge) with what was kept of it. A consumer
-    /// that fails instead meets the message again after each reconnect: RabbitMQ relays headers of any size, such as the
-    /// stack trace of a dead letter.
+    /// The parser reads past the frame, and returns an [`Item::TooLarge`](crate::Item::TooLarge) with the part of it
+    /// that was kept.
     ///
-    /// Of an ERROR, the last that a peer says, the headers surface before the stream fails over a body that announced nothing:
-    /// a refusal is one, however long its text.
+    /// A consumer that failed instead would receive the message again after each reconnect. RabbitMQ relays headers of
+    /// any size, such as the stack trace of a dead letter.
     ///
-    /// Nothing is looked for in a header line over its limit but its end, which must come: a header block is fatal past
-    /// 16 MiB, or past [`Limits::header_block`] where that is more, and so is a `content-length` over
-    /// [`Limits::header_line`].
+    /// An ERROR is the last frame of a connection and says why it ends. If its body has no `content-length` and exceeds
+    /// the limit, the parser therefore returns its headers as an [`Item::TooLarge`](crate::Item::TooLarge) before the
+    /// stream fails.
+    ///
+    /// In a header line that exceeds its limit, the parser looks for nothing but its end. The stream fails nevertheless
+    /// if a header block exceeds 16 MiB, or [`Limits::header_block`] where that is larger, or if the line of a
+    /// `content-length` exceeds [`Limits::header_line`].
     Drain,
 }
 

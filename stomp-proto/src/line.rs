@@ -1,4 +1,4 @@
-//! Lines: where one ends, and when one is too long or holds a CR that ends nothing.
+//! Lines: where one ends, and whether one is too long or contains a stray CR.
 
 use memchr::memchr;
 
@@ -37,11 +37,11 @@ pub(crate) enum Fault {
     BlockTooLarge,
 }
 
-/// The length of the content of `line`: what stands before its LF, or, when `complete` is false, what has come so far.
-/// The first `looked` octets were found without fault before.
+/// The length of the content of `line`, which is what precedes its LF or, if `complete` is false, what has arrived so
+/// far. The first `looked` octets were found without fault before.
 ///
-/// Of several faults the one whose octet came first is told, so that the answer does not depend on how the stream was
-/// cut.
+/// Of several faults the one whose octet came first is reported, so that the result does not depend on how the stream
+/// was cut.
 pub(crate) fn content_length(
     line: &[u8],
     looked: usize,

@@ -1,4 +1,4 @@
-//! The incremental parser: octets in any cut become frames, and each octet is looked at once.
+//! The incremental parser: octets, cut anywhere, become frames, and each octet is examined once.
 
 use alloc::vec::Vec;
 use core::{fmt, ops::ControlFlow};
@@ -22,46 +22,46 @@ mod skim;
 #[cfg(test)]
 mod tests;
 
-/// Turns a stream of octets into frames.
+/// An incremental parser, which turns a stream of octets into frames.
 ///
-/// - the socket's owner gives it octets: [`space`](Self::space) and [`commit`](Self::commit), or [`feed`](Self::feed);
-/// - and takes [`next_item`](Self::next_item) until there is none, before it reads again;
-/// - the conversation's owner says which version was agreed on: [`set_version`](Self::set_version). Until then the
-///   parser reads what every version allows, as CONNECT, CONNECTED and an early ERROR need.
+/// - Give it octets: read into [`space`](Self::space) and call [`commit`](Self::commit), or copy them with
+///   [`feed`](Self::feed).
+/// - Call [`next_item`](Self::next_item) until it returns `None`, and only then read again.
+///   [`next_borrowed`](Self::next_borrowed) lends frames from the read buffer instead.
+/// - Call [`set_version`](Self::set_version) once a version is agreed on. Until then the parser accepts what any
+///   version allows, as CONNECT, CONNECTED and an early ERROR require.
 ///
-/// [`next_borrowed`](Self::next_borrowed) lends the frame instead, where it stands in the read buffer.
-///
-/// After an error it gives the same error for ever: a stream that lost its framing has no next frame.
+/// After an error the parser returns the same error forever, since a stream that has lost its framing has no next
+/// frame.
 pub struct Parser {
     buffer: ReadBuffer,
-    /// What of the frame in progress stands before the buffer, if it is a large one.
+    /// The part of a large frame in progress that precedes the buffer.
     pieces: Pieces,
     limits: Limits,
     sender: Sender,
     strict: bool,
     version: Option<Version>,
-    /// Octets of the stream that lie before the pieces and the buffer.
+    /// The number of octets of the stream that precede the pieces and the buffer.
     position: u64,
     lines: Lines,
-    /// Octets of the frame in which the end of a body was looked for.
+    /// The number of octets of the frame in which the end of the body has been looked for.
     scanned: usize,
     stage: Stage,
     head: Head,
-    /// Octets of the buffer that the last item was lent from: they are dropped when somebody asks for more.
+    /// The number of octets of the buffer from which the last item was lent. They are dropped at the next call.
     on_loan: usize,
-    /// What a lent frame stands in that does not stand in the buffer.
+    /// The octets of a lent frame that is not in the buffer.
     lent: Vec<u8>,
     failed: Option<ParseError>,
 }
 
-/// Where in a frame the parser stands. The frame always begins where the buffer does, but for large ones, which begin with
-/// their pieces.
+/// Where in a frame the parser is. The frame begins where the buffer does, or where its pieces do if it is a large one.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Between,
     Command,
     Headers,
-    /// The rest of a header block that is over a limit; what is kept of it stands in `head.drained`.
+    /// The rest of a header block that exceeds a limit. What is kept of it is in `head.drained`.
     Skimming,
     /// A body of announced length.
     Counted {
@@ -74,24 +74,25 @@ enum Stage {
         length: u64,
         left: u64,
     },
-    /// The same for a body that ends with the first NUL, of which `length` octets have come.
+    /// As `Draining`, for a body that ends with the first NUL and of which `length` octets have arrived.
     DrainingToNul {
         length: u64,
     },
 }
 
-/// What a step has come to. An item is made last of all, in its place: it is large, and each hand-over would copy it.
+/// The result of a step. The item itself is made last, in its final place, since it is large and each return would copy
+/// it.
 enum Progress {
     Starved,
     HeartBeat,
-    /// A frame whose body is that long.
+    /// A frame with a body of this length.
     Frame(usize),
     /// A frame that was read past, up to its NUL.
     TooLarge,
 }
 
 impl Parser {
-    /// A parser of what `sender` writes, in the interop profile.
+    /// Creates a parser for what `sender` writes, in the interop profile.
     #[must_use]
     pub fn new(sender: Sender, limits: Limits) -> Self {
         Self {
@@ -112,31 +113,39 @@ impl Parser {
         }
     }
 
-    /// The parser in the strict profile. Framing is as strict in both; strict also refuses strange content that brokers
-    /// are known to relay: headers that are no UTF-8 or have no name, bodies on frames that have none, and CR LF in 1.0
-    /// and 1.1.
+    /// Selects the strict profile.
+    ///
+    /// Framing is checked in the same way in both profiles. The strict profile also refuses unusual content that
+    /// brokers are known to relay: headers that are not UTF-8 or have no name, bodies of frames that must have none,
+    /// and line ends of CR LF in 1.0 and 1.1.
     #[must_use]
     pub const fn strict(mut self) -> Self {
         self.strict = true;
         self
     }
 
-    /// Says which version the rest of the stream is in. Call it when the CONNECTED was taken, before the parser is given or
-    /// asked for more.
+    /// Sets the version for the rest of the stream.
+    ///
+    /// On a client, call this after CONNECTED was taken, and on a server after CONNECT was answered. In both cases call
+    /// it before the parser is given or asked for more.
     pub const fn set_version(&mut self, version: Version) {
         self.version = Some(version);
     }
 
-    /// Sets other limits for the rest of the stream: a peer that has logged in may be trusted with more. Call it between two
-    /// frames, as [`set_version`](Self::set_version).
+    /// Sets the limits for the rest of the stream, for example larger ones once a peer has logged in.
+    ///
+    /// Call this between two frames, like [`set_version`](Self::set_version).
     pub const fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// Room for a read, all of it initialised and never none: at least 512 octets, or all that the body in progress still
-    /// needs; more while reads fill it. Of a body over 64 KiB it may be the rest of a piece, which is less.
+    /// Returns initialised memory to read into, which is never empty.
     ///
-    /// Take all items out before reading again: what is complete and not taken stays in the buffer.
+    /// It has at least 512 octets, or as many as the body in progress still needs, and becomes larger while reads fill
+    /// it. During a body of more than 64 KiB it may be smaller, since such a body is stored in pieces and the space may
+    /// be the rest of one.
+    ///
+    /// Take all items before reading again: complete items that have not been taken stay in the buffer.
     pub fn space(&mut self) -> &mut [u8] {
         self.end_loan();
         if self.makes_piece() {
@@ -145,7 +154,7 @@ impl Parser {
         self.buffer.space(self.expected())
     }
 
-    /// How many octets the frame in progress is known to have.
+    /// The length that the frame in progress is known to have, in octets.
     const fn expected(&self) -> usize {
         match self.stage {
             Stage::Counted { length } => self.head.line.saturating_add(length).saturating_add(1),
@@ -153,7 +162,7 @@ impl Parser {
         }
     }
 
-    /// Says that the first `count` octets of the last [`space`](Self::space) were read.
+    /// Marks the first `count` octets of the last [`space`](Self::space) as received.
     pub fn commit(&mut self, count: usize) {
         // What comes after an error is never looked at, so it is not kept either.
         if self.failed.is_none() {
@@ -161,7 +170,10 @@ impl Parser {
         }
     }
 
-    /// Copies octets in, for those who have them elsewhere.
+    /// Copies octets into the parser.
+    ///
+    /// Use this for octets that are already in memory. To read from a socket, use [`space`](Self::space), which avoids
+    /// the copy.
     pub fn feed(&mut self, octets: &[u8]) {
         self.end_loan();
         if self.failed.is_none() {
@@ -175,16 +187,18 @@ impl Parser {
         }
     }
 
-    /// The next item, if it is complete.
+    /// Returns the next item, or `None` if more octets are needed to complete it.
     ///
     /// # Errors
-    /// [`ParseError`] once the stream is no STOMP, then the same for ever. Items that were complete before come first.
+    /// Returns [`ParseError`] if the stream is not valid STOMP, and the same error in all later calls. Items that are
+    /// complete before the error are returned first.
     #[inline]
     pub fn next_item(&mut self) -> Result<Option<Item>, ParseError> {
         if self.is_amid_body() { Ok(None) } else { self.take_item() }
     }
 
-    /// Whether more of a body is awaited, and nothing else is to be done: the answer to nearly every small read.
+    /// Whether the body in progress is incomplete, so that there is nothing to do. This holds after nearly every small
+    /// read.
     #[inline]
     const fn is_amid_body(&self) -> bool {
         match self.stage {
@@ -195,7 +209,8 @@ impl Parser {
         }
     }
 
-    /// The rest of [`next_item`](Self::next_item), for which more registers have to be saved than for a look.
+    /// The rest of [`next_item`](Self::next_item), kept apart because it needs more registers saved than the check
+    /// above.
     fn take_item(&mut self) -> Result<Option<Item>, ParseError> {
         self.end_loan();
         if self.failed.is_some() {
@@ -210,12 +225,15 @@ impl Parser {
         }
     }
 
-    /// As [`next_item`](Self::next_item), with a frame that stays where it is: for those who look at it, answer it or write
-    /// it somewhere else, and keep [a copy](crate::FrameRef::to_frame) of what they want to keep. Nothing is counted or
-    /// allocated, and the read buffer is nobody else's.
+    /// Returns the next item, borrowed from the read buffer, or `None` if more octets are needed to complete it.
+    ///
+    /// Use this for frames that are only examined, answered or written elsewhere. No references are counted, the read
+    /// buffer is not shared, and nothing is allocated unless a body of more than 64 KiB has to be put together.
+    /// [`FrameRef::to_frame`](crate::FrameRef::to_frame) copies a frame that is to be kept. Calls may alternate with
+    /// [`next_item`](Self::next_item).
     ///
     /// # Errors
-    /// As [`next_item`](Self::next_item). Both can be called in turn.
+    /// Returns the same errors as [`next_item`](Self::next_item).
     pub fn next_borrowed(&mut self) -> Result<Option<ItemRef<'_>>, ParseError> {
         self.end_loan();
         if self.failed.is_some() {
@@ -230,10 +248,12 @@ impl Parser {
         }
     }
 
-    /// Says that the stream has ended. Take all items out first.
+    /// Ends the stream. Take all items first.
     ///
     /// # Errors
-    /// [`ParseErrorKind::UnexpectedEof`] inside a frame: an end is never taken for a shorter message.
+    /// Returns an error of the kind [`ParseErrorKind::UnexpectedEof`] if the stream ends inside a frame, so that a
+    /// truncated message is never taken for a complete one. If the stream has failed before, returns the error with
+    /// which it failed.
     pub fn finish(&mut self) -> Result<(), ParseError> {
         self.end_loan();
         match &self.failed {
@@ -246,19 +266,19 @@ impl Parser {
         }
     }
 
-    /// Whether the stream stands between two frames, with nothing begun and nothing left to take.
+    /// Returns `true` if the stream is between two frames, nothing is left to take, and the stream has not failed.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Between) && self.buffered() == 0 && self.failed.is_none()
     }
 
-    /// How many octets have been received and not yet taken out as items.
+    /// Returns the number of octets that have been received and not yet taken as items.
     #[must_use]
     pub const fn buffered(&self) -> usize {
         self.received().saturating_sub(self.on_loan)
     }
 
-    /// Goes on where the stream stood, through as many stages as the octets that are here allow.
+    /// Continues through as many stages as the octets received so far allow.
     #[inline(always)]
     fn step(&mut self) -> Result<Progress, ParseError> {
         match self.stage {
@@ -298,8 +318,10 @@ impl Parser {
         self.command()
     }
 
-    /// Takes all LFs that stand next between two frames, in one pass, and says how many they were: after a first
-    /// [`Item::HeartBeat`] the rest of a run says nothing more. A flood of them costs little more than its copy then.
+    /// Skips all LFs that come next between two frames, in one pass, and returns their number.
+    ///
+    /// Call this after an [`Item::HeartBeat`], since further LFs behind it carry no information. A flood of them then
+    /// costs little more than copying it.
     pub fn skip_heart_beats(&mut self) -> usize {
         const RUN: [u8; 64] = [b'\n'; 64];
         self.end_loan();
@@ -341,8 +363,8 @@ impl Parser {
         Ok(Progress::Starved)
     }
 
-    /// Takes headers as long as there is nothing about them but escapes that the version defines: breaks off at the first
-    /// line that wants a closer look, the blank one among them.
+    /// Takes headers as long as nothing about them is special but escapes that the version defines. Breaks off at the
+    /// first line that needs a closer look, such as the blank one.
     fn plain_headers(&mut self) -> ControlFlow<Line> {
         let (limit, safe_end, escapes) = (self.limits.headers, self.safe_end(), self.escapes());
         let (head, data) = (&mut self.head, self.buffer.data());
@@ -361,14 +383,14 @@ impl Parser {
         })
     }
 
-    /// A line that ends before is neither too long itself nor makes the header block too long. Strict looks at each more
-    /// closely.
+    /// A line that ends before this index neither is too long itself nor makes the header block too long. The strict
+    /// profile examines every line, so there it is 0.
     fn safe_end(&self) -> usize {
         let room = self.limits.header_line.saturating_add(1).min(self.header_block_limit());
         if self.strict { 0 } else { self.head.block.saturating_add(room) }
     }
 
-    /// The version whose escapes the headers may have, if one was agreed on and has any.
+    /// The version that defines the escapes of the headers, if one was agreed on and has any.
     fn escapes(&self) -> Option<Version> {
         self.version.filter(|version| self.head.command.escapes_in(*version))
     }
@@ -384,8 +406,8 @@ impl Parser {
         self.limits.header_block.min(u32::MAX as usize / 2)
     }
 
-    /// Where the content of a line ends, or of what has come of it so far. A line that has become impossible is told
-    /// before it is complete. The first `before` octets of the buffer had been looked at before.
+    /// The end of the content of a line, or of the part of it that has arrived. A line that has become invalid is
+    /// reported before it is complete. The first `before` octets of the buffer have been examined before.
     fn check_line(&self, line: Line, before: usize, complete: bool, room: Room) -> Result<usize, Fault> {
         let octets = self.buffer.data().get(line.start..line.end).unwrap_or_default();
         if !line.is_special() && octets.len() <= room.line && octets.len() < room.block {
@@ -408,7 +430,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Whether the line holds escapes; an error when it is no header, or none that is allowed.
+    /// Whether the line contains escapes; an error if it is not a header that is allowed.
     fn check_header(&self, line: Line) -> Result<bool, ParseError> {
         let data = self.buffer.data();
         if !line.has_colon() {
@@ -418,7 +440,7 @@ impl Parser {
         self.check_content(line, data.get(line.start..line.colon).unwrap_or_default())
     }
 
-    /// Whether the line holds escapes; an error when its content is not allowed.
+    /// Whether the line contains escapes; an error if its content is not allowed.
     fn check_content(&self, line: Line, name: &[u8]) -> Result<bool, ParseError> {
         if self.strict && name.is_empty() {
             return Err(self.error(ParseErrorKind::EmptyHeaderName, &[]));
@@ -438,7 +460,7 @@ impl Parser {
         if self.version == Some(Version::V1_0) { line.is_ascii() } else { core::str::from_utf8(line).is_ok() }
     }
 
-    /// The last item is nobody's any more.
+    /// The item that was lent last is no longer borrowed.
     #[inline]
     fn end_loan(&mut self) {
         if self.on_loan > 0 {

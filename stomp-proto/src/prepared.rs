@@ -1,4 +1,4 @@
-//! Frames that differ in their body and little else: what they have in common is checked and escaped once.
+//! Frames that differ in little but their bodies. What they have in common is checked and escaped once.
 
 use core::fmt;
 
@@ -6,12 +6,14 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{EncodeError, Frame, FrameWriter, Version, encode::Head};
 
-/// A frame whose command and constant headers are written already, to be completed with a body as often as one likes: a
-/// SEND to one destination, or the MESSAGE of a broker to many subscribers.
+/// A frame whose command and constant headers are already encoded.
 ///
-/// A frame costs two copies then, of its head and of its body, and no allocation. How headers are escaped depends on the
-/// version, so they are written for one; the frame itself is kept, and [`set_version`](Self::set_version) writes them anew
-/// when a later connection speaks another.
+/// It can be completed with a body any number of times, for example as a SEND to one destination, or as the MESSAGE
+/// that a broker sends to many subscribers. Encoding then copies the head and the body, and does not allocate unless
+/// the buffer has to grow.
+///
+/// The escapes of headers depend on the version, so the head is encoded for one version. The frame itself is kept:
+/// [`set_version`](Self::set_version) encodes the head again if a later connection uses another version.
 ///
 /// ```
 /// use stomp_proto::{Command, Frame, Version, bytes::BytesMut};
@@ -22,7 +24,7 @@ use crate::{EncodeError, Frame, FrameWriter, Version, encode::Head};
 /// send.encode(b"hello", &mut out)?;
 /// assert_eq!(&out[..], b"SEND\ndestination:/queue/a\npriority:5\ncontent-length:5\n\nhello\0");
 ///
-/// // With headers that only this frame has:
+/// // With a header for this frame only:
 /// out.clear();
 /// let mut writer = send.writer(&mut out);
 /// writer.header(b"receipt", b"7")?;
@@ -46,22 +48,23 @@ impl PreparedFrame {
         Ok(Self { frame, version, octets: octets.freeze(), head })
     }
 
-    /// The version that it is written for.
+    /// Returns the version for which the head is encoded.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
     }
 
-    /// The frame that it was made of, without a body.
+    /// Returns the frame from which it was prepared, without a body.
     #[must_use]
     pub const fn frame(&self) -> &Frame {
         &self.frame
     }
 
-    /// Writes the head for another version; for the one that it is written for, this does nothing.
+    /// Encodes the head for another version. Does nothing if it is already encoded for this version.
     ///
     /// # Errors
-    /// [`EncodeError`] when that version cannot say it. It stays what it was then.
+    /// Returns [`EncodeError`] if the command or the headers cannot be encoded for this version. The prepared frame is
+    /// then unchanged.
     pub fn set_version(&mut self, version: Version) -> Result<(), EncodeError> {
         if version != self.version {
             *self = Self::new(self.frame.clone(), version)?;
@@ -69,11 +72,12 @@ impl PreparedFrame {
         Ok(())
     }
 
-    /// Appends a whole frame with that body, or leaves `out` as it was.
+    /// Appends the whole frame with this body to `out`. Leaves `out` unchanged if it returns an error.
     ///
     /// # Errors
-    /// [`EncodeError`] when the frame may not have that body: its command allows none, its own `content-length` is another,
-    /// or there is a NUL in a body without one.
+    /// Returns [`EncodeError`] if the frame must not have this body: the command allows none, the frame has a
+    /// `content-length` header that is not the length of the body, or the body contains a NUL and no `content-length`
+    /// is written.
     pub fn encode(&self, body: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
         self.encode_head(body, out)?;
         out.extend_from_slice(body);
@@ -81,11 +85,12 @@ impl PreparedFrame {
         Ok(())
     }
 
-    /// Appends what stands before the body, or leaves `out` as it was. The body and a NUL have to follow: for a body that
-    /// leaves by itself, uncopied.
+    /// Appends everything that precedes the body to `out`. Leaves `out` unchanged if it returns an error.
+    ///
+    /// The caller has to write the body and a NUL afterwards. Use this to send a body without copying it.
     ///
     /// # Errors
-    /// As [`encode`](Self::encode).
+    /// Returns the same errors as [`encode`](Self::encode).
     pub fn encode_head(&self, body: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
         let before = out.len();
         let written = self.writer(out).head(body);
@@ -95,16 +100,18 @@ impl PreparedFrame {
         written
     }
 
-    /// Appends the prepared head and gives a writer for the rest: for headers that only this frame has, `receipt` for
-    /// example. A header of the protocol that was prepared is not written twice: that is an error there. Whether
-    /// [`finish`](FrameWriter::finish) adds a `content-length` is what the frame says.
+    /// Appends the prepared head to `out` and returns a writer for the rest of the frame.
+    ///
+    /// Use it to add headers to one frame, such as `receipt`. If the prepared head already has a header of the
+    /// protocol, [`FrameWriter::header`] returns an error for a second one. [`FrameWriter::finish`] adds a
+    /// `content-length` under the same conditions as [`encode`](Self::encode).
     pub fn writer<'a>(&self, out: &'a mut BytesMut) -> FrameWriter<'a> {
         out.extend_from_slice(&self.octets);
         FrameWriter::resume(self.head, out)
     }
 }
 
-/// As the frame that it was made of: no secret is shown.
+/// Shows the frame from which it was prepared, without secrets.
 impl fmt::Debug for PreparedFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PreparedFrame")

@@ -1,4 +1,4 @@
-//! Finding lines: many octets at a time, each looked at once, whatever the stream's cut.
+//! Finds lines: many octets at a time, each examined once, wherever the stream is cut.
 
 use core::ops::ControlFlow;
 
@@ -75,14 +75,14 @@ pub(crate) struct Lines {
 const NOWHERE: usize = usize::MAX;
 
 impl Lines {
-    /// With the line that begins at `start`.
+    /// Begins with the line that starts at `start`.
     pub(crate) const fn from(start: usize) -> Self {
         Self { start, looked: start, colon: NOWHERE, special: NOWHERE }
     }
 
-    /// Hands each line whose end has come to `each`, until that breaks off.
+    /// Calls `each` with every line whose end has arrived, until it breaks off.
     ///
-    /// All that the inner loop knows stands in registers: this is where the time of a small frame goes.
+    /// The inner loop keeps its whole state in registers, since a small frame spends most of its time here.
     #[inline]
     pub(crate) fn for_each<B>(
         &mut self,
@@ -102,7 +102,7 @@ impl Lines {
                 Some(block) => (Marks::of(block), BLOCK),
                 None => (few_marks(fresh), fresh.len()),
             };
-            // Nearly every block is like this, and then the compiler leaves out half of what there is to do.
+            // Nearly every block is like this, and the compiler then omits half of the work.
             if marks.specials == 0 && self.special == NOWHERE {
                 self.look_at::<true, _>(marks, each)?;
             } else {
@@ -126,7 +126,7 @@ impl Lines {
         }
         while ends != 0 {
             let end = self.looked.wrapping_add(index(ends));
-            // Of no colon the place is behind the block, and so behind the line.
+            // Without a colon the place is behind the block, and so behind the line.
             let colon = self.colon.min(self.looked.wrapping_add(index(colons)));
             let special = if PLAIN { NOWHERE } else { self.special };
             let line = Line { start: self.start, end, colon, special };
@@ -150,7 +150,7 @@ impl Lines {
         if marks == 0 { NOWHERE } else { self.looked.wrapping_add(index(marks)) }
     }
 
-    /// What has come of the line so far.
+    /// The part of the line that has arrived so far.
     pub(crate) const fn unfinished(&self, data: &[u8]) -> Line {
         Line { start: self.start, end: data.len(), colon: self.colon, special: self.special }
     }
@@ -165,7 +165,7 @@ const END: [u8; 1] = [b'\n'];
 const COLON: [u8; 1] = [b':'];
 const SPECIAL: [u8; 2] = [b'\\', b'\r'];
 
-/// What of a block means something.
+/// The octets of a block that mean something.
 #[derive(Clone, Copy, Default)]
 struct Marks {
     ends: u64,
@@ -193,7 +193,7 @@ impl Marks {
 /// How many bits of the marks are an octet's.
 const BITS: usize = u64::BITS as usize / BLOCK;
 
-/// So few octets are looked at one by one sooner than in a block.
+/// Up to this number of octets are examined faster one by one than as a block.
 const FEW: usize = 4;
 
 /// The marks of less than a block.

@@ -1,9 +1,9 @@
-//! Where the headers of a frame stand in its octets.
+//! Where the headers of a frame are in its octets.
 
 use alloc::vec::Vec;
 use core::{mem, ops::Range};
 
-/// Where one header stands in the block.
+/// Where one header is in the block.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Slot {
     start: u32,
@@ -17,12 +17,12 @@ impl Slot {
         Self { start: narrow(start), colon: narrow(colon), end: narrow(end) }
     }
 
-    /// Of a header that ends before octet 2^32.
+    /// The slot of a header that ends before octet 2^32.
     pub(crate) const fn near(start: usize, colon: usize, end: usize) -> Self {
         Self { start: start as u32, colon: colon as u32, end: end as u32 }
     }
 
-    /// Whether its places fit: those beyond 4 GiB do not.
+    /// Whether its positions fit 32 bits.
     pub(crate) const fn is_exact(self) -> bool {
         self.end != u32::MAX
     }
@@ -40,10 +40,11 @@ impl Slot {
     }
 }
 
-/// Slots without an allocation, for the usual number of headers: a MESSAGE of RabbitMQ or ActiveMQ has 7 to 11.
+/// Slots without an allocation. They suffice for the usual number of headers: a MESSAGE of RabbitMQ or ActiveMQ has 7
+/// to 11.
 pub(crate) const INLINE: usize = 12;
 
-/// The first `len` slots mean something; what stands behind them, inline or not, is left over from other frames.
+/// Only the first `len` slots are valid. The others, inline or not, are left over from other frames.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Slots {
     inline: [Slot; INLINE],
@@ -52,8 +53,8 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// The slot is written where it stays and handed to nobody by reference: one that is made on the stack, a place at a
-    /// time, and then copied costs more than all else about a header.
+    /// Appends a slot, which is written straight to its final place. Making it on the stack, field by field, and
+    /// copying it would cost more than everything else about a header.
     #[inline]
     pub(crate) fn push(&mut self, slot: Slot) {
         let place = match self.inline.get_mut(self.len) {
@@ -74,13 +75,13 @@ impl Slots {
         self.more.last_mut()
     }
 
-    /// The slots, of which none is left.
+    /// Takes all slots out.
     pub(crate) fn take(&mut self) -> Self {
         let more = if self.len > INLINE { mem::take(&mut self.more) } else { Vec::new() };
         Self { inline: self.inline, len: mem::take(&mut self.len), more }
     }
 
-    /// The slots where they stand, of which none is left for the next frame.
+    /// Lends the slots and forgets them, so that the next frame begins without any.
     pub(crate) fn lend(&mut self) -> [&[Slot]; 2] {
         let len = mem::take(&mut self.len);
         self.first(len)

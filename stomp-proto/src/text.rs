@@ -1,13 +1,13 @@
-//! One header name or value: the octets as they were received, unescaped when somebody looks.
+//! One header name or value: the octets as they were received, unescaped on access.
 
 use alloc::{borrow::Cow, string::String};
 use core::fmt;
 
 use crate::escape::{unescape, unescaped};
 
-/// A header name or value.
+/// A header name or value, borrowed from its frame.
 ///
-/// It borrows from its frame. Escapes are undone on access, without an allocation where there are none.
+/// Escapes are undone on access, which allocates only if there are any.
 #[derive(Clone, Copy)]
 pub struct Text<'a> {
     octets: &'a [u8],
@@ -19,19 +19,21 @@ impl<'a> Text<'a> {
         Self { octets, escaped }
     }
 
-    /// The octets it stands for, escapes undone.
+    /// Returns the octets, with escapes undone.
     #[must_use]
     #[inline]
     pub fn octets(self) -> Cow<'a, [u8]> {
         if self.escaped { unescape(self.octets) } else { Cow::Borrowed(self.octets) }
     }
 
-    /// The text it stands for.
+    /// Returns the text, with escapes undone.
     ///
     /// # Errors
-    /// [`NotUtf8`] when a peer sent octets that are no text. Headers are UTF-8 by the specification (1.1 and 1.2,
-    /// "Value Encoding"), but brokers relay what a publisher sent, and refusing such a frame would kill every consumer
-    /// again after each reconnect: so the frame is kept and this accessor says no.
+    /// Returns [`NotUtf8`] if the octets are not UTF-8.
+    ///
+    /// The specification requires headers to be UTF-8 (STOMP 1.1 and 1.2, "Value Encoding"), but brokers relay whatever
+    /// a publisher sent. If the parser refused such a frame, every consumer would fail, again after each reconnect. The
+    /// interop profile therefore accepts the frame, and only this method fails.
     pub fn text(self) -> Result<Cow<'a, str>, NotUtf8> {
         match self.octets() {
             Cow::Borrowed(octets) => core::str::from_utf8(octets).map(Cow::Borrowed).map_err(|_| NotUtf8),
@@ -39,13 +41,16 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The number in it, if it is one: ASCII digits only, no sign, no white space, no overflow.
+    /// Returns the number that the text represents, or `None` if it is not a number.
+    ///
+    /// The text must consist of ASCII digits only, without a sign or white space, and the number must fit a `u64`.
     #[must_use]
     pub fn number(self) -> Option<u64> {
         parse_number(self.octets)
     }
 
-    /// The [`number`](Self::number) in it, spaces and tabs around it passed over: the examples of 1.0 have some.
+    /// Returns the same as [`number`](Self::number), but ignores spaces and tabs around the number. The examples in the
+    /// specification of STOMP 1.0 contain some.
     #[must_use]
     pub fn padded_number(self) -> Option<u64> {
         parse_padded_number(self.octets)
@@ -63,7 +68,7 @@ pub(crate) fn parse_number(octets: &[u8]) -> Option<u64> {
     })
 }
 
-/// The same with spaces and tabs around it.
+/// As [`parse_number`], ignoring spaces and tabs around the number.
 pub(crate) fn parse_padded_number(octets: &[u8]) -> Option<u64> {
     let is_blank = |octet: &u8| matches!(octet, b' ' | b'\t');
     let start = octets.iter().position(|octet| !is_blank(octet))?;
@@ -71,7 +76,7 @@ pub(crate) fn parse_padded_number(octets: &[u8]) -> Option<u64> {
     parse_number(octets.get(start..=end)?)
 }
 
-/// A header whose octets are not UTF-8.
+/// An error returned by [`Text::text`] if a header is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the header is not UTF-8")]
 pub struct NotUtf8;
@@ -88,7 +93,7 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
-/// What they stand for is compared, without an allocation.
+/// Compares the unescaped octets, without an allocation.
 impl PartialEq for Text<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self.escaped, other.escaped) {
@@ -108,7 +113,8 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
-/// Writes it with everything escaped that is not printable, so that no peer can write to a terminal through a log.
+/// Writes the text for logs. Everything that is not printable is escaped, so that a peer cannot send control characters
+/// to a terminal.
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.octets().utf8_chunks() {

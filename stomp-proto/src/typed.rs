@@ -1,85 +1,88 @@
-//! Headers that the protocol gives a type, and frames that only a broker sends.
+//! Headers to which the protocol gives a type, and frames that only a broker sends.
 
 use alloc::string::ToString as _;
 
 use crate::{AckMode, Command, Frame, FrameRef, HeartBeat, Text, Version};
 
-/// A header of the protocol whose value is none.
+/// An error returned if a header of the protocol has a value that the protocol does not define.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("the header {name} has a value that the protocol does not know")]
+#[error("the header {name} has an invalid value")]
 #[non_exhaustive]
 pub struct InvalidHeader {
-    /// Its name.
+    /// The name of the header.
     pub name: &'static str,
 }
 
-/// What a frame says in the protocol's own terms. A header that is missing means what the protocol says it means then; one
-/// that makes no sense is an [`InvalidHeader`].
+/// Typed access to headers that the protocol defines.
+///
+/// A missing header has the default value that the protocol defines, and an invalid one is an [`InvalidHeader`] error.
 impl Frame {
-    /// The `ack` of a SUBSCRIBE: [`AckMode::Auto`] when it is missing ("ack Header").
+    /// Returns the `ack` header of a SUBSCRIBE, or [`AckMode::Auto`] if it is missing ("ack Header").
     ///
     /// # Errors
-    /// [`InvalidHeader`] when it is no mode.
+    /// Returns [`InvalidHeader`] if the value is not an acknowledgement mode.
     pub fn ack_mode(&self) -> Result<AckMode, InvalidHeader> {
         self.as_ref().ack_mode()
     }
 
-    /// The `content-length`, if there is one.
+    /// Returns the `content-length` header, or `None` if it is missing.
     ///
     /// # Errors
-    /// [`InvalidHeader`] when it is not a number, which can happen only in a frame that you made: the parser lets none through.
+    /// Returns [`InvalidHeader`] if the value is not a [number](Text::number). The parser refuses such a frame, except
+    /// that in 1.0 it accepts white space around the number.
     pub fn content_length(&self) -> Result<Option<u64>, InvalidHeader> {
         self.as_ref().content_length()
     }
 
-    /// The `heart-beat` of CONNECT or CONNECTED: `0,0` when it is missing (1.1 and 1.2, "Heart-beating").
+    /// Returns the `heart-beat` header of a CONNECT or CONNECTED, or `0,0` if it is missing (STOMP 1.1 and 1.2,
+    /// "Heart-beating").
     ///
     /// # Errors
-    /// [`InvalidHeader`] when it is not two numbers with a comma between them.
+    /// Returns [`InvalidHeader`] if the value is not two numbers separated by a comma.
     pub fn heart_beat(&self) -> Result<HeartBeat, InvalidHeader> {
         self.as_ref().heart_beat()
     }
 
-    /// The `version` of a CONNECTED: 1.0 when it is missing, since 1.0 has no such header (1.1 and 1.2, "Protocol
-    /// Negotiation").
+    /// Returns the `version` header of a CONNECTED, or 1.0 if it is missing, since 1.0 has no such header (STOMP 1.1
+    /// and 1.2, "Protocol Negotiation").
     ///
     /// # Errors
-    /// [`InvalidHeader`] when it is none that is known.
+    /// Returns [`InvalidHeader`] if the value is not a known version.
     pub fn version(&self) -> Result<Version, InvalidHeader> {
         self.as_ref().version()
     }
 }
 
-/// What a frame says in the protocol's own terms, as a [`Frame`] says it.
+/// Typed access to headers that the protocol defines, as for a [`Frame`].
 impl FrameRef<'_> {
-    /// As [`Frame::ack_mode`].
+    /// Returns the `ack` header of a SUBSCRIBE. See [`Frame::ack_mode`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the same errors as [`Frame::ack_mode`].
     pub fn ack_mode(self) -> Result<AckMode, InvalidHeader> {
         self.typed("ack", AckMode::Auto, |text| AckMode::from_name(&text.text().ok()?))
     }
 
-    /// As [`Frame::content_length`].
+    /// Returns the `content-length` header. See [`Frame::content_length`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the same errors as [`Frame::content_length`].
     pub fn content_length(self) -> Result<Option<u64>, InvalidHeader> {
         self.typed("content-length", None, |text| text.number().map(Some))
     }
 
-    /// As [`Frame::heart_beat`].
+    /// Returns the `heart-beat` header of a CONNECT or CONNECTED. See [`Frame::heart_beat`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the same errors as [`Frame::heart_beat`].
     pub fn heart_beat(self) -> Result<HeartBeat, InvalidHeader> {
         self.typed("heart-beat", HeartBeat::default(), |text| HeartBeat::from_octets(&text.octets()))
     }
 
-    /// As [`Frame::version`].
+    /// Returns the `version` header of a CONNECTED. See [`Frame::version`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the same errors as [`Frame::version`].
     pub fn version(self) -> Result<Version, InvalidHeader> {
         self.typed("version", Version::V1_0, |text| Version::from_name(&text.text().ok()?))
     }
@@ -94,7 +97,7 @@ impl FrameRef<'_> {
     }
 }
 
-/// Frames that a broker sends, with the headers that the protocol requires of them.
+/// Constructors for frames that a broker sends, with the headers that the protocol requires.
 ///
 /// ```
 /// use stomp_proto::{Frame, HeartBeat, Version};
@@ -107,7 +110,9 @@ impl FrameRef<'_> {
 /// assert_eq!(Frame::error("no such queue").header("message").unwrap(), "no such queue");
 /// ```
 impl Frame {
-    /// A CONNECTED that agrees on that version. 1.0 has neither versions nor heart-beats, and its headers say neither.
+    /// Creates a CONNECTED with this version and these heart-beats.
+    ///
+    /// For 1.0 it has no headers, since 1.0 has neither a `version` nor a `heart-beat` header.
     #[must_use]
     pub fn connected(version: Version, heart_beat: HeartBeat) -> Self {
         let frame = Self::new(Command::Connected);
@@ -119,13 +124,15 @@ impl Frame {
         }
     }
 
-    /// An ERROR with a short description; a longer one goes into the body.
+    /// Creates an ERROR with a short description. Put a longer one into the body.
     #[must_use]
     pub fn error(message: &str) -> Self {
         Self::new(Command::Error).with_header("message", message)
     }
 
-    /// A MESSAGE for a subscription. One that is to be acknowledged has an `ack` header too in 1.2.
+    /// Creates a MESSAGE for a subscription.
+    ///
+    /// In 1.2, add an `ack` header if the message is to be acknowledged.
     #[must_use]
     pub fn message(subscription: &str, message_id: &str, destination: &str) -> Self {
         Self::new(Command::Message)
@@ -134,7 +141,7 @@ impl Frame {
             .with_header("destination", destination)
     }
 
-    /// The RECEIPT for the frame that asked for this one.
+    /// Creates the RECEIPT for a frame with this `receipt` header.
     #[must_use]
     pub fn receipt(receipt_id: &str) -> Self {
         Self::new(Command::Receipt).with_header("receipt-id", receipt_id)

@@ -9,19 +9,19 @@ use core::fmt;
     reason = "the protocol has these versions and a fourth would change every match"
 )]
 pub enum Version {
-    /// STOMP 1.0: no escaping, no heart-beats, no NACK.
+    /// STOMP 1.0. It has no escapes, no heart-beats and no NACK.
     V1_0,
-    /// STOMP 1.1: escapes `\\`, `\c` and `\n`; heart-beats and NACK.
+    /// STOMP 1.1. It adds the escapes `\\`, `\c` and `\n`, heart-beats, and NACK.
     V1_1,
-    /// STOMP 1.2: escapes also `\r`; lines may end in CR LF; ACK by the `ack` header.
+    /// STOMP 1.2. It adds the escape `\r`, line ends of CR LF, and the `ack` header of a MESSAGE.
     V1_2,
 }
 
 impl Version {
-    /// All versions, oldest first.
+    /// All versions, from the oldest to the newest.
     pub const ALL: [Self; 3] = [Self::V1_0, Self::V1_1, Self::V1_2];
 
-    /// The name that `accept-version` and `version` carry.
+    /// Returns the name of the version, as used in `accept-version` and `version`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +31,9 @@ impl Version {
         }
     }
 
-    /// The version of that exact name: no white space, no other spelling.
+    /// Returns the version with exactly this name, or `None` if there is none.
+    ///
+    /// White space and other spellings are not accepted.
     ///
     /// ```
     /// use stomp_proto::Version;
@@ -43,7 +45,7 @@ impl Version {
         Self::ALL.into_iter().find(|version| version.as_str() == name)
     }
 
-    /// Whether header names and values are escaped in this version (1.1 and 1.2 are, 1.0 is not).
+    /// Returns `true` if header names and values are escaped in this version, which is the case in 1.1 and 1.2.
     #[must_use]
     pub const fn escapes(self) -> bool {
         !matches!(self, Self::V1_0)

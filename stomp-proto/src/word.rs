@@ -1,4 +1,4 @@
-//! Several octets looked at together, in safe Rust: sixty-four with the feature `simd`, else eight.
+//! Examines several octets at once, in safe Rust: sixty-four with the feature `simd`, otherwise eight.
 
 mod swar;
 #[cfg(feature = "simd")]
@@ -11,12 +11,12 @@ pub(crate) use swar::{BLOCK, has, index, marks};
 #[cfg(feature = "simd")]
 pub(crate) use wide::{BLOCK, has, index, marks};
 
-/// Octets that some version writes otherwise than they stand, or not at all.
+/// Octets that some version escapes or cannot write.
 const SPECIAL: [u8; 5] = [0, b'\r', b'\n', b':', b'\\'];
 
-/// Whether octets are written as they stand wherever they stand: ASCII, and nothing special.
+/// Whether octets are written unchanged in every version, which holds if they are ASCII and none is special.
 ///
-/// Header fields are short: eight at a time, the last eight overlapping those before.
+/// Header fields are short, so eight octets are examined at a time, the last eight overlapping those before.
 #[inline]
 pub(crate) fn is_plain(octets: &[u8]) -> bool {
     let Some(last) = octets.last_chunk::<EIGHT>() else {

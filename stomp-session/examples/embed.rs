@@ -138,7 +138,7 @@ impl Job {
                 self.link = input.map(|input| Link::new(attempt.id, stream, input));
             }
             Err(error) => {
-                let lost = Lost::DialFailed { reason: error.to_string(), permanent: false };
+                let lost = Lost::DialFailed { reason: (&error).into(), permanent: false };
                 self.session.handle_disconnected(attempt.id, lost, now);
             }
         }
@@ -170,7 +170,7 @@ impl Job {
             Ok(0) => self.lose(attempt, Lost::Eof, now),
             Ok(_) => {}
             Err(error) if is_later(&error) => {}
-            Err(error) => self.lose(attempt, Lost::Io(error.to_string()), now),
+            Err(error) => self.lose(attempt, Lost::Io((&error).into()), now),
         }
     }
 

@@ -45,6 +45,7 @@ pub use model::{
     },
     subscribe::{Oversized, Retry, Subscribe},
     timestamp::Timestamp,
+    transport_failure::TransportFailure,
 };
 #[cfg(feature = "client")]
 pub(crate) use session::WireMark;

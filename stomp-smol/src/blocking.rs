@@ -1,8 +1,13 @@
-//! For scripts, and for threads without a runtime: every future of a client can be waited for.
+//! The client for scripts and for threads without a runtime, which can wait for every future of a client.
 //!
-//! There is no second client here. Everything that is awaited elsewhere ends in [`wait`](Wait::wait) instead of `.await`, and
-//! a subscription is an iterator. The session itself runs on smol's executor, which has a thread of its own: heart-beats and
-//! reconnects go on while the script does something else. Do not wait within asynchronous code.
+//! This is the same client. Instead of `.await`, use [`wait`](Wait::wait). A subscription becomes an iterator with
+//! [`messages`] or [`within`]. The sessions run in a thread of their own, so heart-beats and reconnects go on while the
+//! program does something else. When the last handle is dropped, the calling thread waits until the session has
+//! disconnected: see [`Client`].
+//!
+//! Each future has the time limits that its documentation names; [`wait_for`](Wait::wait_for) and [`within`] add one.
+//! Do not wait within asynchronous code, because this would block the executor's thread. Smol cannot detect this, so
+//! nothing prevents it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -23,53 +28,98 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{future::IntoFuture, iter, time::Duration};
+use std::{
+    future::{Future, IntoFuture, pending},
+    sync::LazyLock,
+    thread,
+    time::Duration,
+};
 
-use smol::{Timer, block_on, future::or};
+use smol::{Executor, block_on};
+use stomp_session::client::blocking;
+pub use stomp_session::client::blocking::Blocking;
 
-use crate::{Client, Config, ConnectError, Message, Settings, Subscription};
+use crate::{Builder, Connect, ConnectError, Connector, Message, Smol, Subscription};
 
-/// Connects, as [`stomp_smol::connect`](crate::connect) does.
+/// A [`Client`](crate::Client) that disconnects gracefully when it is dropped.
+pub type Client = blocking::Client<Smol>;
+
+/// Connects to a broker, as [`stomp_smol::connect`](crate::connect) does.
 ///
 /// # Errors
-/// [`ConnectError`].
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
 pub fn connect(uri: &str) -> Result<Client, ConnectError> {
-    block_on(crate::connect(uri))
+    connect_with(crate::Client::builder(uri))
 }
 
-/// Connects, as [`stomp_smol::connect_with`](crate::connect_with) does.
+/// Connects a builder, as [`Connect::connect`] does.
+///
+/// ```
+/// use stomp_smol::{Client, blocking};
+/// # let broker = stomp_testkit::server::Server::start(stomp_testkit::broker::BrokerConfig::default())?;
+/// # let uri = broker.uri();
+///
+/// let client = blocking::connect_with(Client::builder(uri).prefetch(20))?;
+/// # drop(client);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// [`ConnectError`].
-pub fn connect_with(config: Config, settings: Settings) -> Result<Client, ConnectError> {
-    block_on(crate::connect_with(config, settings))
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
+pub fn connect_with(builder: Builder) -> Result<Client, ConnectError> {
+    blocking::start(builder.build()?)
 }
 
-/// Waiting for a future in the thread that calls.
+/// Connects a builder over streams that the application opens, as [`Connect::connect_via`] does.
+///
+/// # Errors
+/// Returns a [`ConnectError`] if the URI is wrong, if no broker could be reached, or if the client was refused.
+pub fn connect_via<C: Connector>(builder: Builder, connector: C) -> Result<Client, ConnectError> {
+    blocking::start(builder.build_via(connector)?)
+}
+
+/// Methods that wait for a future in the calling thread.
 pub trait Wait: IntoFuture + Sized {
-    /// Waits for it.
+    /// Waits for the future, and returns its output.
     fn wait(self) -> Self::Output {
-        block_on(self.into_future())
+        blocking::wait::<Smol, _>(self)
     }
 
-    /// Waits for it, at most that long; then it is dropped, and `None` says so.
+    /// Waits for the future, and returns its output, or `None` after this time. The future is then dropped.
     fn wait_for(self, limit: Duration) -> Option<Self::Output> {
-        let late = async {
-            Timer::after(limit).await;
-            None
-        };
-        block_on(or(async { Some(self.into_future().await) }, late))
+        blocking::wait_for::<Smol, _>(self, limit)
     }
 }
 
 impl<F: IntoFuture> Wait for F {}
 
-/// The messages of a subscription, until it ends.
+/// Returns the messages of a subscription, until it ends.
 pub fn messages(subscription: &mut Subscription) -> impl Iterator<Item = Message> {
-    iter::from_fn(|| subscription.next().wait())
+    blocking::messages::<Smol>(subscription)
 }
 
-/// The messages of a subscription, until it ends or none has come for that long.
+/// Returns the messages of a subscription, until it ends or none has come for this time.
 pub fn within(subscription: &mut Subscription, patience: Duration) -> impl Iterator<Item = Message> {
-    iter::from_fn(move || subscription.next().wait_for(patience).flatten())
+    blocking::within::<Smol>(subscription, patience)
+}
+
+/// Runs the drivers, because the threads of smol's own executor may all be blocked by waits.
+static EXECUTOR: LazyLock<Executor<'_>> = LazyLock::new(|| {
+    let run = || block_on(EXECUTOR.run(pending::<()>()));
+    thread::Builder::new().name("stomp-blocking".into()).spawn(run).expect("the system starts a thread");
+    Executor::new()
+});
+
+impl Blocking for Smol {
+    fn block_on<F: Future>(future: F) -> F::Output {
+        block_on(future)
+    }
+
+    fn may_block() -> bool {
+        true
+    }
+
+    fn spawn(driver: impl Future<Output = ()> + Send + 'static) {
+        EXECUTOR.spawn(driver).detach();
+    }
 }

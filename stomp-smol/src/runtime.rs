@@ -1,4 +1,4 @@
-//! What smol lends: TCP, a clock, a pool for slow work.
+//! What smol provides: TCP, a clock, and threads for slow work.
 
 use std::{
     future::pending,
@@ -22,8 +22,10 @@ use stomp_session::{
 
 use crate::{socket::Socket, tcp};
 
-/// Smol as a [`Runtime`], for one client: it remembers what the broker of its newest connection has promised. Its futures can
-/// be polled by any executor.
+/// The smol runtime as a [`Runtime`] for one client. Any executor can poll its futures.
+///
+/// It keeps whether the broker of its latest connection has promised heart-beats, and therefore cannot be shared by
+/// clients.
 #[derive(Debug)]
 pub struct Smol {
     start: Instant,
@@ -33,13 +35,14 @@ pub struct Smol {
 }
 
 impl Smol {
-    /// With a clock that starts now, and connections that are [kept alive](KeepAlive) as by default.
+    /// Creates a runtime whose clock starts now and whose connections are [kept alive](KeepAlive) with the default
+    /// settings.
     #[must_use]
     pub fn new() -> Self {
         Self { start: Instant::now(), keep_alive: Some(KeepAlive::default()), beats: Arc::default() }
     }
 
-    /// The same with connections that are kept alive so, or as the system does it.
+    /// Sets how connections are kept alive. `None` leaves the defaults of the system.
     #[must_use]
     pub fn keep_alive(self, keep_alive: Option<KeepAlive>) -> Self {
         Self { keep_alive, ..self }

@@ -1,4 +1,4 @@
-//! Smol's socket, with what TCP does for it.
+//! A TCP stream of smol that is kept alive.
 
 use std::{
     io,
@@ -25,7 +25,7 @@ impl Socket {
         Self { stream, beats }
     }
 
-    /// Lends smol's stream.
+    /// Returns a reference to smol's stream.
     #[must_use]
     pub const fn get_ref(&self) -> &TcpStream {
         &self.stream

@@ -1,4 +1,4 @@
-//! Tokio's streams behind the futures-io traits.
+//! Tokio's streams with the traits of futures-io.
 
 use std::{
     io,
@@ -8,8 +8,9 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream of tokio's that speaks the futures-io traits, as [`Connector`](crate::Connector)s have to: whatever implements
-/// tokio's `AsyncRead` and `AsyncWrite`.
+/// A wrapper that gives a stream of tokio the traits of futures-io, which a [`Connector`](crate::Connector) needs.
+///
+/// The stream can be of any type that implements tokio's `AsyncRead` and `AsyncWrite`.
 ///
 /// ```
 /// use stomp_tokio::Compat;
@@ -31,12 +32,12 @@ impl<T> From<T> for Compat<T> {
 }
 
 impl<T> Compat<T> {
-    /// Returns tokio's stream.
+    /// Returns the stream of tokio.
     pub fn into_inner(self) -> T {
         self.stream
     }
 
-    /// Lends tokio's stream.
+    /// Returns a reference to the stream of tokio.
     pub const fn get_ref(&self) -> &T {
         &self.stream
     }

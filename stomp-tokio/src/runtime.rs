@@ -1,4 +1,4 @@
-//! What tokio lends: TCP, a clock, a pool for slow work.
+//! What tokio provides: TCP, a clock, and threads for slow work.
 
 use std::{
     future::pending,
@@ -23,8 +23,11 @@ use tokio::{
 
 use crate::{socket::Socket, tcp};
 
-/// Tokio as a [`Runtime`], for one client: it remembers what the broker of its newest connection has promised. Its futures must
-/// be polled within a tokio runtime with I/O and time enabled.
+/// The tokio runtime as a [`Runtime`] for one client. Its futures must be polled within a tokio runtime with I/O and
+/// time enabled.
+///
+/// It keeps whether the broker of its latest connection has promised heart-beats, and therefore cannot be shared by
+/// clients.
 #[derive(Debug)]
 pub struct Tokio {
     start: Instant,
@@ -34,13 +37,14 @@ pub struct Tokio {
 }
 
 impl Tokio {
-    /// With a clock that starts now, and connections that are [kept alive](KeepAlive) as by default.
+    /// Creates a runtime whose clock starts now and whose connections are [kept alive](KeepAlive) with the default
+    /// settings.
     #[must_use]
     pub fn new() -> Self {
         Self { start: Instant::now(), keep_alive: Some(KeepAlive::default()), beats: Arc::default() }
     }
 
-    /// The same with connections that are kept alive so, or as the system does it.
+    /// Sets how connections are kept alive. `None` leaves the defaults of the system.
     #[must_use]
     pub fn keep_alive(self, keep_alive: Option<KeepAlive>) -> Self {
         Self { keep_alive, ..self }

@@ -1,4 +1,4 @@
-//! Tokio's socket, with what TCP does for it.
+//! A TCP stream of tokio that is kept alive.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ impl Socket {
         Self { stream: Compat::from(stream), beats }
     }
 
-    /// Lends tokio's stream.
+    /// Returns a reference to tokio's stream.
     #[must_use]
     pub const fn get_ref(&self) -> &TcpStream {
         self.stream.get_ref()

@@ -1,4 +1,4 @@
-//! What TCP does for a connection by itself.
+//! The keep-alive of TCP connections.
 
 use std::{
     sync::{
@@ -12,7 +12,8 @@ use socket2::{SockRef, TcpKeepalive};
 use stomp_session::client::KeepAlive;
 use tokio::net::TcpStream;
 
-/// Sets what the system has of it. What it lacks is no reason to be without a connection: heart-beats do the same.
+/// Sets the options that the system has. One that it lacks is no reason to fail, because heart-beats notice a dead peer
+/// too.
 pub(crate) fn keep_alive(stream: &TcpStream, keep_alive: &KeepAlive) {
     let socket = SockRef::from(stream);
     let keep_alive = keep_alive.rounded();
@@ -31,11 +32,11 @@ pub(crate) fn keep_alive(stream: &TcpStream, keep_alive: &KeepAlive) {
     set_user_timeout(stream, keep_alive.user_timeout);
 }
 
-/// Whether the broker of the latest connection has promised heart-beats; a stream looks until it has.
+/// Whether the broker of the latest connection has promised heart-beats. A stream checks this until it has.
 pub(crate) type Beats = Option<Arc<AtomicBool>>;
 
-/// Where heart-beats show that the broker lives, what would end the connection to one that lives and does not read is
-/// switched off.
+/// Switches the user timeout off once heart-beats show whether the broker lives. It would also end the connection to a
+/// broker that lives but does not read.
 pub(crate) fn trust_beats(stream: &TcpStream, beats: &mut Beats) {
     if beats.as_ref().is_some_and(|promised| promised.load(Ordering::Relaxed)) {
         *beats = None;
@@ -48,6 +49,6 @@ fn set_user_timeout(stream: &TcpStream, limit: Option<Duration>) {
     _ = SockRef::from(stream).set_tcp_user_timeout(limit);
 }
 
-/// Other systems have none.
+/// Other systems have no user timeout.
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn set_user_timeout(_: &TcpStream, _: Option<Duration>) {}

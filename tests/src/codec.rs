@@ -1,26 +1,26 @@
-//! What must hold of the codec for any octets and any frame, for property tests and fuzz targets alike.
+//! Properties that hold for the codec with any octets and any frame, for property tests and fuzz targets.
 
 use bytes::BytesMut;
 use stomp_proto::{
     Excess, Frame, Item, ItemRef, Limits, Oversize, ParseError, ParseErrorKind, Parser, Sender, Version,
 };
 
-/// How a parser is set up.
+/// The settings of a parser.
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "these are a parser's settings")]
 pub struct Setting {
-    /// Who writes the stream.
+    /// The side that writes the stream.
     pub sender: Sender,
-    /// The version, if it is known.
+    /// The version, or `None` if it is not known yet.
     pub version: Option<Version>,
-    /// The profile.
+    /// `true` for the strict profile, `false` for the interop profile.
     pub strict: bool,
     /// The limits.
     pub limits: Limits,
 }
 
 impl Setting {
-    /// A parser set up like that.
+    /// Creates a parser with these settings.
     #[must_use]
     pub fn parser(&self) -> Parser {
         let parser = Parser::new(self.sender, self.limits.clone());
@@ -32,26 +32,26 @@ impl Setting {
     }
 }
 
-/// All that came out of a stream that ended.
+/// The result of parsing a whole stream.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parsed {
     /// The items.
     pub items: Vec<Item>,
-    /// The error that ended them, or that the end itself was.
+    /// The error that ended the stream, which may be that it ended inside a frame.
     pub error: Option<ParseError>,
 }
 
-/// What a parser has next, or why it has nothing.
+/// The result of asking a parser for the next item.
 pub type Next = Result<Option<Item>, ParseError>;
 
-/// The next item, borrowed and copied.
+/// Returns a copy of the next borrowed item.
 ///
 /// # Errors
-/// As [`Parser::next_borrowed`].
+/// Returns the same errors as [`Parser::next_borrowed`].
 ///
 /// # Panics
-/// When the copy is another.
+/// Panics if the copy is not equal to the borrowed item.
 pub fn next_copied(parser: &mut Parser) -> Next {
     let Some(item) = parser.next_borrowed()? else { return Ok(None) };
     let copy = item.to_item();
@@ -65,19 +65,19 @@ pub fn next_copied(parser: &mut Parser) -> Next {
     Ok(Some(copy))
 }
 
-/// Parses a stream that comes in these pieces and then ends.
+/// Parses a stream that arrives in these pieces and then ends.
 ///
 /// # Panics
-/// As [`parse_by`].
+/// Panics under the same conditions as [`parse_by`].
 pub fn parse<'a>(setting: &Setting, pieces: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
     parse_by(Parser::next_item, setting, pieces)
 }
 
-/// Parses a stream that comes in these pieces and then ends. The items are taken by `next`.
+/// Parses a stream that arrives in these pieces and then ends, taking the items with `next`.
 ///
 /// # Panics
-/// When a law of the parser does not hold: an error stays the same and swallows what follows, and nothing is kept that did
-/// not come.
+/// Panics if a property of the parser does not hold. After an error the parser returns the same error and discards what
+/// follows, and it never holds more octets than have arrived.
 pub fn parse_by<'a>(
     mut next: impl FnMut(&mut Parser) -> Next,
     setting: &Setting,
@@ -100,7 +100,7 @@ pub fn parse_by<'a>(
     parsed
 }
 
-/// Gives octets to the parser, in either of the two ways.
+/// Gives octets to the parser, in one of the two ways.
 fn put(parser: &mut Parser, mut octets: &[u8]) {
     if octets.len().is_multiple_of(2) {
         return parser.feed(octets);
@@ -134,7 +134,7 @@ fn stays_in_error(parser: &mut Parser, error: Option<&ParseError>) {
     assert_eq!(parser.buffered(), 0, "octets after an error are kept");
 }
 
-/// Cuts octets into pieces of these sizes, over and over; a size of 0 gives an empty piece.
+/// Cuts octets into pieces of these sizes, which are repeated in turn. A size of 0 produces an empty piece.
 pub fn cut<'a>(octets: &'a [u8], sizes: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
     let turns = if sizes.iter().any(|size| *size > 0) { sizes } else { &[1] };
     turns.iter().cycle().scan(octets, |rest, &size| {
@@ -145,7 +145,7 @@ pub fn cut<'a>(octets: &'a [u8], sizes: &'a [usize]) -> impl Iterator<Item = &'a
     })
 }
 
-/// The headers that are left of a frame whose headers were over a limit.
+/// The names of the headers that are kept if the headers of a frame exceed a limit.
 pub const KEPT: [&str; 14] = [
     "ack",
     "content-length",
@@ -163,11 +163,10 @@ pub const KEPT: [&str; 14] = [
     "version",
 ];
 
-/// Parses a stream and reads past what is over the limits: all that is within them comes as if there were none, and of the
-/// rest comes what is promised.
+/// Parses a stream with [`Oversize::Drain`] and compares the result with that of a parser without limits.
 ///
 /// # Panics
-/// When any of this does not hold.
+/// Panics if a frame within the limits differs, or if a frame that exceeds one does not keep what [`Excess`] describes.
 pub fn reads_past(setting: &Setting, stream: &[u8]) {
     let mut tight = setting.clone();
     tight.limits.oversize = Oversize::Drain;
@@ -201,7 +200,7 @@ const fn is_limit(kind: ParseErrorKind) -> bool {
     )
 }
 
-/// What is left is the first of each header that is kept, unless it was too long itself.
+/// What remains is the first of each header that is kept, unless it is too long itself.
 fn is_rest(rest: &Frame, excess: Excess, whole: &Frame, limits: &Limits) {
     assert_eq!((rest.command(), rest.body().len()), (whole.command(), 0));
     let Excess::Headers { .. } = excess else {
@@ -226,11 +225,11 @@ fn is_rest(rest: &Frame, excess: Excess, whole: &Frame, limits: &Limits) {
     }
 }
 
-/// Whether the frame can be written in that version. If so it reads back as itself in that profile, and is one frame; if
-/// not, nothing is written.
+/// Returns `true` if the frame can be encoded for this version.
 ///
 /// # Panics
-/// When any of this does not hold.
+/// Panics if an encoded frame is not read back in this profile as the same single frame, or if an encoder that returns
+/// an error has written anything.
 #[must_use]
 pub fn round_trips(frame: &Frame, version: Version, strict: bool) -> bool {
     let before = b"before";
@@ -249,7 +248,7 @@ pub fn round_trips(frame: &Frame, version: Version, strict: bool) -> bool {
     true
 }
 
-/// Limits that no frame of a test comes near.
+/// Limits that no frame of a test reaches.
 fn roomy() -> Limits {
     let mut limits = Limits::default();
     limits.headers = usize::MAX;
@@ -258,7 +257,7 @@ fn roomy() -> Limits {
     limits
 }
 
-/// The frame that these octets are, all of them and no more.
+/// Parses octets that must be exactly one frame.
 fn one_frame(parser: &mut Parser, octets: &[u8]) -> Frame {
     parser.feed(octets);
     let frame = match parser.next_item() {
@@ -269,7 +268,7 @@ fn one_frame(parser: &mut Parser, octets: &[u8]) -> Frame {
     frame
 }
 
-/// What was read is what was meant; a `content-length` may have been added.
+/// Asserts that the frame read is the frame written, to which a `content-length` may have been added.
 fn assert_is(read: &Frame, meant: &Frame) {
     let mut meant = meant.clone();
     if read != &meant && !meant.body().is_empty() && !meant.headers().contains("content-length") {
@@ -279,7 +278,7 @@ fn assert_is(read: &Frame, meant: &Frame) {
     assert_eq!(read, &meant);
 }
 
-/// A frame that was read is written as it was: from then on nothing changes any more.
+/// Asserts that a frame that was read is encoded to the same octets.
 fn assert_writes_the_same(read: &Frame, version: Version, octets: &[u8]) {
     let mut again = BytesMut::new();
     let same = read.clone().without_content_length().encode(version, &mut again);
@@ -289,10 +288,10 @@ fn assert_writes_the_same(read: &Frame, version: Version, octets: &[u8]) {
     }
 }
 
-/// Reads the headers of a received frame in all the ways there are.
+/// Reads the headers of a received frame in all possible ways.
 ///
 /// # Panics
-/// When a header is not found by its name.
+/// Panics if a header is not found by its name.
 pub fn read_headers(frame: &Frame) {
     for (name, value) in frame.headers().iter() {
         let _ = (name.text(), value.text(), value.number());
@@ -304,7 +303,7 @@ pub fn read_headers(frame: &Frame) {
 /// Makes a received frame independent of its read buffer.
 ///
 /// # Panics
-/// When that changes anything, or when the frame shows itself in anything but one line of ASCII or printable text.
+/// Panics if the copy differs from the frame, or if the `Debug` output of the frame contains control characters.
 pub fn keep(frame: &Frame) {
     let owned = frame.clone().into_owned();
     assert_eq!(&owned, frame);

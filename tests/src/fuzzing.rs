@@ -1,7 +1,7 @@
-//! What the fuzz targets run: octets that mean anything, turned into what the codec is asked to do.
+//! The bodies of the fuzz targets, which turn arbitrary octets into operations.
 //!
-//! Each function panics when a law does not hold. They are ordinary functions, so that the seeds of the fuzz targets are
-//! replayed by an ordinary test too.
+//! Each function panics if a property does not hold. They are ordinary functions, so that an ordinary test can replay
+//! the seeds of the fuzz targets, too.
 
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use stomp_session::{Brokers, Endpoint, Schedule};
 
 use crate::codec::{self, Setting};
 
-/// Parses a stream: the first octet chooses the parser's settings and what is done with the frames that come out, the rest
-/// is the stream.
+/// Parses a stream, and checks the frames in it.
+///
+/// The first octet selects the settings of the parser and what is checked. The rest is the stream.
 pub fn decode(data: &[u8]) {
     let Some((&choice, stream)) = data.split_first() else { return };
     let setting = setting(choice);
@@ -30,8 +31,10 @@ pub fn decode(data: &[u8]) {
     }
 }
 
-/// Parses a stream twice, whole and in pieces, once with items that are given and once with items that are lent: the first
-/// octet chooses the settings, which is which, and whether the pieces are single octets, the next four else choose their sizes.
+/// Parses a stream twice, once whole and once in pieces, and compares the results. One of the two borrows its items.
+///
+/// The first octet selects the settings, which of the two borrows, and whether the pieces are single octets. The next
+/// four select the sizes of the pieces otherwise. The rest is the stream.
 pub fn decode_chunked(data: &[u8]) {
     let Some((&[choice, sizes @ ..], stream)) = data.split_first_chunk::<5>() else { return };
     let setting = setting(choice);
@@ -46,9 +49,11 @@ pub fn decode_chunked(data: &[u8]) {
     }
 }
 
-/// Builds a frame and writes it. The first octet chooses the command, the version and the profile that reads it back, the
-/// second says how many headers follow, each as a name and a value behind an octet with their lengths; the rest is the
-/// body.
+/// Builds a frame, encodes it and reads it back.
+///
+/// The first octet selects the command, the version and the profile that reads the frame back. The second selects the
+/// number of headers that follow, and whether there is a body and a `content-length`. Each header is an octet with the
+/// lengths of name and value, the name, and the value. The rest is the body.
 pub fn round_trip(data: &[u8]) {
     let mut rest = Rest(data);
     let choice = usize::from(rest.octet());
@@ -67,8 +72,9 @@ pub fn round_trip(data: &[u8]) {
     let _ = codec::round_trips(&frame, Version::ALL[reading % 3], reading.is_multiple_of(2));
 }
 
-/// Reads header lines: the first octet chooses the settings, the rest is the header block of a MESSAGE. What accessors say
-/// agrees with the list.
+/// Reads header lines, and checks that the accessors agree with the list of headers.
+///
+/// The first octet selects the settings. The rest is the header block of a MESSAGE.
 pub fn headers(data: &[u8]) {
     let Some((&choice, lines)) = data.split_first() else { return };
     let setting = Setting { sender: Sender::Server, ..setting(choice) };
@@ -105,7 +111,7 @@ fn check_changes(headers: &Headers, which: usize) {
     };
     let Ok(name) = name.text() else { return };
     let mut changed = headers.clone();
-    changed.set(&name, "new");
+    changed.set(&*name, "new");
     assert!(changed.iter().filter(|(other, _)| *other == *name).map(|(_, value)| value).eq(["new"]));
     let others = |headers: &Headers| -> Vec<_> {
         let owned =
@@ -113,24 +119,27 @@ fn check_changes(headers: &Headers, which: usize) {
         headers.iter().filter(|(other, _)| *other != *name).map(owned).collect()
     };
     assert_eq!(others(&changed), others(headers));
-    changed.remove(&name);
+    changed.remove(&*name);
     assert!(!changed.contains(&name) && changed.len() < headers.len());
 }
 
-/// Sessions, model brokers and the network between them, with the settings and the deeds that the octets stand for: see
+/// Runs sessions, model brokers and the network between them, with settings and steps read from the octets. See
 /// [`disaster`](crate::disaster).
 ///
 /// # Panics
-/// When a law does not hold.
+/// Panics if a law does not hold.
 pub fn disaster(data: &[u8]) {
     assert_eq!(crate::disaster::run(data, false).violation, None);
 }
 
-/// Reads a broker URI. One that is right shows its endpoints as URIs of the same endpoints, and its schedule begins; nothing
-/// shows a login, and the error of one that is wrong shows nothing of it at all: nobody can tell which part of it is a login.
+/// Parses a broker URI.
 ///
 /// # Panics
-/// When a law does not hold.
+/// Panics if one of these properties does not hold:
+///
+/// - The endpoints of a valid URI are displayed as URIs of the same endpoints, without their logins.
+/// - The delays of its schedule do not exceed the maximum.
+/// - The error for an invalid URI shows no part of it, since any part may be a login.
 pub fn uri(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let brokers = match text.parse::<Brokers>() {
@@ -148,28 +157,28 @@ pub fn uri(data: &[u8]) {
     assert!(Schedule::new(brokers, 0).take(50).all(|(_, delay)| delay <= limit));
 }
 
-/// The words that an error may be made of.
+/// The words that an error may contain.
 const WORDS: [&str; 3] = [
     include_str!("../../stomp-session/src/failover/uri.rs"),
     include_str!("../../stomp-session/src/failover/options.rs"),
     include_str!("../../stomp-session/src/failover/uri_error.rs"),
 ];
 
-/// A fragment of four characters that is shown and is none of an error's own words.
+/// Returns a fragment of four characters of `secret` that occurs in `shown` and is not part of an error's own words.
 #[must_use]
 pub fn repeated<'a>(secret: &'a str, shown: &str) -> Option<&'a str> {
     let mut fragments = fragments(secret);
     fragments.find(|fragment| shown.contains(fragment) && !WORDS.iter().any(|words| words.contains(fragment)))
 }
 
-/// All fragments of four characters: what is longer is made of them.
+/// Returns an iterator over all fragments of four characters. Longer fragments consist of these.
 pub fn fragments(text: &str) -> impl Iterator<Item = &str> {
     let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     let ends: Vec<_> = ends.collect();
     (4..ends.len()).map(move |end| (ends[end - 4], ends[end])).map(|(from, to)| &text[from..to])
 }
 
-/// The settings that an octet stands for: the version, unknown included, the sender, the profile and the limits.
+/// The settings selected by an octet: the version, which may be unknown, the sender, the profile and the limits.
 fn setting(choice: u8) -> Setting {
     let versions = [Some(Version::V1_2), Some(Version::V1_1), Some(Version::V1_0), None];
     let mut limits = Limits::default();
@@ -186,7 +195,7 @@ fn setting(choice: u8) -> Setting {
     }
 }
 
-/// Octets that are used up from the front; nothing more comes as zeros and emptiness.
+/// Octets that are consumed from the front. Once they are used up, zeros and empty slices follow.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {

@@ -1,7 +1,7 @@
-//! A kit to test STOMP clients with: an embedded broker, a client's session and driver in virtual time, wire cases with their
-//! judge, and real brokers as plain processes.
+//! A test kit for STOMP clients. It has an embedded broker, tools to run sessions and drivers in virtual time,
+//! conformance cases with a runner, and support for running real brokers as plain processes.
 //!
-//! The broker is the piece most people want. It runs in the process, on a port of its own:
+//! Most tests need only the broker. It runs inside the test process, on its own port:
 //!
 //! ```
 //! use stomp_testkit::{broker::BrokerConfig, server::Server};
@@ -11,13 +11,13 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Without features it is that, the sessions and drivers in virtual time, and the wire cases: plain Rust that builds wherever
-//! Rust does. The rest has to be asked for:
+//! Without features, the crate contains the broker, sessions and drivers in virtual time, and the conformance cases.
+//! This part is plain Rust and builds wherever Rust does. The rest is enabled by features:
 //!
 //! | feature | what it adds | what it needs |
 //! | --- | --- | --- |
-//! | `tls` | `pki` makes certificates, `tls` ends TLS in front of the broker | a C compiler (ring) |
-//! | `proxy` | `proxy` stands between client and broker and fails on purpose | |
+//! | `tls` | `pki` creates certificates, and `tls` terminates TLS in front of the broker | a C compiler (ring) |
+//! | `proxy` | `proxy` injects faults between client and broker | |
 //! | `real` | `real` runs RabbitMQ, ActiveMQ and Artemis as plain processes (Unix) | OpenSSL with its headers, and the brokers |
 
 #![forbid(unsafe_code)]

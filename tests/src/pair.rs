@@ -1,4 +1,4 @@
-//! A session and a broker face to face, in virtual time and without a line of asynchronous code.
+//! A session and a broker connected to each other, in virtual time and without asynchronous code.
 
 use std::time::Duration;
 
@@ -11,10 +11,13 @@ use crate::{
     sim::Door,
 };
 
-/// A [`Session`] and a [`Broker`] that talk to each other. Octets take no time; time passes when the test says so.
+/// A [`Session`] and a [`Broker`] that are connected to each other.
 ///
-/// On the way it checks what holds always: what the session writes is read back by a strict parser, begins with CONNECT and
-/// ends with DISCONNECT; and a deadline that was reported lies ahead.
+/// Octets take no time, and time passes only when the test advances it.
+///
+/// A pair also checks invariants and panics if one does not hold. What the session writes must be accepted by a strict
+/// parser and begin with CONNECT, and nothing may follow DISCONNECT. After a deadline was handled, the next one must be
+/// later.
 ///
 /// ```
 /// use stomp_session::{Config, Subscribe};
@@ -28,9 +31,9 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Pair {
-    /// The session; command it at will.
+    /// The session, to which a test gives commands.
     pub session: Session,
-    /// The broker; look into it and interfere at will.
+    /// The broker, which a test can inspect and interfere with.
     pub broker: Broker,
     now: Timestamp,
     link: Option<(AttemptId, Input, ConnectionId)>,
@@ -41,7 +44,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Both at time zero; the session wants to connect.
+    /// Creates a pair at time zero. The session wants to connect.
     #[must_use]
     pub fn new(config: Config, broker: BrokerConfig) -> Self {
         Self {
@@ -56,7 +59,10 @@ impl Pair {
         }
     }
 
-    /// Both, after they have connected; the events on the way are forgotten.
+    /// Creates a pair and connects it. Events up to this point are discarded.
+    ///
+    /// # Panics
+    /// Panics if the session does not connect.
     #[must_use]
     pub fn connected(config: Config, broker: BrokerConfig) -> Self {
         let mut pair = Self::new(config, broker);
@@ -66,47 +72,49 @@ impl Pair {
         pair
     }
 
-    /// The time.
+    /// Returns the current time.
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// What the next dials meet.
+    /// Sets how the broker answers the next attempts to connect.
     pub const fn set_door(&mut self, door: Door) {
         self.door = door;
     }
 
-    /// The dials that the session asked for.
+    /// Returns the attempts to connect that the session has asked for.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
 
-    /// The frames that the session has written on the newest connection.
+    /// Returns the frames that the session has written on the newest connection.
     #[must_use]
     pub fn frames(&self) -> &[Frame] {
         self.written.last().map_or(&[], Transcript::frames)
     }
 
-    /// What the session has written, connection by connection.
+    /// Returns what the session has written, with one transcript for each connection.
     #[must_use]
     pub fn written(&self) -> &[Transcript] {
         &self.written
     }
 
-    /// What has happened since the last call.
+    /// Returns the events of the session since the last call.
     pub fn events(&mut self) -> Vec<Event> {
         self.collect_events();
         std::mem::take(&mut self.events)
     }
 
-    /// Runs both until neither has anything to do at this time.
+    /// Runs both until neither has anything to do at the current time.
     pub fn drive(&mut self) {
         while self.step() {}
     }
 
-    /// Does one thing: obeys an action, carries octets one way, or reports a time that is due.
+    /// Does one thing: carries out an action, carries octets in one direction, or reports a time that is due.
+    ///
+    /// Returns `false` if there was nothing to do.
     pub fn step(&mut self) -> bool {
         self.collect_events();
         if let Some(action) = self.session.poll_action() {
@@ -116,7 +124,7 @@ impl Pair {
         self.carry_up() || self.carry_down() || self.report_time()
     }
 
-    /// Lets that much time pass, and everything happen that is due on the way.
+    /// Advances the time by this duration, and handles everything that becomes due.
     pub fn advance(&mut self, duration: Duration) {
         let until = self.now.after(duration);
         self.drive();
@@ -128,7 +136,10 @@ impl Pair {
         self.drive();
     }
 
-    /// Lets time pass to the next deadline of either.
+    /// Advances the time to the next deadline of either side.
+    ///
+    /// # Panics
+    /// Panics if there is no deadline.
     pub fn advance_to_deadline(&mut self) {
         self.drive();
         let next = self.deadline().expect("a deadline");
@@ -136,14 +147,17 @@ impl Pair {
         self.drive();
     }
 
-    /// Breaks the connection; both ends notice.
+    /// Breaks the connection, which both ends notice.
+    ///
+    /// # Panics
+    /// Panics if there is no connection.
     pub fn cut(&mut self, reason: Lost) {
         let (attempt, _, connection) = self.link.take().expect("a connection to cut");
         self.broker.disconnected(connection, self.now.since_start());
         self.session.handle_disconnected(attempt, reason, self.now);
     }
 
-    /// When one of them has something to do by itself.
+    /// Returns the time of the next deadline of either side, or `None` if there is none.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let broker = self.broker.poll_timeout().map(Timestamp::from_start);
@@ -234,7 +248,7 @@ impl Pair {
     }
 }
 
-/// What a client has written on one connection, read back strictly.
+/// What a client has written on one connection, read back with a strict parser.
 #[derive(Debug)]
 pub struct Transcript {
     parser: Parser,
@@ -243,22 +257,22 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Nothing yet.
+    /// Creates an empty transcript.
     #[must_use]
     pub fn new() -> Self {
         let parser = Parser::new(Sender::Client, Limits::default()).strict();
         Self { parser, frames: Vec::new(), heart_beats: 0 }
     }
 
-    /// Reads on. `version` is the one that was agreed on, once it was.
+    /// Adds octets that the client has written. `version` is the version that was agreed on, if any.
     ///
     /// # Panics
-    /// When the octets are no STOMP, when anything comes before CONNECT, and when anything comes after DISCONNECT.
+    /// Panics if the octets are not valid STOMP, or if anything precedes CONNECT or follows DISCONNECT.
     pub fn note(&mut self, octets: &[u8], version: Option<Version>) {
         self.try_note(octets, version).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 
-    /// The same for those who do not want to panic: says what is wrong.
+    /// As [`note`](Self::note), but returns what is wrong instead of panicking.
     pub(crate) fn try_note(&mut self, octets: &[u8], version: Option<Version>) -> Result<(), String> {
         version.into_iter().for_each(|version| self.parser.set_version(version));
         self.parser.feed(octets);
@@ -275,13 +289,13 @@ impl Transcript {
         Ok(())
     }
 
-    /// The frames, in order.
+    /// Returns the frames, in order.
     #[must_use]
     pub fn frames(&self) -> &[Frame] {
         &self.frames
     }
 
-    /// How many heart-beats there were.
+    /// Returns the number of heart-beats.
     #[must_use]
     pub const fn heart_beats(&self) -> usize {
         self.heart_beats

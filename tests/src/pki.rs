@@ -1,4 +1,4 @@
-//! Certificates of a test's own making, good ones and bad ones.
+//! Certificates for tests, valid and invalid ones.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,10 +7,10 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// How long a certificate is good, and how long one that is not has been or will be.
+/// How long a certificate is valid, in the present, the past or the future.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Somebody who issues certificates.
+/// A certificate authority.
 ///
 /// ```
 /// use stomp_testkit::pki::{Authority, Leaf};
@@ -30,7 +30,7 @@ pub struct Authority {
 pub struct Identity {
     /// The certificate.
     pub certificate: String,
-    /// Its key, PKCS#8.
+    /// The private key, in PKCS#8.
     pub key: String,
 }
 
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// What a certificate is to say.
+/// The contents of a certificate to be issued.
 #[derive(Clone, Debug)]
 pub struct Leaf {
     common_name: String,
@@ -51,13 +51,13 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// A broker's, for these host names and addresses.
+    /// Creates the contents of a server certificate for these host names and addresses.
     #[must_use]
     pub fn server(names: &[&str]) -> Self {
         Self::new("a broker", names, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// A client's, of that name.
+    /// Creates the contents of a client certificate with this name.
     #[must_use]
     pub fn client(name: &str) -> Self {
         Self::new(name, &[], ExtendedKeyUsagePurpose::ClientAuth)
@@ -69,21 +69,21 @@ impl Leaf {
         Self { common_name: common_name.to_owned(), names, purpose, from: now - DAY, until: now + DAY }
     }
 
-    /// The same with that common name, where names were written before there were alternative ones.
+    /// Sets the common name, which held the host name before alternative names were introduced.
     #[must_use]
     pub fn called(mut self, common_name: &str) -> Self {
         common_name.clone_into(&mut self.common_name);
         self
     }
 
-    /// The same, no longer valid.
+    /// Makes the certificate one that has expired.
     #[must_use]
     pub fn expired(mut self) -> Self {
         (self.from, self.until) = (self.from - DAY, self.from);
         self
     }
 
-    /// The same, not valid yet.
+    /// Makes the certificate one that is not valid yet.
     #[must_use]
     pub fn of_tomorrow(mut self) -> Self {
         (self.from, self.until) = (self.until, self.until + DAY);
@@ -99,7 +99,7 @@ impl Leaf {
         params
     }
 
-    /// The certificate, signed by itself.
+    /// Issues the certificate, signed with its own key.
     #[must_use]
     pub fn self_signed(&self) -> Identity {
         let key = key();
@@ -109,7 +109,7 @@ impl Leaf {
 }
 
 impl Authority {
-    /// One of that name, which nobody trusts yet.
+    /// Creates an authority with this name. Nothing trusts it until its certificate is configured.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
@@ -121,19 +121,20 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// Its own certificate, in PEM: who trusts it trusts all that it issues.
+    /// Returns the certificate of the authority, in PEM. A client that trusts it trusts everything that the authority
+    /// issues.
     #[must_use]
     pub fn certificate(&self) -> &str {
         &self.certificate
     }
 
-    /// The authority itself, key and all.
+    /// Returns the certificate of the authority with its key.
     #[must_use]
     pub fn identity(&self) -> Identity {
         Identity { certificate: self.certificate.clone(), key: self.issuer.key().serialize_pem() }
     }
 
-    /// A certificate, signed by this authority.
+    /// Issues a certificate, signed by this authority.
     #[must_use]
     pub fn issue(&self, leaf: &Leaf) -> Identity {
         let key = key();

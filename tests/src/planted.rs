@@ -1,6 +1,6 @@
-//! Planted bugs: small edits that each break one law, to see that the tests find what they are for.
+//! Planted bugs: small edits, each of which breaks one law, to check that the tests find such bugs.
 //!
-//! They live in `tests/planted`, a file each:
+//! They are in `tests/planted`, one file for each:
 //!
 //! ```text
 //! law: INV-3
@@ -14,9 +14,9 @@
 //! >>>>
 //! ```
 //!
-//! `test` may be left out: a test target and a test in it that finds the bug without the simulator.
+//! `test` is optional. It names a test target and a test in it that finds the bug without the simulator.
 //!
-//! They are never applied to the tree: the program `planted` applies each to a copy.
+//! They are never applied to the working tree. The program `planted` applies each to a copy.
 
 use std::{fs, io, path::Path};
 
@@ -28,25 +28,26 @@ pub struct Edit {
     to: String,
 }
 
-/// A bug.
+/// A planted bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bug {
-    /// The name of its file, without the ending.
+    /// The name of its file, without the extension.
     pub name: String,
-    /// The law that it breaks.
+    /// The law that the bug breaks.
     pub law: String,
-    /// What it does.
+    /// What the bug does.
     pub why: String,
-    /// The target and the name of a test that finds it without the simulator.
+    /// The target and the name of a test that finds the bug without the simulator.
     pub test: Option<(String, String)>,
     edits: Vec<Edit>,
 }
 
-/// All bugs below a workspace, by name.
+/// Returns all bugs of a workspace, sorted by name.
 ///
 /// # Errors
-/// What reading fails with; [`io::ErrorKind::InvalidData`] for a file that is none.
+/// Returns an error if a file cannot be read, with the kind [`io::ErrorKind::InvalidData`] if it does not describe a
+/// bug.
 pub fn bugs(workspace: &Path) -> io::Result<Vec<Bug>> {
     let mut bugs = Vec::new();
     for file in fs::read_dir(workspace.join("tests/planted"))? {
@@ -79,16 +80,16 @@ fn parse(name: &str, text: &str) -> Option<Bug> {
 }
 
 impl Bug {
-    /// The files that it changes.
+    /// Returns an iterator over the files that the bug changes.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.edits.iter().map(|edit| &*edit.file)
     }
 
-    /// Plants it below that workspace.
+    /// Plants the bug in this workspace.
     ///
     /// # Errors
-    /// What reading and writing fail with; [`io::ErrorKind::InvalidData`] when an edit does not fit exactly once, or changes
-    /// nothing.
+    /// Returns an error if a file cannot be read or written, with the kind [`io::ErrorKind::InvalidData`] if an edit
+    /// does not match exactly once, or changes nothing.
     pub fn plant(&self, workspace: &Path) -> io::Result<()> {
         for edit in &self.edits {
             let path = workspace.join(&edit.file);
@@ -97,10 +98,10 @@ impl Bug {
         Ok(())
     }
 
-    /// Whether it could be planted below that workspace.
+    /// Checks that the bug could be planted in this workspace, without writing anything.
     ///
     /// # Errors
-    /// As [`plant`](Self::plant).
+    /// Returns the same errors as [`plant`](Self::plant).
     pub fn check(&self, workspace: &Path) -> io::Result<()> {
         self.edits
             .iter()

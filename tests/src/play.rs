@@ -1,4 +1,4 @@
-//! A session at the mercy of random steps, and the laws that must hold after each of them.
+//! A session that takes random steps, and the laws that must hold after each of them.
 //!
 //! The steps are read from octets, so that property tests and a fuzz target share them.
 
@@ -21,11 +21,12 @@ use crate::{pair::Transcript, sim::Random};
 
 pub use step::Step;
 
-/// Runs the steps that `octets` mean, then disconnects, and checks the laws on the way: see [`Player`]. Twice, the second
-/// time with the broker's octets cut anywhere, and compares.
+/// Runs the steps that `octets` encode, then disconnects, and checks the laws of [`Player`] on the way.
+///
+/// It does so twice, the second time with the octets of the broker cut anywhere, and compares the two runs.
 ///
 /// # Panics
-/// When a law does not hold.
+/// Panics if a law does not hold or the runs differ.
 pub fn play(octets: &[u8]) {
     let (steps, seed) = read(octets);
     let whole = Player::new(None).log().run(&steps);
@@ -33,10 +34,11 @@ pub fn play(octets: &[u8]) {
     assert_eq!(cut, whole, "events depend on how input was cut");
 }
 
-/// As [`play`], but for two of three lengths only once, whole or cut: three times as many lives in the same time.
+/// Runs the steps as [`play`] does, but for two of three lengths of `octets` only once, with whole or cut octets. This
+/// allows about three times as many runs in the same time.
 ///
 /// # Panics
-/// When a law does not hold.
+/// Panics if a law does not hold or two runs differ.
 pub fn play_quickly(octets: &[u8]) {
     let (steps, seed) = read(octets);
     match octets.len() % 3 {
@@ -96,7 +98,8 @@ pub struct Player {
 }
 
 impl Player {
-    /// A session that nothing was done to. `cuts` decides how what the broker says is cut.
+    /// Creates a player with a new session. `cuts` determines how the octets of the broker are cut; with `None` they
+    /// are whole.
     #[must_use]
     pub fn new(cuts: Option<Random>) -> Self {
         Self {
@@ -123,14 +126,14 @@ impl Player {
         }
     }
 
-    /// The player that writes down all that its session tells and writes.
+    /// Makes the player keep a log of everything that its session reports and writes.
     #[must_use]
     pub fn log(mut self) -> Self {
         self.log = Some(Vec::new());
         self
     }
 
-    /// Does all steps, then ends the session. Gives the log, if there is one.
+    /// Runs all steps, then ends the session. Returns the log, if there is one.
     pub fn run(mut self, steps: &[Step]) -> Option<Vec<String>> {
         for step in steps {
             self.step(*step);

@@ -10,7 +10,7 @@ use smol::{Async, Executor, Task};
 /// A connection that was accepted.
 pub(crate) type Connection = Async<std::net::TcpStream>;
 
-/// A listening port of 127.0.0.1. Dropped, it ends what serves its connections.
+/// A listening port of 127.0.0.1. When it is dropped, the tasks that serve its connections end.
 pub(crate) struct Port {
     address: SocketAddr,
     _serving: Task<io::Result<()>>,
@@ -39,7 +39,7 @@ impl Port {
         Ok(Self { address, _serving: smol::spawn(accept) })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }

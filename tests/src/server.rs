@@ -1,4 +1,4 @@
-//! The broker on a socket: threads that lend it connections and a clock.
+//! The broker on a TCP port, with threads that provide connections and a clock.
 
 use std::{
     fmt, io,
@@ -19,9 +19,9 @@ mod peer;
 
 use hub::{Hub, Report};
 
-/// A [`Broker`] that listens on a TCP port, until it is stopped or dropped.
+/// A [`Broker`] that listens on a TCP port until it is stopped or dropped.
 ///
-/// It is made for tests: it starts in no time, each test can have its own, and a test looks into it and makes it fail.
+/// It is made for tests. It starts quickly, so each test can have its own, and a test can inspect it and make it fail.
 ///
 /// ```
 /// use std::{io::{Read, Write}, net::TcpStream};
@@ -48,47 +48,49 @@ pub struct Server {
     hub: Option<JoinHandle<()>>,
 }
 
-/// What an observer of a [`Server`] is told.
+/// An event that an observer of a [`Server`] receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerEvent {
-    /// A connection is over.
+    /// A connection has ended.
     Closed {
-        /// Which.
+        /// The id of the connection.
         connection: ConnectionId,
     },
     /// A client has connected.
     Opened {
-        /// What the broker calls the connection.
+        /// The id of the connection.
         connection: ConnectionId,
-        /// Where the client is.
+        /// The address of the client.
         client: SocketAddr,
     },
 }
 
-/// Octets that may wait for one connection, unless the configuration says otherwise.
+/// The number of octets that may wait for one connection, unless the configuration has another.
 const OUTPUT_WINDOW: usize = 256 * 1024;
 /// How long an acceptor waits when the process has no descriptor left, so that it does not spin.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(10);
 
 impl Server {
-    /// A broker on a free port of 127.0.0.1.
+    /// Starts a broker on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// Those of [`Server::bind`].
+    /// Returns the same errors as [`Server::bind`].
     pub fn start(config: BrokerConfig) -> io::Result<Self> {
         Self::bind((Ipv4Addr::LOCALHOST, 0), config)
     }
 
-    /// A broker on that address.
+    /// Starts a broker on this address.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or no thread can be started.
+    /// Returns an error if the server cannot listen on the address or cannot start a thread.
     pub fn bind(address: impl ToSocketAddrs, config: BrokerConfig) -> io::Result<Self> {
         Self::resume(address, Broker::new(config))
     }
 
-    /// A broker with what it holds already. With [`Server::stop`] it makes a restart:
+    /// Starts a server for an existing broker, with the messages that it holds.
+    ///
+    /// Together with [`Server::stop`] this restarts a broker:
     ///
     /// ```
     /// # use stomp_testkit::{broker::BrokerConfig, server::Server};
@@ -104,15 +106,17 @@ impl Server {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Server::bind`].
+    /// Returns the same errors as [`Server::bind`].
     pub fn resume(address: impl ToSocketAddrs, broker: Broker) -> io::Result<Self> {
         Self::observed(address, broker, |_| {})
     }
 
-    /// A broker whose connections are told to `observer`, in its thread.
+    /// Starts a server for an existing broker, and calls `observer` whenever a connection is opened or closed.
+    ///
+    /// The observer is called on the thread of the broker.
     ///
     /// # Errors
-    /// Those of [`Server::bind`].
+    /// Returns the same errors as [`Server::bind`].
     pub fn observed(
         address: impl ToSocketAddrs,
         mut broker: Broker,
@@ -132,35 +136,35 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens.
+    /// Returns the address on which the server listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URI under which a client finds it and is let in.
+    /// Returns a URI with which a client can connect and log in.
     #[must_use]
     pub fn uri(&self) -> String {
         format!("tcp://guest:guest@{}", self.address)
     }
 
-    /// Looks into the broker, or interferes with it. What it has to send then is sent at once.
+    /// Calls a closure with the broker, to inspect it or to interfere with it. Output that results is sent at once.
     ///
-    /// Connections, octets and times are the server's business: leave them to it.
+    /// The server itself reports connections, octets and times to the broker. Do not report them from the closure.
     pub fn with<R>(&self, look: impl FnOnce(&mut Broker) -> R) -> R {
         let result = look(&mut lock(&self.broker));
         _ = self.reports.send(Report::Wake);
         result
     }
 
-    /// Cuts all connections, without a word and without the output that waits. Returns when they are gone.
+    /// Closes all connections without an ERROR, and discards their pending output. Returns once they are closed.
     pub fn close_connections(&self) {
         let (done, closed) = mpsc::channel();
         _ = self.reports.send(Report::CloseAll(done));
         _ = closed.recv();
     }
 
-    /// Cuts all connections, stops listening, ends all threads, and hands out the broker with its messages.
+    /// Closes all connections, stops listening, ends all threads, and returns the broker with its messages.
     #[must_use = "drop the server to be rid of the broker, too"]
     pub fn stop(mut self) -> Broker {
         self.shut_down();
@@ -170,7 +174,7 @@ impl Server {
     fn shut_down(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
         if let Some(acceptor) = self.acceptor.take() {
-            // The acceptor waits for a connection: here is one.
+            // The acceptor waits for a connection, so make one.
             _ = TcpStream::connect_timeout(&reachable(self.address), Duration::from_secs(1));
             _ = acceptor.join();
         }
@@ -206,7 +210,7 @@ fn accept(listener: &TcpListener, reports: &Sender<Report>, stopping: &AtomicBoo
     }
 }
 
-/// An address to reach a listener at: one that listens everywhere does so on the loopback.
+/// An address at which a listener can be reached. If it listens on all addresses, this is the loopback address.
 const fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -216,7 +220,7 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// A test that panicked while it looked leaves the broker as it is, and other tests of the server go on.
+/// A closure that panicked leaves the broker as it is, and other users of the server continue.
 fn lock(broker: &Mutex<Broker>) -> MutexGuard<'_, Broker> {
     broker.lock().unwrap_or_else(PoisonError::into_inner)
 }

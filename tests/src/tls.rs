@@ -1,4 +1,4 @@
-//! TLS in front of a broker that speaks none.
+//! TLS in front of a broker that does not support it.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ use crate::{
     port::{Connection, Port},
 };
 
-/// A port that ends TLS and passes on what was said, in the clear, to a broker.
+/// A port that terminates TLS and forwards the decrypted octets to a broker.
 ///
 /// ```
 /// use stomp_testkit::{broker::BrokerConfig, pki::{Authority, Leaf}, server::Server, tls::TlsFront};
@@ -42,18 +42,19 @@ pub struct TlsFront {
     ends: Ends,
 }
 
-/// Whether each client that has gone has said goodbye.
+/// For each connection that has ended, whether the client sent close_notify.
 type Ends = Arc<Mutex<Vec<bool>>>;
 
-/// How a [`TlsFront`] speaks TLS.
+/// The TLS configuration of a [`TlsFront`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TlsFrontConfig {
-    /// The authority, in PEM, that must have issued the client's certificate. Without it none is asked for.
+    /// The authority, in PEM, that must have issued the client's certificate. The default is `None`, with which clients
+    /// need no certificate.
     pub client_authority: Option<String>,
-    /// The versions. 1.2 and 1.3.
+    /// The supported versions of TLS. The default is 1.2 and 1.3.
     pub versions: Vec<&'static SupportedProtocolVersion>,
-    /// Whether it says goodbye (close_notify) before it closes. It does.
+    /// Whether the front sends close_notify before it closes. The default is `true`.
     pub farewell: bool,
 }
 
@@ -65,13 +66,13 @@ impl Default for TlsFrontConfig {
 }
 
 impl TlsFront {
-    /// In front of the broker at that address.
+    /// Starts a front for the broker at this address, on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// Returns an error if no port can be opened.
     ///
     /// # Panics
-    /// When a certificate or key is none.
+    /// Panics if a certificate or key is not valid.
     pub fn start(broker: SocketAddr, identity: &Identity, config: TlsFrontConfig) -> io::Result<Self> {
         let acceptor = TlsAcceptor::from(Arc::new(server_config(identity, &config)));
         let farewell = config.farewell;
@@ -82,20 +83,22 @@ impl TlsFront {
         Ok(Self { port: Port::open(serve)?, ends })
     }
 
-    /// How the connections of clients have ended, one after the other: whether with TLS's goodbye (close_notify), without
-    /// which an end cannot be told from a cut. It needs [`TlsFrontConfig::farewell`].
+    /// Returns, for each connection that has ended, whether the client sent close_notify. Without it, the end of a
+    /// connection cannot be distinguished from a cut.
+    ///
+    /// Connections are recorded only with [`TlsFrontConfig::farewell`].
     #[must_use]
     pub fn ends(&self) -> Vec<bool> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where it listens.
+    /// Returns the address on which the front listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// The URI under which a client finds it, by the name `localhost`, and is let in.
+    /// Returns a URI with which a client can connect and log in. Its host is `localhost`.
     #[must_use]
     pub fn uri(&self) -> String {
         format!("ssl://guest:guest@localhost:{}", self.address().port())
@@ -133,7 +136,7 @@ async fn serve(
     let broker: Connection = Async::<std::net::TcpStream>::connect(broker).await?;
     broker.get_ref().set_nodelay(true)?;
     let (from_client, mut to_client) = smol::io::split(client);
-    // The broker hears the end of the client and closes; the client hears the end of the broker, and all is over.
+    // When the client ends, the broker notices and closes. Then the client notices, and the connection is over.
     let request = async {
         let end = copy(from_client, &broker).await;
         _ = broker.get_ref().shutdown(std::net::Shutdown::Write);

@@ -18,7 +18,7 @@ use stomp_proto::{
 };
 use stomp_session::{
     Action, Attempt, Brokers, Config, Endpoint, Login, Lost, Profile, Schedule, Session, Timestamp,
-    client::{ClientCertificate, Credentials, Notice, Settings, TlsBackend, TlsConfig},
+    client::{Builder, Client, ClientCertificate, Credentials, Notice, TlsBackend, TlsConfig},
 };
 use stomp_testkit::{
     broker::{Broker, BrokerConfig},
@@ -114,10 +114,11 @@ fn in_nothing_that_is_configured() {
     let brokers: Brokers = format!("failover:({},ssl://me:{ENCODED}@b)", uri()).parse().unwrap();
     show(&(&brokers, Schedule::new(brokers.clone(), 1)));
     show(&(Login::new("me", CANARY), config(), uri().parse::<Endpoint>().unwrap()));
-    let mut settings = Settings::default();
-    settings.credentials = Some(Credentials::new(async |_| Ok::<_, String>(Login::new("me", CANARY))));
-    settings.tls = tls(Vec::new());
-    show(&(&settings, &settings.tls, &settings.tls.client_certificate, Profile::UNKNOWN));
+    let credentials = Credentials::new(async |_| Ok::<_, String>(Login::new("me", CANARY)));
+    let tls = tls(Vec::new());
+    let builder = Client::builder(uri()).credentials(credentials).tls(tls.clone());
+    let builder = builder.login(Login::new("me", CANARY)).connect_header("x-token", CANARY);
+    show(&(&builder, &tls, &tls.client_certificate, Profile::UNKNOWN));
     for wrong in [
         "tcp://me:SECRET@",
         "tcp://me:SECRET@a:99999",
@@ -165,8 +166,10 @@ fn in_nothing_of_the_kit() {
     show(&(&config, Broker::new(config.clone()), Server::start(config.clone()).unwrap()));
     let mut sim = Sim::new(1);
     sim.add_broker("broker", config);
-    let client =
-        sim.client(Config::new(format!("tcp://me:{ENCODED}@broker").parse().unwrap()), Settings::default());
+    let client = sim.client(
+        Config::new(format!("tcp://me:{ENCODED}@broker").parse().unwrap()),
+        Client::builder("tcp://broker"),
+    );
     sim.block_on(client.connected()).unwrap();
     show(&(&sim, sim.world(), sim.broker("broker", |broker| format!("{broker:?}"))));
     sim.broker("broker", |broker| broker.received().for_each(|received| show(&received)));
@@ -217,29 +220,29 @@ async fn a_life<A: Adapter>(backend: TlsBackend) {
     let broker = authority.issue(&Leaf::server(&["localhost"]));
     let front = TlsFront::start(server.address(), &broker, front).unwrap();
     let identity = authority.issue(&Leaf::client("me"));
-    let mut settings = Settings::default();
-    settings.tls.backend = backend;
-    settings.tls.system_roots = false;
-    settings.tls.roots.push(authority.certificate().into());
-    settings.tls.client_certificate =
-        Some(ClientCertificate::pem(identity.certificate, identity.key.clone()));
+    let mut certified = TlsConfig::default();
+    certified.backend = backend;
+    certified.system_roots = false;
+    certified.roots.push(authority.certificate().into());
+    certified.client_certificate = Some(ClientCertificate::pem(identity.certificate, identity.key.clone()));
+    let settings = || Client::builder("tcp://localhost");
     let key = identity.key.lines().nth(1).unwrap();
     let secured = format!("ssl://me:{ENCODED}@localhost:{}", front.address().port());
     let plain = format!("tcp://me:{ENCODED}@{}", server.address());
     let refused = format!("tcp://somebody:{ENCODED}@{}", server.address());
     show(&connect_with::<A>(Config::new(plain.parse().unwrap())).await.map(|(client, _)| client));
     for uri in [plain, secured.clone(), refused, format!("tcp://me:{ENCODED}@127.0.0.1:1")] {
-        let shown = watched::<A>(&server, &uri, settings.clone()).await;
+        let shown = watched::<A>(&server, &uri, settings().tls(certified.clone())).await;
         assert!(!shown.contains(key), "the key is shown");
     }
-    settings.tls.client_certificate = tls(authority.certificate().into()).client_certificate;
-    watched::<A>(&server, &secured, settings.clone()).await;
-    settings.credentials = Some(Credentials::new(async |_| Ok::<_, String>(Login::new("me", CANARY))));
-    watched::<A>(&server, &format!("tcp://{}", server.address()), settings).await;
+    certified.client_certificate = tls(authority.certificate().into()).client_certificate;
+    watched::<A>(&server, &secured, settings().tls(certified)).await;
+    let credentials = Credentials::new(async |_| Ok::<_, String>(Login::new("me", CANARY)));
+    watched::<A>(&server, &format!("tcp://{}", server.address()), settings().credentials(credentials)).await;
 }
 
 /// Connects, sends, disconnects, and shows everything public on the way.
-async fn watched<A: Adapter>(server: &Server, uri: &str, settings: Settings) -> String {
+async fn watched<A: Adapter>(server: &Server, uri: &str, settings: Builder) -> String {
     let mut config = Config::new(uri.parse().unwrap());
     config.connect_timeout = Duration::from_secs(5);
     config.add_connect_header("x-token", CANARY);

@@ -7,7 +7,10 @@ use std::{
 };
 
 use stomp_proto::Command;
-use stomp_session::{Config, Login, client::Settings};
+use stomp_session::{
+    Config, Login,
+    client::{Client, Delivery, OnFailure},
+};
 use stomp_testkit::{
     broker::{BrokerConfig, Denial},
     sim::{Door, Ending, Sim, Weather},
@@ -61,6 +64,12 @@ fn logged(level: Level, run: impl FnOnce(&Log)) {
 fn the_log() {
     with_the_broker_gone_there_is_a_line_for_each_attempt();
     what_is_shown_is_nobodys_secret();
+    what_goes_wrong_is_warned_of_where_it_happens();
+    each_connection_has_its_span();
+    what_a_handler_says_is_said_in_its_span();
+    a_handler_that_is_dropped_is_dropped_in_its_span();
+    an_error_that_ends_nothing_is_shown();
+    of_errors_alone_the_end_is_one();
 }
 
 /// A line for each attempt: what happened, how often, and when the next one is.
@@ -69,7 +78,7 @@ fn with_the_broker_gone_there_is_a_line_for_each_attempt() {
         let mut sim = Sim::in_weather(1, Weather::calm());
         sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
         sim.set_door("broker", Door::Refusing);
-        let client = sim.client(config(), Settings::default());
+        let client = sim.client(config(), Client::builder("tcp://broker"));
         let world = sim.world();
         sim.block_on(async {
             world.sleep(seconds(60)).await;
@@ -91,12 +100,19 @@ fn with_the_broker_gone_there_is_a_line_for_each_attempt() {
                 lines.contains("INFO") && lines.contains("connected broker=tcp://broker:61613"),
                 "{lines}"
             );
+            world.set_door("broker", Door::Refusing);
             world.cut("broker", Ending::Reset);
+            world.sleep(seconds(10)).await;
+            world.set_door("broker", Door::Open);
             let _ = client.send("/queue/a", "x").confirmed().await;
             client.connected().await.unwrap();
             client.disconnect().await.unwrap();
             let lines = log.take();
-            assert!(lines.contains("the connection is lost") && lines.contains("disconnected"), "{lines}");
+            assert!(lines.contains("the connection is lost"), "{lines}");
+            let first = lines.lines().find(|line| line.contains("no connection")).unwrap();
+            assert!(first.contains("failures=1 "), "counted anew: {first}");
+            let end = lines.lines().last().unwrap();
+            assert!(end.contains("INFO") && end.ends_with("stomp: disconnected"), "{lines}");
         });
     });
 }
@@ -106,7 +122,7 @@ fn what_is_shown_is_nobodys_secret() {
     logged(Level::TRACE, |log| {
         let mut sim = Sim::in_weather(1, Weather::calm());
         sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        let client = sim.client(config(), Settings::default());
+        let client = sim.client(config(), Client::builder("tcp://broker"));
         let world = sim.world();
         sim.block_on(async {
             let mut messages = client.subscribe("/queue/a").await.unwrap();
@@ -119,11 +135,249 @@ fn what_is_shown_is_nobodys_secret() {
             client.disconnect().await.unwrap();
         });
         let lines = log.take();
-        for part in ["dialling", "connected", "subscribed", "confirmed", "not confirmed", "disconnected"] {
+        for part in [
+            "dialling",
+            "connected",
+            "subscribed",
+            "stomp: confirmed",
+            "stomp: not confirmed",
+            "stomp: disconnected",
+        ] {
             assert!(lines.contains(part), "{part}: {lines}");
         }
         for part in [PASSCODE, "the-body", "the-header"] {
             assert!(!lines.contains(part), "{part}: {lines}");
         }
+    });
+}
+
+/// What nobody would notice otherwise, each with a line of its own, and a program that is well is silent.
+fn what_goes_wrong_is_warned_of_where_it_happens() {
+    logged(Level::WARN, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker").inbound_budget(1024));
+        let world = sim.world();
+        sim.block_on(async {
+            let mut messages = client.subscribe("/queue/a").id("mine").await.unwrap();
+            let id = messages.id();
+            client.send("/queue/a", "x").confirmed().await.unwrap();
+            messages.next().await.unwrap().ack().unwrap();
+            assert_eq!(log.take(), "");
+
+            let octets = |octets: &str| {
+                world.broker("broker", |broker| {
+                    let connection = broker.connections()[0];
+                    broker.send_octets(connection, octets.as_bytes());
+                });
+            };
+            let long = "x".repeat(70_000);
+            octets("MESSAGE\nsubscription:?\nmessage-id:1\ndestination:/queue/strange\n\n\0");
+            octets(&format!(
+                "MESSAGE\nx:{long}\nsubscription:mine\nmessage-id:1\ndestination:a\nack:1\n\n\0"
+            ));
+            world.sleep(seconds(1)).await;
+            let lines = log.take();
+            assert!(
+                lines.contains("a frame that nobody waits for command=MESSAGE destination=/queue/strange"),
+                "{lines}"
+            );
+            assert!(
+                lines.contains(&format!("a message over the limits was read past subscription={id} excess=")),
+                "{lines}"
+            );
+
+            client.send("/queue/a", vec![b'x'; 2048]).confirmed().await.unwrap();
+            world.sleep(seconds(60)).await;
+            let lines = log.take();
+            assert!(
+                lines
+                    .contains(&format!("nothing is read: messages wait that nobody takes subscription={id}")),
+                "{lines}"
+            );
+
+            let cut = {
+                let world = world.clone();
+                async move {
+                    world.sleep(seconds(1)).await;
+                    world.cut("broker", Ending::Reset);
+                    world.sleep(seconds(1)).await;
+                }
+            };
+            let handler = async |message: Delivery| {
+                if message.header("redelivered").is_none_or(|redelivered| redelivered != "true") {
+                    message.lost().await;
+                }
+                Ok::<_, String>(())
+            };
+            messages.handle(handler).until(cut).run().await.unwrap();
+            let lines = log.take();
+            assert!(lines.contains("the connection is lost error="), "{lines}");
+            assert!(
+                lines.contains("handled, and not acknowledged")
+                    && lines.contains(&format!("subscription={id}")),
+                "{lines}"
+            );
+
+            world.set_door("broker", Door::Refusing);
+            world.cut("broker", Ending::Reset);
+            world.sleep(seconds(1)).await;
+            client.send("/queue/a", "late").buffered().timeout(seconds(5)).await.unwrap();
+            world.sleep(seconds(10)).await;
+            let lines = log.take();
+            assert!(lines.contains("a buffered message was not sent error="), "{lines}");
+
+            world.set_door("broker", Door::Open);
+            let orders = client.subscribe("/queue/orders").await.unwrap();
+            let denial = Denial::of(Command::Subscribe).saying("no", "not here");
+            world.broker("broker", |broker| broker.deny(denial));
+            world.cut("broker", Ending::Reset);
+            world.sleep(seconds(3)).await;
+            client.subscribe("/queue/parcels").await.unwrap_err();
+            let lines = log.take();
+            let again =
+                format!("the subscription does not stand; trying again subscription={} error=", orders.id());
+            for part in [&*again, "the subscription has ended subscription=", "no: not here"] {
+                assert!(lines.contains(part), "{part}: {lines}");
+            }
+            client.disconnect().await.unwrap();
+        });
+    });
+}
+
+/// Each names its broker once, however many there were before.
+fn each_connection_has_its_span() {
+    logged(Level::INFO, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            for _ in 0..3 {
+                client.send("/queue/a", "x").at_least_once().await.unwrap();
+                world.cut("broker", Ending::Reset);
+            }
+            client.send("/queue/a", "x").at_least_once().await.unwrap();
+            client.disconnect().await.unwrap();
+        });
+        let lines = log.take();
+        let span = "stomp.connection{broker=tcp://broker:61613}: stomp: ";
+        assert!(lines.lines().count() >= 8, "{lines}");
+        assert!(lines.lines().all(|line| line.matches("stomp.connection").count() == 1), "{lines}");
+        for said in ["connected broker", "the connection is lost", "disconnected"] {
+            assert!(lines.contains(&format!("{span}{said}")), "{said}: {lines}");
+        }
+    });
+}
+
+/// Of each attempt, and of no other message: two handlers run at once, and are polled in turn.
+fn what_a_handler_says_is_said_in_its_span() {
+    logged(Level::INFO, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            for body in ["one", "two"] {
+                client.send("/queue/a", body).header("secret", "the-header").await.unwrap();
+            }
+            let messages = client.subscribe("/queue/a").await.unwrap();
+            let policy =
+                OnFailure::Retry { attempts: 1, backoff: seconds(1), then: Box::new(OnFailure::Acknowledge) };
+            let handler = async |order: Delivery| {
+                tracing::info!(body = order.text().unwrap(), attempt = order.attempt(), "begun");
+                world.sleep(seconds(1)).await;
+                tracing::info!(body = order.text().unwrap(), attempt = order.attempt(), "ended");
+                Err::<(), _>("not today")
+            };
+            let stop = world.sleep(seconds(10));
+            messages.handle(handler).concurrency(2).on_failure(policy).until(stop).run().await.unwrap();
+            client.disconnect().await.unwrap();
+        });
+        let lines = log.take();
+        for body in ["one", "two"] {
+            for attempt in [1, 2] {
+                for said in ["begun", "ended"] {
+                    let line = format!(
+                        "stomp.handle{{destination=/queue/a attempt={attempt}}}: telemetry: {said} \
+                         body=\"{body}\" attempt={attempt}"
+                    );
+                    assert_eq!(lines.matches(&line).count(), 1, "{line}: {lines}");
+                }
+            }
+        }
+        assert_eq!(lines.matches("stomp.handle").count(), 8, "{lines}");
+        assert!(!lines.contains("the-header"), "{lines}");
+    });
+}
+
+/// What a handler's future leaves behind when its runner is dropped belongs to the message, too.
+fn a_handler_that_is_dropped_is_dropped_in_its_span() {
+    struct Farewell;
+    impl Drop for Farewell {
+        fn drop(&mut self) {
+            tracing::info!("dropped");
+        }
+    }
+    logged(Level::INFO, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            client.send("/queue/a", "x").await.unwrap();
+            let messages = client.subscribe("/queue/a").await.unwrap();
+            let handler = async |_: Delivery| {
+                let _farewell = Farewell;
+                std::future::pending::<Result<(), String>>().await
+            };
+            let mut runner = Box::pin(messages.handle(handler).run());
+            for _ in 0..5 {
+                assert!(futures_lite::future::poll_once(&mut runner).await.is_none());
+                world.sleep(seconds(1)).await;
+            }
+            drop(runner);
+            client.disconnect().await.unwrap();
+        });
+        let lines = log.take();
+        assert!(
+            lines.contains("stomp.handle{destination=/queue/a attempt=1}: telemetry: dropped"),
+            "{lines}"
+        );
+    });
+}
+
+/// ActiveMQ's ERROR without a `receipt-id`, which leaves everything as it is.
+fn an_error_that_ends_nothing_is_shown() {
+    logged(Level::WARN, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::activemq().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            client.send("/queue/a", "x").confirmed().await.unwrap();
+            world.broker("broker", |broker| {
+                let connection = broker.connections()[0];
+                broker.send_octets(connection, b"ERROR\nmessage:no such queue\n\n\0");
+            });
+            client.send("/queue/a", "x").confirmed().await.unwrap();
+        });
+        let lines = log.take();
+        assert!(
+            lines.contains("the broker sent an ERROR error=") && lines.contains("no such queue"),
+            "{lines}"
+        );
+    });
+}
+
+/// At level ERROR there is one line, and none before it.
+fn of_errors_alone_the_end_is_one() {
+    logged(Level::ERROR, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", "another"));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        sim.block_on(client.connected()).unwrap_err();
+        let lines = log.take();
+        assert!(lines.contains("the session has ended error=") && lines.lines().count() == 1, "{lines}");
     });
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Parser {
-    /// The blank line was read: how the body will end.
+    /// Decides how the body will end. The blank line has been read.
     pub(super) fn end_of_headers(&mut self) -> Result<Progress, ParseError> {
         let Some(text) = self.head.content_length(self.buffer.data(), self.version) else {
             self.scanned = self.head.line;
@@ -31,7 +31,7 @@ impl Parser {
         self.counted(length)
     }
 
-    /// Whether there may be a body of that length, if it is read past when it is too long.
+    /// Checks whether the frame may have a body of this length. One that is too long but read past is allowed.
     #[inline]
     pub(super) fn check_announced(&self, length: u64) -> Result<(), ParseError> {
         if length == 0 || self.body_allowed() {
@@ -71,7 +71,7 @@ impl Parser {
         Ok(Progress::TooLarge)
     }
 
-    /// A body of unknown length is read past behind headers over their limit, of which so much is gone.
+    /// Reads past a body of unknown length, behind headers that exceed a limit. `before` octets of it are gone already.
     pub(super) fn draining_to_nul(&mut self, before: u64) -> Result<Progress, ParseError> {
         let data = self.buffer.data();
         let end = memchr(0, data);
@@ -83,7 +83,7 @@ impl Parser {
         Ok(if end.is_some() { Progress::TooLarge } else { Progress::Starved })
     }
 
-    /// The frame that was read past, whose NUL comes next.
+    /// The frame that was read past. Its NUL comes next.
     pub(super) fn drained(&mut self) -> Item {
         let (octets, excess) = self.end_of_draining();
         Item::TooLarge { frame: self.head.finish(octets.into()), excess }
@@ -117,7 +117,7 @@ impl Parser {
         Ok(Progress::Frame(length))
     }
 
-    /// The octet after a counted body is NUL, else the length was wrong and everything after it is suspect.
+    /// The octet after a counted body must be NUL. Otherwise the length was wrong, and so may be everything after it.
     fn require_nul(&self, at: usize) -> Result<(), ParseError> {
         match self.buffer.data().get(at) {
             Some(0) => Ok(()),
@@ -136,7 +136,8 @@ impl Parser {
         Ok(if found.is_some() { Progress::Frame(length) } else { Progress::Starved })
     }
 
-    /// An ERROR is the last that a peer says: what it is is told before the stream fails, however long its text goes on.
+    /// An ERROR is the last frame of a peer, so its headers are returned before the stream fails, however long its body
+    /// is.
     #[cold]
     fn last_words(&mut self, error: ParseError) -> Result<Progress, ParseError> {
         if self.head.command != Command::Error || self.limits.oversize == Oversize::Fail {
@@ -149,7 +150,7 @@ impl Parser {
         Ok(Progress::TooLarge)
     }
 
-    /// What is left although the stream has failed, then the error for ever.
+    /// The item that is left although the stream has failed, then the error forever.
     #[cold]
     pub(super) fn after_failure(&mut self) -> Result<Option<Item>, ParseError> {
         match (&self.failed, &self.head.drained) {
@@ -167,7 +168,7 @@ impl Parser {
         }
     }
 
-    /// Whether a body whose length was not announced may have become so long.
+    /// Checks whether a body whose length was not announced may be this long.
     #[inline]
     fn check_unannounced(&self, length: u64) -> Result<(), ParseError> {
         if length > 0 && !self.body_allowed() {
@@ -179,7 +180,8 @@ impl Parser {
         Ok(())
     }
 
-    /// 1.1 and 1.2: only SEND, MESSAGE and ERROR may have a body. A body elsewhere is no ambiguity, so interop keeps it.
+    /// In 1.1 and 1.2 only SEND, MESSAGE and ERROR may have a body. Other bodies are not ambiguous, so interop keeps
+    /// them.
     fn body_allowed(&self) -> bool {
         !self.strict || self.version == Some(Version::V1_0) || self.head.command.may_have_body()
     }

@@ -24,7 +24,7 @@ impl Parser {
         self.headers()
     }
 
-    /// The command, if it is one of those that come a thousand times as often as all others.
+    /// The command, if it is MESSAGE or SEND, which are a thousand times as frequent as all others.
     #[inline]
     pub(super) fn frequent_command(&mut self) -> Option<Command> {
         let data = self.buffer.data();
@@ -44,7 +44,7 @@ impl Parser {
         Some(command)
     }
 
-    /// The command, if all of its line is here and there is nothing about it.
+    /// The command, if its whole line has arrived and nothing about it is special.
     pub(super) fn whole_command(&mut self) -> Option<Command> {
         let data = self.buffer.data();
         let longest = data.get(..LONGEST_COMMAND.min(self.limits.command).wrapping_add(1)).unwrap_or(data);
@@ -62,7 +62,7 @@ impl Parser {
         command.sender() == self.sender && self.version.is_none_or(|version| command.exists_in(version))
     }
 
-    /// The command of a line that wants a closer look, if it has come to its end.
+    /// The command of a line that needs a closer look, if the line is complete.
     fn examine_command(&mut self) -> Result<Option<Command>, ParseError> {
         let room = Room { line: self.limits.command, block: usize::MAX };
         let (data, before) = (self.buffer.data(), self.lines.looked());
@@ -74,7 +74,8 @@ impl Parser {
         let content = self.buffer.data().get(..end).unwrap_or_default();
         match found {
             Some(_) => self.known_command(content).map(Some).ok_or_else(|| self.unknown_command(content)),
-            // A NUL before the line's end means another protocol, or a wrong content-length before: waiting would hide it.
+            // A NUL before the line's end means another protocol, or a wrong content-length before: waiting would hide
+            // it.
             None if memchr(0, self.buffer.data()).is_some() => Err(self.unknown_command(self.buffer.data())),
             None => Ok(None),
         }

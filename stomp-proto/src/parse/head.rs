@@ -1,4 +1,4 @@
-//! The frame in progress: what of its header block has been read, and where it stands in the buffer.
+//! The frame in progress: the part of its header block that has been read, and its place in the buffer.
 
 use alloc::{boxed::Box, string::String};
 use core::{mem, ops::Range};
@@ -21,12 +21,12 @@ pub(super) struct Head {
     pub(super) slots: Slots,
     /// Where the header block begins.
     pub(super) block: usize,
-    /// Where the unfinished line begins; once the headers are read, where the body does.
+    /// Where the unfinished line begins, or, once the headers have been read, where the body begins.
     pub(super) line: usize,
-    /// Where the value of the `content-length` that counts stands.
+    /// Where the value of the first `content-length` is.
     content_length: Option<Range<usize>>,
     pub(super) escaped: bool,
-    /// What is kept of it, copied out of the buffer: the rest is being read past.
+    /// What is kept of a frame that is being read past, copied out of the buffer.
     pub(super) drained: Option<Box<Drained>>,
 }
 
@@ -45,19 +45,19 @@ impl Default for Head {
 }
 
 impl Head {
-    /// The command was read; the header block begins at `block`.
+    /// Begins a frame whose command has been read and whose header block begins at `block`.
     pub(super) fn begin(&mut self, command: Command, block: usize) {
         self.command = command;
         self.block = block;
         self.line = block;
     }
 
-    /// Octets of the header block so far, the unfinished line apart.
+    /// Octets of the header block so far, without the unfinished line.
     pub(super) const fn block_length(&self) -> usize {
         self.line.saturating_sub(self.block)
     }
 
-    /// Takes note of a header. First wins.
+    /// Takes note of a header. The first `content-length` counts.
     #[inline]
     pub(super) fn push(&mut self, data: &[u8], line: Line) {
         let is_as_long = line.colon.wrapping_sub(line.start) == CONTENT_LENGTH.len();
@@ -70,8 +70,8 @@ impl Head {
         self.slots.push(Slot::near(line.start, line.colon, line.end));
     }
 
-    /// Whether a line of this frame has escapes in it, or `None` when it has one that the version does not define.
-    /// Before the version is known nothing is undefined: an early ERROR must stay readable.
+    /// Whether a line of this frame contains escapes, or `None` if it has one that the version does not define.
+    /// Before the version is known no escape is undefined, since an early ERROR must stay readable.
     pub(super) fn check_escapes(&self, line: &[u8], version: Option<Version>) -> Option<bool> {
         let has_backslash = memchr(b'\\', line).is_some();
         let escaped = has_backslash && self.command.escapes_in(version.unwrap_or(Version::V1_2));
@@ -79,7 +79,7 @@ impl Head {
         (!undefined).then_some(escaped)
     }
 
-    /// The text of the `content-length` that counts, if there is one.
+    /// The value of the first `content-length`, if there is one.
     ///
     /// 1.0 pads in its own examples ("content-length: 5"); later versions forbid it.
     pub(super) fn content_length<'a>(&self, data: &'a [u8], version: Option<Version>) -> Option<&'a [u8]> {
@@ -95,14 +95,14 @@ impl Head {
         Some(String::from_utf8_lossy(&text.octets()).into_owned())
     }
 
-    /// Goes over to octets of its own, in which no header stands yet. Gives those that there were.
+    /// Switches to octets that are kept apart from the buffer and hold no header yet. Returns the slots so far.
     pub(super) fn begin_again(&mut self, drained: Drained) -> Slots {
         (self.block, self.line, self.content_length) = (0, 0, None);
         self.drained = Some(Box::new(drained));
         self.slots.take()
     }
 
-    /// Keeps a header if it is one of those to be kept, and not too long.
+    /// Keeps a header if it is to be kept and not too long.
     pub(super) fn keep(&mut self, line: &[u8], colon: usize, is_whole: bool) {
         let Some(drained) = &mut self.drained else { return };
         let Some(kept) = drained.wanted(self.command, line, colon, is_whole) else { return };
@@ -116,12 +116,12 @@ impl Head {
         }
     }
 
-    /// Whether a header of that name is the `content-length` that counts.
+    /// Whether a header with this name would be the first `content-length`.
     pub(super) fn is_content_length(&self, name: &[u8]) -> bool {
         self.content_length.is_none() && name == CONTENT_LENGTH
     }
 
-    /// How many octets of the line in progress are gone.
+    /// How many octets of the line in progress were dropped.
     pub(super) fn dropped(&self) -> usize {
         self.drained.as_ref().map_or(0, |drained| drained.dropped())
     }
@@ -131,21 +131,21 @@ impl Head {
         self.drained.as_ref().map_or(data, |drained| &drained.octets)
     }
 
-    /// The frame made of these octets, which end where its body does. The next frame starts from nothing.
+    /// Makes the frame of these octets, which end where its body does, and gets ready for the next one.
     #[inline]
     pub(super) fn finish(&mut self, octets: Bytes) -> Frame {
         let (body, escaped) = self.end();
         Frame::parsed(self.command, Headers::parsed(octets, self.slots.take(), escaped), body)
     }
 
-    /// As [`finish`](Self::finish), with octets that stay where they are.
+    /// As [`finish`](Self::finish), with borrowed octets.
     pub(super) fn lend<'a>(&'a mut self, octets: &'a [u8]) -> FrameRef<'a> {
         let (body, escaped) = self.end();
         let headers = HeadersRef::new(octets, self.slots.lend(), escaped);
         FrameRef::new(self.command, headers, octets.get(body..).unwrap_or_default(), true)
     }
 
-    /// Where the body begins, and whether there are escapes. Nothing but the slots is left of the frame then.
+    /// Returns where the body begins and whether there are escapes, and forgets everything but the slots.
     #[inline]
     fn end(&mut self) -> (usize, bool) {
         self.block = 0;

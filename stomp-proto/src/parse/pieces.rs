@@ -1,7 +1,8 @@
-//! A body that outgrows the read buffer: it is kept in pieces, which are put together once.
+//! A body that outgrows the read buffer is kept in pieces, which are put together once.
 //!
-//! A buffer that grew with it would be there twice at each growth, the old one and one of twice its size: three times what
-//! was received, for the asking. The pieces are what was received, and the whole is that once more.
+//! If the buffer grew instead, the old one and a new one of twice its size would exist at each growth, so that a peer
+//! could make us hold three times what it sent. The pieces hold what was received, and the frame put together of them
+//! holds it once more.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -11,7 +12,7 @@ use memchr::memchr;
 
 use super::{Parser, Stage};
 
-/// What may be copied for the sake of more room.
+/// How many octets may be copied to get more room.
 const MOST: usize = 64 * 1024;
 /// The least room that is made for a piece.
 const PIECE: usize = 32 * 1024;
@@ -20,7 +21,7 @@ const PIECE: usize = 32 * 1024;
 pub(super) struct Pieces {
     pieces: Vec<BytesMut>,
     length: usize,
-    /// How many octets the buffer holds when the next piece is made of them, or soon after.
+    /// The number of octets in the buffer from which on they are made into the next piece.
     most: usize,
 }
 
@@ -31,7 +32,7 @@ impl Default for Pieces {
 }
 
 impl Pieces {
-    /// How many octets they are.
+    /// How many octets the pieces hold.
     pub(super) const fn len(&self) -> usize {
         self.length
     }
@@ -42,7 +43,7 @@ impl Pieces {
         self.most = 0;
     }
 
-    /// All of them and what comes behind.
+    /// The pieces, followed by `end`, as one allocation.
     fn put_together(&mut self, end: &[u8]) -> Vec<u8> {
         let mut whole = Vec::with_capacity(self.length.saturating_add(end.len()));
         for piece in mem::take(self).pieces {
@@ -54,7 +55,7 @@ impl Pieces {
 }
 
 impl Parser {
-    /// Copies in as much as there is room for if the frame in progress ends behind it, and says what is left.
+    /// Copies in as many octets as there is room for if the frame in progress ends after them, and returns the rest.
     #[cold]
     pub(super) fn feed_piece<'a>(&mut self, octets: &'a [u8]) -> &'a [u8] {
         let Some((now, later)) = octets.split_at_checked(self.buffer.room_left()) else { return octets };
@@ -63,7 +64,7 @@ impl Parser {
         later
     }
 
-    /// Makes room for that number of octets, unless the stream has failed.
+    /// Makes room for this number of octets, unless the stream has failed.
     #[cold]
     pub(super) fn make_room_for(&mut self, octets: usize) {
         self.read_on();
@@ -72,21 +73,21 @@ impl Parser {
         }
     }
 
-    /// Whether the room that is left, which is some, is for a large body.
+    /// Whether there is room left, and it is for a large body.
     pub(super) fn makes_piece(&mut self) -> bool {
         self.read_on();
         self.is_large() && (!self.buffer.space_left().is_empty() || self.set_aside(PIECE))
     }
 
-    /// Where much has come and nobody has asked for it: reads on to the body of the frame that stands first, so that a large
-    /// one is kept in pieces, and one that is read past is not kept at all.
+    /// If much has arrived and no item was asked for, reads on to the body of the first frame. A large one is then kept
+    /// in pieces, and one that is read past is not kept at all.
     fn read_on(&mut self) {
         if self.buffer.len() >= MOST && !matches!(self.stage, Stage::Counted { .. } | Stage::Terminated) {
             self.look_ahead();
         }
     }
 
-    /// Comes as far as it does without taking anything out: a step that has come to a frame comes to it again.
+    /// Reads on as far as possible without taking anything out. A step that has come to a frame comes to it again.
     #[cold]
     fn look_ahead(&mut self) {
         let is_eol = matches!(self.buffer.data().first(), None | Some(b'\n' | b'\r'));
@@ -98,19 +99,19 @@ impl Parser {
         }
     }
 
-    /// Whether a body is in progress, of which there is more than may be copied again and again.
+    /// Whether a body is in progress of which more has arrived than may be copied repeatedly.
     #[inline]
     pub(super) const fn is_large(&self) -> bool {
         self.buffer.len() >= self.pieces.most
             && matches!(self.stage, Stage::Counted { .. } | Stage::Terminated)
     }
 
-    /// Makes a piece of what is in the buffer if all of it belongs to the frame in progress, and room for another. Nobody may
-    /// have asked for long whether the frame has passed its bound.
+    /// Makes a piece of what is in the buffer if all of it belongs to the frame in progress, and makes room for
+    /// another. Then looks ahead, since no item may have been asked for after the frame exceeded its limit.
     fn set_aside(&mut self, room: usize) -> bool {
         let ends_later = self.ends_later();
         if ends_later {
-            // Nobody looks for the end of a body in a piece.
+            // The end of a body is not looked for in a piece.
             self.scanned = self.received();
             self.pieces.push(self.buffer.replace(room.max(PIECE)));
             self.look_ahead();
@@ -125,12 +126,12 @@ impl Parser {
         }
     }
 
-    /// How many octets of the frame in progress, and of what comes behind, there are.
+    /// How many octets of the frame in progress and of what follows it have arrived.
     pub(super) const fn received(&self) -> usize {
         self.pieces.len().saturating_add(self.buffer.len())
     }
 
-    /// The octets in which all stands that comes before the body of the frame in progress.
+    /// The octets that hold everything before the body of the frame in progress.
     pub(super) fn beginning(&self) -> &[u8] {
         match self.pieces.pieces.first() {
             Some(first) => first,
@@ -138,7 +139,7 @@ impl Parser {
         }
     }
 
-    /// In which nobody has looked for the end of the body.
+    /// The octets in which the end of the body has not been looked for yet.
     pub(super) fn fresh(&self) -> Option<&[u8]> {
         self.buffer.data().get(self.scanned.saturating_sub(self.pieces.len())..)
     }

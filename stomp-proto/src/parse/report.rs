@@ -1,11 +1,11 @@
-//! What an error tells: its kind, its place and an excerpt. None of it depends on how the stream was cut.
+//! What an error reports: its kind, its position and an excerpt. None of them depends on how the stream was cut.
 
 use memchr::memchr;
 
 use super::{Parser, head::Head, pieces::Pieces};
 use crate::{Command, ParseError, ParseErrorKind, buffer::ReadBuffer, line::Fault};
 
-/// How many octets of what is wrong an error shows.
+/// The maximum length of an excerpt, in octets.
 const EXCERPT: usize = 64;
 
 impl Parser {
@@ -29,14 +29,14 @@ impl Parser {
         if memchr(0, before).is_some() { self.unknown_command(before) } else { self.error(kind, before) }
     }
 
-    /// A first line, or the beginning of one, that is no command. It ends with its first NUL, which is where an unfinished
-    /// line would have been refused.
+    /// The error for a first line, or the beginning of one, that is not a command. The excerpt ends with the first NUL,
+    /// where an unfinished line would have been refused.
     pub(super) fn unknown_command(&self, line: &[u8]) -> ParseError {
         let shown = memchr(0, line).and_then(|at| line.get(..=at)).unwrap_or(line);
         self.error(ParseErrorKind::UnknownCommand, shown)
     }
 
-    /// The passcode's line must not end in an error message.
+    /// The line of a passcode must not appear in an error message.
     pub(super) fn unless_secret<'a>(&self, line: &'a [u8]) -> &'a [u8] {
         if matches!(self.head.command, Command::Connect | Command::Stomp) { &[] } else { line }
     }
@@ -57,7 +57,7 @@ impl Parser {
         error
     }
 
-    /// Nothing is looked at any more, and nothing kept that was not.
+    /// Stops the parser: nothing is examined or kept from now on.
     pub(super) fn stop(&mut self, error: ParseError) {
         self.buffer = ReadBuffer::default();
         self.pieces = Pieces::default();

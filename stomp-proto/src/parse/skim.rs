@@ -1,7 +1,7 @@
-//! A header block over a limit: it is read past, but for the headers that the protocol needs.
+//! A header block that exceeds a limit is read past, except for the headers that the protocol needs.
 //!
-//! The line in progress begins where the buffer does, and nothing of the frame stands before it. A line over its limit is
-//! dropped as it comes.
+//! The line in progress begins where the buffer does, and nothing of the frame precedes it. A line that exceeds its
+//! limit is dropped as it arrives.
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -33,22 +33,23 @@ const KEPT: [&[u8]; 14] = [
     b"transaction",
     b"version",
 ];
-/// Octets of `content-length`, the longest of them, and its colon: a line is looked at for its name.
+/// Octets of `content-length`, the longest of these names, with its colon. This much of a line is needed to see its
+/// name.
 const LONGEST_NAME: usize = 15;
-/// Octets of a line that is kept: so all of them have less than 64 KiB, and none takes another one's room. The number in
-/// `content-length` is needed whatever its length.
+/// The maximum length of a line that is kept, in octets, so that all of them together have less than 64 KiB and none
+/// takes room from another. The number in `content-length` is needed whatever its length.
 const MOST_KEPT: usize = 4 * 1024;
-/// Octets of a header block, past which even what is not kept is refused.
+/// The length of a header block, in octets, beyond which it is refused even if it is not kept.
 const MOST: u64 = 16 * 1024 * 1024;
 
 /// What is kept of a frame that is read past.
 pub(super) struct Drained {
-    /// What stands up to the body, or the headers of that which are kept.
+    /// Everything before the body, or those headers of it that are kept.
     pub(super) octets: Vec<u8>,
     pub(super) excess: Excess,
-    /// Which of the headers to be kept have come, by their places: the first of a name counts, kept or not.
+    /// Which of the headers in `KEPT` have occurred, one bit each. The first with a name counts, kept or not.
     seen: u16,
-    /// How many octets of the line in progress were dropped, if it is over its limit.
+    /// How many octets of the line in progress were dropped, if it exceeds its limit.
     dropped: Option<usize>,
 }
 
@@ -57,7 +58,7 @@ impl Drained {
         Self { octets, excess, seen: 0, dropped: None }
     }
 
-    /// Octets of the header block so far, the line in progress apart.
+    /// Octets of the header block so far, without the line in progress.
     const fn block(&self) -> u64 {
         match self.excess {
             Excess::Body { .. } => 0,
@@ -74,7 +75,7 @@ impl Drained {
         self.dropped.unwrap_or_default()
     }
 
-    /// What is to be kept of a header, which has come: nothing, or all of it, or the beginning of the text of an ERROR.
+    /// What to keep of a header that has arrived: nothing, all of it, or the beginning of the `message` of an ERROR.
     pub(super) fn wanted<'a>(
         &mut self,
         command: Command,
@@ -97,7 +98,7 @@ impl Drained {
     }
 }
 
-/// The beginning of a text, which ends neither inside an escape nor inside a character.
+/// The beginning of a text, cut neither inside an escape nor inside a character.
 fn beginning(text: &[u8]) -> &[u8] {
     let text = text.get(..MOST_KEPT).unwrap_or(text);
     let whole = match core::str::from_utf8(text) {
@@ -109,7 +110,7 @@ fn beginning(text: &[u8]) -> &[u8] {
 }
 
 impl Parser {
-    /// What follows from an error: headers over a limit may be read past.
+    /// Handles an error: headers that exceed a limit may be read past.
     #[cold]
     pub(super) fn past_headers(&mut self, error: ParseError) -> Result<Progress, ParseError> {
         let is_limit = matches!(
@@ -126,7 +127,7 @@ impl Parser {
         self.skimming()
     }
 
-    /// From the line in progress on: where that was found to be too much depends on how the stream was cut.
+    /// Begins with the line in progress. Where it was found to exceed a limit depends on how the stream was cut.
     fn begin_skimming(&mut self) {
         let (head, data) = (&mut self.head, self.buffer.data());
         let start = head.line;
@@ -203,8 +204,8 @@ impl Parser {
         Ok(())
     }
 
-    /// Takes note of a line over its limit, of which `length` octets are known. Where the line is a `content-length`, the end
-    /// of the frame cannot be told.
+    /// Takes note of a line that exceeds its limit and of which `length` octets are known. If it is a `content-length`,
+    /// the end of the frame cannot be determined.
     fn note_long(&mut self, length: usize) -> Result<(), ParseError> {
         let limit = self.limits.header_line;
         let line = self.buffer.data().get(..length).unwrap_or_default();
@@ -218,7 +219,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Drops what has come of a line over its limit. Whether none is in progress any more.
+    /// Drops what has arrived of a line that exceeds its limit. Returns whether no such line is in progress any more.
     fn drop_line(&mut self) -> Result<bool, ParseError> {
         let room = self.skimmed_room();
         let Some(drained) = &mut self.head.drained else { return Ok(true) };
@@ -238,7 +239,7 @@ impl Parser {
         Ok(end.is_some())
     }
 
-    /// The blank line was read, whose LF stands at `end`: the body is read past as well.
+    /// Begins to read past the body. The blank line has been read, and its LF is at `end`.
     fn end_of_skimming(&mut self, end: usize) -> Result<Progress, ParseError> {
         self.skip(end.saturating_add(1));
         let octets = self.head.drained.as_ref().map_or(&[][..], |drained| &drained.octets);

@@ -7,14 +7,14 @@ pub(crate) const BLOCK: usize = 64;
 
 const LANES: usize = 16;
 
-/// Marks each octet of the block that is one of those: one bit for each octet, the first in the lowest.
+/// Marks each octet of the block that is one of `wanted`, with one bit for each octet, the first in the lowest.
 #[inline(always)]
 pub(crate) fn marks<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> u64 {
     let (quarters, _) = block.as_chunks::<LANES>();
     quarters.iter().rev().fold(0, |found, quarter| found << LANES | few_marks(quarter, wanted))
 }
 
-/// Whether one of those is in the block: sooner known than where.
+/// Whether one of `wanted` is in the block, which is faster to find out than where.
 #[inline(always)]
 pub(crate) fn has<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> bool {
     let (quarters, _) = block.as_chunks::<LANES>();
@@ -35,7 +35,7 @@ fn equal<const N: usize>(octets: &[u8; LANES], wanted: [u8; N]) -> u8x16 {
     equal.into_iter().fold(u8x16::splat(0), |found, equal| found | equal)
 }
 
-/// The place of the lowest mark; beyond the block when there is none.
+/// The index of the lowest mark, or one beyond the block if there is none.
 #[inline(always)]
 pub(crate) const fn index(marks: u64) -> usize {
     marks.trailing_zeros() as usize

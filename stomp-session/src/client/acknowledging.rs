@@ -1,4 +1,4 @@
-//! An acknowledgement, for whoever waits until the broker has taken it.
+//! Acknowledgements whose senders wait for the broker's answer.
 
 use std::{
     future::Future,
@@ -16,8 +16,8 @@ use crate::{CommandError, Message, ReceiptId};
 /// The future of [`Message::ack_confirmed`](super::Message::ack_confirmed) and
 /// [`Delivery::ack_confirmed`](super::Delivery::ack_confirmed).
 ///
-/// It only watches: the ACK was queued at the call and leaves in any case. Cancel safe.
-#[must_use = "whether the broker has taken the ACK is not known until it is awaited"]
+/// It only waits: the ACK was queued at the call and is sent in any case. It is cancel safe.
+#[must_use = "the broker's answer is not known until the future is awaited"]
 #[derive(Debug)]
 pub struct Acknowledging {
     shared: Arc<Shared>,

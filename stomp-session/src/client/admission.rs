@@ -1,4 +1,5 @@
-//! Who may send now: what finds a connection with room goes at once, everything else is parked, and leaves in its order.
+//! Decides what is sent at once. A message that finds a connection with room is sent; the others are parked and sent in
+//! order.
 
 use std::{
     task::{Poll, Waker},
@@ -7,7 +8,7 @@ use std::{
 
 use super::{
     content::Content,
-    error::SendError,
+    error::{BeginError, SendError},
     notice::Notice,
     parked::{Admitted, Parked, ParkedId, What},
     settings::Settings,
@@ -33,10 +34,12 @@ impl Inner {
     ) -> Result<Started, SendError> {
         self.check_open()?;
         // It has failed.
-        let is_over =
-            how.transaction.is_some_and(|transaction| how.mode != Mode::Plain || !self.stands(transaction));
+        if how.transaction.is_some() && how.mode != Mode::Plain {
+            return Err(SendError::InTransaction);
+        }
+        let is_over = how.transaction.is_some_and(|transaction| !self.stands(transaction));
         if is_over || self.may_pass(how.line(), content.size(), settings) {
-            return self.send_now(content, how, how.timeout).map(Started::Admitted);
+            return Ok(Started::Admitted(self.send_now(content, how, how.timeout)?));
         }
         self.check_parking()?;
         if how.immediate {
@@ -65,7 +68,7 @@ impl Inner {
         settings: &Settings,
         patience: Duration,
         waker: &Waker,
-    ) -> Result<Started, SendError> {
+    ) -> Result<Started, BeginError> {
         self.check_open()?;
         if self.may_pass(Line::Transport, 0, settings) {
             return self.begin().map(Started::Admitted);
@@ -75,34 +78,34 @@ impl Inner {
         Ok(Started::Parked(self.park(Line::Transport, parked)))
     }
 
-    fn check_open(&self) -> Result<(), SendError> {
-        self.closed.as_ref().map_or(Ok(()), |closed| Err(SendError::Closed(closed.clone())))
+    pub(super) fn check_open(&self) -> Result<(), BeginError> {
+        self.closed.as_ref().map_or(Ok(()), |closed| Err(BeginError::Closed(closed.clone())))
     }
 
-    /// What waits still is sent before the session disconnects, but nothing is added to it.
-    fn check_parking(&self) -> Result<(), SendError> {
+    /// During a graceful end, parked messages are still sent, but none is added.
+    pub(super) fn check_parking(&self) -> Result<(), BeginError> {
         if self.parking.is_closing() { Err(CommandError::Closed.into()) } else { Ok(()) }
     }
 
-    /// Without waiting. Without a connection the session says what is wrong.
+    /// Sends without waiting. If there is no connection, the session returns the error.
     fn send_immediately(&mut self, content: &mut Content, how: How) -> Result<Started, SendError> {
         if how.line() == Line::Transport && self.session.takes_sends() {
             return Err(SendError::Full);
         }
-        self.send_now(content, how, how.timeout).map(Started::Admitted)
+        Ok(Started::Admitted(self.send_now(content, how, how.timeout)?))
     }
 
-    fn park(&mut self, line: Line, parked: Parked) -> ParkedId {
+    pub(super) fn park(&mut self, line: Line, parked: Parked) -> ParkedId {
         // The driver gives it its deadline.
         self.wake_driver();
         self.parking.park(line, parked)
     }
 
-    fn may_pass(&self, line: Line, size: usize, settings: &Settings) -> bool {
+    pub(super) fn may_pass(&self, line: Line, size: usize, settings: &Settings) -> bool {
         self.parking.first(line).is_none() && self.has_room(line, size, settings)
     }
 
-    /// Whether one of that size can leave: into an empty buffer, whatever its size.
+    /// Whether a message of this size can be sent. An empty buffer takes any size.
     fn has_room(&self, line: Line, size: usize, settings: &Settings) -> bool {
         match line {
             Line::Transport => {
@@ -116,7 +119,7 @@ impl Inner {
         self.session.connection().is_some_and(|connection| connection.id == transaction.connection)
     }
 
-    /// Lets out what there is room for.
+    /// Sends the parked messages for which there is room.
     pub(super) fn admit(&mut self, settings: &Settings) {
         if self.parking.is_empty() || self.closed.is_some() {
             return;
@@ -140,8 +143,8 @@ impl Inner {
         self.settle_parked(id, parked, admitted);
     }
 
-    /// Tells whoever watches it. A RECEIPT that is awaited wakes its watcher itself.
-    fn settle_parked(&mut self, id: ParkedId, parked: Parked, result: Result<Admitted, SendError>) {
+    /// Reports the result to the sender. If a RECEIPT is awaited, that wakes the sender instead.
+    fn settle_parked(&mut self, id: ParkedId, parked: Parked, result: Result<Admitted, BeginError>) {
         let Parked { what, watcher, .. } = parked;
         if let What::Send { content, .. } = what {
             self.after.drop_content(content);
@@ -157,7 +160,7 @@ impl Inner {
                 }
                 self.parking.keep(id, result);
             }
-            (None, Err(error)) => self.note(&Notice::SendFailed(error)),
+            (None, Err(error)) => self.note(&Notice::SendFailed(error.into())),
             (None, Ok(_)) => {}
         }
     }
@@ -172,17 +175,16 @@ impl Inner {
         content: &mut Content,
         how: How,
         rest: Option<Duration>,
-    ) -> Result<Admitted, SendError> {
+    ) -> Result<Admitted, BeginError> {
         let receipt = match (how.mode, how.transaction) {
             (Mode::Plain, None) => {
                 content.send(&mut self.session)?;
                 None
             }
-            (Mode::Plain, Some(transaction)) => {
+            (_, Some(transaction)) => {
                 self.session.send_in(transaction, content.frame())?;
                 None
             }
-            (_, Some(_)) => return Err(SendError::InTransaction),
             (Mode::Confirmed, None) => {
                 let rest = rest.unwrap_or_else(|| self.session.config().timeout);
                 Some(content.confirm(&mut self.session, rest)?)
@@ -192,24 +194,29 @@ impl Inner {
             }
         };
         self.counters.count_sent();
+        if let Some(publisher) = how.publisher {
+            self.wake_driver();
+            return Ok(Admitted::Published(self.note_published(publisher, receipt)));
+        }
         self.receipts.extend(receipt.map(|id| (id, Receipt::default())));
         self.wake_driver();
         Ok(receipt.map_or(Admitted::Sent, Admitted::Receipt))
     }
 
-    fn begin(&mut self) -> Result<Admitted, SendError> {
+    fn begin(&mut self) -> Result<Admitted, BeginError> {
         let id = self.session.begin()?;
         self.wake_driver();
         Ok(Admitted::Begun(id))
     }
 
-    pub(super) fn poll_parked(&mut self, id: ParkedId, waker: Waker) -> Poll<Result<Admitted, SendError>> {
+    pub(super) fn poll_parked(&mut self, id: ParkedId, waker: Waker) -> Poll<Result<Admitted, BeginError>> {
         let (polled, unused) = self.parking.poll(id, waker);
         self.discard(unused);
         polled
     }
 
-    /// Nobody watches it any more: what has not left does not, and what was not known to have begun is aborted.
+    /// The sender has been dropped: what has not been admitted is not sent, and a transaction whose beginning was not
+    /// reported is aborted.
     pub(super) fn forget_parked(&mut self, id: ParkedId) {
         match self.parking.forget(id) {
             (Some(Parked { what, watcher, .. }), _) => {
@@ -228,15 +235,15 @@ impl Inner {
         }
     }
 
-    /// Those whose time is over.
+    /// Fails the parked messages that have passed their deadline.
     pub(super) fn expire_parked(&mut self, now: Timestamp) {
         for (id, parked) in self.parking.expire(now) {
             let waited = parked.patience;
             let is_connected = self.session.takes_sends();
             let is_kept = matches!(parked.what, What::Send { how, .. } if how.line() == Line::Kept);
             let error = match is_connected || is_kept {
-                true => SendError::NoRoom(waited),
-                false => SendError::NoConnection(waited),
+                true => BeginError::NoRoom(waited),
+                false => BeginError::NoConnection(waited),
             };
             self.settle_parked(id, parked, Err(error));
         }
@@ -251,7 +258,7 @@ impl Inner {
     /// The session has ended.
     pub(super) fn close_parking(&mut self, closed: &Closed) {
         for (id, parked) in self.parking.take(|_| true) {
-            self.settle_parked(id, parked, Err(SendError::Closed(closed.clone())));
+            self.settle_parked(id, parked, Err(BeginError::Closed(closed.clone())));
         }
     }
 
@@ -267,7 +274,7 @@ impl Inner {
         None
     }
 
-    /// Waits no more for a receipt, and takes its frame back if it may and nothing of it has left.
+    /// Stops waiting for a receipt, and withdraws its frame if nothing of it was handed to the transport.
     pub(super) fn forget_receipt(&mut self, id: ReceiptId) {
         let receipt = self.receipts.remove(&id);
         if receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_none()) {

@@ -1,4 +1,5 @@
-//! The end of a stream: TLS says goodbye, so that the peer can tell an end from a connection that somebody has cut.
+//! Closing a stream. TLS sends a close_notify, by which the peer can tell an orderly end from a connection that was
+//! cut.
 
 use std::{
     pin::Pin,
@@ -13,12 +14,13 @@ use crate::Timestamp;
 /// A stream that is being closed (RFC 8446, section 6.1: close_notify comes before the end of writing).
 pub(super) struct ClosingStream<S> {
     stream: S,
-    /// When it is dropped whatever has become of it.
+    /// The time at which the stream is dropped in any case.
     pub(super) until: Timestamp,
 }
 
 impl<S: AsyncWrite + Unpin> ClosingStream<S> {
-    /// Begins; most often that is all, as there is room for so little. `None` when it is closed.
+    /// Begins to close the stream. Mostly this is enough, since so little has to be sent. Returns `None` if it is
+    /// closed.
     pub(super) fn begin(stream: S, until: Timestamp) -> Option<Self> {
         let mut closing = Self { stream, until };
         let begun = closing.poll(&mut Context::from_waker(Waker::noop()));

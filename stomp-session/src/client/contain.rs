@@ -1,4 +1,4 @@
-//! What is not ours may panic: wakers, handlers, the last owner of a body. Their panic must not end what is ours.
+//! Code of the application may panic: wakers, handlers, and the drop of a body. Such a panic must not end the driver.
 
 use std::{
     any::Any,
@@ -11,9 +11,9 @@ use std::{
 
 use stomp_proto::Headers;
 
-/// Runs code that is not ours. Returns the message of its panic if it panics.
+/// Runs code of the application. Returns the message of its panic if it panics.
 ///
-/// Whoever calls this must not look again at a value that the code may have left half changed.
+/// The caller must not use a value again that the code may have left half changed.
 pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let text = text_of(&*payload);
@@ -25,7 +25,7 @@ pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Drops a value that is not ours. Whether that went without a panic, or else the message of it.
+/// Drops a value of the application. Returns the message of its panic if it panics.
 pub(super) fn dropped<T>(value: T) -> Result<(), String> {
     contained(|| drop(value))
 }
@@ -41,7 +41,7 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
     text.unwrap_or_else(|| "no message".into())
 }
 
-/// A future whose panic is an error, the panic's text. It may panic when it is polled and when it is dropped.
+/// A future that resolves to the message of its panic if it panics, both when it is polled and when it is dropped.
 pub(super) struct Contained<F>(Option<Pin<Box<F>>>);
 
 impl<F> Contained<F> {
@@ -76,7 +76,7 @@ impl<F> Drop for Contained<F> {
     }
 }
 
-/// A change of headers that changes none where it panics.
+/// Returns a change of headers that changes nothing if it panics.
 pub(super) fn contained_change(
     change: impl Fn(&mut Headers) + Send + Sync + 'static,
 ) -> impl Fn(&mut Headers) + Send + Sync + 'static {

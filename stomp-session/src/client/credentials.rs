@@ -1,4 +1,4 @@
-//! Who we are, asked anew for each attempt.
+//! A provider of credentials, which is asked for each attempt to connect.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -7,31 +7,33 @@ use crate::{Attempt, Login, Lost};
 
 type Asking = Pin<Box<dyn Future<Output = Result<Login, String>> + Send>>;
 
-/// Asks for the login of each attempt to connect: for tokens that expire, and vaults. It is asked by the driver before it
-/// dials, within [`Config::connect_timeout`](crate::Config::connect_timeout), and given up with the attempt; so it must be
-/// fit to be dropped at any await. An error, or a panic, ends the attempt with [`Lost::NoCredentials`] and its text, in which
-/// the passcodes that are known are hidden.
+/// A provider of the login for each attempt to connect, such as for tokens that expire or for a vault.
 ///
-/// [`Attempt::refused`] says what the broker did not like about the last one. Where a refused login may be followed by a
-/// better one, [`Config::refused_at_start`](crate::Config::refused_at_start) keeps the session from giving the broker up.
-/// The provider is then asked again and again; the login that was refused is not sent to that broker for a minute, doubling
-/// to 15 ([`Lost::LoginHeldBack`]), another one is sent at once.
+/// The driver asks the provider before it dials, within [`Builder::connect_timeout`](super::Builder::connect_timeout),
+/// and drops its future when the attempt is given up. The future must therefore be safe to drop at any await. An error
+/// or a panic ends the attempt with [`Lost::NoCredentials`] and its text, in which known passcodes are hidden.
+///
+/// [`Attempt::refused`] is the ERROR with which the broker refused the last attempt. If a refused login may be followed
+/// by a better one, set [`Builder::refused_at_start`](super::Builder::refused_at_start), so that the session does not
+/// give the broker up. The provider is then asked again for each attempt. A login that was refused is not sent to that
+/// broker for a minute at first, doubling up to 15 minutes ([`Lost::LoginHeldBack`]). A different login is sent at
+/// once.
 ///
 /// ```
-/// use stomp_session::{Login, client::{Credentials, Settings}};
+/// use stomp_session::{Login, client::{Client, Credentials}};
 /// # async fn fetch_token() -> std::io::Result<String> { Ok(String::new()) }
 ///
-/// let mut settings = Settings::default();
-/// settings.credentials = Some(Credentials::new(async |_attempt| {
+/// let credentials = Credentials::new(async |_attempt| {
 ///     let token = fetch_token().await?;
 ///     Ok::<_, std::io::Error>(Login::new("me", token))
-/// }));
+/// });
+/// let builder = Client::builder("tcp://broker.example").credentials(credentials);
 /// ```
 #[derive(Clone)]
 pub struct Credentials(Arc<dyn Fn(Attempt) -> Asking + Send + Sync>);
 
 impl Credentials {
-    /// Asks that function.
+    /// Creates a provider that calls this function for each attempt.
     pub fn new<F, E>(provider: impl Fn(Attempt) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Login, E>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Dialling as the adapters do: TCP from the runtime, and TLS where the endpoint asks for it.
+//! The connector of the adapters, which dials by TCP and uses TLS if the endpoint requires it.
 
 use std::{io, sync::Arc};
 
@@ -6,13 +6,13 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 #[cfg(not(any(feature = "native-tls", feature = "rustls")))]
 use super::runtime::TransportError;
-use super::runtime::{Addresses, Connector, Runtime, Stream};
+use super::runtime::{Addresses, Connector, Runtime, TransportStream};
 #[cfg(any(feature = "native-tls", feature = "rustls"))]
 use super::tls::Tls;
 use super::tls::TlsConfig;
 use crate::Endpoint;
 
-/// The connector of the adapters: TCP, and TLS where the endpoint asks for it.
+/// The connector of the adapters. It dials by TCP, and uses TLS if the endpoint requires it.
 #[derive(Debug)]
 pub struct Dial<R> {
     runtime: Arc<R>,
@@ -21,7 +21,7 @@ pub struct Dial<R> {
 }
 
 impl<R: Runtime> Dial<R> {
-    /// Dials by that runtime, and speaks TLS as the configuration says.
+    /// Creates a connector that dials by this runtime, with this configuration of TLS.
     #[cfg_attr(not(any(feature = "native-tls", feature = "rustls")), allow(unused_variables))]
     pub fn new(runtime: Arc<R>, tls: TlsConfig) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl<R: Runtime> Dial<R> {
 }
 
 impl<R: Runtime> Dial<R> {
-    /// Says what of the endpoint, or of the configuration of TLS, no dial could satisfy. Worth asking before one.
+    /// Returns an error if no dial can succeed because of the endpoint or the configuration of TLS.
     fn check(&self, endpoint: &Endpoint) -> io::Result<()> {
         if !endpoint.is_tls() {
             return Ok(());
@@ -48,15 +48,17 @@ impl<R: Runtime> Dial<R> {
         .into());
     }
 
-    /// Speaks TLS over a stream of yours, if the endpoint asks for TLS: for a [`Connector`] that goes through a proxy or a
-    /// tunnel. Without TLS the stream stays what it is.
+    /// Begins TLS on a stream if the endpoint requires TLS. Otherwise the stream is not changed.
     ///
-    /// The certificate is checked against the endpoint's host, or [`TlsConfig::server_name`], wherever the stream leads.
-    /// Cancel safe: dropped, it closes the stream.
+    /// This is for a [`Connector`] that goes through a proxy or a tunnel. The certificate is checked against the
+    /// endpoint's host, or [`TlsConfig::server_name`], wherever the stream leads.
+    ///
+    /// This method is cancel safe: if its future is dropped, the stream is closed.
     ///
     /// # Errors
-    /// Why the handshake has failed; as a [`TransportError`](super::TransportError) where no retry would help.
-    pub async fn secure<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<Stream>
+    /// Returns an error if the handshake fails. If no retry can succeed, it contains a permanent
+    /// [`TransportError`](super::TransportError).
+    pub async fn secure<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<TransportStream>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -65,18 +67,22 @@ impl<R: Runtime> Dial<R> {
         if endpoint.is_tls() {
             return self.tls.secure(&*self.runtime, endpoint, stream).await;
         }
-        Ok(Stream::new(stream))
+        Ok(TransportStream::new(stream))
     }
 }
 
 impl<R: Runtime> Connector for Dial<R> {
-    type Stream = Stream;
+    type Stream = TransportStream;
 
-    async fn connect(&self, endpoint: &Endpoint, attempt: u32) -> io::Result<Stream> {
+    async fn connect(&self, endpoint: &Endpoint, attempt: u32) -> io::Result<TransportStream> {
         self.connect_counted(endpoint, &Addresses::new(attempt)).await
     }
 
-    async fn connect_counted(&self, endpoint: &Endpoint, addresses: &Addresses) -> io::Result<Stream> {
+    async fn connect_counted(
+        &self,
+        endpoint: &Endpoint,
+        addresses: &Addresses,
+    ) -> io::Result<TransportStream> {
         self.check(endpoint)?;
         let stream = self.runtime.dial_counted(endpoint.host(), endpoint.port(), addresses).await?;
         self.secure(endpoint, stream).await

@@ -1,8 +1,8 @@
-//! What follows from the session's events for those who wait.
+//! Passes the session's events on to what waits for them.
 
 use std::{collections::VecDeque, mem, sync::atomic::Ordering};
 
-use stomp_proto::Command;
+use stomp_proto::{Command, Excess};
 
 use super::{
     error::RequestError,
@@ -23,7 +23,7 @@ impl Shared {
         self.with(|inner| self.dispatch_in(inner));
     }
 
-    /// The same, for a caller about to tell listeners something that comes after these events.
+    /// The same, for a caller that is about to report something to listeners that comes after these events.
     pub(super) fn dispatch_in(&self, inner: &mut Inner) {
         while let Some(event) = inner.session.poll_event() {
             self.hand_on(inner, event);
@@ -72,6 +72,8 @@ impl Shared {
                 inner.wake_all(For::Loss);
                 inner.fail_in_transactions();
                 inner.end_unanswered();
+                let wakers = inner.publishers.note_lost();
+                wakers.into_iter().for_each(|waker| inner.wake(waker));
                 inner.changed();
             }
             Event::Resubscribing { id, .. } => _ = self.forget(inner, id, |_| true),
@@ -94,11 +96,7 @@ impl Shared {
             {
                 inner.count_unroutable();
             }
-            // A message without its body is nobody's to handle.
-            Event::TooLarge { message, .. } => {
-                inner.session.give_back(&message);
-                inner.count_unroutable();
-            }
+            Event::TooLarge { message, excess } => self.deliver_too_large(inner, message, excess),
             Event::Closed(closed) => inner.ended = Some(closed),
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
@@ -125,8 +123,18 @@ impl Shared {
         inner.after.wake(waker);
     }
 
-    /// The broker delivers again what was not acknowledged: a copy of the connection that ended is of no use.
-    /// Gives how many there were.
+    /// A message without its body is dropped, unless the subscription asked for it.
+    fn deliver_too_large(&self, inner: &mut Inner, mut message: Message, excess: Excess) {
+        if inner.session.delivers_oversized(message.subscription()) {
+            message.set_excess(excess);
+            return self.deliver(inner, message);
+        }
+        inner.session.give_back(&message);
+        inner.count_unroutable();
+    }
+
+    /// The broker delivers unacknowledged messages again, so those of a connection that has ended are dropped. Returns their
+    /// number.
     fn forget_stale(&self, inner: &mut Inner, connection: ConnectionId) -> usize {
         let ids: Vec<_> = inner.inboxes.keys().copied().collect();
         let is_meant = |message: &Message| message.connection() == connection;
@@ -134,8 +142,8 @@ impl Shared {
         ids.into_iter().map(|id| self.forget(inner, id, is_meant)).fold(left, usize::saturating_add)
     }
 
-    /// Drops messages of a subscription that nobody could acknowledge any more, unless its owner wants them all the same. Gives
-    /// how many there were.
+    /// Drops messages of a subscription that can no longer be acknowledged, unless the subscription keeps them. Returns
+    /// their number.
     fn forget(&self, inner: &mut Inner, id: SubscriptionId, is_meant: impl Fn(&Message) -> bool) -> usize {
         if inner.session.keeps_stale(id) {
             return 0;
@@ -157,7 +165,7 @@ impl Inner {
         self.unroutable = self.unroutable.saturating_add(1);
     }
 
-    /// Another state of the session: whoever watches it looks again.
+    /// The state of the session has changed. Wakes every task that watches it.
     pub(super) fn changed(&mut self) {
         self.changes = self.changes.saturating_add(1);
         self.wake_all(For::Change);
@@ -173,6 +181,10 @@ impl Inner {
     }
 
     fn resolve(&mut self, id: ReceiptId, outcome: Outcome) {
+        let outcome = match self.publishers.settle(id, outcome) {
+            Ok(waker) => return self.after.wake(waker),
+            Err(outcome) => outcome,
+        };
         if let Some(receipt) = self.receipts.get_mut(&id) {
             receipt.outcome = Some(outcome);
             let waker = receipt.waker.take();
@@ -203,6 +215,8 @@ impl Inner {
             receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
             self.after.wake(receipt.waker.take());
         }
+        let publishing = self.publishers.close();
+        publishing.into_iter().for_each(|waker| self.wake(waker));
         self.end_unanswered();
         // On its way here the connection has ended.
         self.fail_requests(|_| true, &RequestError::Closed(closed.clone()));

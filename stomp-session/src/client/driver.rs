@@ -17,29 +17,34 @@ use super::{
     contain::{Contained, drop_each},
     credentials::Credentials,
     error::RequestError,
+    export::Export,
     interrupted::uninterrupted,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
     shared::{Inner, Shared},
     statistics::Counters,
-    telemetry::in_span,
+    telemetry::ConnectionSpan,
 };
-use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp};
+use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp, TransportFailure};
 
-/// Reads in one turn: more could starve the writer that carries the ACKs, fewer would cost a turn for each.
+/// The reads of one turn. With more, the writer that carries the ACKs could starve. With fewer, each would cost a turn.
 const READS: usize = 8;
-/// Rounds in one poll: then others get their turn.
+/// The rounds of one poll, after which other tasks may run.
 const ROUNDS: usize = 32;
 
-/// Runs a session: spawn it, or await it where it suits you. Dropping it ends every wait.
+/// A driver, which runs a session.
+///
+/// Spawn the future of [`run`](Self::run), or await it. Dropping it closes the stream and ends every wait.
 pub struct Driver<R: Runtime, C: Connector> {
     runtime: Arc<R>,
     connector: Arc<C>,
     shared: Arc<Shared>,
     link: Link<C::Stream>,
     timer: Option<Timer>,
-    /// By when a graceful end is over.
+    /// The deadline of a graceful end.
     ends_by: Timestamp,
+    span: ConnectionSpan,
+    export: Export,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -56,14 +61,14 @@ enum Link<S> {
     Closing(ClosingStream<S>),
 }
 
-/// A dial on its way.
+/// An attempt to connect that is under way.
 struct Dialling<S> {
     attempt: AttemptId,
     addresses: Arc<Addresses>,
     dial: Boxed<Result<(S, Option<Login>), Lost>>,
 }
 
-/// A stream with what is on its way through it.
+/// A stream, and what is being read from it and written to it.
 struct Up<S> {
     attempt: AttemptId,
     stream: S,
@@ -84,13 +89,30 @@ struct Up<S> {
 
 impl<R: Runtime, C: Connector> Driver<R, C> {
     pub(super) fn new(runtime: Arc<R>, connector: Arc<C>, shared: Arc<Shared>) -> Self {
-        Self { runtime, connector, shared, link: Link::Down, timer: None, ends_by: Timestamp::ZERO }
+        Self {
+            runtime,
+            connector,
+            shared,
+            link: Link::Down,
+            timer: None,
+            ends_by: Timestamp::ZERO,
+            span: ConnectionSpan::default(),
+            export: Export::default(),
+        }
     }
 
-    /// Runs until the session has ended, and keeps the time of handlers that still run then, for as long as a
-    /// [`disconnect`](super::Client::disconnect) would.
+    /// Runs the session until it has ended.
+    ///
+    /// If handlers still run then, this keeps their time, for as long as a [`disconnect`](super::Client::disconnect)
+    /// would.
     pub async fn run(mut self) {
-        in_span(poll_fn(|cx| self.poll(cx))).await;
+        self.span = ConnectionSpan::here();
+        poll_fn(|cx| {
+            let polled = self.poll(cx);
+            self.export.record(&self.shared);
+            polled
+        })
+        .await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -103,23 +125,29 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             up.dry_before = mem::take(&mut up.dry);
         }
         for _ in 0..ROUNDS {
-            // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
-            let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
-            let acted = self.turn();
-            self.close(cx);
-            if self.shared.with(|inner| inner.closed.is_some()) {
-                self.link = Link::Down;
-                let now = self.runtime.now();
-                if !self.shared.with(|inner| inner.lingers(now)) {
-                    return Poll::Ready(());
-                }
-            }
-            if !moved && !acted && self.sleep(cx).is_pending() {
-                return Poll::Pending;
+            let span = self.span.clone();
+            if let Some(polled) = span.run(|| self.poll_round(cx)) {
+                return polled;
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// What the driver has come to, unless it goes on.
+    fn poll_round(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
+        let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
+        let acted = self.turn();
+        self.close(cx);
+        if self.shared.with(|inner| inner.closed.is_some()) {
+            self.link = Link::Down;
+            let now = self.runtime.now();
+            if !self.shared.with(|inner| inner.lingers(now)) {
+                return Some(Poll::Ready(()));
+            }
+        }
+        (!moved && !acted && self.sleep(cx).is_pending()).then_some(Poll::Pending)
     }
 
     /// Reports the time, then hands on events and obeys actions. Whether anything was to be done.
@@ -146,7 +174,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         self.refill(now) || resumed || due || acted
     }
 
-    /// Tells, once for each connection that stands, whether its broker promises heart-beats.
+    /// Reports, once for each connection, whether its broker promises heart-beats.
     fn tell_runtime(&mut self) {
         let Link::Up(up) = &mut self.link else { return };
         if up.told {
@@ -164,7 +192,11 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         self.link = match action {
             Action::Close => mem::replace(&mut self.link, Link::Down).closing(self.ends_by),
             Action::Connect(attempt) => {
-                self.shared.with(|inner| inner.note(&Notice::Connecting(attempt.clone())));
+                self.export.record(&self.shared);
+                self.export.begin(&attempt.endpoint);
+                self.span = self.span.next(&attempt.endpoint);
+                let notice = Notice::Connecting(attempt.clone());
+                self.span.run(|| self.shared.with(|inner| inner.note(&notice)));
                 let connector = Arc::clone(&self.connector);
                 let credentials = self.shared.settings.credentials.clone();
                 let addresses = Arc::new(Addresses::new(attempt.number));
@@ -177,7 +209,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         };
     }
 
-    /// Stops reading, or begins again. Whether it began again, or there is something to tell.
+    /// Stops or resumes reading. Returns whether reading was resumed or something is to be reported.
     fn pause(&mut self, now: Timestamp) -> bool {
         let Link::Up(up) = &mut self.link else { return false };
         let shared = &self.shared;
@@ -203,7 +235,13 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         if !up.writing.0.is_empty() || up.broken.is_some() {
             return false;
         }
-        let next = self.shared.with(|inner| inner.take_octets(now));
+        let flushed = up.flushed;
+        let next = self.shared.with(|inner| {
+            if flushed {
+                inner.note_written();
+            }
+            inner.take_octets(now)
+        });
         let Some(next) = next else { return false };
         self.shared.counters.count_written(next.len());
         drop_each([mem::replace(&mut up.writing.0, next)]);
@@ -268,14 +306,14 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         match up.poll_write(cx) {
             Poll::Ready(Ok(moved)) => moved,
             Poll::Ready(Err(error)) => {
-                up.broken = Some(Lost::Io(error.to_string()));
+                up.broken = Some(Lost::Io(TransportFailure::from(&error)));
                 true
             }
             Poll::Pending => false,
         }
     }
 
-    /// Goes on closing, then tells how the session has ended.
+    /// Continues to close the stream, then reports how the session has ended.
     fn close(&mut self, cx: &mut Context<'_>) {
         if let Link::Closing(closing) = &mut self.link {
             if closing.poll(cx).is_pending() && closing.until > self.runtime.now() {
@@ -344,7 +382,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
         self.writing.0.is_empty() && self.flushed && self.broken.is_none()
     }
 
-    /// Reads once: `None` when something came, else why nothing will.
+    /// Reads once. Returns `None` if something came, or else why nothing will.
     fn poll_read(&mut self, cx: &mut Context<'_>, counters: &Counters) -> Poll<Option<Lost>> {
         match uninterrupted(|| Pin::new(&mut self.stream).poll_read(cx, self.input.space())) {
             Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
@@ -388,7 +426,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
     }
 }
 
-/// What is being written: a body in it is not ours.
+/// What is being written. It may be a body, whose owner may run any code when it is dropped.
 #[derive(Default)]
 struct Writing(Bytes);
 
@@ -398,7 +436,7 @@ impl Drop for Writing {
     }
 }
 
-/// Asks for the login first: a broker does not wait long for the CONNECT of a connection that stands.
+/// Asks for the login first, because a broker does not wait long for CONNECT once a connection is made.
 async fn dial<C: Connector>(
     attempt: Attempt,
     addresses: Arc<Addresses>,
@@ -411,15 +449,16 @@ async fn dial<C: Connector>(
     };
     login.as_ref().map_or(Ok(()), |login| attempt.check(login))?;
     let connected = async { connector.connect_counted(&attempt.endpoint, &addresses).await };
-    let failed = |reason, permanent| Lost::DialFailed { reason, permanent };
+    let failed = |reason, permanent| Err(Lost::DialFailed { reason, permanent });
     match Contained::new(connected).await {
         Ok(Ok(stream)) => Ok((stream, login)),
-        Ok(Err(error)) => Err(failed(dial_error(&error), TransportError::is_permanent(&error))),
-        Err(panic) => Err(failed(format!("the connector panicked: {panic}"), false)),
+        Ok(Err(error)) => failed(dial_failure(&error), TransportError::is_permanent(&error)),
+        Err(panic) => failed(format!("the connector panicked: {panic}").into(), false),
     }
 }
 
-/// What the operating system says, and what to do about it; or what TLS says, our words first.
+/// Returns the error of the operating system with what to do about it, or the explanation of a TLS error with its
+/// source.
 fn dial_error(error: &io::Error) -> String {
     if let Some(source) = std::error::Error::source(error) {
         return format!("{error} ({source})");
@@ -434,17 +473,21 @@ fn dial_error(error: &io::Error) -> String {
     }
 }
 
+fn dial_failure(error: &io::Error) -> TransportFailure {
+    TransportFailure::from(dial_error(error)).of_kind(error.kind())
+}
+
 fn lost(error: &io::Error) -> Lost {
     match TransportError::is_permanent(error) {
-        true => Lost::DialFailed { reason: dial_error(error), permanent: true },
+        true => Lost::DialFailed { reason: dial_failure(error), permanent: true },
         // A TLS stream that ends without its farewell is an end like any other.
         false if error.kind() == io::ErrorKind::UnexpectedEof => Lost::Eof,
-        false => Lost::Io(error.to_string()),
+        false => Lost::Io(error.into()),
     }
 }
 
 impl Inner {
-    /// Notes that reading has stopped, or goes on, and tells listeners when it stands still for long.
+    /// Notes whether reading is paused, and reports a long pause to the listeners.
     fn note_pause(&mut self, pause: bool, now: Timestamp) {
         if self.stall.note(pause, now) {
             let fullest =
@@ -454,11 +497,17 @@ impl Inner {
         }
     }
 
-    /// Gives up what is awaited behind messages that nobody takes. Whether there was anything.
+    /// Gives up what is awaited behind messages that are not taken. Returns whether there was anything.
     fn give_up_waits(&mut self, octets: usize) -> bool {
         let replies = self.requests.await_replies();
         self.fail_requests(|_| true, &RequestError::InboxFull { octets });
         self.session.give_up_receipts(octets) | replies
+    }
+
+    /// All that was taken for the transport is on the wire.
+    fn note_written(&mut self) {
+        let wakers = self.publishers.note_written(self.session.sends_handed_over());
+        wakers.into_iter().for_each(|waker| self.wake(waker));
     }
 
     fn expire_waits(&mut self, now: Timestamp) {
@@ -479,8 +528,11 @@ impl Inner {
     }
 }
 
+/// The stream is dropped before the end of the session is reported, whether the driver has ended, was aborted, or has
+/// panicked. The stream may run any code when it is dropped.
 impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
     fn drop(&mut self) {
+        drop_each([mem::replace(&mut self.link, Link::Down)]);
         self.shared.with(|inner| {
             inner.driver_dropped();
             let closed = inner.ended.take().unwrap_or(Closed::DriverDropped);

@@ -1,54 +1,70 @@
-//! What can go wrong for a user of the client.
+//! The errors of the client.
 
 use std::time::Duration;
 
 use crate::{BrokersError, Closed, CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown};
 
-/// Why there is no connection.
+/// An error returned when a client cannot connect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The broker URI is wrong.
     #[error(transparent)]
     Brokers(#[from] BrokersError),
-    /// No broker could be reached, or the one that was refused us.
+    /// The session has ended: no broker could be reached, or the client was refused.
     #[error(transparent)]
     Closed(#[from] Closed),
 }
 
-/// Why a message was not sent, or not confirmed.
+/// An error returned when a message was not sent, or not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The call was wrong; nothing was sent.
+    /// The command was refused, and nothing was sent.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// The session has ended; nothing was sent.
+    /// The session has ended, and nothing was sent.
     #[error("nothing was sent: {0}")]
     Closed(Closed),
-    /// No connection stood for that long; nothing was sent.
+    /// There was no connection for this time. Nothing was sent.
     #[error("nothing was sent: no connection within {:.1} s", .0.as_secs_f64())]
     NoConnection(Duration),
-    /// There was no room for the message for that long: the broker reads too slowly, or confirms too slowly what is sent at
-    /// least once. Nothing was sent.
-    #[error("nothing was sent: no room for it within {:.1} s", .0.as_secs_f64())]
+    /// There was no room for the message for this time: the broker reads too slowly, or is too slow to confirm what is
+    /// sent at least once. Nothing was sent.
+    #[error("nothing was sent: no room for the message within {:.1} s", .0.as_secs_f64())]
     NoRoom(Duration),
-    /// What waits for the transport is over its budget, and the send was not to wait; nothing was sent.
-    #[error("nothing was sent: what waits for the transport is over its budget")]
+    /// More octets wait for the transport than [`Builder::outbound_budget`](super::Builder::outbound_budget) allows,
+    /// and the message was not to wait. Nothing was sent.
+    #[error("nothing was sent: the octets that wait for the transport are over Builder::outbound_budget")]
     Full,
-    /// In a transaction, with a mode of sending of its own. What becomes of the message is what becomes of the transaction:
-    /// its COMMIT is what to await. Nothing was sent.
-    #[error("nothing was sent: what is sent in a transaction is confirmed by its commit, and not by itself")]
+    /// The outcomes of earlier messages that have not been taken fill the publisher's window: see
+    /// [`Publisher::take_unconfirmed`](super::Publisher::take_unconfirmed). Nothing was sent.
+    #[error("nothing was sent: {0} outcomes of earlier messages have not been taken")]
+    OutcomesUntaken(usize),
+    /// A message in a transaction was to be confirmed by itself, or to be sent at least once. Its outcome is that of
+    /// the transaction: await the commit. Nothing was sent.
+    #[error("nothing was sent: a message in a transaction is confirmed by the commit, not by itself")]
     InTransaction,
-    /// The message was taken back before anything of it had left: the broker does not have it.
+    /// The message was withdrawn before anything of it was handed to the transport. The broker does not have it.
     #[error(transparent)]
     NotSent(#[from] NotSent),
     /// The broker refused the message.
     #[error("the broker refused the message: {0}")]
     Rejected(ServerError),
-    /// The message was sent and the broker's answer did not come: it may or may not have been stored.
+    /// The message was sent, but the broker's answer did not come. The broker may or may not have stored the message.
     #[error(transparent)]
     Unknown(#[from] Unknown),
+}
+
+impl From<BeginError> for SendError {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Command(error) => Self::Command(error),
+            BeginError::Closed(closed) => Self::Closed(closed),
+            BeginError::NoConnection(waited) => Self::NoConnection(waited),
+            BeginError::NoRoom(waited) => Self::NoRoom(waited),
+        }
+    }
 }
 
 impl SendError {
@@ -62,21 +78,21 @@ impl SendError {
     }
 }
 
-/// Why a message was not acknowledged, or may not have been.
+/// An error returned when a message was not acknowledged, or may not have been acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
-    /// No ACK was sent, above all since the message's connection has ended: [`Stale`](CommandError::Stale). The broker
-    /// delivers the message again.
+    /// No ACK was sent, in most cases because the connection of the message has ended:
+    /// [`Stale`](CommandError::Stale). The broker delivers the message again.
     #[error("nothing was acknowledged: {0}")]
     Command(#[from] CommandError),
-    /// The connection ended before the ACK could leave. The broker delivers the message again.
+    /// The connection ended before the ACK could be sent. The broker delivers the message again.
     #[error("nothing was acknowledged: {0}")]
     NotSent(#[from] NotSent),
     /// The broker refused the ACK.
     #[error("the broker refused the acknowledgement: {0}")]
     Rejected(ServerError),
-    /// The broker's answer did not come: it delivers the message again, or does not.
+    /// The broker did not answer in time. It may deliver the message again.
     #[error("the message may or may not have been acknowledged: {0}")]
     Unknown(#[from] Unknown),
 }
@@ -92,22 +108,63 @@ impl AckError {
     }
 }
 
-/// Why a transaction was not committed, or may not have been.
+/// An error returned by a [`Publisher`](super::Publisher).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// A message was not sent. It has no number.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Messages that were handed to the publisher were not confirmed.
+    /// [`Publisher::take_unconfirmed`](super::Publisher::take_unconfirmed) returns them with the reasons.
+    #[error("{count} messages were not confirmed")]
+    Unconfirmed {
+        /// The number of these messages since the last flush that reported any.
+        count: u64,
+    },
+    /// The connection ended before all messages that were handed to the publisher had been written to it. None of them
+    /// asked for a RECEIPT, so nothing more is known.
+    #[error("the connection ended before {count} messages were on the wire")]
+    Unsent {
+        /// The largest possible number of these messages since the last flush that reported any.
+        count: u64,
+    },
+}
+
+/// An error returned when a transaction was not begun. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// The call was refused.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The session has ended.
+    #[error("nothing was sent: {0}")]
+    Closed(Closed),
+    /// There was no connection within this time.
+    #[error("nothing was sent: no connection within {:.1} s", .0.as_secs_f64())]
+    NoConnection(Duration),
+    /// There was no room within this time, because the broker reads too slowly.
+    #[error("nothing was sent: no room for it within {:.1} s", .0.as_secs_f64())]
+    NoRoom(Duration),
+}
+
+/// An error returned when a transaction was not committed, or may not have been committed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// Nothing was committed, above all since the connection has ended on which it began:
-    /// [`TransactionLost`](CommandError::TransactionLost).
+    /// The command was refused, and nothing was committed. Most often the connection has ended on which the transaction
+    /// began: [`TransactionLost`](CommandError::TransactionLost).
     #[error("nothing was committed: {0}")]
     Command(#[from] CommandError),
-    /// The COMMIT was taken back before anything of it had left: nothing was committed.
+    /// The COMMIT was withdrawn before anything of it was handed to the transport. Nothing was committed.
     #[error("nothing was committed: {0}")]
     NotSent(#[from] NotSent),
-    /// The broker refused the COMMIT, or a frame before it, after which the transaction was aborted.
+    /// The broker refused the COMMIT, or it refused an earlier frame and the transaction was then aborted.
     #[error("the broker refused the transaction: {0}")]
     Rejected(ServerError),
-    /// The COMMIT was sent, and not all answers came: it may or may not have been committed.
-    #[error("it may or may not have been committed: {0}")]
+    /// The COMMIT was sent, but not all answers came. The transaction may or may not have been committed.
+    #[error("the transaction may or may not have been committed: {0}")]
     Unknown(#[from] Unknown),
 }
 
@@ -122,78 +179,80 @@ impl CommitError {
     }
 }
 
-/// Why not everything was written.
+/// An error returned by [`Client::flush`](super::Client::flush) when not everything was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushError {
     /// The session has ended.
     #[error("not everything was written: {0}")]
     Closed(Closed),
-    /// The connection ended while it held something that is not sent again.
+    /// The connection ended before a frame was written that is not sent again on the next connection.
     #[error("not everything was written: the connection ended first ({0})")]
     Lost(Lost),
-    /// That number of sends were given up before they could leave, as each sender was told; of a
-    /// [buffered](super::SendBuilder::buffered) one [`Notice::SendFailed`](super::Notice::SendFailed) tells. Everything else
-    /// was written.
+    /// This number of sends were given up before they could be written. Everything else was written.
+    ///
+    /// The future of each of these sends returns the reason. For a [buffered](super::SendBuilder::buffered) send,
+    /// [`Notice::SendFailed`](super::Notice::SendFailed) reports it.
     #[error("not everything was written: {0} sends were given up")]
     Unsent(usize),
-    /// It took longer than that. It is written all the same.
+    /// Not everything was written within this time. The rest is written later.
     #[error("not everything was written within {:.1} s", .0.as_secs_f64())]
     Timeout(Duration),
 }
 
-/// Why a move has no result.
+/// An error returned by [`Client::reconnect`](super::Client::reconnect) when there is no new connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReconnectError {
-    /// The session has ended, or is disconnected and will.
+    /// The session has ended, or is disconnecting.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// No other connection stood within that time. The session goes on trying.
+    /// No other connection was established within this time. The session continues to try.
     #[error("no other connection within {:.1} s; the session goes on trying", .0.as_secs_f64())]
     Timeout(Duration),
 }
 
-/// Why there is no subscription.
+/// An error returned when a subscription was not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// The call was wrong; nothing was sent.
+    /// The command was refused, and nothing was sent.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// The broker refused it, or the session has ended.
+    /// The broker refused the subscription, or the session has ended.
     #[error(transparent)]
     Ended(#[from] Ended),
-    /// The broker did not confirm it in time.
+    /// The broker did not confirm the subscription within this time.
     #[error("the subscription was not confirmed within {:.1} s", .0.as_secs_f64())]
     Timeout(Duration),
 }
 
-/// Why a request has no reply.
+/// An error returned when a request has no reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The session has ended; nothing was sent.
+    /// The session has ended, and nothing was sent.
     #[error("nothing was sent: {0}")]
     Closed(Closed),
-    /// The connection has ended, and with it the queue of replies. The request may or may not have been handled.
+    /// The connection ended, and with it the queue of replies. The request may or may not have been handled.
     #[error("the connection ended before the reply came ({0}): the request may or may not have been handled")]
     Lost(Lost),
-    /// The request was not sent, or refused, or not confirmed.
+    /// The request was not sent, was refused, or was not confirmed.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// The reply may stand behind messages that nobody takes, and there is no room for more of them. Take those first. The
-    /// request may or may not have been handled.
-    #[error("the reply may stand behind messages that nobody takes ({octets} octets): take them first")]
+    /// The client's inbox is full to its hard limit, and the reply may come only after messages for which there is no
+    /// room. Take those first. The request may or may not have been handled.
+    #[error(
+        "{octets} octets of messages wait to be taken, and the reply may come after them: take them first"
+    )]
     InboxFull {
-        /// How many octets nobody has taken.
+        /// The number of octets in the inbox.
         octets: usize,
     },
-    /// Replies cannot be subscribed to: the broker has refused or ended the subscription of their queue. The next request
-    /// makes another one.
-    #[error("replies cannot be subscribed to: {0}")]
+    /// The broker has refused or ended the subscription to the queue of replies. The next request makes a new one.
+    #[error("the queue of replies cannot be subscribed to: {0}")]
     Subscribe(SubscribeError),
-    /// No reply in time. The request may or may not have been handled.
+    /// No reply came within this time. The request may or may not have been handled.
     #[error("no reply within {:.1} s: the request may or may not have been handled", .0.as_secs_f64())]
     Timeout(Duration),
 }

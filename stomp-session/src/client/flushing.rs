@@ -1,4 +1,4 @@
-//! Waiting until everything is written.
+//! Waiting until everything has been written.
 
 use std::{
     future::Future,
@@ -21,15 +21,22 @@ use crate::{Outcome, ReceiptId, Timestamp};
 
 impl Client {
     /// Returns a future that resolves when everything that was handed over before this call has been written to the
-    /// transport, and flushed: sends that wait for a connection or for room, whether or not anybody polls their futures;
-    /// frames of every kind; and messages sent [at least once](super::SendBuilder::at_least_once), of each of which one copy
-    /// must have left. What the broker makes of them it does not say: that is what
-    /// [`confirmed`](super::SendBuilder::confirmed) is for.
+    /// transport and flushed.
     ///
-    /// It does not wait for what you hold back yourself: sends that were never polled, and an UNSUBSCRIBE, or an
-    /// ACK in 1.0, that waits for messages which you have not settled. It ends after
-    /// [`Settings::send_timeout`](super::Settings::send_timeout), unless [`Flushing::timeout`] says otherwise. With no
-    /// connection, and nothing that waits for one, there is nothing to be written.
+    /// This includes:
+    ///
+    /// - sends that wait for a connection or for room, whether or not their futures are polled, and what a
+    ///   [`Publisher`](super::Publisher) has handed over
+    /// - ACKs and all other frames
+    /// - messages sent [at least once](super::SendBuilder::at_least_once): one copy of each must have been written
+    ///
+    /// The future does not say whether the broker has processed a frame. Use
+    /// [`confirmed`](super::SendBuilder::confirmed) for that.
+    ///
+    /// The future does not wait for sends that were never polled. Neither does it wait for an UNSUBSCRIBE, or in 1.0 an
+    /// ACK, that is held back until earlier messages are settled. It ends after
+    /// [`Builder::send_timeout`](super::Builder::send_timeout), unless [`Flushing::timeout`] sets another limit. If there
+    /// is no connection, and nothing waits for one, it resolves at once.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -41,14 +48,16 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`FlushError`], from the future.
+    /// The future returns a [`FlushError`](super::FlushError) if not everything was written.
     pub fn flush(&self) -> Flushing {
         Flushing::new(Arc::clone(&self.keep().shared))
     }
 }
 
-/// The future of [`Client::flush`]. It only watches. Cancel safe: dropped, everything leaves all the same.
-#[must_use = "that everything has left is not known until it is awaited"]
+/// The future of [`Client::flush`].
+///
+/// It only waits: everything is written whether or not the future is polled. It is cancel safe.
+#[must_use = "whether everything was written is not known until the future is awaited"]
 #[derive(Debug)]
 pub struct Flushing {
     shared: Arc<Shared>,
@@ -63,7 +72,9 @@ impl Flushing {
         Self { shared, id, timer }
     }
 
-    /// How long it waits, from its first poll on.
+    /// Sets how long the future waits, counted from its first poll.
+    ///
+    /// Default: [`Builder::send_timeout`](super::Builder::send_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timer = Timer::new(Arc::clone(&self.shared), timeout);
         self

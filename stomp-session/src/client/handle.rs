@@ -1,4 +1,4 @@
-//! The client: a handle that commands the session and wakes the driver.
+//! The client: a handle that sends commands to the session and wakes the driver.
 
 use std::{
     future::{Future, poll_fn},
@@ -15,18 +15,21 @@ use super::{
     runner::awaits_end,
     send::SendBuilder,
     shared::{Inner, Shared},
-    state::{State, Waiting, Watch},
+    state::{SessionState, Waiting, Watch},
     statistics::Statistics,
     subscription::SubscribeBuilder,
     waits::For,
 };
 use crate::{Closed, Connection};
 
-/// A STOMP client. Cheap to clone; all clones are one session.
+/// A STOMP client.
 ///
-/// The session lives while a `Client`, a [`Subscription`](super::Subscription) or a [`Transaction`](super::Transaction)
-/// does. When the last one is dropped it disconnects gracefully, but only while the runtime lives: a program that returns
-/// from `main` without awaiting [`disconnect`](Self::disconnect) may lose what it sent.
+/// A client is cheap to clone, and all clones share one session.
+///
+/// The session lives for as long as a `Client`, a [`Subscription`](super::Subscription), a
+/// [`Publisher`](super::Publisher) or a [`Transaction`](super::Transaction) of it. When the last of them is dropped, the
+/// session disconnects gracefully, but only while the runtime lives. A program that returns from `main` without awaiting
+/// [`disconnect`](Self::disconnect) may lose what it has sent.
 #[derive(Clone, Debug)]
 pub struct Client {
     keep: Keep,
@@ -41,7 +44,7 @@ impl Client {
         &self.keep
     }
 
-    /// A message to be sent.
+    /// Creates a message. Await it to send it.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), stomp_session::client::SendError> {
@@ -52,7 +55,7 @@ impl Client {
         SendBuilder::new(Arc::clone(&self.keep.shared), destination, body.into())
     }
 
-    /// A subscription to be made.
+    /// Creates a subscription. Await it to subscribe.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -67,41 +70,46 @@ impl Client {
         SubscribeBuilder::new(self.keep.clone(), destination)
     }
 
-    /// The connection that stands, if one does.
+    /// Returns the current connection, if there is one.
     #[must_use]
     pub fn connection(&self) -> Option<Connection> {
         self.keep.shared.with(|inner| inner.session.connection().cloned())
     }
 
-    /// Where the session stands.
+    /// Returns the state of the session.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> SessionState {
         self.keep.shared.with(|inner| inner.state())
     }
 
-    /// Follows the state of the session.
+    /// Returns a stream of the states of the session.
     pub fn watch(&self) -> Watch {
         Watch::new(Arc::clone(&self.keep.shared))
     }
 
-    /// Shows what happens in the session: attempts, connections, subscriptions, receipts, errors, the end.
+    /// Returns a stream of what happens in the session: attempts, connections, subscriptions, receipts, errors, and the
+    /// end.
     pub fn listen(&self) -> Listener {
         Listener::new(Arc::clone(&self.keep.shared), false)
     }
 
-    /// As [`listen`](Self::listen), with each frame and each heart-beat, both ways. They are copied for the listener: this
-    /// is for finding faults, not for every day.
+    /// Returns a stream of what happens in the session, including each frame and each heart-beat, in both directions.
+    ///
+    /// The frames are copied for the listener, so this is for finding faults and not for permanent use.
+    /// [`listen`](Self::listen) does not report them.
     pub fn trace(&self) -> Listener {
         Listener::new(Arc::clone(&self.keep.shared), true)
     }
 
-    /// Waits until a connection stands, as long as the session tries to get one. Cancel safe.
+    /// Waits until a connection is established, for as long as the session tries to establish one.
     ///
-    /// One that has ended again before its waiter could look counts: what follows is the session's business, and the next
-    /// one may end as fast.
+    /// A connection that has ended again before this method could return it counts too. The session then reconnects by
+    /// itself, but the next connection may end as quickly.
+    ///
+    /// This method is cancel safe.
     ///
     /// # Errors
-    /// [`Closed`] when the session has ended.
+    /// Returns [`Closed`] if the session has ended.
     pub async fn connected(&self) -> Result<Connection, Closed> {
         let mut before = None;
         self.wait(For::Connection, |inner| {
@@ -115,31 +123,44 @@ impl Client {
         .await
     }
 
-    /// Waits until the session has ended, and says why. Cancel safe.
+    /// Waits until the session has ended and its stream is closed, and returns the reason.
+    ///
+    /// If the task that ran the [`Driver`](super::Driver) was aborted or has panicked, the reason is
+    /// [`Closed::DriverDropped`].
+    ///
+    /// This method is cancel safe.
     pub async fn closed(&self) -> Closed {
         self.wait(For::End, |inner| inner.closed.clone()).await
     }
 
-    /// Disconnects gracefully, beginning at once: [`Runner`](super::Runner)s take no more messages and their handlers end,
-    /// what waits for a connection or for room is sent, outstanding receipts are awaited, then DISCONNECT and its RECEIPT,
-    /// and the stream is closed, all within [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). Everything
-    /// else on this session ends, on all clones. A second call joins the first and gets the same result.
+    /// Disconnects gracefully. This begins at the call; the returned future only waits for the result.
     ///
-    /// A handler may call it. If it awaits it as well, it is not waited for, and its message stays unacknowledged.
+    /// [`Runner`](super::Runner)s take no more messages, and their handlers end. Messages that wait for a connection or
+    /// for room are sent, outstanding receipts are awaited, DISCONNECT is sent, its RECEIPT is awaited, and the stream
+    /// is closed. All of this takes at most [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout).
+    ///
+    /// Everything else on this session ends, on all clones. A second call joins the first one and has the same result.
+    ///
+    /// A handler may call this method. If the handler also awaits the result, the disconnect does not wait for the
+    /// handler, whose message stays unacknowledged.
     pub fn disconnect(&self) -> Disconnecting {
         let shared = &self.keep.shared;
         shared.command(|inner| shared.begin_disconnect(inner));
         Disconnecting { waiting: Waiting::new(Arc::clone(shared), For::End) }
     }
 
-    /// How many messages came for subscriptions that are not known here, or were too large and were read past, none of which
-    /// was acknowledged: they are still the broker's; and how many RECEIPTs came that say for nothing.
+    /// Returns the number of messages that came for unknown subscriptions, of messages that were too large and were
+    /// read past, and of RECEIPTs without an id.
+    ///
+    /// The messages for unknown subscriptions were not acknowledged, so the broker still has them.
+    /// [`SubscribeBuilder::oversized`](super::SubscribeBuilder::oversized) sets what becomes of the messages that were
+    /// too large.
     #[must_use]
     pub fn unroutable(&self) -> u64 {
         self.keep.shared.with(|inner| inner.unroutable)
     }
 
-    /// What has happened in the session, in numbers. Reading them takes no lock.
+    /// Returns counts of what has happened in the session. This takes no lock.
     ///
     /// ```
     /// # fn example(client: &stomp_session::client::Client) {
@@ -152,7 +173,9 @@ impl Client {
         self.keep.shared.counters.read()
     }
 
-    /// Octets of messages that came and that nobody has taken, each counted with its headers and what it takes to hold it.
+    /// Returns the number of octets of the messages that were received but not taken yet.
+    ///
+    /// Each message counts with its headers and the memory that is needed to hold it.
     #[must_use]
     pub fn undelivered(&self) -> usize {
         self.keep.shared.pressure.undelivered()
@@ -164,28 +187,32 @@ impl Client {
     }
 }
 
-/// How a session took its leave.
+/// The result of a graceful disconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Farewell {
-    /// Frames whose sender waited when the end began, and which the broker has confirmed.
+    /// The number of frames that were pending when the disconnect began, and that the broker has confirmed.
     pub confirmed: usize,
-    /// Frames whose sender waited when the end began, and which were refused, not sent, or not answered in time. Each sender
-    /// was told.
+    /// The number of frames that were pending when the disconnect began, and that were refused, not sent, or not
+    /// answered in time. Each sender got its error.
     pub unconfirmed: usize,
-    /// Messages whose handlers had not ended when their time was over, or awaited the end themselves. They stay
+    /// The number of messages whose handlers had not ended in time, or awaited the disconnect themselves. They stay
     /// unacknowledged.
     pub unhandled: usize,
-    /// Messages that still waited for a connection or for room when they had had three quarters of the time, and were not
-    /// sent. Whoever awaited one was told; of a [buffered](SendBuilder::buffered) one
-    /// [`Notice::SendFailed`](super::Notice::SendFailed) tells.
+    /// The number of messages that still waited for a connection or for room after three quarters of the time, and were
+    /// not sent.
+    ///
+    /// A sender that awaited its message got an error. A [buffered](SendBuilder::buffered) message is reported by
+    /// [`Notice::SendFailed`](super::Notice::SendFailed).
     pub unsent: usize,
 }
 
-/// The future of [`Client::disconnect`]. An error is why the broker did not confirm the end, so that what was sent without
-/// confirmation may not have arrived.
+/// The future of [`Client::disconnect`].
 ///
-/// Cancel safe: the session goes on disconnecting.
+/// If the broker did not confirm the end, it resolves to the reason. What was sent without confirmation may then not
+/// have arrived.
+///
+/// This future is cancel safe: if it is dropped, the session goes on disconnecting.
 #[must_use = "a program that returns from main before the session has disconnected may lose what it sent"]
 #[derive(Debug)]
 pub struct Disconnecting {

@@ -1,38 +1,39 @@
-//! What TCP is to notice by itself of a peer that is gone.
+//! TCP keep-alive.
 
 use std::time::Duration;
 
-/// When the system gives up a TCP connection whose peer does not answer.
+/// Settings that say when the system ends a TCP connection whose peer does not answer.
 ///
-/// Heart-beats notice a dead peer sooner, but not every broker sends them: there are none in STOMP 1.0, nor from a broker that
-/// answers `heart-beat:0,0`. With the defaults an idle connection whose peer has vanished ends after 60 s + 4 × 15 s = 2 min.
+/// Heart-beats notice a dead peer sooner, but not every broker sends them: STOMP 1.0 has none, and a broker may answer
+/// `heart-beat:0,0`. By default, an idle connection whose peer has vanished ends after 60 s + 4 × 15 s = 2 min.
 ///
-/// The values are rounded up to whole seconds and kept within what systems take: 1 to 32,767 s, 1 to 127 probes. A system
-/// that lacks one of the options does without it.
+/// The values are rounded up to whole seconds and clamped to what systems accept: 1 to 32,767 s, and 1 to 127 probes.
+/// If a system lacks one of the options, the option has no effect.
 ///
 /// ```
 /// use std::time::Duration;
-/// use stomp_session::client::{KeepAlive, Settings};
+/// use stomp_session::client::{Client, KeepAlive};
 ///
-/// let mut settings = Settings::default();
 /// let mut patient = KeepAlive::default();
 /// patient.idle = Duration::from_secs(600);
-/// settings.keep_alive = Some(patient);
-/// settings.keep_alive = None; // as the system does it for others, which is mostly not at all
+/// let builder = Client::builder("tcp://broker.example").keep_alive(patient);
+/// let builder = builder.keep_alive(None); // the defaults of the system, which mostly send no probes
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeepAlive {
-    /// The silence after which the peer is asked whether it is still there (`TCP_KEEPIDLE`). 60 s.
+    /// The silence after which the peer is asked whether it is still there (`TCP_KEEPIDLE`). Default: 60 s.
     pub idle: Duration,
-    /// The time between two such probes (`TCP_KEEPINTVL`). 15 s.
+    /// The time between two of these probes (`TCP_KEEPINTVL`). Default: 15 s.
     pub interval: Duration,
-    /// The probes without an answer after which the connection is over (`TCP_KEEPCNT`). 4.
+    /// The number of unanswered probes after which the connection ends (`TCP_KEEPCNT`). Default: 4.
     pub probes: u32,
-    /// How long what was sent may stay unacknowledged (`TCP_USER_TIMEOUT`; Linux and Android). 2 min, in which an idle
-    /// connection is given up, too; without it Linux repeats what was sent for some 15 min. It also ends the connection to a
-    /// peer that is there but reads nothing, as brokers do that are short of memory: so it is switched off as soon as a
-    /// broker has promised heart-beats, which tell the one from the other.
+    /// The time for which sent octets may stay unacknowledged (`TCP_USER_TIMEOUT`, on Linux and Android). Default:
+    /// 2 min, after which an idle connection ends too. Without it, Linux sends them again for about 15 min.
+    ///
+    /// It also ends a connection to a peer that is alive but reads nothing, such as a broker that is short of memory.
+    /// It is therefore switched off as soon as a broker has promised heart-beats, which tell such a peer from a dead
+    /// one.
     pub user_timeout: Option<Duration>,
 }
 
@@ -48,7 +49,7 @@ impl Default for KeepAlive {
 }
 
 impl KeepAlive {
-    /// The same with values that every system takes. For adapters.
+    /// Returns these settings with values that every system accepts. This is for adapters.
     #[must_use]
     pub fn rounded(&self) -> Self {
         Self {

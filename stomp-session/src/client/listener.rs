@@ -1,4 +1,4 @@
-//! Listeners: what happens in a session, in order, for whoever wants to see it.
+//! Listeners, which report what happens in a session.
 
 use std::{
     fmt,
@@ -12,9 +12,12 @@ use futures_core::Stream;
 
 use super::{fairness::Row, notice::Notice, shared::Shared};
 
-/// Shows what happens in a session, from its making on and in order: a [`Stream`] of [`Notice`]s with a queue of its own,
-/// read in the task of its owner. One that is slow harms nobody and [misses](Notice::Missed) some. It does not keep the
-/// session alive; dropping it removes it.
+/// A [`Stream`] of what happens in a session, returned by [`Client::listen`](super::Client::listen) and
+/// [`Client::trace`](super::Client::trace).
+///
+/// It returns a [`Notice`] for each thing that happens after its creation, in order. Notices wait in a queue of the
+/// listener. A listener that is too slow delays nothing, but [misses](Notice::Missed) some. A listener does not keep
+/// the session alive, and dropping it removes it.
 ///
 /// ```
 /// # async fn example(client: &stomp_session::client::Client) {
@@ -47,7 +50,7 @@ impl Listener {
         Self { shared, id, row: Row::default(), ended: false }
     }
 
-    /// The next notice, or `None` after [`Notice::Closed`]. Cancel safe: none is lost.
+    /// Returns the next notice, or `None` after [`Notice::Closed`]. This method is cancel safe: no notice is lost.
     pub async fn next(&mut self) -> Option<Notice> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

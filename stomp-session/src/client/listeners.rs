@@ -1,4 +1,4 @@
-//! What the listeners of a session have not read.
+//! The notices that the listeners of a session have not read yet.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,7 +9,7 @@ use std::{
 use super::notice::Notice;
 use crate::Closed;
 
-/// What one listener has not read.
+/// The notices that one listener has not read yet.
 #[derive(Default)]
 struct Queue {
     notices: VecDeque<Notice>,
@@ -19,7 +19,7 @@ struct Queue {
     waker: Option<Waker>,
 }
 
-/// Octets of notices that wait for their listener; then it misses some.
+/// The octets of notices that may wait for their listener. Beyond them, the listener misses notices.
 const BUDGET: usize = 256 * 1024;
 
 impl Queue {
@@ -38,7 +38,7 @@ impl Queue {
         self.octets = self.octets.saturating_add(size);
     }
 
-    /// Tells what was missed, once there is room again.
+    /// Adds a notice of what was missed, once there is room again.
     fn confess(&mut self) {
         if let missed @ 1.. = mem::take(&mut self.missed) {
             self.notices.push_back(Notice::Missed(missed));
@@ -72,7 +72,7 @@ impl Listeners {
         self.queues.values().any(|queue| queue.traces)
     }
 
-    /// Adds one, which is told of the end at once if that has come.
+    /// Adds a listener. If the session has ended, this is its first notice.
     pub(super) fn add(&mut self, traces: bool, closed: Option<&Closed>) -> u64 {
         let id = self.next;
         self.next = id.saturating_add(1);
@@ -84,7 +84,7 @@ impl Listeners {
         id
     }
 
-    /// Tells all of them; `wake` gets the wakers of those that have something to read.
+    /// Adds a notice to all queues. `wake` gets the wakers of listeners that have something to read.
     pub(super) fn tell(&mut self, notice: &Notice, mut wake: impl FnMut(Option<Waker>)) {
         for queue in self.queues.values_mut() {
             queue.push(notice);
@@ -94,7 +94,7 @@ impl Listeners {
         }
     }
 
-    /// The next notice of that one, or none and it waits. Gives a waker that is of no use any more.
+    /// Takes the next notice of this listener, or stores the waker. Also returns a waker that is no longer needed.
     pub(super) fn take(&mut self, id: u64, waker: Waker) -> (Option<Notice>, Option<Waker>) {
         let Some(queue) = self.queues.get_mut(&id) else { return (None, Some(waker)) };
         match queue.pop() {

@@ -1,13 +1,16 @@
-//! A message in the hands of its consumer.
+//! A received message, as its consumer sees it.
 
 use std::{fmt, future::poll_fn, ops::Deref, sync::Arc};
 
 use super::{acknowledging::Acknowledging, shared::Shared, state::Waiting, waits::For};
 use crate::{CommandError, Nack, Session};
 
-/// A received message. It derefs to [`stomp_session::Message`](crate::Message) for body and headers.
+/// A received message.
 ///
-/// Dropping it acknowledges nothing: the broker delivers it again when the subscription or the connection ends.
+/// It dereferences to [`stomp_session::Message`](crate::Message), which has the body and the headers.
+///
+/// Dropping a message does not acknowledge it. The broker delivers it again when the subscription or the connection
+/// ends.
 pub struct Message {
     message: crate::Message,
     shared: Arc<Shared>,
@@ -18,28 +21,31 @@ impl Message {
         Self { message, shared }
     }
 
-    /// Acknowledges it. The ACK is queued at once; this never waits. [`ack_confirmed`](Self::ack_confirmed) tells what becomes of
-    /// it.
+    /// Acknowledges the message. The ACK is queued at once; this method never waits.
     ///
-    /// `Ok` says no more than that it was queued: the driver writes it when it runs next. A task that never yields, or blocks
-    /// the only thread of its runtime, keeps the driver from running: heart-beats are missed, the broker ends the connection,
-    /// the ACK is lost, and the same message comes again. Move work that blocks to a thread of its own (tokio's
-    /// `spawn_blocking`, `blocking::unblock` of smol).
+    /// `Ok` means only that the ACK was queued; [`ack_confirmed`](Self::ack_confirmed) waits for the broker's answer. The
+    /// driver writes the ACK when it runs next. A task that never yields, or that blocks the only thread of its runtime,
+    /// keeps the driver from running: heart-beats are missed, the broker ends the connection, the ACK is lost, and the
+    /// same message comes again. Move work that blocks to a thread of its own (`spawn_blocking` of tokio,
+    /// `blocking::unblock` of smol).
     ///
     /// # Errors
-    /// [`CommandError`], above all [`Stale`](CommandError::Stale) when its connection has ended: the broker delivers it
-    /// again.
+    /// Returns a [`CommandError`] if the message cannot be acknowledged, in particular [`Stale`](CommandError::Stale)
+    /// if its connection has ended. The broker then delivers it again.
     pub fn ack(mut self) -> Result<(), CommandError> {
         let message = &mut self.message;
         self.shared.command(|inner| inner.session.ack(message))
     }
 
-    /// Acknowledges it, and returns a future that resolves when the broker has answered. The ACK is queued at once, whether or
-    /// not the future is polled. With ack mode `client` it means all messages before as well, and so does the answer.
+    /// Acknowledges the message, and returns a future that resolves with the broker's answer.
     ///
-    /// Many may be on their way at a time. Each ends within [`Config::timeout`](crate::Config::timeout) from here and
-    /// [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the ACK has left. What is acknowledged in a
-    /// [`Transaction`](super::Transaction) is confirmed by its COMMIT, and has no answer of its own.
+    /// The ACK is queued at once, whether or not the future is polled. With ack mode `client`, the ACK and its answer
+    /// cover all messages before this one too.
+    ///
+    /// Any number of these futures may wait at the same time. Each ends within
+    /// [`Config::timeout`](crate::Config::timeout) from this call, and within
+    /// [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the ACK has left. A message that is
+    /// acknowledged in a [`Transaction`](super::Transaction) is confirmed by the COMMIT, and has no answer of its own.
     ///
     /// ```
     /// # async fn example(mut orders: stomp_session::client::Subscription) -> Result<(), Box<dyn std::error::Error>> {
@@ -51,39 +57,46 @@ impl Message {
     /// ```
     ///
     /// # Errors
-    /// [`AckError`](super::AckError), from the future. Unless the ACK was confirmed, the broker may deliver the message again.
+    /// The future returns an [`AckError`](super::AckError) if the ACK was not confirmed. The broker may then deliver the
+    /// message again.
     pub fn ack_confirmed(mut self) -> Acknowledging {
         Acknowledging::new(&self.shared, &mut self.message)
     }
 
-    /// Tells the broker that it was not consumed: RabbitMQ delivers it again at once, ActiveMQ moves it to a dead letter
-    /// queue. Never waits.
+    /// Tells the broker that the message was not consumed. This method never waits.
+    ///
+    /// The effect differs: RabbitMQ delivers the message again at once, and ActiveMQ moves it to a dead letter queue.
     ///
     /// # Errors
-    /// As [`ack`](Self::ack), and [`NackDiscards`](CommandError::NackDiscards) on Artemis, which would destroy it.
+    /// Returns the same errors as [`ack`](Self::ack), and [`NackDiscards`](CommandError::NackDiscards) on Artemis,
+    /// which would destroy the message.
     pub fn nack(mut self) -> Result<(), CommandError> {
         let message = &mut self.message;
         self.shared.command(|inner| inner.session.nack(message))
     }
 
-    /// Whether its connection has ended: the broker delivers it again, unless it came with ack mode `auto`.
+    /// Returns `true` if the connection of the message has ended. The broker delivers the message again, unless it came
+    /// with ack mode `auto`.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.shared.is_lost(self.message.connection())
     }
 
-    /// Waits until its connection has ended, for a handler that would rather begin anew than go on. Cancel safe.
+    /// Waits until the connection of the message has ended.
+    ///
+    /// A handler can use this to stop early and begin again with the next delivery of the message. This method is
+    /// cancel safe.
     pub async fn lost(&self) {
         let mut waiting = Waiting::new(Arc::clone(&self.shared), For::Loss);
         poll_fn(|cx| waiting.poll(cx, |_| self.is_lost().then_some(()))).await;
     }
 
-    /// Acknowledges it for a handle that others have as well.
+    /// Acknowledges the message through a shared handle, and asks for the broker's answer.
     pub(super) fn confirm(&self) -> Acknowledging {
         Acknowledging::new(&self.shared, &mut self.message.twin())
     }
 
-    /// Acknowledges it, or NACKs it so that the broker does that.
+    /// Acknowledges the message, or sends a NACK with this effect.
     pub(super) fn settle(&self, nack: Option<Nack>) -> Result<(), CommandError> {
         let mut message = self.message.twin();
         self.shared.command(|inner| match nack {
@@ -92,7 +105,7 @@ impl Message {
         })
     }
 
-    /// Settles it by a command of the session that it came from.
+    /// Settles the message by a command of the session from which it came.
     pub(super) fn settle_by(
         mut self,
         shared: &Arc<Shared>,
@@ -105,7 +118,7 @@ impl Message {
         shared.command(|inner| settle(&mut inner.session, message))
     }
 
-    /// The message without its hold on a read buffer, to be kept for long.
+    /// Copies the headers and the body, so that the message no longer keeps a read buffer alive.
     #[must_use]
     pub fn into_owned(mut self) -> Self {
         self.message.make_owned();
@@ -113,7 +126,7 @@ impl Message {
     }
 }
 
-/// An UNSUBSCRIBE waits for messages that may still be settled: this one will not be.
+/// An UNSUBSCRIBE waits for messages that may still be settled. This one no longer can be.
 impl Drop for Message {
     fn drop(&mut self) {
         if self.message.needs_ack() && !self.message.is_settled() {

@@ -1,10 +1,12 @@
-//! The asynchronous client over any runtime: handles that command the session, and one driver that runs it.
+//! The asynchronous client for any runtime: handles that send commands to a session, and a driver that runs it.
 //!
-//! An adapter lends a [`Runtime`]; how an endpoint becomes a stream is a [`Connector`]. Users of an adapter meet
-//! [`Client`], [`Subscription`] and [`Message`]; the [`guide`] shows what they can do.
+//! An adapter provides a [`Runtime`], and a [`Connector`] opens the stream to an endpoint. Users of an adapter mostly
+//! need [`Client`], [`Subscription`] and [`Message`]. The [`guide`] shows how to use them.
 
 mod acknowledging;
 mod admission;
+pub mod blocking;
+mod builder;
 mod closing;
 mod contain;
 mod content;
@@ -13,12 +15,18 @@ mod dial;
 mod dispatch;
 mod driver;
 mod error;
+mod export;
 mod fairness;
 mod flushes;
 mod flushing;
+pub mod futures;
+mod gauge;
 pub mod guide;
 mod handle;
 mod interrupted;
+mod items;
+#[cfg(feature = "json")]
+mod json;
 mod keep;
 mod keep_alive;
 mod listener;
@@ -29,6 +37,9 @@ mod notice;
 mod parked;
 mod prepared;
 mod pressure;
+mod publisher;
+mod publishers;
+mod publishing;
 mod race;
 mod reconnecting;
 mod request;
@@ -40,10 +51,13 @@ mod runtime;
 mod send;
 mod settings;
 mod shared;
+#[cfg(feature = "sink")]
+mod sink;
 mod state;
 mod statistics;
 mod stopping;
 mod subscription;
+mod sync;
 mod telemetry;
 mod terms;
 mod tls;
@@ -52,71 +66,55 @@ mod unanswered;
 mod unsubscribing;
 mod waits;
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
-pub use acknowledging::Acknowledging;
+pub use builder::Builder;
 pub use credentials::Credentials;
 pub use dial::Dial;
 pub use driver::Driver;
 pub use error::{
-    AckError, CommitError, ConnectError, FlushError, ReconnectError, RequestError, SendError, SubscribeError,
+    AckError, BeginError, CommitError, ConnectError, FlushError, PublishError, ReconnectError, RequestError,
+    SendError, SubscribeError,
 };
-pub use flushing::Flushing;
-pub use handle::{Client, Disconnecting, Farewell};
+pub use handle::{Client, Farewell};
+pub use items::{Items, SubscriptionItem, TooLarge};
+#[cfg(feature = "json")]
+pub use json::JsonError;
 pub use keep_alive::KeepAlive;
 pub use listener::Listener;
 pub use message::Message;
 pub use notice::Notice;
 pub use prepared::PreparedSend;
+pub use publisher::{Publisher, PublisherBuilder};
 pub use race::{race, race_addresses};
-pub use reconnecting::{ReconnectBuilder, Reconnecting};
-pub use request::{RequestBuilder, Requesting};
+pub use reconnecting::ReconnectBuilder;
+pub use request::RequestBuilder;
 pub use results::Results;
-pub use runner::{
-    Delivery, Failure, Forward, OnFailure, Runner, Running, StopReason, Stopped, Tally, Unnamed,
-};
-pub use runtime::{Addresses, Connector, Runtime, Stream, TransportError};
-pub use send::{SendBuilder, Sending};
-pub use settings::Settings;
-pub use state::{State, Watch};
+pub use runner::{Delivery, Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
+pub use runtime::{Addresses, Connector, Runtime, TransportError, TransportStream};
+pub use send::SendBuilder;
+pub use state::{SessionState, Watch};
 pub use statistics::Statistics;
-pub use subscription::{SubscribeBuilder, Subscribing, Subscription};
+pub use subscription::{SubscribeBuilder, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
-pub use transaction::{Beginning, Committing, Transaction};
-pub use unsubscribing::Unsubscribing;
-
-use shared::Shared;
-
-use crate::{Config, Session};
-
-/// A client and the driver that runs it. The seed of the configuration is drawn from the runtime. Spawn [`Driver::run`]
-/// before awaiting anything of the client.
-pub fn client<R: Runtime, C: Connector>(
-    mut config: Config,
-    settings: Settings,
-    runtime: Arc<R>,
-    connector: Arc<C>,
-) -> (Client, Driver<R, C>) {
-    let [a, b, c, d, e, f, g, h, identity @ ..] = runtime.entropy();
-    config.seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let identity = identity.iter().take(16).fold(0, |identity, octet| identity << 8 | u128::from(*octet));
-    config.identity.get_or_insert(identity);
-    let shared = Arc::new(Shared::new(Session::new(config, runtime.now()), settings));
-    (Client::new(Arc::clone(&shared)), Driver::new(runtime, connector, shared))
-}
+pub use transaction::Transaction;
 
 /// What has a name can be spawned and kept anywhere; what borrows a handle can be awaited on any thread.
 const _: fn(&Client) = |client| {
     const fn anywhere<T: Send + 'static>() {}
     fn sent<T: Future + Send>(_: T) {}
     type Handled = std::future::Ready<Result<(), String>>;
-    anywhere::<(Runner<fn(Delivery) -> Handled, String>, Running<fn(Delivery) -> Handled, String, Handled>)>(
-    );
+    anywhere::<(
+        Runner<fn(Delivery) -> Handled, String>,
+        futures::Running<fn(Delivery) -> Handled, String, Handled>,
+    )>();
     anywhere::<(Client, Subscription, Transaction, Message, Delivery)>();
     anywhere::<(Listener, Watch, SendBuilder, SubscribeBuilder, RequestBuilder)>();
-    anywhere::<(Sending, Subscribing, Requesting)>();
-    anywhere::<(Acknowledging, Beginning, Committing, Disconnecting, Flushing)>();
-    anywhere::<(ReconnectBuilder, Reconnecting)>();
+    anywhere::<(futures::Sending, futures::Subscribing, futures::Requesting, futures::Unsubscribing)>();
+    anywhere::<(futures::Beginning, futures::Committing, futures::Disconnecting)>();
+    anywhere::<(futures::Acknowledging, futures::Flushing, futures::Reconnecting)>();
+    anywhere::<(Builder, ReconnectBuilder)>();
+    anywhere::<(Publisher, PublisherBuilder)>();
     sent(client.connected());
     sent(client.closed());
     sent(client.watch().next());

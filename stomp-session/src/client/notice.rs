@@ -1,4 +1,4 @@
-//! What listeners are told.
+//! The notices that listeners return.
 
 use std::time::Duration;
 
@@ -10,115 +10,122 @@ use crate::{
     ServerError, SubscriptionId,
 };
 
-/// Something that happened in a session.
+/// Something that happened in a session, returned by a [`Listener`](super::Listener).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A broker is dialled.
+    /// The client begins an attempt to connect.
     Connecting(Attempt),
-    /// The session leaves its connection for another one: somebody has called [`reconnect`](super::Client::reconnect).
+    /// The session leaves its connection for another one, because [`reconnect`](super::Client::reconnect) was called.
     Moving {
-        /// The connection that is left; nothing where none stands.
+        /// The connection that is left, or `None` if there is none.
         connection: Option<ConnectionId>,
-        /// Why, in the words of who has asked.
+        /// The reason that was given to [`reconnect`](super::Client::reconnect).
         reason: String,
     },
-    /// The next connection stands, and the move has come to its end.
+    /// A move has ended, and the next connection is established.
     Moved(Box<Moved>),
     /// An attempt to connect failed.
     ConnectFailed {
         /// The broker.
         endpoint: Endpoint,
-        /// Why.
+        /// The reason.
         reason: Lost,
     },
-    /// The next attempt comes after that delay.
+    /// The client waits for this delay before its next attempt to connect.
     Reconnecting {
-        /// The broker.
+        /// The broker that will be dialled.
         endpoint: Endpoint,
-        /// How long until then.
+        /// The time until then.
         delay: Duration,
     },
-    /// A connection stands. The subscriptions have been sent again.
+    /// A connection is established, and the subscriptions have been sent on it again.
     Connected(Connection),
-    /// A connection that stood has ended.
+    /// An established connection has ended.
     Disconnected {
-        /// Which one.
+        /// The connection.
         connection: ConnectionId,
-        /// Why.
+        /// The reason.
         reason: Lost,
     },
-    /// The broker has taken a SUBSCRIBE: once for each connection.
+    /// The broker has accepted a SUBSCRIBE. This notice comes once for each connection.
     Subscribed(SubscriptionId),
-    /// The owner of a subscription has ended it.
+    /// The application has unsubscribed.
     Unsubscribed(SubscriptionId),
-    /// A subscription has ended otherwise. It is not sent again.
+    /// A subscription has ended, but not because the application unsubscribed. It is not sent again.
     SubscriptionEnded {
         /// The subscription.
         id: SubscriptionId,
-        /// Why.
+        /// The reason.
         reason: Ended,
     },
-    /// The broker has refused or cancelled a subscription that stood once. It is sent again after that delay.
+    /// The broker has refused or cancelled a subscription that it had accepted before. It is sent again after this
+    /// delay.
     Resubscribing {
         /// The subscription.
         id: SubscriptionId,
-        /// Why it does not stand.
+        /// The reason why it is not active.
         reason: Ended,
-        /// How long until then.
+        /// The time until it is sent again.
         delay: Duration,
     },
-    /// Time was reported that much too late for a heart-beat: the program, its runtime or the machine stood still.
+    /// The time was reported too late for a heart-beat. The program, its runtime or the machine was suspended.
     LocalStall {
-        /// How late.
+        /// The delay with which the time was reported.
         late: Duration,
     },
-    /// What became of a frame that asked for a RECEIPT.
+    /// The outcome of a frame that asked for a RECEIPT is known.
     Receipt {
-        /// The frame.
+        /// The id of the frame's receipt.
         id: ReceiptId,
-        /// Its outcome.
+        /// The outcome.
         outcome: Outcome,
     },
-    /// An ERROR that ended neither a connection nor a subscription. The others are the reasons of what they ended.
+    /// The broker sent an ERROR that ended neither a connection nor a subscription. Any other ERROR is the reason in
+    /// the notice of what it ended.
     Error(ServerError),
-    /// A message that was over the [limits](crate::Config::limits) and was read past.
+    /// A message was over the [limits](super::Builder::limits) and was read past.
     TooLarge {
-        /// For which subscription it came.
+        /// The subscription to which the message belongs.
         subscription: SubscriptionId,
-        /// What of it was over.
+        /// The part of the message that was over the limits.
         excess: Excess,
     },
-    /// A MESSAGE for a subscription that is not known here, or a RECEIPT that nobody waits for, or that names nothing.
+    /// The broker sent a MESSAGE for an unknown subscription, or a RECEIPT that nothing waits for or that has no id.
     Unroutable(Frame),
-    /// A frame came. Only [`Client::trace`](super::Client::trace) shows it, before what follows from it.
+    /// A frame came. This notice precedes those that follow from the frame.
+    ///
+    /// Only [`Client::trace`](super::Client::trace) reports it.
     Received(Frame),
-    /// A frame was handed to the transport; CONNECT without its passcode. Only [`Client::trace`](super::Client::trace)
-    /// shows it.
+    /// A frame was handed to the transport. CONNECT is shown without its passcode.
+    ///
+    /// Only [`Client::trace`](super::Client::trace) reports it.
     Sent(Frame),
-    /// A heart-beat came. Only [`Client::trace`](super::Client::trace) shows it.
+    /// A heart-beat came. Only [`Client::trace`](super::Client::trace) reports it.
     HeartBeatReceived,
-    /// A heart-beat was handed to the transport. Only [`Client::trace`](super::Client::trace) shows it.
+    /// A heart-beat was handed to the transport. Only [`Client::trace`](super::Client::trace) reports it.
     HeartBeatSent,
-    /// A handler succeeded whose connection had ended: the message could not be acknowledged, and the broker delivers it
-    /// again.
+    /// A handler succeeded after the connection of its message had ended. The message could not be acknowledged, and
+    /// the broker delivers it again.
     AckLost {
-        /// For which subscription it came.
+        /// The subscription to which the message belongs.
         subscription: SubscriptionId,
     },
-    /// Nothing has been read for 5 s, since messages wait that nobody takes, or ACKs that the broker does not read. RabbitMQ
-    /// resets a connection that is not read for 30 s: a smaller prefetch is better than a long pause.
+    /// The connection has not been read for 5 s, because messages wait that are not taken, or ACKs that the broker does
+    /// not read.
+    ///
+    /// RabbitMQ resets a connection that is not read for 30 s. A smaller prefetch is better than a long pause.
     Stalled {
-        /// Whose messages wait, most of all.
+        /// The subscription whose waiting messages have the most octets.
         subscription: Option<SubscriptionId>,
     },
-    /// A [buffered](super::SendBuilder::buffered) message was not sent, and nobody else is told.
+    /// A [buffered](super::SendBuilder::buffered) message was not sent. Nothing else reports this.
     SendFailed(SendError),
-    /// The session takes no more commands: somebody disconnects it.
+    /// The session is being disconnected and takes no more commands.
     Disconnecting,
-    /// This listener was too slow, and missed that number of notices between the one before and the one after.
+    /// The listener was too slow and has missed this number of notices, between the previous notice and the next one.
     Missed(u64),
-    /// The session has ended. Nothing comes after it.
+    /// The session has ended. This is the last notice.
     Closed(Closed),
 }
 
@@ -167,7 +174,7 @@ impl Notice {
         matches!(self, Self::Received(_) | Self::Sent(_) | Self::HeartBeatReceived | Self::HeartBeatSent)
     }
 
-    /// What it counts in its queue.
+    /// The number of octets that the notice counts in its queue.
     pub(super) fn size(&self) -> usize {
         let octets = match self {
             Self::Received(frame) | Self::Sent(frame) | Self::Unroutable(frame) => frame.size(),

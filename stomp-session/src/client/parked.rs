@@ -1,7 +1,8 @@
-//! What cannot be sent at once: it waits here by value, in the order of the first polls, until there is a connection with
-//! room.
+//! Messages that cannot be sent at once. They wait here by value, in the order of the first polls, until there is a
+//! connection with room.
 //!
-//! The driver admits it; whoever sent it only watches. So nobody has to be polled for others to go on.
+//! The driver admits them, and their senders only wait for the result. So no sender has to be polled for others to
+//! proceed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,26 +13,26 @@ use std::{
 
 use super::{
     content::Content,
-    error::SendError,
+    error::BeginError,
     terms::{How, Line},
 };
 use crate::{ReceiptId, Timestamp, TransactionId};
 
-/// Names something that waits. What came later is greater, among those of its line.
+/// The id of something that waits. Within a line, a later one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ParkedId {
     line: Line,
     pub(super) number: u64,
 }
 
-/// What waits.
+/// Something that waits.
 pub(super) struct Parked {
     pub(super) what: What,
     /// How long it may wait.
     pub(super) patience: Duration,
     /// Stamped by the driver: handles have no clock.
     pub(super) deadline: Option<Timestamp>,
-    /// Whom to wake when it has left or failed; nobody where it was [buffered](super::SendBuilder::buffered).
+    /// The waker of the sender; `None` if the message is [buffered](super::SendBuilder::buffered).
     pub(super) watcher: Option<Waker>,
 }
 
@@ -41,7 +42,7 @@ pub(super) enum What {
     Begin,
 }
 
-/// What became of it.
+/// The result of something that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
     /// It waits for the transport.
@@ -50,14 +51,16 @@ pub(super) enum Admitted {
     Receipt(ReceiptId),
     /// The transaction has begun.
     Begun(TransactionId),
+    /// The same as sent, for a publisher: the number of the message.
+    Published(u64),
 }
 
-/// All that waits.
+/// Everything that waits.
 #[derive(Default)]
 pub(super) struct Parking {
     parked: BTreeMap<ParkedId, Parked>,
-    /// Results that their watchers have not taken.
-    results: BTreeMap<ParkedId, Result<Admitted, SendError>>,
+    /// Results that their senders have not taken.
+    results: BTreeMap<ParkedId, Result<Admitted, BeginError>>,
     /// Without a deadline yet.
     newcomers: Vec<ParkedId>,
     deadlines: BTreeSet<(Timestamp, ParkedId)>,
@@ -67,7 +70,7 @@ pub(super) struct Parking {
     closing: Option<Closing>,
 }
 
-/// A graceful end that waits until all has left.
+/// A graceful end that waits until everything has left.
 struct Closing {
     /// The time for all of the end, which the driver turns into deadlines: that of what waits, and that of the end.
     time: Duration,
@@ -76,7 +79,8 @@ struct Closing {
     is_over: bool,
 }
 
-/// The share of that time for what waits. The rest is for the last receipts and the DISCONNECT.
+/// The share of that time in which messages may still be admitted. The rest is for the last receipts and the
+/// DISCONNECT.
 const SHARE: f64 = 0.75;
 
 impl Parked {
@@ -152,14 +156,14 @@ impl Parking {
         Some(parked)
     }
 
-    /// Takes out those that `is_meant` means.
+    /// Removes everything for which `is_meant` returns `true`.
     pub(super) fn take(&mut self, is_meant: impl Fn(&What) -> bool) -> Vec<(ParkedId, Parked)> {
         let meant = self.parked.iter().filter(|(_, parked)| is_meant(&parked.what));
         let ids: Vec<_> = meant.map(|(id, _)| *id).collect();
         ids.into_iter().filter_map(|id| self.remove(id).map(|parked| (id, parked))).collect()
     }
 
-    /// Gives newcomers their deadlines, and takes out those whose time is over.
+    /// Sets the deadlines of what is new, and removes what has passed its deadline.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<(ParkedId, Parked)> {
         for id in mem::take(&mut self.newcomers) {
             let Some(parked) = self.parked.get_mut(&id) else { continue };
@@ -175,7 +179,7 @@ impl Parking {
         expired
     }
 
-    /// When the time of one is over, or that of all.
+    /// Returns the next deadline, of one that waits or of the graceful end.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let one = self.deadlines.first().map(|(deadline, _)| *deadline);
         let closing = self.closing.as_ref().filter(|closing| !closing.is_over);
@@ -183,7 +187,7 @@ impl Parking {
         one.into_iter().chain(all).min()
     }
 
-    /// Takes nothing more, and gives what waits its share of that time.
+    /// Accepts nothing more, and gives what waits its share of this time.
     pub(super) fn close(&mut self, time: Duration) {
         self.closing.get_or_insert(Closing { time, deadlines: None, is_over: false });
     }
@@ -192,7 +196,7 @@ impl Parking {
         self.closing.is_some()
     }
 
-    /// Whether the end waits no more, once: then how many have not left, and what is left of the time.
+    /// Returns once, when the graceful end no longer waits, how many have not left, and what is left of the time.
     pub(super) fn end(&mut self, now: Timestamp) -> Option<(usize, Duration)> {
         let is_empty = self.parked.is_empty();
         let closing = self.closing.as_mut().filter(|closing| !closing.is_over)?;
@@ -204,16 +208,16 @@ impl Parking {
     }
 
     /// Keeps a result until its watcher looks.
-    pub(super) fn keep(&mut self, id: ParkedId, result: Result<Admitted, SendError>) {
+    pub(super) fn keep(&mut self, id: ParkedId, result: Result<Admitted, BeginError>) {
         self.results.insert(id, result);
     }
 
-    /// Takes the result, or watches on. Gives a waker that is of no use any more.
+    /// Takes the result, or waits on. Also returns a waker that is no longer needed.
     pub(super) fn poll(
         &mut self,
         id: ParkedId,
         waker: Waker,
-    ) -> (Poll<Result<Admitted, SendError>>, Option<Waker>) {
+    ) -> (Poll<Result<Admitted, BeginError>>, Option<Waker>) {
         match (self.results.remove(&id), self.parked.get_mut(&id)) {
             (Some(result), _) => (Poll::Ready(result), Some(waker)),
             (None, Some(parked)) => (Poll::Pending, parked.watcher.replace(waker)),
@@ -221,8 +225,8 @@ impl Parking {
         }
     }
 
-    /// Nobody watches that one any more: gives what waits still, or its result.
-    pub(super) fn forget(&mut self, id: ParkedId) -> (Option<Parked>, Option<Result<Admitted, SendError>>) {
+    /// The sender has been dropped. Returns what still waits, or its result.
+    pub(super) fn forget(&mut self, id: ParkedId) -> (Option<Parked>, Option<Result<Admitted, BeginError>>) {
         (self.remove(id), self.results.remove(&id))
     }
 }

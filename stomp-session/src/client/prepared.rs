@@ -1,4 +1,4 @@
-//! Sends that differ in their body alone.
+//! Messages that differ only in their body.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,14 +7,15 @@ use stomp_proto::Version;
 
 use super::{
     content::{Content, SharedFrame},
-    error::SendError,
     send::{SendBuilder, Sending},
     shared::Shared,
     terms::How,
 };
 use crate::{CommandError, Session};
 
-/// What many messages have in common, checked and escaped once. [`SendBuilder::prepare`] makes it.
+/// A message whose headers are checked and escaped once, to be sent with many bodies.
+///
+/// [`SendBuilder::prepare`] creates one.
 ///
 /// ```
 /// # async fn example(client: &stomp_session::client::Client) -> Result<(), stomp_session::client::SendError> {
@@ -32,8 +33,10 @@ pub struct PreparedSend {
 }
 
 impl PreparedSend {
-    /// A message with that body, on the terms that were prepared. One that is [kept](SendBuilder::at_least_once) or belongs
-    /// to a transaction gets headers of its own, and is written as any other.
+    /// Sends the message with this body when the returned future is awaited.
+    ///
+    /// A message that is sent [at least once](SendBuilder::at_least_once) or that belongs to a transaction has headers
+    /// of its own, which are written each time.
     pub fn send(&self, body: impl Into<Bytes>) -> Sending {
         let content = Content::Prepared { frame: Arc::clone(&self.frame), body: body.into() };
         Sending::new(Arc::clone(&self.shared), content, self.how)
@@ -41,22 +44,25 @@ impl PreparedSend {
 }
 
 impl SendBuilder {
-    /// Checks and escapes the headers, for any number of messages that differ in their body alone; the body of this one is
-    /// not sent. It is cheaper than a clone of the builder for each by what writing the headers costs.
+    /// Checks and escapes the headers, for any number of messages that differ only in their body.
+    ///
+    /// The body of this builder is not sent. Compared with a clone of the builder for each message, this saves writing
+    /// the headers each time.
     ///
     /// # Errors
-    /// [`SendError::Command`] when the headers cannot be written, as the version of the connection has them, or without one
-    /// the newest that is offered. Another version on a later connection may refuse what this one can say: then the send
-    /// fails.
-    pub fn prepare(self) -> Result<PreparedSend, SendError> {
+    /// Returns [`CommandError::Encode`] if the headers cannot be written in the STOMP version of the connection, or
+    /// without a connection, in the newest version that is offered. If a later connection has another version in which
+    /// they cannot be written, the send fails.
+    pub fn prepare(self) -> Result<PreparedSend, CommandError> {
         let Self { shared, frame, how } = self;
         let version = shared.with(|inner| version(&inner.session));
-        let frame = frame.prepare(version).map_err(CommandError::from)?;
+        let frame = frame.prepare(version)?;
         Ok(PreparedSend { shared, frame: Arc::new(Mutex::new(frame)), how })
     }
 }
 
-fn version(session: &Session) -> Version {
+/// The version of the connection, or without one the newest that is offered.
+pub(super) fn version(session: &Session) -> Version {
     let offered = session.config().versions.iter().max().copied();
     let connected = session.connection().map(|connection| connection.version);
     connected.or(offered).unwrap_or(Version::V1_2)

@@ -1,92 +1,72 @@
-//! Back-pressure in: what nobody has taken counts, and over the budget the driver stops reading. Nothing is dropped.
+//! Back-pressure on the broker: messages that are not taken are counted, and above the budget the driver stops reading.
+//! Nothing is dropped.
 
-use std::{
-    collections::VecDeque,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
+use super::gauge::Gauge;
 use crate::{Message, Session, Timestamp};
 
-/// While somebody waits for a receipt, reading goes on up to this multiple of the budget: a handler that waits for one behind
-/// its own full inbox would wait for ever. Then its wait ends.
+/// While a receipt is awaited, reading goes on up to this multiple of the budget. Otherwise a handler that waits for a
+/// receipt behind its own full inbox would wait for ever. Beyond this, the wait ends.
 const HARD: usize = 8;
-/// Octets of ACKs and NACKs that have not left, above which no message is read that would bring more of them, if that is more
-/// than the budget.
+/// The octets of unsent ACKs and NACKs above which no further messages are read, if this is more than the budget.
 const UNSENT: usize = 64 * 1024;
-/// How long reading stands still before listeners are told.
+/// The time after which a pause in reading is reported to listeners.
 const STALLED: Duration = Duration::from_secs(5);
-/// How long consumers have to take what is over the hard bound.
+/// The time that consumers have to take what is over the hard limit.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// No number of octets.
-const READING: usize = usize::MAX;
-
 /// The octets of messages that nobody has taken.
-#[derive(Debug)]
-pub(super) struct Pressure {
-    undelivered: AtomicUsize,
-    /// How few must be left for the driver to read again; [`READING`] while it reads.
-    resume_at: AtomicUsize,
-}
-
-impl Default for Pressure {
-    fn default() -> Self {
-        Self { undelivered: AtomicUsize::new(0), resume_at: AtomicUsize::new(READING) }
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct Pressure(Gauge);
 
 impl Pressure {
     pub(super) fn undelivered(&self) -> usize {
-        self.undelivered.load(Ordering::SeqCst)
+        self.0.level()
     }
 
     /// Counts a message that came. Gives what it counts, in octets.
     pub(super) fn count_in(&self, message: &Message) -> usize {
         let size = message.size();
-        self.undelivered.fetch_add(size, Ordering::AcqRel);
+        self.0.add(size);
         size
     }
 
-    /// Counts messages no more that nobody takes. Gives what they counted, in octets.
+    /// Counts messages no more that nobody takes. Gives what they counted, in octets. Whoever calls this wakes the driver, or
+    /// is it.
     pub(super) fn count_out(&self, messages: &VecDeque<Message>) -> usize {
         let size = messages.iter().map(Message::size).sum();
-        self.undelivered.fetch_sub(size, Ordering::AcqRel);
+        let _ = self.0.take(size);
         size
     }
 
     /// Says that a message was taken. Whether the driver may read again, and is to be woken.
     pub(super) fn take(&self, message: &Message) -> bool {
-        let size = message.size();
-        let left = self.undelivered.fetch_sub(size, Ordering::SeqCst).saturating_sub(size);
-        let resume_at = self.resume_at.load(Ordering::SeqCst);
-        left <= resume_at && resume_at != READING
+        self.0.take(message.size())
     }
 
-    /// Whether to stop reading: more octets than the budget were not taken, or too many ACKs have not left.
-    /// `awaits` says whether a reply is awaited.
+    /// Returns whether to stop reading, because more octets than the budget are not taken, or too many ACKs are unsent.
+    /// `awaits` is whether a reply is awaited.
     pub(super) fn pauses(&self, budget: usize, session: &Session, awaits: bool) -> bool {
         let hard = budget.saturating_mul(HARD);
         let awaited = awaits || session.awaited_receipts() > 0;
         let (stop, resume) = if awaited { (hard, hard) } else { (budget, budget / 2) };
-        let reads = self.resume_at.swap(resume, Ordering::SeqCst) == READING;
-        // Asked after it was said how few are few enough: whoever takes the last message now wakes the driver.
-        let full = self.undelivered() > if reads { stop } else { resume };
+        let full = self.0.wait(stop, resume);
         let unsent = session.unsent_acknowledgements() > budget.max(UNSENT);
         // Without a connection that hands out messages, what comes is an answer that somebody waits for.
         let pause = session.takes_messages() && (full || unsent);
         if !pause {
-            self.resume_at.store(READING, Ordering::SeqCst);
+            self.0.go_on();
         }
         pause
     }
 
-    /// More octets were not taken than there may be.
+    /// Returns whether the octets that are not taken are over the hard limit.
     pub(super) fn is_over(&self, budget: usize) -> bool {
         self.undelivered() > budget.saturating_mul(HARD)
     }
 }
 
-/// Whether reading has stopped, and for how long.
+/// Whether reading is paused, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     /// When listeners are to be told.

@@ -1,4 +1,4 @@
-//! Several ways to the same place: begun one after the other, and the first that arrives wins.
+//! Several attempts to reach the same host, of which the first that succeeds is used.
 
 use std::{
     future::{Future, poll_fn},
@@ -10,16 +10,18 @@ use std::{
 
 use super::runtime::{Addresses, Runtime};
 
-/// How long an attempt has the field to itself (RFC 8305, "Happy Eyeballs": 250 ms).
+/// The delay before the next attempt begins (RFC 8305, "Happy Eyeballs": 250 ms).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Connects to one of the addresses that a name was resolved to, in the [order](Addresses::order) of the attempt, and
-/// reports how many there are. For adapters, whose [`Runtime::dial_counted`] is this once they have resolved the name.
+/// Connects to one of the addresses of a host name, and reports how many there are.
 ///
-/// Cancel safe: dropping it drops what it has begun.
+/// The addresses are tried in the [order](Addresses::order) of the attempt; see [`race`]. This is for adapters:
+/// [`Runtime::dial_counted`] resolves the name and then calls this function.
+///
+/// This function is cancel safe: if its future is dropped, its attempts are dropped.
 ///
 /// # Errors
-/// As of [`race`].
+/// Returns the same errors as [`race`].
 pub async fn race_addresses<R, A, T, F>(
     runtime: &R,
     addresses: &Addresses,
@@ -38,13 +40,16 @@ where
     Ok(won)
 }
 
-/// Runs attempts 250 ms apart, and the next one at once where one has failed, until one succeeds. For adapters: a name has
-/// several addresses, and a dead one must not hold up the others.
+/// Runs attempts until one of them succeeds, and returns its result.
 ///
-/// Cancel safe: dropping it drops all attempts.
+/// Each attempt begins 250 ms after the previous one, or at once when an attempt fails. This is for adapters: a host
+/// name may have several addresses, and an unresponsive one must not hold up the others.
+///
+/// This function is cancel safe: if its future is dropped, its attempts are dropped.
 ///
 /// # Errors
-/// That of the attempt that failed last; [`io::ErrorKind::NotFound`] when there was none.
+/// Returns the error of the attempt that failed last, or an error of the kind [`io::ErrorKind::NotFound`] if there was
+/// no attempt.
 pub async fn race<R, T, F>(runtime: &R, attempts: impl IntoIterator<Item = F>) -> io::Result<T>
 where
     R: Runtime,
@@ -71,7 +76,7 @@ where
     }
 }
 
-/// The first result, its attempt removed.
+/// Returns the first result, and removes its attempt.
 fn poll_all<T, F: Future<Output = io::Result<T>>>(
     running: &mut Vec<Pin<Box<F>>>,
     cx: &mut Context<'_>,

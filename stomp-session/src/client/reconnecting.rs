@@ -1,4 +1,4 @@
-//! Moving to another connection, for whoever waits until it stands.
+//! Moving to another connection, and waiting until it is established.
 
 use std::{
     future::{Future, IntoFuture},
@@ -21,27 +21,36 @@ use super::{
 use crate::{Endpoint, Move, Moved};
 
 impl Client {
-    /// Leaves the connection in good order and connects to the next broker, or to one that is [named](ReconnectBuilder::to),
-    /// with all subscriptions and all that is sent at least once: for credentials that have changed, a broker that is about to
-    /// be stopped, a load that is to be spread anew. The reason is shown to [listeners](Self::listen), and in `tracing`.
+    /// Leaves the connection in good order and connects to the next broker, or to one that is
+    /// [named](ReconnectBuilder::to).
     ///
-    /// 1. [`Runner`](super::Runner)s take no more messages, and their handlers end, with all commands.
-    /// 2. Nothing new is sent: sends wait for the next connection, and [immediate](super::SendBuilder::immediate) ones are
-    ///    [`NotConnected`](crate::CommandError::NotConnected). Messages may still be acknowledged. Outstanding receipts are
-    ///    awaited, then DISCONNECT and its RECEIPT, and the stream is closed.
-    /// 3. When the time for this is over ([`ReconnectBuilder::within`]), or the connection ends before, it is left as it is.
-    /// 4. The next broker is dialled at once; the one behind the present in the list, the present last. The
-    ///    subscriptions are sent again, then what is sent at least once, then what has waited; runners go on.
+    /// All subscriptions, and all messages that are sent at least once, go on with the new connection. Use this method when
+    /// credentials have changed, before a broker is stopped, or to distribute load anew. [Listeners](Self::listen) and
+    /// `tracing` show the reason.
     ///
-    /// If nothing was on its way, nothing is lost and nothing doubled; but a topic that is not durable may carry messages
-    /// meanwhile, the broker may have sent messages with ack mode `auto` that were not read, and temporary queues go with
-    /// their connection: [`Moved::at_risk`](crate::Moved::at_risk) counts the subscriptions. Messages that nobody had taken
-    /// come again, unless their ack mode is `auto`: those are handled. An acknowledgement that comes too late is
-    /// [`Stale`](crate::CommandError::Stale). Open transactions are lost, and requests without a reply end with
-    /// [`RequestError::Lost`](super::RequestError::Lost).
+    /// 1. Each [`Runner`](super::Runner) takes no more messages, and its handlers end. They can still use all commands.
+    /// 2. Nothing new is sent. Sends wait for the next connection, and [immediate](super::SendBuilder::immediate) sends fail
+    ///    with [`NotConnected`](crate::CommandError::NotConnected). Messages can still be acknowledged. Outstanding receipts
+    ///    are awaited, then DISCONNECT is sent and its RECEIPT awaited, and the stream is closed.
+    /// 3. If the time for this is over ([`ReconnectBuilder::within`]), or the connection ends earlier, the client leaves the
+    ///    connection without waiting any longer.
+    /// 4. The next broker is dialled at once: the one after the current broker in the list. The current broker is tried last.
+    ///    On the new connection the subscriptions are sent first, then messages that are sent at least once, then the sends
+    ///    that have waited. Runners continue.
     ///
-    /// A second call joins the first, and may name another broker; [`disconnect`](Self::disconnect) ends both. Without a
-    /// connection the next attempt comes at once.
+    /// Nothing that was confirmed is lost or sent twice. These subscriptions may miss messages; [`Moved::at_risk`] counts
+    /// them:
+    ///
+    /// - those of topics that are not durable, which may carry messages in the meantime
+    /// - those with ack mode `auto`, because the broker may have sent messages that were not read
+    /// - those of temporary queues, which end with their connection
+    ///
+    /// Messages that were received and not taken are delivered again, except with ack mode `auto`: those can still be taken.
+    /// A late acknowledgement fails with [`Stale`](crate::CommandError::Stale). Open transactions are lost, and requests
+    /// without a reply fail with [`RequestError::Lost`](super::RequestError::Lost).
+    ///
+    /// A second call joins the first, and may name another broker. [`disconnect`](Self::disconnect) ends both. If there is no
+    /// connection, the next attempt to connect is made at once.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -54,7 +63,10 @@ impl Client {
     }
 }
 
-/// A move to be made: add to it, then `.await` it.
+/// A move to another broker that has not begun. Await it to begin the move.
+///
+/// # Errors
+/// The future returns a [`ReconnectError`] if there is no new connection.
 #[must_use = "nothing happens until it is awaited"]
 #[derive(Clone, Debug)]
 pub struct ReconnectBuilder {
@@ -63,15 +75,17 @@ pub struct ReconnectBuilder {
 }
 
 impl ReconnectBuilder {
-    /// To that broker first, whether it is in the list or not. If it cannot be reached the others follow in turn. It is not
-    /// added to the list.
+    /// Sets the broker to connect to first. It need not be in the list, and is not added to it.
+    ///
+    /// If this broker cannot be reached, the brokers of the list are tried in turn.
     pub fn to(mut self, endpoint: Endpoint) -> Self {
         self.how = self.how.to(endpoint);
         self
     }
 
-    /// The time for leaving the connection in good order, three quarters of it for handlers. Without it,
-    /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout).
+    /// Sets the time for leaving the connection in good order. Handlers have three quarters of it.
+    ///
+    /// Default: [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout).
     pub fn within(mut self, timeout: Duration) -> Self {
         self.how = self.how.within(timeout);
         self
@@ -99,13 +113,14 @@ impl IntoFuture for ReconnectBuilder {
     }
 }
 
-/// The future of a [`ReconnectBuilder`], which resolves when the next connection stands.
+/// The future of a [`ReconnectBuilder`], which resolves when the next connection is established.
 ///
-/// It only watches: the move goes on without it. It waits for the time of leaving and
-/// [`Settings::send_timeout`](super::Settings::send_timeout) from its first poll on; the session goes on trying. Cancel safe.
+/// It only waits: the move goes on whether or not the future is polled. It waits at most for the time for leaving and
+/// [`Builder::send_timeout`](super::Builder::send_timeout), counted from its first poll. The session continues to try after
+/// that. It is cancel safe.
 ///
-/// A handler may await it; its own message is not waited for then, and is delivered again.
-#[must_use = "where the session stands is not known until it is awaited"]
+/// A handler may await it. The move does not wait for the message of this handler, which is delivered again.
+#[must_use = "the result of the move is not known until the future is awaited"]
 #[derive(Debug)]
 pub struct Reconnecting {
     shared: Arc<Shared>,

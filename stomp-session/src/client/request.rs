@@ -1,4 +1,4 @@
-//! Request and reply, over a queue of replies that exists only for this client.
+//! Requests and replies, over a queue of replies that only this client uses.
 
 use std::{
     future::{Future, IntoFuture},
@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use stomp_proto::AckMode;
+use stomp_proto::{AckMode, Headers};
 
 use super::{
     error::RequestError,
@@ -24,12 +24,12 @@ use super::{
 };
 use crate::{CommandError, ReplyQueue, Subscribe};
 
-/// How long a request waits for its reply, if nothing else is said.
+/// The default time limit for a reply.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A request to be sent. Add to it, then `.await` its reply.
+/// A builder of a request, returned by [`Client::request`]. Await it to send the request and to get the reply.
 #[must_use = "nothing is requested until it is awaited"]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RequestBuilder {
     keep: Keep,
     send: SendBuilder,
@@ -37,12 +37,55 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Another header.
+    /// Sets a header. It replaces all headers with that name; see [`SendBuilder::header`].
+    ///
+    /// The headers `reply-to` and `correlation-id` are set by the client. If they are set here, they are replaced.
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        Self { send: self.send.header(name, value), ..self }
+        self.change(|send| send.header(name, value))
     }
 
-    /// How long to wait for the reply, from the first poll on. 60 s.
+    /// Adds a header even if there is one with that name; see [`SendBuilder::append_header`].
+    pub fn append_header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.change(|send| send.append_header(name, value))
+    }
+
+    /// Sets several headers. They replace all headers with their names; see [`SendBuilder::headers`].
+    pub fn headers(self, headers: &Headers) -> Self {
+        self.change(|send| send.headers(headers))
+    }
+
+    /// Replaces the body.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        self.change(|send| send.body(body))
+    }
+
+    /// Omits `content-length`; see [`SendBuilder::text`].
+    pub fn text(self) -> Self {
+        self.change(SendBuilder::text)
+    }
+
+    /// Makes the request survive a restart of the broker; see [`SendBuilder::persistent`].
+    ///
+    /// After a restart, the client gets no reply. This is for requests that are to be handled nevertheless.
+    pub fn persistent(self) -> Self {
+        self.change(SendBuilder::persistent)
+    }
+
+    /// Sends the request to a queue, whatever the name of the destination looks like; see [`SendBuilder::to_queue`].
+    pub fn to_queue(self) -> Self {
+        self.change(SendBuilder::to_queue)
+    }
+
+    /// Fails at once if there is no connection or no room for the request; see [`SendBuilder::immediate`].
+    pub fn immediate(self) -> Self {
+        self.change(SendBuilder::immediate)
+    }
+
+    fn change(self, change: impl FnOnce(SendBuilder) -> SendBuilder) -> Self {
+        Self { send: change(self.send), ..self }
+    }
+
+    /// Sets the time limit for the reply, counted from the first poll. Default: 60 s.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -62,10 +105,12 @@ impl IntoFuture for RequestBuilder {
     }
 }
 
-/// The future of a [`RequestBuilder`]: the reply.
+/// The future of a [`RequestBuilder`], which resolves to the reply.
 ///
-/// A request belongs to its connection, as its queue of replies does: when that ends, so does the request. Cancel safe: a
-/// request that has not left is not sent, and a reply that comes later is dropped.
+/// A request belongs to its connection, as its queue of replies does. When the connection ends, the request fails.
+///
+/// This future is cancel safe. If it is dropped, a request that was not handed to the transport is not sent, and a
+/// reply that comes later is dropped.
 #[must_use = "nothing is requested until it is awaited"]
 #[derive(Debug)]
 pub struct Requesting {
@@ -84,8 +129,10 @@ enum Stage {
 }
 
 impl Client {
-    /// A request to be sent, whose reply comes over a queue that exists for this client alone. The reply is told by the
-    /// `correlation-id`, which the answerer copies: see [`reply`](Self::reply).
+    /// Creates a request, whose reply comes over a queue that only this client uses.
+    ///
+    /// The reply is recognised by its `correlation-id`, which its sender copies from the request.
+    /// [`reply`](Self::reply) does so.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), stomp_session::client::RequestError> {
@@ -98,11 +145,13 @@ impl Client {
         RequestBuilder { keep: self.keep().clone(), send, timeout: PATIENCE }
     }
 
-    /// A reply to a request: a confirmed message to its `reply-to`, with its `correlation-id`. Without a `reply-to` it ends
-    /// in [`CommandError::NoDestination`].
+    /// Creates a reply to a request. It is a confirmed message to the `reply-to` of the request, with its
+    /// `correlation-id`.
     ///
-    /// ActiveMQ rejects a reply to a requester that is gone ([`SendError::Rejected`](super::SendError::Rejected)); the
-    /// request was handled all the same:
+    /// If the request has no `reply-to`, the send fails with [`CommandError::NoDestination`].
+    ///
+    /// ActiveMQ rejects a reply to a client that is gone ([`SendError::Rejected`](super::SendError::Rejected)). The
+    /// request was handled nevertheless:
     ///
     /// ```
     /// # async fn example(client: stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -146,7 +195,8 @@ impl Future for Requesting {
 impl Requesting {
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
         if let Stage::Connecting(waiting, send) = &mut self.stage {
-            let (id, reply_to) = ready!(waiting.poll(cx, Inner::open_request))?;
+            let immediate = send.as_ref().is_some_and(|send| send.how.immediate);
+            let (id, reply_to) = ready!(waiting.poll(cx, |inner| inner.open_request(immediate)))?;
             let Some(send) = send.take() else { return Poll::Pending };
             let send = send.header("reply-to", reply_to).header("correlation-id", id.0.to_string());
             self.stage = Stage::Asked(id, Some(Box::new(send.into_future())));
@@ -188,12 +238,14 @@ impl Drop for Requesting {
 }
 
 impl Inner {
-    /// Begins a request on the connection that stands, with the queue of replies that its broker needs.
-    fn open_request(&mut self) -> Option<Result<(RequestId, String), RequestError>> {
+    /// Begins a request on the current connection, with the queue of replies that its broker needs.
+    fn open_request(&mut self, immediate: bool) -> Option<Result<(RequestId, String), RequestError>> {
         if let Some(closed) = &self.closed {
             return Some(Err(RequestError::Closed(closed.clone())));
         }
-        let connection = self.session.connection()?;
+        let Some(connection) = self.session.connection() else {
+            return immediate.then_some(Err(RequestError::Send(CommandError::NotConnected.into())));
+        };
         let (connection, kind) = (connection.id, connection.profile.reply_queue);
         Some(
             self.reply_to(kind)
@@ -202,7 +254,7 @@ impl Inner {
         )
     }
 
-    /// The `reply-to` of requests. The queue behind it is made again when the broker is of another kind than the last.
+    /// Returns the `reply-to` of requests. Its queue is made anew if the broker is of another kind than the last one.
     fn reply_to(&mut self, kind: ReplyQueue) -> Result<String, CommandError> {
         if let Some(subscription) = self.requests.drop_other_queue(kind) {
             let _ = self.session.unsubscribe(subscription);

@@ -1,4 +1,4 @@
-//! The requests of a session that have no reply, and the queue where replies come in.
+//! The pending requests of a session, and the queue of their replies.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 use super::error::RequestError;
 use crate::{ConnectionId, Message, ReplyQueue, SubscriptionId};
 
-/// Names a request, in its `correlation-id`.
+/// The id of a request, which is its `correlation-id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RequestId(pub(super) u64);
 
@@ -20,7 +20,7 @@ pub(super) struct Requests {
     next: u64,
 }
 
-/// Where replies come in.
+/// The queue of replies.
 pub(super) struct Queue {
     pub(super) subscription: SubscriptionId,
     pub(super) kind: ReplyQueue,
@@ -38,7 +38,7 @@ impl Requests {
         self.queue.as_ref()
     }
 
-    /// Drops a queue that is of another kind. Its subscription is to be ended.
+    /// Removes a queue of another kind. The caller ends its subscription.
     pub(super) fn drop_other_queue(&mut self, kind: ReplyQueue) -> Option<SubscriptionId> {
         self.queue.take_if(|queue| queue.kind != kind).map(|queue| queue.subscription)
     }
@@ -54,7 +54,8 @@ impl Requests {
         id
     }
 
-    /// Takes a reply to the request that it is for, and gives its waker to `wake`. Gives back what is none, or comes too late.
+    /// Stores a reply for its request, and passes the request's waker to `wake`. Returns a message that is no reply, or
+    /// that comes too late.
     pub(super) fn route(&mut self, message: Message, wake: impl FnOnce(Option<Waker>)) -> Option<Message> {
         let queue = self.queue.as_ref();
         if queue.is_none_or(|queue| queue.subscription != message.subscription()) {
@@ -76,12 +77,13 @@ impl Requests {
         self.pending.values().any(|pending| pending.reply.is_none())
     }
 
-    /// The subscription has ended: whether it was that of the queue, which is made anew with the next request.
+    /// The subscription has ended. Returns whether it was that of the queue, which is then made anew for the next
+    /// request.
     pub(super) fn end_queue(&mut self, subscription: SubscriptionId) -> bool {
         self.queue.take_if(|queue| queue.subscription == subscription).is_some()
     }
 
-    /// Those on a connection that is meant get no reply but that error.
+    /// Fails the requests for whose connection `is_meant` returns `true`.
     pub(super) fn fail(
         &mut self,
         is_meant: impl Fn(ConnectionId) -> bool,
@@ -94,7 +96,7 @@ impl Requests {
         }
     }
 
-    /// Takes the reply, or waits for it. Gives a waker that is of no use any more.
+    /// Takes the reply, or waits for it. Also returns a waker that is no longer needed.
     pub(super) fn poll(
         &mut self,
         id: RequestId,
@@ -107,7 +109,7 @@ impl Requests {
         }
     }
 
-    /// Nobody waits for that one any more. Gives what is left of it.
+    /// The future of the request has been dropped. Returns what is left of it.
     pub(super) fn remove(&mut self, id: RequestId) -> (Option<Waker>, Option<Message>) {
         let Some(Pending { waker, reply, .. }) = self.pending.remove(&id) else { return (None, None) };
         (waker, reply.and_then(Result::ok))

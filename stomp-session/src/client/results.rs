@@ -12,8 +12,9 @@ use super::{message::Message, subscription::Subscription};
 use crate::Ended;
 
 impl Subscription {
-    /// Returns the messages as a [`Stream`] of `Result`s, in which an end of the subscription is an error: a worker that uses
-    /// `?` does not take it for the end of its work.
+    /// Returns the messages as a [`Stream`] of `Result`s that reports the end of the subscription as an error.
+    ///
+    /// A worker that uses `?` then does not mistake it for the end of its work.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -31,7 +32,8 @@ impl Subscription {
     }
 }
 
-/// A [`Stream`] of messages that ends with an error: see [`Subscription::results`].
+/// A [`Stream`] of messages that reports the end of its subscription as an error, returned by
+/// [`Subscription::results`].
 #[must_use = "nothing comes until it is polled"]
 #[derive(Debug)]
 pub struct Results<'a> {
@@ -40,10 +42,13 @@ pub struct Results<'a> {
 }
 
 impl Results<'_> {
-    /// The next message; once, why there are no more; then `None`. Cancel safe: no message is lost.
+    /// Returns the next message, then once the reason why there are no more, and then `None`.
+    ///
+    /// This method is cancel safe: no message is lost.
     ///
     /// # Errors
-    /// [`Ended`]. After [`Ended::Unsubscribed`], which its owner has brought about, there is no error.
+    /// Returns [`Ended`] if the subscription has ended, but not after [`Ended::Unsubscribed`], because the application
+    /// has then ended it.
     pub async fn next(&mut self) -> Option<Result<Message, Ended>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

@@ -1,4 +1,4 @@
-//! The handler runner: an asynchronous function over a subscription.
+//! The handler runner, which calls an asynchronous function for each message of a subscription.
 
 mod delivery;
 mod options;
@@ -25,12 +25,13 @@ pub(super) use slot::awaits_end;
 use super::{message::Message, subscription::Subscription};
 
 impl Subscription {
-    /// Runs an `async` closure or function for each message, and acknowledges the messages that it handled: see [`Runner`].
+    /// Runs an `async` closure or function for each message, and acknowledges the messages that it has handled: see
+    /// [`Runner`].
     ///
-    /// The closure may own what it captures, or borrow it. What [`Runner::run`] returns can be spawned if the closure owns
-    /// what it captures, and is `Send` and `Sync`. Use [`handle_with`](Self::handle_with) for a closure that changes what it
-    /// captures, for one that borrows inside of a task that is itself spawned, and where a generic function must know that the
-    /// future is `Send`.
+    /// The closure may own what it captures, or borrow it. The future that [`Runner::run`] returns can be spawned if
+    /// the closure owns what it captures and is `Send` and `Sync`. Use [`handle_with`](Self::handle_with) for a closure
+    /// that changes what it captures, for one that borrows inside a task that is itself spawned, and in a generic
+    /// function that needs to know that the future is `Send`.
     ///
     /// ```
     /// # async fn example(client: stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +51,10 @@ impl Subscription {
         Runner::new(self, handler)
     }
 
-    /// The same for a function that returns a future: one that owns what it needs, and whose type can be named or bounded.
+    /// Runs a function that returns a future for each message, and acknowledges the messages that it has handled: see
+    /// [`Runner`].
+    ///
+    /// Unlike with [`handle`](Self::handle), the future must own what it needs, and its type can be named or bounded.
     ///
     /// ```
     /// use std::{fmt, future::Future};
@@ -79,27 +83,31 @@ impl Subscription {
     }
 }
 
-/// Runs a handler for each message of a [`Subscription`]: made by [`Subscription::handle`] or [`Subscription::handle_with`],
-/// and started by `run`.
+/// A runner that calls a handler for each message of a [`Subscription`].
 ///
-/// A message whose handler returns `Ok` is acknowledged; [`OnFailure`] decides what becomes of the others. A handler that
-/// panics, even while it is dropped, has failed. Handlers run side by side in the task that polls the runner, up to a
-/// [limit](Self::concurrency): to use another core, a handler spawns its work and awaits it. A handler may
-/// settle its message before it ends: see [`Delivery`]. A handler whose connection has ended goes on, and keeps its place; it may look out for
-/// [`Message::lost`]. Its success can no longer be acknowledged, which [`Tally::ack_lost`] and
-/// [`Notice::AckLost`](super::Notice::AckLost) show.
+/// [`Subscription::handle`] and [`Subscription::handle_with`] create a runner, and `run` starts it.
 ///
-/// It ends when it is [told to](Self::until), when the client [disconnects](super::Client::disconnect), when the subscription
-/// ends, or when a failure ends it: it takes no more messages, lets the running handlers end, for at most the
-/// [grace](Self::grace) that they have, acknowledges, and unsubscribes. When the session gives up it ends with that as its
-/// reason, and its handlers have [`Config::disconnect_timeout`](crate::Config::disconnect_timeout) at most.
+/// A message whose handler returns `Ok` is acknowledged. [`OnFailure`] says what becomes of the others. A handler that
+/// panics, even while it is dropped, has failed. A handler may settle its message before it ends: see [`Delivery`].
 ///
-/// It wants ack mode `client-individual`; `client`, which acknowledges what other handlers still have, is refused. With
-/// `auto` the broker has forgotten the message already. In STOMP 1.0, where acknowledgements are cumulative, handlers run one
-/// after the other.
+/// Handlers run concurrently in the task that polls the runner, up to a [limit](Self::concurrency). To use another
+/// core, a handler spawns its work and awaits it.
 ///
-/// Cancel safe: dropped, it drops its handlers and leaves their messages unacknowledged, and it unsubscribes. Built with
-/// `panic = "abort"` a panic ends the program as ever.
+/// When the connection of a message ends, its handler goes on and still counts towards the limit. It may watch for
+/// [`Message::lost`]. Its message can no longer be acknowledged, which [`Tally::ack_lost`] and
+/// [`Notice::AckLost`](super::Notice::AckLost) report.
+///
+/// A runner ends when it is [told to stop](Self::until), when the client [disconnects](super::Client::disconnect), when
+/// the subscription ends, or when a failure ends it. It then takes no more messages, lets the running handlers end
+/// within the [grace period](Self::grace), acknowledges, and unsubscribes. If the session gives up, the runner ends
+/// with this reason, and its handlers have at most [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout).
+///
+/// The ack mode should be `client-individual`. A runner refuses `client`, which would acknowledge messages that other
+/// handlers still have. With `auto`, the broker has already forgotten the message. In STOMP 1.0, where acknowledgements
+/// are cumulative, handlers run one after the other.
+///
+/// A runner is cancel safe. If it is dropped, its handlers are dropped, their messages are left unacknowledged, and it
+/// unsubscribes. In a program that is built with `panic = "abort"`, a panic ends the program as always.
 ///
 /// ```
 /// use stomp_session::client::{Forward, OnFailure};
@@ -124,8 +132,8 @@ pub struct Runner<H, E, F = Unnamed> {
     future: PhantomData<fn() -> F>,
 }
 
-/// Stands for the future of an `async` closure in the type of its [`Runner`]: that future borrows from the closure, and has no
-/// name.
+/// A placeholder for the future of an `async` closure in the type of its [`Runner`]. That future borrows from the
+/// closure and has no name.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "there is no value of it")]
 pub enum Unnamed {}
@@ -135,20 +143,22 @@ impl<H, E, F> Runner<H, E, F> {
         Self { subscription, handler, options: Options::default(), future: PhantomData }
     }
 
-    /// How many handlers may run at once. One after the other unless said otherwise. The subscription's prefetch should not
-    /// be less.
+    /// Sets how many handlers may run at the same time. Default: 1.
+    ///
+    /// The subscription's prefetch should not be less.
     pub fn concurrency(mut self, limit: usize) -> Self {
         self.options.limit = limit.max(1);
         self
     }
 
-    /// What becomes of a message whose handler failed. [`OnFailure::Stop`] unless said otherwise.
+    /// Sets what becomes of a message whose handler has failed. Default: [`OnFailure::Stop`].
     pub fn on_failure(self, policy: OnFailure) -> Self {
         self.decide_failure(move |_, _| policy.clone())
     }
 
-    /// The same, decided for each failure. What takes time belongs in the handler, which may do it before it returns its
-    /// error.
+    /// Sets a function that decides for each failure what becomes of the message.
+    ///
+    /// Work that takes time belongs in the handler, which may do it before it returns its error.
     pub fn decide_failure(
         mut self,
         decide: impl Fn(&Message, &Failure<E>) -> OnFailure + Send + 'static,
@@ -157,14 +167,16 @@ impl<H, E, F> Runner<H, E, F> {
         self
     }
 
-    /// Stops the runner when that future ends: a signal, a channel.
+    /// Stops the runner when this future ends, such as one that waits for a signal or a channel.
     pub fn until(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         self.options.until = Some(Box::pin(stop));
         self
     }
 
-    /// How long all running handlers together may take to end after a stop. 10 s. A client that disconnects has a deadline
-    /// of its own.
+    /// Sets the time limit for all running handlers to end after a stop. Default: 10 s.
+    ///
+    /// When the client disconnects, [`Builder::disconnect_timeout`](super::Builder::disconnect_timeout) limits their
+    /// time too.
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = grace;
         self
@@ -181,11 +193,13 @@ where
     H: AsyncFn(Delivery) -> Result<(), E>,
     E: fmt::Display,
 {
-    /// Returns a future that runs the handler until the runner ends. It is `Send`, and can be spawned, if the handler is
-    /// `Send` and `Sync` and its futures are `Send`.
+    /// Returns a future that runs the handler until the runner ends.
+    ///
+    /// The future is `Send` and can be spawned if the handler is `Send` and `Sync` and its futures are `Send`.
     ///
     /// # Errors
-    /// [`Stopped`] when a failure ended it, or the subscription ended without your doing.
+    /// Returns [`Stopped`] if a failure ended the runner, or if the subscription ended although the application did not
+    /// end it.
     pub fn run(self) -> impl Future<Output = Result<Tally, Stopped<E>>> {
         let Self { subscription, handler, options, .. } = self;
         async move { Running::new(subscription, |delivery| handler(delivery), options).await }
@@ -201,7 +215,8 @@ where
     /// Returns a future that runs the handler until the runner ends.
     ///
     /// # Errors
-    /// [`Stopped`] when a failure ended it, or the subscription ended without your doing.
+    /// Returns [`Stopped`] if a failure ended the runner, or if the subscription ended although the application did not
+    /// end it.
     pub fn run(self) -> Running<H, E, F> {
         Running::new(self.subscription, self.handler, self.options)
     }

@@ -8,7 +8,7 @@ use crate::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RunnerId(u64);
 
-/// What a runner is told.
+/// What a runner is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Run,
@@ -20,15 +20,15 @@ pub(super) enum Call {
     Abandon,
 }
 
-/// How a runner stands.
+/// The state of a runner.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Report {
-    /// Handlers that have not ended.
+    /// The number of handlers that have not ended.
     pub(super) running: usize,
-    /// Those of them whose messages are to be acknowledged, that do not rest, and that do not await the end of the session or
-    /// of a move themselves.
+    /// The number of these handlers that a move waits for: their messages are to be acknowledged, they do not rest, and they
+    /// do not await the end of the session or of a move themselves.
     pub(super) owing: usize,
-    /// It has stopped, and all that runs awaits the end of the session itself.
+    /// Whether the runner has stopped, and all its handlers await the end of the session themselves.
     pub(super) done: bool,
 }
 
@@ -74,7 +74,7 @@ impl Runners {
         handlers.or_else(|| self.lingers.filter(|_| !self.abandoned))
     }
 
-    /// A runner reports, and is told what to do. Gives the waker that it had.
+    /// Stores the report of a runner. Returns what the runner is to do, and the waker that was stored for it.
     pub(super) fn visit(
         &mut self,
         id: &mut Option<RunnerId>,
@@ -100,7 +100,7 @@ impl Runners {
         self.table.remove(&id)?.waker
     }
 
-    /// Tells them to stop. Whether there are any.
+    /// Tells all runners to stop. Returns whether there are any.
     pub(super) fn stop(&mut self) -> bool {
         let are_any = !self.table.is_empty();
         if are_any {
@@ -109,7 +109,7 @@ impl Runners {
         are_any
     }
 
-    /// Tells them to take no messages, or to go on. Whether there are any.
+    /// Tells the runners to take no messages, or to go on. Returns whether there are any.
     pub(super) fn hold(&mut self, holding: bool) -> bool {
         self.holding = holding;
         !self.table.is_empty()
@@ -119,17 +119,17 @@ impl Runners {
         self.holding
     }
 
-    /// Handlers whose ACKs the connection that is left waits for.
+    /// The number of handlers whose ACKs are awaited before the connection is left.
     pub(super) fn owing(&self) -> usize {
         self.table.values().map(|entry| entry.report.owing).sum()
     }
 
-    /// Whom to wake so that all of them look again.
+    /// Takes the wakers of all runners.
     pub(super) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> {
         self.table.values_mut().filter_map(|entry| entry.waker.take())
     }
 
-    /// The session has ended by itself: whether handlers may run on, which they may for `grace`.
+    /// The session has ended by itself. Returns whether handlers may run on, which they may for `grace`.
     pub(super) fn linger(&mut self, grace: Duration, now: Timestamp) -> bool {
         if self.table.is_empty() || self.stopping.is_some() {
             return false;
@@ -143,8 +143,8 @@ impl Runners {
         self.abandoned
     }
 
-    /// Whether the wait of a disconnect for them is over: then how many handlers have not ended, and what is left of the
-    /// time for all of it.
+    /// Returns once, when a disconnect no longer waits for the runners, how many handlers have not ended, and what is
+    /// left of the time for the disconnect.
     pub(super) fn end_stop(&mut self, timeout: Duration, now: Timestamp) -> Option<(usize, Duration)> {
         let stopping = self.stopping.as_mut().filter(|stopping| !stopping.over)?;
         let (handlers, all) = *stopping

@@ -1,4 +1,4 @@
-//! What an adapter lends: a socket, a clock, a place for slow work, and luck.
+//! What an adapter provides: TCP, a clock, threads for slow work, and random octets.
 
 use std::{
     error::Error,
@@ -17,15 +17,18 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::{Endpoint, Timestamp};
 
-/// A runtime, as far as the client needs one.
+/// A runtime that the client runs on.
 ///
-/// Implement it to run the client where no adapter exists. Streams that are not `Send` are out of scope.
+/// Implement this trait to run the client where no adapter exists. Streams that are not `Send` are not supported.
 pub trait Runtime: Send + Sync + 'static {
-    /// Its TCP stream.
+    /// The runtime's TCP stream.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// Opens a TCP connection. It resolves the name anew, and begins with address number `attempt` modulo their count, so
-    /// that a frozen first address does not win every time: see [`race_addresses`](super::race_addresses).
+    /// Opens a TCP connection.
+    ///
+    /// The name is resolved each time, and the first address that is tried is the one with the index `attempt` modulo
+    /// their number, so that an unresponsive address cannot make every attempt fail.
+    /// [`race_addresses`](super::race_addresses) does this.
     fn dial(
         &self,
         host: &str,
@@ -33,8 +36,11 @@ pub trait Runtime: Send + Sync + 'static {
         attempt: u32,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// As [`dial`](Self::dial), for a runtime that says how many addresses the name has: see [`Addresses`]. Without it the
-    /// other addresses of a broker that accepts a connection and refuses the rest are tried only after the next delay.
+    /// Opens a TCP connection, as [`dial`](Self::dial) does, and reports how many addresses the name has: see
+    /// [`Addresses`].
+    ///
+    /// By default, this calls [`dial`](Self::dial) and reports nothing. If an address then accepts the connection but
+    /// the connection fails later, the other addresses are tried only after the next delay.
     fn dial_counted(
         &self,
         host: &str,
@@ -44,44 +50,54 @@ pub trait Runtime: Send + Sync + 'static {
         self.dial(host, port, addresses.attempt())
     }
 
-    /// Ends at that time of [`now`](Self::now), or a little later.
+    /// Waits until this time of [`now`](Self::now), or a little longer.
     fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send;
 
-    /// The time. It never runs back.
+    /// Returns the current time. It must never go back.
     fn now(&self) -> Timestamp;
 
-    /// Runs what takes long on a thread where that harms nobody.
+    /// Runs slow or blocking work on a thread where it delays nothing else.
     fn unblock<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = T> + Send;
 
-    /// Hears, once a connection stands, whether its broker promises heart-beats. If so the session notices its silence, and
-    /// TCP need not end what a busy broker only does not read: see [`KeepAlive::user_timeout`](super::KeepAlive).
+    /// Reports, once a connection is established, whether its broker promises heart-beats.
+    ///
+    /// If it does, the session notices when the broker is silent, and TCP need not end a connection that a busy broker
+    /// does not read: see [`KeepAlive::user_timeout`](super::KeepAlive::user_timeout). By default, this does nothing.
     fn broker_beats(&self, promised: bool) {
         _ = promised;
     }
 
-    /// Random octets from the operating system.
+    /// Returns random octets from the operating system.
     fn entropy(&self) -> [u8; 32];
 }
 
-/// How an endpoint becomes a stream: the seam for proxies, Unix sockets, WebSocket, simulated networks, and any TLS that is
-/// not shipped here.
+/// A type that opens the stream to an endpoint.
+///
+/// Implement this trait for proxies, Unix sockets, WebSocket, simulated networks, or a TLS library that is not
+/// supported here.
 pub trait Connector: Send + Sync + 'static {
-    /// What it makes.
+    /// The type of the streams.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// Connects. Dropping the future abandons the attempt; it is dropped when its time is over.
+    /// Opens a stream to an endpoint.
     ///
-    /// A failure that no retry cures travels as a [`TransportError`] inside the `io::Error`.
+    /// `attempt` is the number of earlier attempts to reach this endpoint. The future is dropped if the attempt is
+    /// given up, such as when its time has passed.
+    ///
+    /// If no retry can succeed, the `io::Error` should contain a permanent [`TransportError`].
     fn connect(
         &self,
         endpoint: &Endpoint,
         attempt: u32,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// As [`connect`](Self::connect), for a connector that says how many addresses the endpoint has.
+    /// Opens a stream to an endpoint, as [`connect`](Self::connect) does, and reports how many addresses the endpoint
+    /// has.
+    ///
+    /// By default, this calls [`connect`](Self::connect) and reports nothing.
     fn connect_counted(
         &self,
         endpoint: &Endpoint,
@@ -91,7 +107,7 @@ pub trait Connector: Send + Sync + 'static {
     }
 }
 
-/// With which of a name's addresses an attempt begins, and how many there turn out to be.
+/// The address of a host name with which an attempt begins, and the number of addresses that the name has.
 ///
 /// ```
 /// use stomp_session::client::Addresses;
@@ -100,7 +116,7 @@ pub trait Connector: Send + Sync + 'static {
 /// let mut resolved = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 /// addresses.rotate(&mut resolved);
 /// assert_eq!(resolved, ["10.0.0.2", "10.0.0.3", "10.0.0.1"]);
-/// // One of them has taken the connection: if it comes to nothing, two are left.
+/// // A connection to one of them was made. If it fails later, two are left.
 /// addresses.reached(resolved.len());
 /// assert_eq!(addresses.count(), Some(3));
 /// ```
@@ -111,26 +127,29 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// For that attempt.
+    /// Creates the value for the attempt with this number.
     #[must_use]
     pub const fn new(attempt: u32) -> Self {
         Self { attempt, count: AtomicU32::new(0) }
     }
 
-    /// The number of the attempt among those to reach the same broker, from 0.
+    /// Returns the number of earlier attempts to reach the same broker.
     #[must_use]
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// Puts the address first with which this attempt begins: that of its number, modulo their count.
+    /// Moves the address to the front with which this attempt begins. Its index is the number of the attempt modulo the
+    /// number of addresses.
     pub fn rotate<T>(&self, addresses: &mut [T]) {
         let first = (self.attempt as usize).checked_rem(addresses.len()).unwrap_or_default();
         addresses.rotate_left(first);
     }
 
-    /// Puts all of them into the order in which this attempt tries them. IPv6 and IPv4 take turns (RFC 8305, section 4):
-    /// where a network carries only one of them, the addresses of the other do not all have to fail first.
+    /// Returns the addresses in the order in which this attempt tries them.
+    ///
+    /// IPv6 and IPv4 addresses alternate (RFC 8305, section 4). In a network that carries only one of the two, not all
+    /// addresses of the other have to fail first.
     ///
     /// ```
     /// use stomp_session::client::Addresses;
@@ -148,20 +167,21 @@ impl Addresses {
         take_turns(turns, &is_ipv6)
     }
 
-    /// Reports that a connection was made to one of `count` addresses. Do not call it when none was made: then all of them
-    /// have failed, and the session knows.
+    /// Reports that a connection was made to one of `count` addresses.
+    ///
+    /// Do not call this if no connection was made. Then all addresses have failed, and the session knows this.
     pub fn reached(&self, count: usize) {
         self.count.store(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Release);
     }
 
-    /// How many addresses there are, if a connection was made to one of them.
+    /// Returns the number of addresses if a connection was made to one of them.
     #[must_use]
     pub fn count(&self) -> Option<u32> {
         Some(self.count.load(Ordering::Acquire)).filter(|count| *count > 0)
     }
 }
 
-/// Each family in its order, one address of each in turn. The first one stays the first.
+/// Alternates between the two families, each in its order. The first address stays the first.
 fn take_turns<T>(addresses: Vec<T>, is_ipv6: impl Fn(&T) -> bool) -> Vec<T> {
     let Some(first) = addresses.first().map(&is_ipv6) else { return addresses };
     let (same, other): (Vec<_>, Vec<_>) =
@@ -173,31 +193,31 @@ fn take_turns<T>(addresses: Vec<T>, is_ipv6: impl Fn(&T) -> bool) -> Vec<T> {
     turns
 }
 
-/// A stream of any kind.
-pub struct Stream(Box<dyn Io>);
+/// A stream of any kind, such as [`Dial`](super::Dial) opens: TCP, or TLS over it.
+pub struct TransportStream(Box<dyn Io>);
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-impl Stream {
+impl TransportStream {
     pub(super) fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         Self(Box::new(stream))
     }
 }
 
-impl fmt::Debug for Stream {
+impl fmt::Debug for TransportStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stream")
+        f.write_str("TransportStream")
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for TransportStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_read(cx, room)
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for TransportStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, octets)
     }
@@ -211,15 +231,17 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Why a transport failed, and whether a retry may help. It travels inside an `io::Error`, which has the
-/// [kind](io::Error::kind) of what caused it, and [its source](std::error::Error::source).
+/// An error of a transport, which says whether a retry may succeed.
+///
+/// It is passed inside an `io::Error`, which then has the [kind](io::Error::kind) of the cause and its
+/// [source](std::error::Error::source).
 ///
 /// ```
 /// use std::{error::Error as _, io};
 /// use stomp_session::client::TransportError;
 ///
 /// let cause = io::Error::new(io::ErrorKind::PermissionDenied, "407 Proxy Authentication Required");
-/// let error: io::Error = TransportError::permanent("the proxy does not know us").caused_by(cause).into();
+/// let error: io::Error = TransportError::permanent("the proxy refused the login").caused_by(cause).into();
 /// assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
 /// assert_eq!(error.source().unwrap().to_string(), "407 Proxy Authentication Required");
 /// assert!(TransportError::is_permanent(&error));
@@ -233,18 +255,19 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// A failure that may pass.
+    /// Creates an error that may be temporary.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), permanent: false, kind: io::ErrorKind::Other, source: None }
     }
 
-    /// A failure that no retry cures: a wrong identity, a wrong configuration.
+    /// Creates an error that no retry can resolve, such as a wrong identity or a wrong configuration.
     pub fn permanent(text: impl Into<String>) -> Self {
         Self { permanent: true, ..Self::new(text) }
     }
 
-    /// The failure with the error behind it, which becomes its [`source`](std::error::Error::source). If there is an `io::Error`
-    /// behind it, near or far, it is of its kind.
+    /// Sets the cause of the error, which becomes its [`source`](std::error::Error::source).
+    ///
+    /// If the cause is an `io::Error`, or has one among its sources, the error takes its kind.
     #[must_use]
     pub fn caused_by(mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error = error.into();
@@ -254,14 +277,15 @@ impl TransportError {
         self
     }
 
-    /// The failure as one of that kind. Without it, or a cause that has one, it is [`io::ErrorKind::Other`].
+    /// Sets the kind of the error. The default is the kind of its cause, or else [`io::ErrorKind::Other`].
     #[must_use]
     pub const fn of_kind(mut self, kind: io::ErrorKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// Whether no retry cures what this error tells, or one that it was caused by.
+    /// Returns `true` if no retry can resolve this error, because it or one of its causes is a permanent
+    /// [`TransportError`].
     #[must_use]
     pub fn is_permanent(error: &io::Error) -> bool {
         let told = chain(error).find_map(|error| error.downcast_ref::<Self>());
@@ -274,7 +298,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |error| behind(*error))
 }
 
-/// What an `io::Error` was made of is skipped by its `source`, and is the next one here.
+/// Returns the next error of the chain. This is the error inside an `io::Error`, which its `source` would skip.
 fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>() {
         Some(io) => io.get_ref().map(|inner| inner as _),

@@ -1,4 +1,4 @@
-//! Sending: a builder, and the future it becomes.
+//! Sending: a builder and the future that it becomes.
 
 use std::{
     future::{Future, IntoFuture},
@@ -21,9 +21,12 @@ use super::{
 };
 use crate::{ReceiptId, TransactionId};
 
-/// A message to be sent. Add to it, then `.await` it.
+/// The client sets this header itself. With a second one, the frame cannot be written.
+const DESTINATION: &str = "destination";
+
+/// A builder of a message. Await it to send the message.
 ///
-/// It can be cloned, so that what many messages have in common is said once:
+/// It can be cloned, so that what several messages have in common is set once:
 ///
 /// ```
 /// # async fn example(client: &stomp_session::client::Client) -> Result<(), stomp_session::client::SendError> {
@@ -43,7 +46,7 @@ pub struct SendBuilder {
 
 impl SendBuilder {
     pub(super) fn new(shared: Arc<Shared>, destination: &str, body: Bytes) -> Self {
-        let frame = Frame::new(Command::Send).with_header("destination", destination).with_body(body);
+        let frame = Frame::new(Command::Send).with_header(DESTINATION, destination).with_body(body);
         Self { shared, frame, how: How::default() }
     }
 
@@ -52,95 +55,133 @@ impl SendBuilder {
         self
     }
 
-    /// Another body.
+    /// Replaces the body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.frame = self.frame.with_body(body);
         self
     }
 
-    /// Another header.
+    /// Sets a header. It replaces all headers with that name, because receivers use the first one and may ignore the
+    /// others (STOMP 1.2, "Repeated Header Entries").
+    ///
+    /// The headers `destination`, `receipt` and `transaction` are set by the client. If they are set here, the send
+    /// fails with a [`CommandError`](crate::CommandError).
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let headers = self.frame.headers_mut();
+        match name.as_ref() == DESTINATION.as_bytes() {
+            true => headers.push(name, value),
+            false => headers.set(name, value),
+        }
+        self
+    }
+
+    /// Adds a header even if there is one with that name. Receivers use the first one (STOMP 1.2, "Repeated Header
+    /// Entries").
+    pub fn append_header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.frame.headers_mut().push(name, value);
         self
     }
 
-    /// Several other headers.
+    /// Sets several headers. They replace all headers with their names. Repeated names within `headers` are kept.
     pub fn headers(mut self, headers: &Headers) -> Self {
-        headers.iter().for_each(|(name, value)| self.frame.headers_mut().push(name.octets(), value.octets()));
+        let own = self.frame.headers_mut();
+        let named = headers.iter().filter(|(name, _)| *name != *DESTINATION);
+        named.for_each(|(name, _)| own.remove(name.octets()));
+        headers.iter().for_each(|(name, value)| own.push(name.octets(), value.octets()));
         self
     }
 
-    /// `persistent:true`: a message that survives the broker's restart, where the queue does. Without it even a confirmed
-    /// message may be gone.
+    /// Adds `persistent:true`, so that the message survives a restart of the broker if the queue does.
+    ///
+    /// Without it, even a confirmed message may be lost.
     pub fn persistent(self) -> Self {
         self.header("persistent", "true")
     }
 
-    /// To a queue, whatever its name looks like. Artemis takes every destination for a topic otherwise, and what is sent to a
-    /// topic while nobody listens is confirmed and gone. The other brokers hand the header on.
+    /// Sends the message to a queue, whatever the name of the destination looks like.
+    ///
+    /// Otherwise Artemis takes every destination for a topic, and a message to a topic without subscribers is confirmed
+    /// and lost. Other brokers pass the header on.
     pub fn to_queue(self) -> Self {
         self.header("destination-type", "ANYCAST")
     }
 
-    /// Without `content-length`: ActiveMQ hands such a message to JMS consumers as text. The body must not hold a NUL.
+    /// Omits `content-length`, so that ActiveMQ passes the message to JMS consumers as text.
+    ///
+    /// The body must not contain a NUL.
     pub fn text(mut self) -> Self {
         self.frame = self.frame.without_content_length();
         self
     }
 
-    /// Waits for the broker's RECEIPT. `Ok` is what the broker says: of a message that is not
-    /// [persistent](Self::persistent) it is no promise that it outlives the broker, and of none that anybody will read it.
+    /// Waits for the broker's RECEIPT.
+    ///
+    /// A RECEIPT is no promise that anybody will receive the message. It is also no promise that the message survives a
+    /// restart of the broker, unless the message is [persistent](Self::persistent).
     pub fn confirmed(mut self) -> Self {
         self.how.mode = Mode::Confirmed;
         self
     }
 
-    /// Sent until a broker has confirmed it, over any number of connections: kept, in memory, within the bounds of
-    /// [`Config::at_least_once_messages`](crate::Config::at_least_once_messages) and
-    /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets), beyond which it waits for others to be confirmed
-    /// ([`Settings::send_timeout`](super::Settings::send_timeout)), or fails if it is [immediate](Self::immediate). It does not
-    /// wait for a connection, is persistent, may arrive more than once, and carries an id by which Artemis tells copies. It is
-    /// given up after [`timeout`](Self::timeout), or
-    /// [`Config::at_least_once_timeout`](crate::Config::at_least_once_timeout); a crash of this process loses it. See
-    /// [`Session::send_at_least_once`](crate::Session::send_at_least_once).
+    /// Sends the message until a broker has confirmed it, over any number of connections.
+    ///
+    /// The message does not wait for a connection and is persistent. It may arrive more than once, and carries an id by
+    /// which Artemis recognises copies. It is given up after [`timeout`](Self::timeout), or
+    /// [`Builder::at_least_once_timeout`](super::Builder::at_least_once_timeout) if none is set.
+    /// [`Session::send_at_least_once`](crate::Session::send_at_least_once) describes the details.
+    ///
+    /// The message is kept in memory, so a crash of the process loses it. The kept messages are limited by
+    /// [`Builder::at_least_once_messages`](super::Builder::at_least_once_messages) and
+    /// [`Builder::at_least_once_octets`](super::Builder::at_least_once_octets). Beyond these limits, the message waits
+    /// until others are confirmed, for at most [`Builder::send_timeout`](super::Builder::send_timeout) unless
+    /// [`timeout`](Self::timeout) is set. If it is [immediate](Self::immediate), it fails instead.
     pub const fn at_least_once(mut self) -> Self {
         self.how.mode = Mode::AtLeastOnce { ordered: false };
         self
     }
 
-    /// [At least once](Self::at_least_once), and after the one before it to the same destination that was sent so, one at a
-    /// time: copies of several may stand in a queue as A B A otherwise.
+    /// Sends the message [at least once](Self::at_least_once), and only after the RECEIPT of the previous ordered
+    /// message to the same destination has come.
+    ///
+    /// Otherwise, copies of several messages may be in a queue in the order A B A.
     pub const fn ordered(mut self) -> Self {
         self.how.mode = Mode::AtLeastOnce { ordered: true };
         self
     }
 
-    /// Fails at once with [`CommandError::NotConnected`](crate::CommandError::NotConnected), [`SendError::Full`] or
-    /// [`CommandError::AtLeastOnceFull`](crate::CommandError::AtLeastOnceFull), where it would have to wait for a connection
-    /// or for room.
+    /// Fails at once instead of waiting for a connection or for room.
+    ///
+    /// The error is [`CommandError::NotConnected`](crate::CommandError::NotConnected), [`SendError::Full`] or
+    /// [`CommandError::AtLeastOnceFull`](crate::CommandError::AtLeastOnceFull).
     pub const fn immediate(mut self) -> Self {
         self.how.immediate = true;
         self
     }
 
-    /// Returns at once, and leaves the message to wait for a connection with room by itself, among the other sends and in
-    /// their order, for as long as [`timeout`](Self::timeout) or [`Settings::send_timeout`](super::Settings::send_timeout)
-    /// says. If more octets than [`Settings::outbound_budget`](super::Settings::outbound_budget) already wait like this, it
-    /// fails with [`SendError::Full`].
+    /// Resolves at once, and leaves the message to wait for a connection with room.
     ///
-    /// The message is held in memory only. [`Client::disconnect`](super::Client::disconnect) waits for it. If its time runs
-    /// out, or the session ends otherwise, it is not sent, and only
-    /// [`Notice::SendFailed`](super::Notice::SendFailed) reports it. Use [`at_least_once`](Self::at_least_once) for
-    /// messages that must arrive. A message that is to be confirmed, or that belongs to a transaction, is awaited as usual.
+    /// The message waits among the other sends and in their order, for as long as [`timeout`](Self::timeout) or
+    /// [`Builder::send_timeout`](super::Builder::send_timeout) allows. If the messages that wait would then have more
+    /// octets than [`Builder::outbound_budget`](super::Builder::outbound_budget), the send fails with
+    /// [`SendError::Full`].
+    ///
+    /// The message is held in memory only. [`Client::disconnect`](super::Client::disconnect) waits for it. If its time
+    /// passes, or the session ends otherwise, it is not sent, and only
+    /// [`Notice::SendFailed`](super::Notice::SendFailed) reports this. Use [`at_least_once`](Self::at_least_once) for
+    /// messages that must arrive. This option has no effect on a message that is to be confirmed or that belongs to a
+    /// transaction.
     pub const fn buffered(mut self) -> Self {
         self.how.buffered = true;
         self
     }
 
-    /// How long all of it may take from the first poll on: the wait for a connection with room, for the transport, for the
-    /// RECEIPT. Unless it is said here, [`Settings::send_timeout`](super::Settings::send_timeout) bounds the first and
-    /// [`Config::timeout`](crate::Config::timeout) the rest. For the RECEIPT alone, once all of the message has left, the
-    /// broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout).
+    /// Sets the time limit for the whole send, counted from the first poll: the waits for a connection with room, for
+    /// the transport and for the RECEIPT.
+    ///
+    /// By default, [`Builder::send_timeout`](super::Builder::send_timeout) limits the first wait and
+    /// [`Builder::timeout`](super::Builder::timeout) the others. In any case, the broker has
+    /// [`Builder::receipt_timeout`](super::Builder::receipt_timeout) for the RECEIPT once the whole message was handed
+    /// to the transport.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.how.timeout = Some(timeout);
         self
@@ -159,9 +200,11 @@ impl IntoFuture for SendBuilder {
 
 /// The future of a [`SendBuilder`].
 ///
-/// The message waits for a connection with room, in the order of the first polls, and leaves whether this future is polled
-/// again or not; then, if confirmation was asked for, the future waits for the RECEIPT. Cancel safe: dropped before anything
-/// of the message has left, nothing is sent; dropped later, the message may be stored, and is not sent again.
+/// The message waits for a connection with room, in the order of the first polls. It is then sent whether this future
+/// is polled again or not. If a confirmation was asked for, the future waits for the RECEIPT.
+///
+/// This future is cancel safe. If it is dropped before anything of the message was handed to the transport, nothing is
+/// sent. If it is dropped later, the message may be stored, and is not sent again.
 #[must_use = "nothing is sent until it is awaited"]
 #[derive(Debug)]
 pub struct Sending {
@@ -172,7 +215,7 @@ pub struct Sending {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each send")]
 enum Stage {
-    /// The content is dropped with this stage, outside the lock: its body is not ours and may run anything then.
+    /// The content is dropped with this stage, outside the lock: its body may run any code when it is dropped.
     New {
         content: Content,
         how: How,
@@ -200,7 +243,7 @@ impl Future for Sending {
             }
             Stage::Parked(id) => {
                 let waker = cx.waker().clone();
-                ready!(shared.with(|inner| inner.poll_parked(*id, waker)))
+                ready!(shared.with(|inner| inner.poll_parked(*id, waker))).map_err(SendError::from)
             }
             Stage::Receipt(id) => Ok(Admitted::Receipt(*id)),
             Stage::Done => return Poll::Pending,

@@ -1,4 +1,4 @@
-//! The one lock: the session, and everybody who waits for something of it. Nothing else locks.
+//! The one lock, which holds the session and everything that waits for it. Nothing else locks.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,6 +22,7 @@ use super::{
     notice::Notice,
     parked::Parking,
     pressure::{Pressure, Stall},
+    publishers::Publishers,
     requests::Requests,
     runners::Runners,
     settings::Settings,
@@ -38,8 +39,8 @@ use crate::{
 pub(super) struct Shared {
     inner: Mutex<Inner>,
     pub(super) settings: Settings,
-    /// The number of the connection that stands, 0 for none: whether a message is stale is asked for each message, and a
-    /// lock for each would cost more than the message.
+    /// The number of the current connection, or 0 if there is none. Each message is checked for being stale, and a lock
+    /// for each would cost more than the message.
     pub(super) connection: AtomicU64,
     pub(super) pressure: Pressure,
     pub(super) counters: Arc<Counters>,
@@ -50,7 +51,7 @@ pub(super) struct Inner {
     pub(super) driver: Option<Waker>,
     pub(super) inboxes: BTreeMap<SubscriptionId, Inbox>,
     pub(super) receipts: BTreeMap<ReceiptId, Receipt>,
-    /// Who waits for what.
+    /// The tasks that wait for a condition.
     pub(super) waits: Queues,
     pub(super) listeners: Listeners,
     telemetry: Telemetry,
@@ -58,6 +59,7 @@ pub(super) struct Inner {
     pub(super) moves: Moves,
     pub(super) unanswered: Unanswered,
     pub(super) requests: Requests,
+    pub(super) publishers: Publishers,
     /// What waits for its turn to be sent.
     pub(super) parking: Parking,
     pub(super) flushes: Flushes,
@@ -66,7 +68,7 @@ pub(super) struct Inner {
     /// Handlers that had not ended when the session was disconnected.
     pub(super) unhandled: usize,
     pub(super) closed: Option<Closed>,
-    /// How the session has ended, while its stream is being closed: then it is told.
+    /// How the session has ended, until its stream is closed. Then this is reported.
     pub(super) ended: Option<Closed>,
     /// Handles that keep the session alive.
     pub(super) handles: usize,
@@ -81,11 +83,11 @@ pub(super) struct Inner {
     pub(super) after: After,
 }
 
-/// The messages of a subscription that nobody has taken.
+/// The messages of a subscription that were not taken yet.
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) messages: VecDeque<Message>,
-    /// What these count in the budget, and what those of the batch that was taken last do, in octets.
+    /// The octets of `messages`, as they count in the budget, and those of the batch that was taken last.
     pub(super) octets: usize,
     pub(super) batch: usize,
     /// Messages of that batch that are left and of no use once their connection has ended.
@@ -102,8 +104,8 @@ pub(super) struct Receipt {
     pub(super) outcome: Option<Outcome>,
 }
 
-/// What must not happen under the lock. Wakers and messages are not ours: waking one may run a task in place, and dropping
-/// one may drop a task that drops a handle, which locks.
+/// What must not happen under the lock. Wakers and messages belong to the application: waking may run a task in place,
+/// and dropping one may drop a task that drops a handle, which locks.
 #[derive(Default)]
 pub(super) struct After {
     wake: Vec<Waker>,
@@ -134,6 +136,18 @@ impl After {
 
     pub(super) fn drop_content(&mut self, content: Content) {
         self.drop_contents.push(content);
+    }
+
+    /// What there is to do. Most changes leave nothing behind, and then nothing is moved.
+    fn take(&mut self) -> Option<Self> {
+        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_contents, reports } = self;
+        let is_empty = wake.is_empty()
+            && drop_wakers.is_empty()
+            && drop_messages.is_empty()
+            && drop_bodies.is_empty()
+            && drop_contents.is_empty()
+            && reports.is_empty();
+        (!is_empty).then(|| mem::take(self))
     }
 
     /// Each of these may panic. It is done alone, so that it takes no other along, and its panic ends here: the panic hook
@@ -168,6 +182,7 @@ impl Shared {
             moves: Moves::default(),
             unanswered: Unanswered::default(),
             requests: Requests::default(),
+            publishers: Publishers::default(),
             parking: Parking::default(),
             flushes: Flushes::default(),
             unsent: 0,
@@ -200,9 +215,11 @@ impl Shared {
             inner.admit(&self.settings);
             let bodies = inner.session.take_discarded();
             inner.after.drop_bodies.extend(bodies);
-            (result, mem::take(&mut inner.after))
+            (result, inner.after.take())
         };
-        after.run();
+        if let Some(after) = after {
+            after.run();
+        }
         result
     }
 
@@ -231,7 +248,7 @@ impl Shared {
         }
     }
 
-    /// Says that nobody will settle these messages.
+    /// Reports that these messages will not be settled.
     pub(super) fn give_back<'a>(&self, messages: impl IntoIterator<Item = &'a Message>) {
         self.command(|inner| messages.into_iter().for_each(|message| inner.session.give_back(message)));
     }

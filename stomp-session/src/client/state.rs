@@ -17,36 +17,38 @@ use super::{
 };
 use crate::{Closed, Connection};
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum State {
-    /// There is no connection: one is being made, or waited for.
+pub enum SessionState {
+    /// There is no connection. The client tries to connect, or waits for the next attempt.
     Connecting,
-    /// A connection stands.
+    /// A connection is established.
     Connected(Connection),
-    /// That connection is being left for another one: see [`Client::reconnect`](super::Client::reconnect).
+    /// This connection is being left for another one: see [`Client::reconnect`](super::Client::reconnect).
     Moving(Connection),
-    /// The session is being disconnected and takes no more commands.
+    /// The session is disconnecting and takes no more commands.
     Disconnecting,
     /// The session has ended.
     Closed(Closed),
 }
 
 impl Inner {
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> SessionState {
         match (&self.closed, self.session.connection()) {
-            (Some(closed), _) => State::Closed(closed.clone()),
-            (None, _) if self.is_disconnecting() => State::Disconnecting,
-            (None, Some(connection)) if self.is_moving() => State::Moving(connection.clone()),
-            (None, Some(connection)) => State::Connected(connection.clone()),
-            (None, None) => State::Connecting,
+            (Some(closed), _) => SessionState::Closed(closed.clone()),
+            (None, _) if self.is_disconnecting() => SessionState::Disconnecting,
+            (None, Some(connection)) if self.is_moving() => SessionState::Moving(connection.clone()),
+            (None, Some(connection)) => SessionState::Connected(connection.clone()),
+            (None, None) => SessionState::Connecting,
         }
     }
 }
 
-/// Follows the state of a session: a [`Stream`] that begins with the present one and ends after [`State::Closed`]. A
-/// slow reader sees the newest state, not each one between. It does not keep the session alive.
+/// A [`Stream`] of the states of a session, returned by [`Client::watch`](super::Client::watch).
+///
+/// It begins with the current state and ends after [`SessionState::Closed`]. A slow reader gets the latest state, and
+/// not every state in between. A watch does not keep the session alive.
 ///
 /// ```
 /// # async fn example(client: &stomp_session::client::Client) {
@@ -58,7 +60,7 @@ impl Inner {
 /// ```
 pub struct Watch {
     waiting: Waiting,
-    /// How many changes there had been when the state was last told.
+    /// The number of changes when the state was last returned.
     seen: Option<u64>,
     ended: bool,
 }
@@ -68,16 +70,16 @@ impl Watch {
         Self { waiting: Waiting::new(shared, For::Change), seen: None, ended: false }
     }
 
-    /// The next state, or `None` after [`State::Closed`]. Cancel safe.
-    pub async fn next(&mut self) -> Option<State> {
+    /// Returns the next state, or `None` after [`SessionState::Closed`]. This method is cancel safe.
+    pub async fn next(&mut self) -> Option<SessionState> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
 impl Stream for Watch {
-    type Item = State;
+    type Item = SessionState;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<State>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SessionState>> {
         let Self { waiting, seen, ended } = &mut *self;
         if *ended {
             return Poll::Ready(None);
@@ -86,7 +88,7 @@ impl Stream for Watch {
             let fresh = *seen != Some(inner.changes);
             *seen = Some(inner.changes);
             let state = fresh.then(|| inner.state())?;
-            *ended = matches!(state, State::Closed(_));
+            *ended = matches!(state, SessionState::Closed(_));
             Some(Some(state))
         })
     }
@@ -144,7 +146,7 @@ impl Drop for Waiting {
     }
 }
 
-/// A wait for nothing but the time. Once the session has ended nobody keeps the time, and it is over.
+/// A wait for a time only. It is over as well when the session has ended, because the time is not kept after that.
 #[derive(Debug)]
 pub(super) struct Timer {
     waiting: Waiting,

@@ -1,42 +1,45 @@
-//! What has happened in a session, in numbers.
+//! Counts of what has happened in a session.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Event;
 
-/// What has happened in a session since its beginning, in numbers that only grow. [`Client::statistics`] reads them.
+/// Counts of what has happened in a session since its creation, returned by [`Client::statistics`].
+///
+/// The counts only grow.
 ///
 /// [`Client::statistics`]: super::Client::statistics
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Connections that stood.
+    /// The number of connections that were established.
     pub connections: u64,
-    /// Connections that stood and have ended.
+    /// The number of established connections that have ended.
     pub connections_lost: u64,
-    /// Attempts to connect that failed.
+    /// The number of attempts to connect that failed.
     pub attempts_failed: u64,
-    /// Messages that came for subscriptions, or as replies.
+    /// The number of messages that came for subscriptions or as replies.
     pub messages_received: u64,
-    /// Messages that were handed to the session to be sent, each once, however often it is sent again.
+    /// The number of messages that were handed to the session to be sent. A message that is sent again counts once.
     pub messages_sent: u64,
-    /// RECEIPTs that came for what was sent.
+    /// The number of RECEIPTs that came for frames of the client.
     pub confirmed: u64,
-    /// Frames that asked for a RECEIPT and were refused, not sent, or not answered.
+    /// The number of frames that asked for a RECEIPT and were refused, not sent, or not answered.
     pub unconfirmed: u64,
-    /// ERRORs that ended neither a connection nor a subscription.
+    /// The number of ERRORs that ended neither a connection nor a subscription.
     pub errors: u64,
-    /// How often a subscription that had stood was refused or cancelled, and was to be sent again.
+    /// The number of times the broker refused or cancelled a subscription that it had accepted before, so that it was
+    /// to be sent again.
     pub resubscriptions: u64,
-    /// Messages over the limits, which were read past.
+    /// The number of messages that were over the limits and were read past.
     pub too_large: u64,
-    /// Octets that were read.
+    /// The number of octets that were read.
     pub octets_received: u64,
-    /// Octets that were written.
+    /// The number of octets that were written.
     pub octets_sent: u64,
 }
 
-/// The numbers of a [`Statistics`].
+/// The counters behind a [`Statistics`].
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     connections: AtomicU64,

@@ -1,4 +1,4 @@
-//! A graceful end: the runners first, then what is parked, then the session.
+//! A graceful end: first the runners, then the messages that wait, then the session.
 
 use std::{task::Waker, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
 use crate::Timestamp;
 
 impl Inner {
-    /// A runner reports, and is told what to do.
+    /// Stores the report of a runner, and returns what the runner is to do.
     pub(super) fn visit(&mut self, id: &mut Option<RunnerId>, report: Report, waker: Waker) -> Call {
         let (call, replaced) = self.runners.visit(id, report, waker);
         self.discard(replaced);
@@ -56,8 +56,8 @@ impl Inner {
         runners.take_wakers().for_each(|waker| after.wake(Some(waker)));
     }
 
-    /// The session has ended by itself, and the driver with it unless handlers still run: nobody else keeps their time.
-    /// Whether it has to stay.
+    /// The session has ended by itself. Returns whether the driver must stay, because handlers still run and nothing
+    /// else keeps their time.
     pub(super) fn lingers(&mut self, now: Timestamp) -> bool {
         let stays = self.runners.linger(self.session.config().disconnect_timeout, now);
         if self.runners.are_abandoned() {
@@ -66,8 +66,8 @@ impl Inner {
         stays
     }
 
-    /// Goes on with a move, or with a disconnect when the runners have ended, then when nothing is parked any more, or had their time. The
-    /// driver's business.
+    /// Continues a move, or a disconnect: when the runners have ended or had their time, and then when nothing waits to be
+    /// sent any more or it had its time. Only the driver calls this.
     pub(super) fn continue_disconnect(&mut self, now: Timestamp) {
         self.continue_move(now);
         let timeout = self.session.config().disconnect_timeout;
@@ -84,7 +84,7 @@ impl Inner {
 }
 
 impl Shared {
-    /// Begins the graceful end. Whoever asks again joins in.
+    /// Begins the graceful end. A second call joins the first one.
     pub(super) fn begin_disconnect(&self, inner: &mut Inner) {
         self.dispatch_in(inner);
         if inner.closed.is_none() && !inner.is_disconnecting() {

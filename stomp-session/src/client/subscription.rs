@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{CommandError, Ended, Oversized, Retry, Subscribe, SubscriptionId};
 
-/// A subscription to be made. Add to it, then `.await` it.
+/// A builder of a subscription, returned by [`Client::subscribe`](super::Client::subscribe). Await it to subscribe.
 #[must_use = "nothing is subscribed until it is awaited"]
 #[derive(Debug)]
 pub struct SubscribeBuilder {
@@ -38,68 +38,96 @@ pub struct SubscribeBuilder {
 
 impl SubscribeBuilder {
     pub(super) fn new(keep: Keep, destination: &str) -> Self {
-        Self { keep, subscribe: Subscribe::new(destination) }
+        let subscribe = Subscribe::new(destination);
+        let subscribe = match keep.shared.settings.prefetch {
+            Some(prefetch) => subscribe.prefetch(prefetch),
+            None => subscribe,
+        };
+        Self { keep, subscribe }
     }
 
-    /// Sets the ack mode. By default each message is acknowledged by itself: `client-individual`.
+    /// Sets the ack mode. The default is `client-individual`, with which messages are acknowledged one by one; see
+    /// [`Subscribe::ack`].
     pub fn ack(self, ack_mode: AckMode) -> Self {
         self.change(|subscribe| subscribe.ack(ack_mode))
     }
 
-    /// How many messages may be out unacknowledged; see [`Subscribe::prefetch`].
+    /// Sets how many unacknowledged messages the broker may have sent at the same time; see [`Subscribe::prefetch`].
     pub fn prefetch(self, prefetch: u32) -> Self {
         self.change(|subscribe| subscribe.prefetch(prefetch))
     }
 
-    /// An id of your own; see [`Subscribe::id`].
+    /// Sets the subscription's id; see [`Subscribe::id`].
     pub fn id(self, id: impl Into<String>) -> Self {
         self.change(|subscribe| subscribe.id(id))
     }
 
-    /// Only messages whose headers fulfil that condition, in the SQL of JMS: `color = 'red' AND price > 10`. On Artemis
-    /// headers are strings and compare with nothing else; RabbitMQ has no selectors.
+    /// Receives only messages whose headers meet this condition, which is in the SQL of JMS, such as
+    /// `color = 'red' AND price > 10`.
+    ///
+    /// On Artemis, headers are strings and can only be compared with strings. RabbitMQ has no selectors.
     pub fn selector(self, condition: impl AsRef<[u8]>) -> Self {
         self.header("selector", condition)
     }
 
-    /// A durable subscription to a topic: the broker collects messages while nobody is connected, until it is
-    /// [deleted](Subscription::delete). ActiveMQ and Artemis want a `client-id` beside the name, which
-    /// [`Config::add_connect_header`](crate::Config::add_connect_header) sends. Each broker reads the headers that it knows.
+    /// Makes a subscription to a topic durable: the broker collects messages even while no client is connected, until
+    /// the subscription is [deleted](Subscription::delete).
+    ///
+    /// ActiveMQ and Artemis require a `client-id` in addition to the name.
+    /// [`Builder::connect_header`](super::Builder::connect_header) adds it. Several headers are set, of which each
+    /// broker uses those that it knows.
     pub fn durable(self, name: &str) -> Self {
         let named = self.id(name).header("durable", "true").header("auto-delete", "false");
         named.header("activemq.subscriptionName", name).header("durable-subscription-name", name)
     }
 
-    /// From a queue, whatever its name looks like. Artemis takes every destination for a topic otherwise, unless prefixes
-    /// are configured there. The other brokers ignore it.
+    /// Subscribes to a queue, whatever the name of the destination looks like.
+    ///
+    /// Otherwise Artemis takes every destination for a topic, unless it is configured with prefixes. Other brokers
+    /// ignore this.
     pub fn from_queue(self) -> Self {
         self.header("subscription-type", "ANYCAST")
     }
 
-    /// Changes the headers when it is sent again; see [`Subscribe::on_replay`]. It must not use the client, which waits for
-    /// it. If it panics, the headers are those that were set.
+    /// Sets a function that changes the headers when the SUBSCRIBE is sent again; see [`Subscribe::on_replay`].
+    ///
+    /// The function must not use the client, which waits for it. If the function panics, the headers are sent as they
+    /// were set.
     pub fn on_replay(self, change: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
         self.change(|subscribe| subscribe.on_replay(contained_change(change)))
     }
 
-    /// What becomes of a message that is over the limit; see [`Subscribe::oversized`].
+    /// Sets what to do with a message that is over the limits; see [`Subscribe::oversized`].
+    ///
+    /// With [`Oversized::Deliver`], it is an item of [`Subscription::items`], and a failed message for a
+    /// [`Runner`](super::Runner).
     pub fn oversized(self, oversized: Oversized) -> Self {
         self.change(|subscribe| subscribe.oversized(oversized))
     }
 
-    /// Delivers also messages that had come and were not taken when their connection ended; see [`Subscribe::keep_stale`].
+    /// Delivers messages that had come and were not taken yet when their connection ended; see
+    /// [`Subscribe::keep_stale`].
     pub fn keep_stale(self) -> Self {
         self.change(Subscribe::keep_stale)
     }
 
-    /// What to do when the broker refuses or cancels it after it had stood; see [`Subscribe::retry`].
+    /// Sets whether to subscribe again when the broker refuses or cancels the subscription after it had accepted it;
+    /// see [`Subscribe::retry`].
     pub fn retry(self, retry: Retry) -> Self {
         self.change(|subscribe| subscribe.retry(retry))
     }
 
-    /// Another header.
+    /// Sets a header, such as one of the broker's own. It replaces all headers with that name.
+    ///
+    /// The headers `destination`, `id`, `ack` and `receipt` are set by the client. If they are set here, subscribing
+    /// fails with [`CommandError::ReservedHeader`].
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.change(|subscribe| subscribe.header(name, value))
+    }
+
+    /// Adds a header even if there is one with that name; see [`Subscribe::append_header`].
+    pub fn append_header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.change(|subscribe| subscribe.append_header(name, value))
     }
 
     fn change(self, change: impl FnOnce(Subscribe) -> Subscribe) -> Self {
@@ -118,8 +146,10 @@ impl IntoFuture for SubscribeBuilder {
 
 /// The future of a [`SubscribeBuilder`].
 ///
-/// It resolves when the broker has confirmed the subscription, at most after
-/// [`Settings::subscribe_timeout`](super::Settings::subscribe_timeout). Cancel safe: dropped, it unsubscribes.
+/// It resolves when the broker has confirmed the subscription, or to an error after
+/// [`Builder::subscribe_timeout`](super::Builder::subscribe_timeout).
+///
+/// This future is cancel safe: if it is dropped, it unsubscribes.
 #[must_use = "nothing is subscribed until it is awaited"]
 #[derive(Debug)]
 pub struct Subscribing {
@@ -161,9 +191,10 @@ impl Drop for Subscribing {
     }
 }
 
-/// A subscription: a [`Stream`] of messages that goes on over reconnects. Dropping it unsubscribes.
+/// A subscription, which is a [`Stream`] of messages.
 ///
-/// After `None` [`ended`](Self::ended) says why.
+/// It continues on the next connection when a connection ends. When the stream has ended, [`ended`](Self::ended)
+/// returns the reason. Dropping a subscription unsubscribes.
 #[derive(Debug)]
 pub struct Subscription {
     keep: Keep,
@@ -171,9 +202,9 @@ pub struct Subscription {
     ack_mode: AckMode,
     /// Messages are taken from the inbox in batches: one lock for each batch and not for each message.
     batch: VecDeque<crate::Message>,
-    /// How many of them are left, for whoever counts what a connection leaves behind.
+    /// The number of messages in the batch that the broker delivers again if their connection is left.
     left: Arc<AtomicUsize>,
-    /// Hands out messages of a connection that has ended, too.
+    /// Delivers messages of a connection that has ended too.
     keeps_stale: bool,
     row: Row,
     ended: Option<Ended>,
@@ -194,32 +225,36 @@ impl Subscription {
         Ok(Self { keep, id, ack_mode, batch, left, keeps_stale, row, ended: None })
     }
 
-    /// Its name in [`Notice`]s.
+    /// Returns the id of the subscription, which [`Notice`]s name.
     #[must_use]
     pub const fn id(&self) -> SubscriptionId {
         self.id
     }
 
-    /// The next message, or `None` after the end; [`results`](Self::results) makes the end an error. Cancel safe: no message
-    /// is lost. After 128 messages in a row it lets other tasks run.
+    /// Returns the next message, or `None` after the end. [`results`](Self::results) reports the end as an error.
+    ///
+    /// After 128 messages in a row, this method lets other tasks run. It is cancel safe: no message is lost.
     pub async fn next(&mut self) -> Option<Message> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// Why there are no more messages, once there are none.
+    /// Returns the reason why there are no more messages, once [`next`](Self::next) has returned `None`.
     #[must_use]
     pub const fn ended(&self) -> Option<&Ended> {
         self.ended.as_ref()
     }
 
-    /// Ends the subscription, at the call. Messages that were not acknowledged go back to the broker; later acknowledgements
-    /// are a typed error. Dropping the subscription does the same; the future only watches for the broker's answer.
+    /// Unsubscribes. This happens at the call; the returned future only waits for the broker's answer. Dropping the
+    /// subscription unsubscribes too.
+    ///
+    /// Messages that were not acknowledged go back to the broker. A later attempt to acknowledge one of them fails with
+    /// a [`CommandError`].
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let prices = client.subscribe("/topic/prices").durable("prices").await?;
     /// prices.unsubscribe().await?;
-    /// // The broker goes on to collect. The name is free again:
+    /// // The broker continues to collect messages. The name is free again:
     /// let prices = client.subscribe("/topic/prices").durable("prices").await?;
     /// # Ok(()) }
     /// ```
@@ -237,10 +272,12 @@ impl Subscription {
         Unsubscribing::new(shared, id)
     }
 
-    /// Ends a [durable](SubscribeBuilder::durable) subscription, and deletes it at the broker with all that it has collected.
+    /// Unsubscribes, and deletes a [durable](SubscribeBuilder::durable) subscription at the broker, with all messages
+    /// that it has collected.
     ///
     /// # Errors
-    /// [`CommandError::NotDurable`] when it is none; [`CommandError::NotConnected`]. Then it was only left.
+    /// Returns [`CommandError::NotDurable`] if the subscription is not durable, and [`CommandError::NotConnected`] if
+    /// there is no connection. Then it is only unsubscribed.
     pub fn delete(self) -> Result<(), CommandError> {
         let (shared, id) = (self.shared(), self.id);
         shared.command(|inner| {
@@ -278,6 +315,29 @@ impl Subscription {
         }
     }
 
+    /// Takes the next message that can still be settled, whether it is whole or was over a limit.
+    #[inline]
+    pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Option<crate::Message>> {
+        ready!(self.row.poll(cx));
+        loop {
+            while let Some(message) = self.batch.pop_front() {
+                let shared = &self.keep.shared;
+                shared.taken(&message);
+                self.note_left();
+                if self.keeps_stale || !shared.is_stale(&message) {
+                    return Poll::Ready(Some(message));
+                }
+            }
+            if self.ended.is_some() {
+                return Poll::Ready(None);
+            }
+            if self.take_batch(cx.waker().clone()).is_pending() {
+                self.row.end();
+                return Poll::Pending;
+            }
+        }
+    }
+
     fn take_batch(&mut self, waker: Waker) -> Poll<()> {
         let shared = &self.keep.shared;
         let id = self.id;
@@ -299,25 +359,15 @@ impl Stream for Subscription {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let this = &mut *self;
-        ready!(this.row.poll(cx));
-        loop {
-            while let Some(message) = this.batch.pop_front() {
-                let shared = &this.keep.shared;
-                shared.taken(&message);
-                this.note_left();
-                if this.keeps_stale || !shared.is_stale(&message) {
-                    let shared = Arc::clone(shared);
-                    return Poll::Ready(Some(Message::new(message, shared)));
-                }
-            }
-            if this.ended.is_some() {
-                return Poll::Ready(None);
-            }
-            if this.take_batch(cx.waker().clone()).is_pending() {
-                this.row.end();
-                return Poll::Pending;
+        while let Some(mut message) = ready!(this.poll_taken(cx)) {
+            let excess = message.take_excess();
+            let message = Message::new(message, this.shared());
+            // Dropped, one that was over a limit stays with the broker: whoever wants it asks for items.
+            if excess.is_none() {
+                return Poll::Ready(Some(message));
             }
         }
+        Poll::Ready(None)
     }
 }
 

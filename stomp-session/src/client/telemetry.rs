@@ -1,4 +1,5 @@
-//! What happens in a session as events of `tracing`, with the feature of that name; without it, nothing.
+//! Spans and events of `tracing` about what happens in a session, with the feature `tracing`. Without it, this does
+//! nothing.
 
 #[cfg(not(feature = "tracing"))]
 mod off;
@@ -6,6 +7,6 @@ mod off;
 mod on;
 
 #[cfg(not(feature = "tracing"))]
-pub(super) use off::{Report, Telemetry, in_span, is_on};
+pub(super) use off::{ConnectionSpan, Handled, Report, Telemetry, handled, is_on};
 #[cfg(feature = "tracing")]
-pub(super) use on::{Report, Telemetry, in_span, is_on};
+pub(super) use on::{ConnectionSpan, Handled, Report, Telemetry, handled, is_on};

@@ -1,7 +1,8 @@
-//! On what terms a message is sent.
+//! The options with which a message is sent.
 
 use std::time::Duration;
 
+use super::publishers::PublisherId;
 use crate::TransactionId;
 
 /// How a message is sent.
@@ -12,10 +13,12 @@ pub(super) struct How {
     pub(super) buffered: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) transaction: Option<TransactionId>,
+    /// The publisher that counts the message, if there is one.
+    pub(super) publisher: Option<PublisherId>,
 }
 
 impl How {
-    /// Where it waits.
+    /// The line in which the message waits.
     pub(super) const fn line(self) -> Line {
         match (self.mode, self.transaction) {
             (Mode::AtLeastOnce { .. }, None) => Line::Kept,
@@ -23,7 +26,7 @@ impl How {
         }
     }
 
-    /// Whether nobody is to be told when it has left.
+    /// Whether nothing waits for the message to be admitted.
     pub(super) fn is_buffered(self) -> bool {
         self.buffered && self.mode == Mode::Plain && self.transaction.is_none()
     }
@@ -39,7 +42,7 @@ pub(super) enum Mode {
     },
 }
 
-/// Where sends wait. Those of one line never wait for those of the other.
+/// The lines in which sends wait. Sends of one line never wait for those of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Line {
     /// For a connection with room.

@@ -1,4 +1,4 @@
-//! Transactions: begun, filled, and committed, or aborted when they are dropped.
+//! Transactions, which are begun, filled, and committed or aborted.
 
 use std::{
     future::Future,
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     admission::Started,
-    error::{CommitError, SendError},
+    error::{BeginError, CommitError},
     handle::Client,
     keep::Keep,
     message::Message,
@@ -23,7 +23,7 @@ use super::{
 use crate::{CommandError, ReceiptId, TransactionId};
 
 impl Client {
-    /// Begins a transaction on the connection that stands, or on the next one.
+    /// Begins a transaction on the current connection, or on the next one if there is none.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -41,7 +41,9 @@ impl Client {
 /// The future of [`Client::begin`].
 ///
 /// It waits for a connection with room, among the sends and in their order, and resolves when the BEGIN waits for the
-/// transport: the broker's answer to it is a part of that to the commit. Cancel safe: dropped, nothing is sent.
+/// transport. The broker's answer to the BEGIN is awaited by the commit.
+///
+/// This future is cancel safe. If it is dropped, there is no transaction.
 #[must_use = "nothing begins until it is awaited"]
 #[derive(Debug)]
 pub struct Beginning {
@@ -51,8 +53,8 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// How long to wait for a connection with room, from the first poll on;
-    /// [`Settings::send_timeout`](super::Settings::send_timeout) unless it is said here.
+    /// Sets the time limit for the wait for a connection with room, counted from the first poll. Default:
+    /// [`Builder::send_timeout`](super::Builder::send_timeout).
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -60,7 +62,7 @@ impl Beginning {
 }
 
 impl Future for Beginning {
-    type Output = Result<Transaction, SendError>;
+    type Output = Result<Transaction, BeginError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(keep) = &self.keep else { return Poll::Pending };
@@ -93,23 +95,26 @@ impl Drop for Beginning {
     }
 }
 
-/// A transaction (STOMP 1.2, "BEGIN", "COMMIT" and "ABORT"): what is sent and acknowledged in it counts once it is committed.
-/// Dropped, it is aborted.
+/// A transaction (STOMP 1.2, "BEGIN", "COMMIT" and "ABORT").
 ///
-/// It belongs to the connection on which it began. When that ends, the broker aborts it, and every later use is
-/// [`CommandError::TransactionLost`]; nothing of it is ever sent on another connection. Begin anew then.
+/// What is sent and acknowledged in a transaction takes effect when the transaction is committed. A transaction that is
+/// dropped is aborted.
 ///
-/// It keeps the session alive, as a [`Client`] does.
+/// A transaction belongs to the connection on which it began. When that connection ends, the broker aborts the
+/// transaction, and every later use of it fails with [`CommandError::TransactionLost`]. Nothing of it is ever sent on
+/// another connection. Begin a new transaction then.
 ///
-/// What brokers make of it differs:
+/// A transaction keeps the session alive, as a [`Client`] does.
 ///
-/// - RabbitMQ answers the SENDs in it after the COMMIT, and the COMMIT before it has stored anything: [`commit`](Self::commit)
-///   waits for all answers, and nothing else in a transaction can be awaited. It is not all or nothing there: the other
-///   messages are stored if one is impossible.
-/// - On Artemis an ACK is not undone by an ABORT, so that a message that was acknowledged in a transaction that fails is gone
-///   there. A SEND in a transaction that it does not know is confirmed and gone; this client never sends one.
-/// - What was acknowledged in a transaction that was aborted cannot be settled again. RabbitMQ and ActiveMQ deliver it again
-///   when the subscription, or the connection, has ended.
+/// The brokers differ:
+///
+/// - RabbitMQ answers the SENDs of a transaction after the COMMIT, and the COMMIT before it has stored anything.
+///   [`commit`](Self::commit) therefore waits for all answers, and nothing else in a transaction can be awaited. A
+///   transaction is not atomic there: if one message cannot be stored, the others are stored nevertheless.
+/// - On Artemis, an ABORT does not undo an ACK, so a message that was acknowledged in a transaction that fails is lost.
+///   Artemis also confirms and loses a SEND in a transaction that it does not know. This client never sends one.
+/// - A message that was acknowledged in an aborted transaction cannot be settled again. RabbitMQ and ActiveMQ deliver
+///   it again when the subscription or the connection has ended.
 #[must_use = "dropped, it is aborted"]
 #[derive(Debug)]
 pub struct Transaction {
@@ -118,38 +123,47 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// A message to be sent in it. It resolves once the message waits for the transport; what becomes of it is told by
-    /// [`commit`](Self::commit), so [`confirmed`](SendBuilder::confirmed) and
-    /// [`at_least_once`](SendBuilder::at_least_once) are [`SendError::InTransaction`] here.
+    /// Creates a message that is sent in the transaction.
+    ///
+    /// The send resolves once the message waits for the transport, because the outcome is known only after the
+    /// [`commit`](Self::commit). [`confirmed`](SendBuilder::confirmed) and
+    /// [`at_least_once`](SendBuilder::at_least_once) therefore fail with [`SendError::InTransaction`].
     pub fn send(&self, destination: &str, body: impl Into<Bytes>) -> SendBuilder {
         SendBuilder::new(Arc::clone(&self.keep.shared), destination, body.into()).in_transaction(self.id)
     }
 
-    /// Acknowledges a message in it. The ACK is queued at once; this never waits.
+    /// Acknowledges a message in the transaction.
+    ///
+    /// The ACK is queued at once; this method never waits.
     ///
     /// # Errors
-    /// As [`Message::ack`]; [`TransactionLost`](CommandError::TransactionLost);
-    /// [`OtherSession`](CommandError::OtherSession) for a message that came to another one;
-    /// [`NotInTransaction`](CommandError::NotInTransaction) in STOMP 1.0. Nothing was sent.
+    /// Returns the same errors as [`Message::ack`]. Also returns [`TransactionLost`](CommandError::TransactionLost) if
+    /// the transaction's connection has ended, [`OtherSession`](CommandError::OtherSession) if the message came to
+    /// another session, and [`NotInTransaction`](CommandError::NotInTransaction) if its subscription does not allow
+    /// this in STOMP 1.0. Nothing was sent then.
     pub fn ack(&self, message: Message) -> Result<(), CommandError> {
         message.settle_by(&self.keep.shared, |session, message| session.ack_in(self.id, message))
     }
 
-    /// Refuses a message in it. Never waits.
+    /// Refuses a message in the transaction. This method never waits.
     ///
     /// # Errors
-    /// As [`ack`](Self::ack), and [`NackDiscards`](CommandError::NackDiscards) on Artemis, which would destroy it.
+    /// Returns the same errors as [`ack`](Self::ack), and [`NackDiscards`](CommandError::NackDiscards) on Artemis,
+    /// which would destroy the message.
     pub fn nack(&self, message: Message) -> Result<(), CommandError> {
         message.settle_by(&self.keep.shared, |session, message| session.nack_in(self.id, message))
     }
 
-    /// Commits it, when it is awaited. Sends that have not resolved by then fail with
-    /// [`CommandError::TransactionOver`].
+    /// Commits the transaction when the returned future is awaited.
+    ///
+    /// Sends that have not resolved by then fail with [`CommandError::TransactionOver`].
     pub const fn commit(self) -> Committing {
         Committing { transaction: self, timeout: None, stage: Stage::Open }
     }
 
-    /// Aborts it. The ABORT is queued at once; without its connection there is nothing to abort. Dropping it does the same.
+    /// Aborts the transaction. Dropping it does the same.
+    ///
+    /// The ABORT is queued at once. If the connection has ended, there is nothing to abort.
     pub fn abort(self) {}
 }
 
@@ -160,11 +174,13 @@ impl Drop for Transaction {
     }
 }
 
-/// The future of [`Transaction::commit`]. `Ok` is the broker's RECEIPT of the COMMIT and of every frame before it.
+/// The future of [`Transaction::commit`].
 ///
-/// Dropped before its first poll, it aborts. Dropped later, the COMMIT is not taken back, and its outcome stays unknown; the
-/// same is true when the time is over, or the connection, before all answers have come ([`CommitError::Unknown`]). A COMMIT is
-/// never sent twice.
+/// It resolves to `Ok` when the broker has answered the COMMIT and every frame before it with a RECEIPT.
+///
+/// If this future is dropped before its first poll, the transaction is aborted. If it is dropped later, the COMMIT is
+/// not withdrawn, and its outcome remains unknown. The outcome is also unknown ([`CommitError::Unknown`]) if the time
+/// passes or the connection ends before all answers have come. A COMMIT is never sent twice.
 #[must_use = "nothing is committed until it is awaited"]
 #[derive(Debug)]
 pub struct Committing {
@@ -181,9 +197,11 @@ enum Stage {
 }
 
 impl Committing {
-    /// How long the COMMIT may wait for the transport and its RECEIPT, from the first poll on;
-    /// [`Config::timeout`](crate::Config::timeout) unless it is said here. For RECEIPTs alone, once the COMMIT has left, or
-    /// was answered first, the broker has [`Config::receipt_timeout`](crate::Config::receipt_timeout).
+    /// Sets the time limit for the COMMIT, which waits for the transport and then for its RECEIPT, counted from the
+    /// first poll. Default: [`Builder::timeout`](super::Builder::timeout).
+    ///
+    /// For RECEIPTs that come after the COMMIT was handed to the transport or answered, the broker has
+    /// [`Builder::receipt_timeout`](super::Builder::receipt_timeout).
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

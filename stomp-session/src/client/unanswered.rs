@@ -1,10 +1,10 @@
-//! Who waits until the broker knows that a subscription has ended.
+//! Waiting until the broker has ended a subscription.
 
 use std::{collections::BTreeMap, task::Waker};
 
 use crate::SubscriptionId;
 
-/// The subscriptions whose UNSUBSCRIBE was not answered, and who waits for that.
+/// The subscriptions whose UNSUBSCRIBE has not been answered, and the wakers of those that wait for the answer.
 #[derive(Debug, Default)]
 pub(super) struct Unanswered {
     open: BTreeMap<SubscriptionId, Option<Waker>>,
@@ -15,7 +15,8 @@ impl Unanswered {
         self.open.insert(id, None);
     }
 
-    /// Whether the answer has not come: then it is waited for. Gives a waker that is of no use any more.
+    /// Returns whether the answer is still missing, in which case the waker is stored. Also returns a waker that is no
+    /// longer needed.
     pub(super) fn poll(&mut self, id: SubscriptionId, waker: Waker) -> (bool, Option<Waker>) {
         match self.open.get_mut(&id) {
             Some(waiting) => (true, waiting.replace(waker)),
@@ -23,7 +24,7 @@ impl Unanswered {
         }
     }
 
-    /// The answer has come, or nobody waits for it.
+    /// The answer has come, or is no longer waited for.
     pub(super) fn end(&mut self, id: SubscriptionId) -> Option<Waker> {
         self.open.remove(&id).flatten()
     }

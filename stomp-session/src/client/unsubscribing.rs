@@ -1,4 +1,4 @@
-//! The end of a subscription, for whoever waits until the broker knows of it.
+//! The future that waits until the broker has ended a subscription.
 
 use std::{
     future::Future,
@@ -13,11 +13,13 @@ use super::{
 };
 use crate::{SubscriptionId, Unknown};
 
-/// The future of [`Subscription::unsubscribe`](super::Subscription::unsubscribe): it only watches.
+/// The future of [`Subscription::unsubscribe`](super::Subscription::unsubscribe), which only waits.
 ///
-/// `Ok` says that the broker has answered, or that its connection has ended, and the subscription with it. From then on
-/// another one may have its [id](super::SubscribeBuilder::id) or its [name](super::SubscribeBuilder::durable), on the same
-/// connection too. Cancel safe: dropped, it is unsubscribed all the same.
+/// It resolves to `Ok` when the broker has answered, or when the connection has ended and the subscription with it.
+/// From then on, another subscription may have the same [id](super::SubscribeBuilder::id) or
+/// [name](super::SubscribeBuilder::durable), on the same connection too.
+///
+/// This future is cancel safe: if it is dropped, the subscription ends nevertheless.
 #[derive(Debug)]
 pub struct Unsubscribing {
     shared: Arc<Shared>,

@@ -1,4 +1,4 @@
-//! Those who wait for something to come true: each has a ticket, a waker and a time to give up. None waits for another.
+//! Waits for a condition. Each has a ticket, a waker and a deadline, and none depends on another.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::Timestamp;
 
-/// Names a waiter.
+/// The id of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
@@ -20,7 +20,8 @@ struct Waiter {
     expired: bool,
 }
 
-/// What somebody waits for. Each has a queue of its own: a waiter is woken only when its own condition holds.
+/// The condition of a wait. Each condition has its own queue, so that a task is woken only when its own condition
+/// holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum For {
     /// A connection.
@@ -78,7 +79,7 @@ impl Queues {
     }
 }
 
-/// Waiters in the order in which they came.
+/// The waits for one condition, in the order in which they began.
 #[derive(Default)]
 pub(super) struct Waits {
     waiters: BTreeMap<Ticket, Waiter>,
@@ -95,7 +96,7 @@ impl Waits {
         ticket
     }
 
-    /// Waits on; gives back the waker that it replaces.
+    /// Waits on, and returns the waker that is replaced.
     pub(super) fn renew(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
         match self.waiters.get_mut(&ticket) {
             Some(waiter) => waiter.waker.replace(waker),
@@ -103,7 +104,7 @@ impl Waits {
         }
     }
 
-    /// Leaves the queue; gives back the waker.
+    /// Leaves the queue, and returns the waker.
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Waker> {
         let waiter = self.waiters.remove(&ticket)?;
         if let Some(deadline) = waiter.deadline {
@@ -120,7 +121,7 @@ impl Waits {
         self.waiters.values_mut().filter_map(|waiter| waiter.waker.take()).collect()
     }
 
-    /// Gives newcomers their deadline, and takes the wakers of those whose time is over.
+    /// Sets the deadlines of new waits, and takes the wakers of those that have passed their deadline.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {
         let newcomers = self.waiters.iter_mut().rev().take_while(|(_, waiter)| waiter.deadline.is_none());
         for (ticket, waiter) in newcomers {

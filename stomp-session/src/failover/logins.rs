@@ -1,4 +1,4 @@
-//! Logins that were refused: no account is locked by us.
+//! Logins that were refused. They are held back, so that no account is locked.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -17,7 +17,7 @@ const MOST: Duration = Duration::from_secs(900);
 #[derive(Debug, Default)]
 pub(super) struct Logins(Vec<Refused>);
 
-/// A login that was refused and not accepted since; or the lack of one.
+/// A login, or the lack of one, that was refused and not accepted since.
 #[derive(Debug)]
 struct Refused {
     login: Option<Login>,
@@ -27,10 +27,10 @@ struct Refused {
 }
 
 impl Logins {
-    /// A broker has refused it. Gives the time until which it goes to none of those that have: a minute from here, and
-    /// doubling each time that one refuses it again.
+    /// Notes that a broker has refused this login. Returns the time until which it is sent to none of the brokers that
+    /// have refused it: a minute from now, doubling each time that one of them refuses it again.
     pub(super) fn refuse(&mut self, login: Option<&Login>, by: &Endpoint, now: Timestamp) -> Timestamp {
-        // A broker remembers the newest alone: a provider may have a fresh one each time.
+        // Only the newest refusal of a broker counts: a provider may return a fresh login each time.
         self.0.iter_mut().filter(|it| it.login.as_ref() != login).for_each(|it| it.by.retain(|it| it != by));
         self.0.retain(|refused| !refused.by.is_empty());
         let known = self.0.iter().position(|refused| refused.login.as_ref() == login);
@@ -58,7 +58,7 @@ impl Logins {
         self.0.retain(|refused| refused.login.as_ref() != login);
     }
 
-    /// The login that this broker has refused and must not see yet, and how long not.
+    /// The login that this broker has refused and must not get yet, and the time for which it must not.
     pub(super) fn held_back(&self, by: &Endpoint, now: Timestamp) -> Option<(Option<&Login>, Duration)> {
         let refused = self.0.iter().find(|refused| refused.until > now && refused.by.contains(by))?;
         Some((refused.login.as_ref(), refused.until.since(now)))

@@ -1,4 +1,4 @@
-//! Which broker, which address, when: the one owner of "what next".
+//! The choice of the broker, the address and the time of the next attempt. Nothing else decides that.
 
 mod breaker;
 mod logins;
@@ -27,7 +27,7 @@ use crate::model::{
     verdict::Failure,
 };
 
-/// The way of a session from attempt to attempt.
+/// The state that leads a session from attempt to attempt.
 #[derive(Debug)]
 pub(crate) struct Failover {
     schedule: Schedule,
@@ -37,16 +37,16 @@ pub(crate) struct Failover {
     /// The newest attempt, and how many there were.
     current: Option<Current>,
     attempts: u64,
-    /// What was sent last, to whomever.
+    /// The login that was sent last, to any broker.
     last_login: Option<Login>,
     owner: Owner,
     failed_in_a_row: u32,
-    /// The last ERROR that answered one of these, and whose it was.
+    /// The last ERROR that answered one of these attempts, and its broker.
     words: Option<(Box<Endpoint>, Lost)>,
     rules: Rules,
 }
 
-/// What the configuration says about it.
+/// The settings that concern reconnecting.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) at_start: OnRefusal,
@@ -60,24 +60,24 @@ struct Record {
     endpoint: Endpoint,
     /// Attempts.
     number: u32,
-    /// What it has answered CONNECT with, until it accepts one.
+    /// The ERROR with which it answered CONNECT, until it accepts one.
     refused: Option<ServerError>,
-    /// Since when it refuses us in words that are known as final.
+    /// The time since which it refuses the client in words that are known to be final.
     refused_since: Option<Timestamp>,
 }
 
-/// The attempt that is made, or the connection that it became.
+/// The attempt in progress, or the connection that it became.
 #[derive(Debug)]
 struct Current {
     endpoint: Endpoint,
     /// How many addresses the broker's name has, if a connection to one of them was made.
     addresses: u32,
     login: Option<Login>,
-    /// Whether the login came from a provider, who may have another one next time.
+    /// Whether the login came from a provider, which may return another one next time.
     provided: bool,
 }
 
-/// What follows.
+/// What the session does next.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// That broker is dialled after that delay.
@@ -229,7 +229,7 @@ impl Failover {
         self.schedule.hold_back(&current.endpoint, until);
     }
 
-    /// A login that nobody may change waits with all brokers that have refused it. A provider is asked again soon.
+    /// A configured login waits, for all brokers that have refused it. A provider of credentials is asked again soon.
     fn refuse_login(&mut self, current: &Current, now: Timestamp) {
         let login = current.login.as_ref();
         let until = self.logins.refuse(login, &current.endpoint, now);
@@ -238,19 +238,19 @@ impl Failover {
         }
     }
 
-    /// Whether a connection that stood for so long was stable. One that lives for a moment between long absences was not.
+    /// Whether a connection that lasted this long was stable. A short connection after a longer delay was not.
     pub(crate) fn was_stable(&self, stood: Duration) -> bool {
         stood >= self.rules.stable_after.max(self.schedule.last_delay())
     }
 
-    /// A connection has ended that stood for so long.
+    /// Notes the end of a connection that lasted this long.
     pub(crate) fn lost(&mut self, was_stable: bool, stood: Duration, now: Timestamp) {
         let Some(current) = self.current.take() else { return };
         if was_stable {
             self.schedule.restart();
             (self.failed_in_a_row, self.words) = (0, None);
             if stood < schedule::FLOOR {
-                // Whatever counts as stable: nobody dials in circles.
+                // Even if `stable_after` is below the floor, no broker is dialled in a tight loop.
                 self.schedule.hold_back(&current.endpoint, now.after(schedule::FLOOR));
             }
         } else {
@@ -282,12 +282,12 @@ impl Failover {
         self.breaker.trips(error, now)
     }
 
-    /// Adds a broker, which is tried next. Whether it is new.
+    /// Adds a broker, which is tried next. Returns whether it is new.
     pub(crate) fn add(&mut self, endpoint: Endpoint) -> bool {
         self.schedule.add(endpoint)
     }
 
-    /// Removes a broker. Whether it was there.
+    /// Removes a broker. Returns whether it was in the list.
     pub(crate) fn remove(&mut self, endpoint: &Endpoint) -> bool {
         let was_listed = self.schedule.brokers().endpoints.contains(endpoint);
         self.schedule.give_up(endpoint);

@@ -67,7 +67,7 @@ const OTHERS: &[(&str, Other)] = &[
     ("tightEncodingEnabled", Ignored),
     (
         "timeout",
-        Instead("use Config::timeout, or the timeout of the call; send_timeout in the client's Settings"),
+        Instead("use Config::timeout, or the timeout of the call; send_timeout of the client's builder"),
     ),
     ("trace", Ignored),
     ("trackMessages", Ignored),
@@ -99,7 +99,7 @@ impl<'a> Options<'a> {
             if name == "profile" {
                 set_profile(endpoints, value)?;
             } else if let Some(name) = of_list(name) {
-                let instead = "it is one of the list and stands behind the brackets";
+                let instead = "it belongs to the list and is written after the brackets";
                 let reconnect =
                     reconnect.as_deref_mut().ok_or(BrokersError::UseInstead { option: name, instead })?;
                 reconnect.set(name, value)?;
@@ -178,7 +178,7 @@ impl Reconnect {
         match option {
             "backOffMultiplier" | "reconnectDelayExponent" => {
                 let multiplier = value.parse().ok().filter(|it: &f64| it.is_finite() && *it >= 1.0);
-                self.multiplier = multiplier.ok_or_else(|| invalid("a number from 1 on"))?;
+                self.multiplier = multiplier.ok_or_else(|| invalid("a number of at least 1"))?;
             }
             "fullJitter" => self.full_jitter = flag()?,
             "initialReconnectDelay" => self.initial_delay = milliseconds()?,

@@ -1,13 +1,15 @@
-//! In what order the brokers are tried, and how long to wait before each round of tries.
+//! The order in which brokers are tried, and the delay before each round of attempts.
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use crate::model::{brokers::Brokers, endpoint::Endpoint, random::Random, timestamp::Timestamp};
 
-/// The sequence of tries, by rounds. A round tries each broker of the list once, without a pause, the one that failed last
-/// at its end. The first round comes at once, each other after a delay that grows from round to round. The sequence ends
-/// when the limit of attempts is reached.
+/// The sequence of attempts to connect, as an iterator of brokers and the delays before them.
+///
+/// The sequence consists of rounds. A round tries each broker of the list once, without a delay between them, and the
+/// broker that failed last at its end. The first round begins at once, and each later one after a delay that grows from
+/// round to round. The sequence ends when the limit of attempts is reached.
 ///
 /// ```
 /// use stomp_session::{Brokers, Schedule};
@@ -25,7 +27,7 @@ pub struct Schedule {
     /// How many brokers there were before any was given up.
     listed: usize,
     random: Random,
-    /// Who is still to be tried in this round, the next one first.
+    /// The brokers that are still to be tried in this round, the next one first.
     round: VecDeque<Entry>,
     /// How often each broker was tried in this round.
     tries: Vec<(Endpoint, u32)>,
@@ -39,10 +41,10 @@ pub struct Schedule {
     given: Duration,
     /// Brokers that are not tried before a certain time.
     held_back: Vec<(Endpoint, Timestamp)>,
-    /// Who was tried last.
+    /// The broker that was tried last.
     last: Option<Endpoint>,
     ever_connected: bool,
-    /// The time, where nobody else brings it.
+    /// The time of the iterator, which is not given any.
     clock: Timestamp,
 }
 
@@ -54,11 +56,11 @@ struct Entry {
     again: bool,
 }
 
-/// The least delay after the first retry, whatever the options say: nobody dials in circles.
+/// The least delay from the third round on, whatever the options say, so that no broker is dialled in a tight loop.
 pub(super) const FLOOR: Duration = Duration::from_millis(10);
 
 impl Schedule {
-    /// The tries for these brokers; jitter and order come from the seed.
+    /// Creates the schedule for these brokers. Jitter and order are derived from `seed`.
     #[must_use]
     pub fn new(brokers: Brokers, seed: u64) -> Self {
         Self {
@@ -79,8 +81,10 @@ impl Schedule {
         }
     }
 
-    /// Says that a connection stood: from here on the limit of reconnects holds and not the one of the start, whose tries
-    /// do not count for it.
+    /// Reports that a connection was established.
+    ///
+    /// From then on, `max_attempts` limits the attempts instead of `startup_max_attempts`, and earlier attempts do not
+    /// count.
     pub const fn connected(&mut self) {
         if !self.ever_connected {
             self.ever_connected = true;
@@ -88,7 +92,7 @@ impl Schedule {
         }
     }
 
-    /// Begins anew, as after a connection that proved stable: the next round has no delay.
+    /// Starts the sequence anew, as after a stable connection. The next round has no delay.
     pub fn restart(&mut self) {
         (self.rounds, self.waited, self.tried) = (0, Duration::ZERO, 0);
         self.delay = self.brokers.reconnect.initial_delay;
@@ -117,20 +121,25 @@ impl Schedule {
         first
     }
 
-    /// Tries that broker not before that time, as when it has refused us. The others are tried meanwhile.
+    /// Excludes a broker until this time, for example because it has refused the client.
+    ///
+    /// The other brokers are tried in the meantime.
     pub fn hold_back(&mut self, endpoint: &Endpoint, until: Timestamp) {
         self.held_back.retain(|(other, _)| other != endpoint);
         self.held_back.push((endpoint.clone(), until));
     }
 
-    /// Tries that broker no more: it has refused us for good.
+    /// Removes a broker from the schedule, for example because it has refused the client for good.
     pub fn give_up(&mut self, endpoint: &Endpoint) {
         self.brokers.endpoints.retain(|other| other != endpoint);
         self.round.retain(|entry| entry.endpoint != *endpoint);
         self.held_back.retain(|(other, _)| other != endpoint);
     }
 
-    /// The next try, and how long from `now` until then. As an iterator the schedule keeps the time by itself.
+    /// Returns the next broker to try and the delay from `now` until then, or `None` if the limit of attempts is
+    /// reached or no broker is left.
+    ///
+    /// As an iterator, the schedule keeps the time itself.
     pub fn next_at(&mut self, now: Timestamp) -> Option<(Endpoint, Duration)> {
         self.held_back.retain(|(_, until)| *until > now);
         let mut delay = Duration::ZERO;
@@ -147,7 +156,7 @@ impl Schedule {
         self.tried = self.tried.saturating_add(u32::from(!again));
         self.count(&endpoint);
         self.last = Some(endpoint.clone());
-        // A connection may stand for days: nothing is kept for its end.
+        // A connection may last for days: memory is given back until then.
         self.round.shrink_to_fit();
         Some((endpoint, delay))
     }
@@ -206,7 +215,7 @@ impl Schedule {
     fn begin_round(&mut self, now: Timestamp) -> Option<Duration> {
         self.given = if self.rounds == 0 { Duration::ZERO } else { self.grow() };
         self.rounds = self.rounds.saturating_add(1);
-        // A connection may stand for days: nothing is kept for its end.
+        // A connection may last for days: memory is given back until then.
         self.tries = Vec::new();
         let free_at = |endpoint: &Endpoint| {
             let held = self.held_back.iter().find(|(other, _)| other == endpoint);

@@ -23,18 +23,20 @@ impl FromStr for Endpoint {
     }
 }
 
-/// `failover:(uri,uri)?options`, with `failover://`, without brackets, without `failover:`, or one plain broker URI.
-/// Options are separated by '&' or ','. `profile` stands for all brokers of the list; within the brackets for one. Blanks
-/// around brokers and options are ignored.
+/// Parses a list of brokers: `failover:(uri,uri)?options`, or a single broker URI such as `tcp://host:61613`.
 ///
-/// The options that other clients of ActiveMQ know, as options of the list or of a broker, with `nested.`, `transport.`,
-/// `socket.` and `wireFormat.` before them or not:
+/// The brackets, `failover:` itself, or both may be left out, and `failover://` means the same as `failover:`. Options
+/// are separated by '&' or ','. The option `profile` applies to all brokers of the list, or to one broker if it is
+/// within the brackets. White space around brokers and options is ignored.
 ///
-/// | option | here |
+/// These options of other ActiveMQ clients are known, for the list and for its brokers, with or without the prefixes
+/// `nested.`, `transport.`, `socket.` and `wireFormat.`:
+///
+/// | option | treatment |
 /// | --- | --- |
 /// | `initialReconnectDelay`, `maxReconnectDelay`, `useExponentialBackOff`, `backOffMultiplier`, `reconnectDelayExponent`, `maxReconnectAttempts`, `startupMaxReconnectAttempts`, `reconnectDelayJitter`, `randomize`, `priorityBackup` | see [`Reconnect`] |
-/// | `backupPoolSize`, `cacheEnabled`, `cacheSize`, `daemon`, `dynamicManagement`, `jmx`, `keepAlive`, `maxCacheSize`, `maxInactivityDurationInitalDelay`, `maxPullCacheSize`, `minmumWireFormatVersion`, `rebalanceUpdateURIs`, `sizePrefixDisabled`, `stackSize`, `stackTraceEnabled`, `tcpNoDelay`, `tcpNoDelayEnabled`, `threadName`, `tightEncodingEnabled`, `trace`, `trackMessages`, `trackTransactionProducers`, `updateURIsSupported`, `useLocalHost`, `version`, `warnAfterReconnectAttempts` | ignored: nothing here depends on it |
-/// | `backup`, `connectionTimeout`, `enabledProtocols`, `keyStore`, `maxFrameSize`, `maxInactivityDuration`, `priorityURIs`, `reconnectSupported`, `soLinger`, `soTimeout`, `soWriteTimeout`, `timeout`, `trustStore`, `updateURIsURL`, `verifyHostName` and their like | an error that names what does the same here |
+/// | `backupPoolSize`, `cacheEnabled`, `cacheSize`, `daemon`, `dynamicManagement`, `jmx`, `keepAlive`, `maxCacheSize`, `maxInactivityDurationInitalDelay`, `maxPullCacheSize`, `minmumWireFormatVersion`, `rebalanceUpdateURIs`, `sizePrefixDisabled`, `stackSize`, `stackTraceEnabled`, `tcpNoDelay`, `tcpNoDelayEnabled`, `threadName`, `tightEncodingEnabled`, `trace`, `trackMessages`, `trackTransactionProducers`, `updateURIsSupported`, `useLocalHost`, `version`, `warnAfterReconnectAttempts` | ignored, because nothing here depends on it |
+/// | `backup`, `connectionTimeout`, `enabledProtocols`, `keyStore`, `maxFrameSize`, `maxInactivityDuration`, `priorityURIs`, `reconnectSupported`, `soLinger`, `soTimeout`, `soWriteTimeout`, `timeout`, `trustStore`, `updateURIsURL`, `verifyHostName` and the like | an error that names the equivalent |
 impl FromStr for Brokers {
     type Err = BrokersError;
 
@@ -53,6 +55,30 @@ impl FromStr for Brokers {
     }
 }
 
+impl TryFrom<&str> for Brokers {
+    type Error = BrokersError;
+
+    fn try_from(uri: &str) -> Result<Self, BrokersError> {
+        uri.parse()
+    }
+}
+
+impl TryFrom<&String> for Brokers {
+    type Error = BrokersError;
+
+    fn try_from(uri: &String) -> Result<Self, BrokersError> {
+        uri.parse()
+    }
+}
+
+impl TryFrom<String> for Brokers {
+    type Error = BrokersError;
+
+    fn try_from(uri: String) -> Result<Self, BrokersError> {
+        uri.parse()
+    }
+}
+
 /// The text without what says that it is a list.
 fn composite(uri: &str) -> Result<&str, BrokersError> {
     let unknown = |name, instead| Err(BrokersError::UnknownScheme { broker: Which(None), name, instead });
@@ -62,11 +88,11 @@ fn composite(uri: &str) -> Result<&str, BrokersError> {
             let rest = rest.trim_start();
             Ok(rest.strip_prefix("//").unwrap_or(rest).trim_start())
         }
-        "fanout" => unknown("fanout: ", "a client for each broker sends to all of them"),
+        "fanout" => unknown("fanout: ", "use a client for each broker"),
         "static" => unknown("static: ", "use failover:(…)"),
         "masterslave" => unknown("masterslave: ", "use failover:(…)?randomize=false"),
         "discovery" | "multicast" | "zeroconf" | "peer" => {
-            unknown("of a discovery ", "name the brokers: failover:(tcp://a:61613,tcp://b:61613)")
+            unknown("of a discovery transport ", "name the brokers: failover:(tcp://a:61613,tcp://b:61613)")
         }
         _ => Ok(uri),
     }
@@ -139,7 +165,7 @@ fn read_scheme(scheme: &str, broker: Which) -> Result<bool, BrokersError> {
         "amqp" | "amqp+nio" => unknown("amqp:// ", "the port of STOMP is usually 61613: tcp://"),
         "amqps" | "amqp+ssl" => unknown("amqps:// ", "the port of STOMP over TLS is usually 61614: ssl://"),
         "mqtt" | "mqtts" | "mqtt+ssl" => unknown("mqtt:// ", OURS),
-        "vm" => unknown("vm:// ", "a broker is reached by tcp://"),
+        "vm" => unknown("vm:// ", "use tcp://"),
         "udp" => unknown("udp:// ", OURS),
         _ => unknown("", OURS),
     }

@@ -1,77 +1,88 @@
-//! What is wrong with a URI.
+//! The errors of broker URIs.
 
-use core::fmt;
+use core::{convert::Infallible, fmt};
 
-/// What is wrong with a broker URI: which part, and what would be right. Nothing of the URI itself is ever shown, since any
-/// of it may be a part of a login.
+/// An error returned when a broker URI cannot be parsed.
+///
+/// It says which part is wrong and what would be right. It never shows any text of the URI, since any part of it may
+/// belong to a login.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokersError {
-    /// No "://".
+    /// The text has no "://".
     #[error("a broker URI looks like tcp://host:61613 or failover:(tcp://a:61613,tcp://b:61613)")]
     NotAUri,
-    /// A scheme that is not spoken here.
-    #[error("{broker}the scheme {name}is not spoken: {instead}")]
+    /// The scheme is not supported.
+    #[error("{broker}the scheme {name}is not supported: {instead}")]
     UnknownScheme {
-        /// Which broker of the list.
+        /// The position of the broker in the list.
         broker: Which,
-        /// The scheme, if it is one that other clients know.
+        /// The scheme, if it is one that other clients know, and otherwise an empty string.
         name: &'static str,
-        /// What to use.
+        /// What to use instead.
         instead: &'static str,
     },
-    /// No host.
+    /// The host is missing.
     #[error("{0}the host is missing")]
     NoHost(Which),
-    /// A host with characters that no host has.
-    #[error("{0}what stands for the host is none (an IPv6 address stands in brackets: tcp://[::1]:61613)")]
+    /// The host contains characters that no host has.
+    #[error("{0}the host is invalid (an IPv6 address is written in brackets: tcp://[::1]:61613)")]
     InvalidHost(Which),
-    /// A port that is not a number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error("{0}the port is not a number from 1 to 65535")]
     InvalidPort(Which),
-    /// An '@' behind a '/': nobody can tell whether the login or the virtual host goes on there.
+    /// There is an '@' after a '/', and so it is unclear where the login ends.
     #[error(
-        "{0}an '@' stands behind a '/': within a login or a virtual host '/' is written %2F and '@' is written %40"
+        "{0}there is an '@' after a '/': in a login or a virtual host, '/' is written %2F and '@' is written %40"
     )]
     AmbiguousLogin(Which),
-    /// A login or virtual host with a '%' that is not followed by two hexadecimal digits, or that is not UTF-8.
-    #[error("{broker}the {part} is not percent-encoded UTF-8 (a percent sign is itself to be encoded)")]
+    /// A login, a passcode or a virtual host has a '%' that is not followed by two hexadecimal digits, or is not UTF-8.
+    #[error("{broker}the {part} is not percent-encoded UTF-8 (write a percent sign as %25)")]
     InvalidEncoding {
-        /// Which broker of the list.
+        /// The position of the broker in the list.
         broker: Which,
-        /// The login, the passcode or the virtual host.
+        /// The part: `login`, `passcode` or `virtual host`.
         part: &'static str,
     },
-    /// A bracket without its other half.
+    /// A bracket has no counterpart.
     #[error("the brackets of failover:(…) do not match")]
     UnbalancedBrackets,
-    /// An option that does not exist here.
-    #[error("{broker}option number {number} is unknown: is it spelled right?")]
+    /// The option is unknown.
+    #[error("{broker}option number {number} is unknown: check its spelling")]
     UnknownOption {
-        /// Which broker of the list, if it is an option of one.
+        /// The position of the broker in the list, if the option belongs to one broker.
         broker: Which,
-        /// Its place among the options, from 1.
+        /// The position of the option, counted from 1.
         number: usize,
     },
-    /// An option of ActiveMQ that is spelled otherwise here, or said elsewhere.
+    /// The option is known from ActiveMQ, but has another name here or is set elsewhere.
     #[error("the option {option} does not exist here: {instead}")]
     UseInstead {
         /// The option's name.
         option: &'static str,
-        /// What does the same here.
+        /// What to use instead.
         instead: &'static str,
     },
-    /// An option with a value that it cannot have.
-    #[error("the option {option} is {expected}")]
+    /// The option has a value that is not allowed.
+    #[error("the option {option} must be {expected}")]
     InvalidOption {
         /// The option's name.
         option: &'static str,
-        /// What it can be.
+        /// The allowed values.
         expected: &'static str,
     },
 }
 
-/// Which broker of a list an error means; nothing where there is but one.
+/// For brokers that are given as they are, and not read from a URI.
+impl From<Infallible> for BrokersError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// The position in a list of the broker that an error is about.
+///
+/// It displays as a prefix of the error message. The prefix is empty if there is only one broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Which(pub(super) Option<usize>);
 

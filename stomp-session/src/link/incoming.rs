@@ -134,13 +134,23 @@ impl Link {
         let mut message = Message::new(frame, arrival);
         let policy = cx.replay.subscriptions.get(message.subscription()).map(|held| held.subscribe.oversized);
         let settled = match policy.unwrap_or_default() {
-            Oversized::Leave => Ok(()),
+            Oversized::Leave | Oversized::Deliver => Ok(()),
             Oversized::Acknowledge => self.ack(&mut message, cx),
             Oversized::DeadLetter => self.nack_as(&mut message, Nack::DeadLetter, cx),
         };
         // What could not be settled is left: the message says so.
         drop::<Result<(), CommandError>>(settled);
         Reaction::Tell(Event::TooLarge { message, excess })
+    }
+
+    /// The RECEIPT of a frame whose sender is told the outcome: by far the most that come. Whether it was one; anything else is
+    /// left for [`handle_item`](Self::handle_item).
+    pub(crate) fn confirm_command(&mut self, frame: &Frame, cx: &mut Cx<'_>) -> bool {
+        let Some(id) = self.wire.take_command(frame) else { return false };
+        cx.events.trace_frame(frame);
+        cx.events.tell(id, Outcome::Confirmed);
+        self.proceed(cx);
+        true
     }
 
     /// Matched by id only: receipts come out of order and prove nothing about what earlier frames have done. One that

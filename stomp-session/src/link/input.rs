@@ -1,4 +1,4 @@
-//! One connection's incoming bytes, kept by the owner of its stream.
+//! The incoming octets of one connection, kept by the owner of its stream.
 
 use stomp_proto::{Item, Limits, Oversize, ParseError, Parser, Sender, Version};
 
@@ -6,9 +6,10 @@ use crate::model::ids::ConnectionId;
 
 /// The parser of one connection.
 ///
-/// The owner of the stream reads straight into [`space`](Self::space), says how much with [`commit`](Self::commit), and
-/// hands it to [`Session::next_event`](crate::Session::next_event): no copy between socket and frame, and no lock
-/// while reading. One of an earlier connection is ignored, and keeps nothing from then on.
+/// The owner of the stream reads directly into [`space`](Self::space), reports the number of octets with
+/// [`commit`](Self::commit), and passes the input to [`Session::next_event`](crate::Session::next_event). So nothing is
+/// copied between the socket and the frame, and no lock is held while reading. The input of an earlier connection is
+/// ignored, and from then on keeps no data.
 #[derive(Debug)]
 pub struct Input {
     pub(crate) connection: ConnectionId,
@@ -39,12 +40,13 @@ impl Input {
         Self { connection, parser, fresh: false, retired: false }
     }
 
-    /// Room for a read, all of it initialised: at least 512 octets, or all that the body in progress still needs.
+    /// Returns the space for the next read, all of it initialised. It has at least 512 octets, or as many as the
+    /// current body still needs.
     pub fn space(&mut self) -> &mut [u8] {
         self.parser.space()
     }
 
-    /// Says that the first `count` octets of the space were read.
+    /// Reports that the first `count` octets of the space were read from the stream.
     pub fn commit(&mut self, count: usize) {
         if self.retired {
             return;
@@ -53,7 +55,7 @@ impl Input {
         self.fresh |= count > 0;
     }
 
-    /// Copies octets in, for those who have them elsewhere.
+    /// Appends a copy of these octets, as an alternative to [`space`](Self::space) and [`commit`](Self::commit).
     pub fn feed(&mut self, octets: &[u8]) {
         if self.retired {
             return;

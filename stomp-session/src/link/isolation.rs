@@ -19,18 +19,19 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Isolation {
     steps: VecDeque<Step>,
-    /// The one that is out.
+    /// The frame that was sent alone and is not answered yet.
     alone: Option<ReceiptId>,
-    /// When not to wait any more: for the answer to it, or before it for those to all others.
+    /// When to stop waiting: for the answer to this frame, or, before the first step, for the answers to all earlier
+    /// frames.
     deadline: Option<Timestamp>,
     /// How long an answer is waited for.
     patience: Duration,
 }
 
-/// How long what is to be sent alone waits for the answers to what left before.
+/// How long a frame that is to be sent alone waits for the answers to earlier frames.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// How long the others wait for the answer to what is alone, and how long when one has not come.
+/// How long later frames wait for the answer to the one that is alone, and how long if one answer has not come.
 const PATIENT: Duration = Duration::from_secs(10);
 const IMPATIENT: Duration = Duration::from_secs(1);
 
@@ -42,7 +43,7 @@ pub(super) enum Step {
 }
 
 impl Isolation {
-    /// Everything that may have ended an earlier connection, if one has ended so: the subscriptions go first.
+    /// Everything that may have ended an earlier connection, if one has ended in this way. The subscriptions go first.
     pub(super) fn careful(replay: &Replay) -> Option<Self> {
         replay.careful.as_ref()?;
         let subscriptions = replay.subscriptions.ready().map(Step::Subscription);
@@ -50,7 +51,7 @@ impl Isolation {
         Some(Self { steps, alone: None, deadline: None, patience: PATIENT })
     }
 
-    /// One step on a connection that stands: what waits for the transport leaves first.
+    /// A single step on an established connection. What waits for the transport leaves first.
     pub(super) fn of(step: Step, now: Timestamp) -> Self {
         Self { steps: [step].into(), alone: None, deadline: Some(now.after(DRAIN)), patience: PATIENT }
     }
@@ -60,7 +61,7 @@ impl Isolation {
         self.steps.is_empty() && self.alone.is_none()
     }
 
-    /// Makes that frame, which was just appended, the one that is out.
+    /// Makes this frame, which was just appended, the one that is alone.
     pub(super) fn set_alone(&mut self, id: ReceiptId) {
         (self.alone, self.deadline) = (Some(id), None);
     }
@@ -69,7 +70,7 @@ impl Isolation {
         self.alone == Some(id)
     }
 
-    /// Says how far a frame has come: an answer is awaited from its last octet on.
+    /// Notes how much of a frame was handed over. An answer is awaited from its last octet on.
     pub(super) fn note(&mut self, id: ReceiptId, progress: Progress, now: Timestamp, limit: Duration) {
         if progress == Progress::Gone && self.is_alone(id) {
             self.deadline = Some(now.after(limit.min(self.patience)));
@@ -80,15 +81,18 @@ impl Isolation {
         self.deadline
     }
 
-    /// Whether the subscription has not been sent yet; then it is not going to be.
+    /// Removes the step of a subscription. Returns whether there was one: then the subscription was not sent, and will
+    /// not be.
     pub(super) fn forget(&mut self, id: SubscriptionId) -> bool {
         let before = self.steps.len();
         self.steps.retain(|step| *step != Step::Subscription(id));
         self.steps.len() < before
     }
 
-    /// Whether the next step waits: for the answer to the one that is out, unless that has no answer, since an ERROR could
-    /// then mean it as well as any that follows; before the first, for the answers to what left before.
+    /// Whether the next step waits.
+    ///
+    /// It waits for the answer to the frame that is alone, unless the frame can have none: then an ERROR could refer to
+    /// it just as well as to a later frame. The first step waits for the answers to earlier frames.
     pub(super) fn waits(&self, wire: &Wire) -> bool {
         match self.alone {
             Some(id) => wire.receipts.awaited(id).is_some() && !wire.unanswered,
@@ -96,13 +100,14 @@ impl Isolation {
         }
     }
 
-    /// Takes the next step; there is none any more when all are done.
+    /// Takes the next step, if there is one.
     pub(super) fn next_step(&mut self) -> Option<Step> {
         (self.alone, self.deadline) = (None, None);
         self.steps.pop_front()
     }
 
-    /// Gives up the wait whose time is over: what was alone, if anything was. The next ones have less time.
+    /// Ends the wait if its time has passed. Returns the frame that was alone, if there was one. Later frames get less
+    /// time.
     pub(super) fn expire(&mut self, now: Timestamp) -> Option<ReceiptId> {
         self.deadline.take_if(|deadline| *deadline <= now)?;
         self.patience = IMPATIENT;

@@ -235,7 +235,7 @@ impl Link {
         }
     }
 
-    /// Why the connection has ended, if it was told before its end; and who is suspected.
+    /// The reason why the connection has ended, if it was announced before, and what is suspected.
     pub(crate) fn explain(&self, reason: Lost, cx: &Cx<'_>) -> (Lost, Suspects) {
         let reason = self.warnings.explain(reason, cx.now);
         let is_unanswered = |id: &SubscriptionId| {

@@ -78,7 +78,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A connection that has just been agreed on. What CONNECT was written into goes on to be written into.
+    /// Creates the link after CONNECTED. It goes on with the outbox into which CONNECT was written.
     pub(crate) fn new(connection: Connection, outbox: Outbox, cx: &mut Cx<'_>) -> Self {
         let isolation = Isolation::careful(cx.replay);
         let mut wire = Wire::new(connection.version, outbox);
@@ -107,7 +107,7 @@ impl Link {
     /// The next octets for the transport.
     pub(crate) fn take(&mut self, cx: &mut Cx<'_>) -> Option<Bytes> {
         let taken = self.take_next(cx).or_else(|| {
-            // What is sent alone may have waited for what has left.
+            // A frame that is to be sent alone may have waited for these octets.
             self.isolation.as_ref()?;
             self.proceed(cx);
             self.take_next(cx)
@@ -241,6 +241,12 @@ impl Link {
     /// Octets that wait for the transport.
     pub(crate) fn unsent(&self) -> usize {
         self.wire.len()
+    }
+
+    /// SENDs without a RECEIPT: all, and those that were handed over.
+    #[cfg(feature = "client")]
+    pub(crate) const fn sends(&self) -> (u64, u64) {
+        self.wire.sends()
     }
 
     /// Octets of ACKs and NACKs that wait for the transport.

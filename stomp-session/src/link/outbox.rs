@@ -14,6 +14,9 @@ const BATCH: usize = 64 * 1024;
 /// A body of that length leaves as it is: copying it would cost more than the two writes more.
 const LARGE: usize = 16 * 1024;
 
+/// Room beyond a batch, for the frame that makes it full.
+const SPARE: usize = 4 * 1024;
+
 /// What withdrawn frames may hold where there is hardly anything else.
 const HOLES: usize = 4 * 1024;
 
@@ -76,9 +79,9 @@ pub(crate) enum Progress {
 struct Entry {
     place: Place,
     kind: Kind,
-    /// Its octets in the buffer that have not left.
+    /// The octets in the buffer that have not left.
     length: usize,
-    /// Stands before the last of these octets, the NUL.
+    /// The body, which leaves before the last of these octets, the NUL.
     body: Option<Box<Bytes>>,
     begun: bool,
     withdrawn: bool,
@@ -88,13 +91,18 @@ struct Entry {
 /// when that died is never sent on the next.
 #[derive(Default)]
 pub(crate) struct Outbox {
+    /// What stands before `bytes`, each a batch of whole frames: they leave as they are, and nothing is copied when `bytes`
+    /// grows.
+    full: VecDeque<Bytes>,
+    /// Octets in them.
+    filled: usize,
     /// The frames one behind the other, large bodies left out.
     bytes: BytesMut,
     /// In the order of their places, of which some are missing: those of withdrawn frames whose octets were given back.
     entries: VecDeque<Entry>,
     /// The place of the next frame.
     next: u64,
-    /// Octets in `bytes` of frames that were withdrawn.
+    /// Octets in the buffers of frames that were withdrawn.
     withdrawn: usize,
     /// Octets of the bodies that were left out.
     bodies: usize,
@@ -148,6 +156,7 @@ impl Outbox {
         }
         let body = large.then(|| Box::new(frame.body_bytes()));
         let length = self.bytes.len().saturating_sub(before);
+        self.close_batch(before);
         Ok(self.append(Entry { kind, length, body, ..Entry::QUIET }, || {
             Event::FrameSent(without_secrets(frame))
         }))
@@ -167,6 +176,7 @@ impl Outbox {
         let written = write_prepared(prepared, body, kind, &mut self.bytes);
         written.inspect_err(|_| self.bytes.truncate(before))?;
         let length = self.bytes.len().saturating_sub(before);
+        self.close_batch(before);
         Ok(self.append(Entry { kind, length, ..Entry::QUIET }, || {
             Event::FrameSent(without_secrets(&whole(prepared, body, kind)))
         }))
@@ -175,6 +185,36 @@ impl Outbox {
     pub(crate) fn push_heart_beat(&mut self) {
         self.bytes.extend_from_slice(b"\n");
         self.append(Entry { length: 1, ..Entry::QUIET }, || Event::HeartBeatSent);
+    }
+
+    /// A batch is full when another frame, which begins there, makes it too large.
+    #[inline]
+    fn close_batch(&mut self, start: usize) {
+        if self.bytes.len() > BATCH && start > 0 {
+            self.begin_batch(start);
+        }
+    }
+
+    fn begin_batch(&mut self, start: usize) {
+        let full = self.bytes.split_to(start.min(self.bytes.len())).freeze();
+        let mut next = BytesMut::with_capacity(BATCH.saturating_add(SPARE));
+        next.extend_from_slice(&self.bytes);
+        self.bytes = next;
+        self.filled = self.filled.saturating_add(full.len());
+        self.full.push_back(full);
+    }
+
+    /// The first octets, of the first batch only.
+    fn split_to(&mut self, length: usize) -> Bytes {
+        let Some(batch) = self.full.front_mut() else {
+            return self.bytes.split_to(length.min(self.bytes.len())).freeze();
+        };
+        let octets = batch.split_to(length.min(batch.len()));
+        self.filled = self.filled.saturating_sub(octets.len());
+        if batch.is_empty() {
+            self.full.pop_front();
+        }
+        octets
     }
 
     fn append(&mut self, mut entry: Entry, event: impl FnOnce() -> Event) -> Place {
@@ -237,14 +277,13 @@ impl Outbox {
     #[cold]
     fn close_holes(&mut self) {
         let mut waiting = BytesMut::with_capacity(self.waiting());
-        let mut start: usize = 0;
-        self.entries.retain(|entry| {
-            let end = start.saturating_add(entry.length);
-            let octets = self.bytes.get(start..end).filter(|_| !entry.withdrawn);
-            waiting.extend_from_slice(octets.unwrap_or_default());
-            start = end;
-            !entry.withdrawn
-        });
+        for entry in mem::take(&mut self.entries) {
+            let octets = self.split_to(entry.length);
+            if !entry.withdrawn {
+                waiting.extend_from_slice(&octets);
+                self.entries.push_back(entry);
+            }
+        }
         (self.bytes, self.withdrawn) = (waiting, 0);
         if let Some(trace) = &mut self.trace {
             trace.waiting.retain(|(_, event)| event.is_some());
@@ -253,7 +292,7 @@ impl Outbox {
 
     /// Octets that wait, large bodies apart.
     fn waiting(&self) -> usize {
-        self.bytes.len().saturating_sub(self.withdrawn)
+        self.filled.saturating_add(self.bytes.len()).saturating_sub(self.withdrawn)
     }
 
     /// Octets that wait.
@@ -279,11 +318,12 @@ impl Outbox {
             self.bodies = self.bodies.saturating_sub(body.len());
             return Some(*body);
         }
+        let batch = self.full.front().map_or(BATCH, |batch| batch.len().min(BATCH));
         let mut length: usize = 0;
-        while let Some(entry) = self.entries.front_mut().filter(|entry| !entry.withdrawn && length < BATCH) {
+        while let Some(entry) = self.entries.front_mut().filter(|entry| !entry.withdrawn && length < batch) {
             // All but the NUL, where a body comes before it.
             let octets = entry.length.saturating_sub(usize::from(entry.body.is_some()));
-            let room = BATCH.saturating_sub(length);
+            let room = batch.saturating_sub(length);
             if octets > room && length > 0 {
                 break;
             }
@@ -302,13 +342,13 @@ impl Outbox {
             tell(entry.kind, Progress::Gone);
             self.pass();
         }
-        Some(self.bytes.split_to(length).freeze())
+        Some(self.split_to(length))
     }
 
     fn pass_over_withdrawn(&mut self) {
         while let Some(entry) = self.entries.front().filter(|entry| entry.withdrawn) {
-            let length = entry.length.min(self.bytes.len());
-            let _ = self.bytes.split_to(length);
+            let length = entry.length;
+            let _ = self.split_to(length);
             self.withdrawn = self.withdrawn.saturating_sub(length);
             self.pass();
         }
@@ -326,7 +366,7 @@ impl Outbox {
     /// Gives memory back that a quiet connection does not need.
     pub(crate) fn shrink(&mut self) {
         if self.entries.is_empty() {
-            self.bytes = BytesMut::new();
+            (self.full, self.bytes) = (VecDeque::new(), BytesMut::new());
             self.entries = VecDeque::new();
         }
     }
@@ -360,7 +400,7 @@ fn write_prepared(
 ) -> Result<(), EncodeError> {
     let mut writer = prepared.writer(out);
     if let Kind::Receipted(id) = kind {
-        writer.header(b"receipt", id.wire().as_bytes())?;
+        writer.number(b"receipt", id.number())?;
     }
     writer.finish(body)
 }

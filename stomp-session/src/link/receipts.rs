@@ -95,6 +95,7 @@ impl Receipts {
     pub(crate) fn shrink(&mut self) {
         if self.live == 0 {
             self.slots = VecDeque::new();
+            self.deadlines.shrink();
         }
     }
 
@@ -121,7 +122,9 @@ impl Receipts {
 
     /// Commands bring no time: what was added since the last call gets its deadline now.
     pub(crate) fn stamp(&mut self, now: Timestamp) {
-        let fresh = self.slots.iter_mut().rev().take(core::mem::take(&mut self.unstamped));
+        // In their order, in which their time ends as well.
+        let stamped = self.slots.len().saturating_sub(core::mem::take(&mut self.unstamped));
+        let fresh = self.slots.range_mut(stamped..);
         let pending = fresh.filter_map(|slot| slot.pending.as_mut().map(|pending| (slot.id, pending)));
         for (id, pending) in pending.filter(|(_, pending)| pending.due.is_none()) {
             let due = now.after(pending.limit);
@@ -200,12 +203,22 @@ impl Receipts {
 
     /// The one with that number on the wire.
     pub(crate) fn named(&self, number: u64) -> Option<ReceiptId> {
-        let at = self.slots.binary_search_by_key(&number, |slot| slot.id.0.value).ok()?;
+        let at = self.find_number(number)?;
         self.slots.get(at).map(|slot| slot.id)
     }
 
     fn find(&self, id: ReceiptId) -> Option<usize> {
-        self.slots.binary_search_by_key(&id, |slot| slot.id).ok()
+        self.find_number(id.0.value).filter(|at| self.slots.get(*at).is_some_and(|slot| slot.id == id))
+    }
+
+    fn find_number(&self, number: u64) -> Option<usize> {
+        let first = self.slots.front()?.id.0.value;
+        // Where no number is missing.
+        let near = usize::try_from(number.checked_sub(first)?).ok()?;
+        match self.slots.get(near) {
+            Some(slot) if slot.id.0.value == number => Some(near),
+            _ => self.slots.binary_search_by_key(&number, |slot| slot.id.0.value).ok(),
+        }
     }
 
     fn get_mut(&mut self, id: ReceiptId) -> Option<&mut Pending> {

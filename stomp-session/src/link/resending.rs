@@ -211,8 +211,8 @@ fn check_client_id(held: &Subscription, profile: &Profile, config: &Config) -> R
     }
 }
 
-/// Whether something has been refused before, or has met the end of a connection alone, and is sent with everything else that
-/// may have ended the last one.
+/// Whether something was refused before, or was alone on a connection when that ended, and is now sent together with
+/// everything else that may have ended the last connection.
 fn is_suspect(step: Step, cx: &Cx<'_>) -> bool {
     let had_trouble = match step {
         Step::Kept(id) => cx.replay.kept.get(id).is_some_and(|kept| kept.last.is_some()),
@@ -221,7 +221,7 @@ fn is_suspect(step: Step, cx: &Cx<'_>) -> bool {
     had_trouble && cx.replay.careful.is_some()
 }
 
-/// Where too many connections were lost just now, a suspect waits for the clock. What never gave trouble does not.
+/// If too many connections were lost just now, a suspect waits for the clock. What never caused trouble does not wait.
 fn hold(step: Step, cx: &mut Cx<'_>) {
     match step {
         Step::Kept(id) => cx.replay.hold_kept(id),

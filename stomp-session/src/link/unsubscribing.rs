@@ -1,5 +1,5 @@
-//! UNSUBSCRIBE that strands nothing: it is written when nobody has a message any more that may still be settled, and what the
-//! broker would keep for us is given back.
+//! An UNSUBSCRIBE that strands no message: it is written when no message may still be settled, and messages that the
+//! broker would otherwise keep for the client are given back.
 //!
 //! ```text
 //!            the last message is settled, or its time is over
@@ -11,12 +11,14 @@
 //!                                                           RECEIPT: BEGIN, with a receipt
 //! ```
 //!
-//! Brokers that return messages by themselves know Waits alone. The others take a NACK only while its subscription stands,
-//! and send a message that is NACKed before the UNSUBSCRIBE again at once: hence the transaction. What they send between
-//! our UNSUBSCRIBE and their reading of it reaches us, as a MESSAGE or as a stray ERROR, and each is one delivery, whose
-//! number is known. The second subscription wants a single message: the RECEIPT of its BEGIN comes behind what was on its
-//! way, so that nothing is left to be sent if the queue holds anything. If it was empty, and a message came just then,
-//! that message shows itself as the first ones did.
+//! With a broker that returns messages itself, there is only the first step. Other brokers accept a NACK only while its
+//! subscription is active, and deliver a message again at once that is NACKed before the UNSUBSCRIBE: hence the
+//! transaction.
+//!
+//! Messages that the broker sends before it reads the UNSUBSCRIBE reach the client as a MESSAGE or as a stray ERROR.
+//! Each of them is one delivery, whose number is known. The second subscription asks for a single message. The RECEIPT
+//! of its BEGIN comes after the messages that were on their way, so that nothing is left to be sent if the queue holds
+//! anything. If the queue was empty, and a message came at that moment, the message shows itself as the first ones did.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -72,8 +74,8 @@ enum Stage {
     Begun,
 }
 
-/// The most that are remembered after their UNSUBSCRIBE. What comes late for one that is forgotten stays out of sight until
-/// the connection ends.
+/// The most subscriptions that are remembered after their UNSUBSCRIBE. Late messages of one that is forgotten stay with
+/// the broker, invisible, until the connection ends.
 const REMEMBERED: usize = 256;
 
 /// The transactions that are open at once for what comes late: RabbitMQ 4 ends a connection that has more than 16.
@@ -185,8 +187,10 @@ impl Unsubscribing {
         Some(it)
     }
 
-    /// Writes an UNSUBSCRIBE. Where it would strand what nobody has settled, that is refused in a transaction around it:
-    /// before it, it would come again at once; after it, it is nobody's to refuse.
+    /// Writes an UNSUBSCRIBE.
+    ///
+    /// If it would strand messages that are not settled, they are refused in a transaction around it. If they were
+    /// refused before it, they would be delivered again at once, and after it they can no longer be refused.
     fn say(&mut self, id: SubscriptionId, parts: &mut Parts<'_>, ids: &mut Ids) {
         let Some(mut it) = self.take(id) else { return };
         let strands = delivery_ids(parts.connection).filter(|_| it.is_acknowledged());

@@ -233,6 +233,13 @@ impl Wire {
         outbox.withdraw(place).flatten().map(|body| *body)
     }
 
+    /// The command that a RECEIPT confirms, if it is one.
+    pub(super) fn take_command(&mut self, frame: &Frame) -> Option<ReceiptId> {
+        let id = self.receipts.named(frame.header("receipt-id")?.number()?)?;
+        self.receipts.awaited(id).filter(|awaited| *awaited == Awaited::Command)?;
+        self.take_named(id).map(|(id, _)| id)
+    }
+
     /// What a RECEIPT or an ERROR answers that carries this `receipt-id`, if somebody waits for it.
     pub(super) fn take_answered(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
         let text = frame.header("receipt-id")?;
@@ -240,6 +247,10 @@ impl Wire {
         let is_padded = self.version == Version::V1_0;
         let number = if is_padded { text.padded_number() } else { text.number() }?;
         let id = self.receipts.named(number)?;
+        self.take_named(id)
+    }
+
+    fn take_named(&mut self, id: ReceiptId) -> Option<(ReceiptId, Awaited)> {
         let Pending { awaited, sends_before, .. } = self.receipts.take_answered(id)?;
         // 1.2, "RECEIPT": all frames before it were received, if not processed.
         self.sends_received = self.sends_received.max(sends_before);
@@ -280,6 +291,12 @@ impl Wire {
     #[cfg(feature = "client")]
     pub(super) const fn take_plain(&mut self) -> bool {
         core::mem::replace(&mut self.plain, false)
+    }
+
+    /// SENDs without a RECEIPT: all, and those that were handed over to the last octet.
+    #[cfg(feature = "client")]
+    pub(super) const fn sends(&self) -> (u64, u64) {
+        (self.sends, self.sends_gone)
     }
 
     /// Octets that wait for the transport.

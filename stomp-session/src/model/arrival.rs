@@ -1,4 +1,4 @@
-//! Where a message came from: what a settlement is made of, whoever has it.
+//! The origin of a message, which is needed to settle it.
 
 use stomp_proto::{AckMode, Frame};
 
@@ -18,6 +18,17 @@ pub struct Arrival {
     pub(super) owner: Owner,
     pub(super) ack_mode: AckMode,
     pub(crate) settled: bool,
+    /// What was over a limit, if anything was: the message has no body then.
+    #[cfg(feature = "client")]
+    pub(super) over: Option<Over>,
+}
+
+/// What of a message was over a limit.
+#[derive(Clone, Copy, Debug)]
+#[cfg(feature = "client")]
+pub(super) enum Over {
+    Body,
+    Headers,
 }
 
 impl Arrival {
@@ -29,7 +40,16 @@ impl Arrival {
     ) -> Self {
         let Number { value, owner } = connection.0;
         let (connection, subscription) = (value, subscription.0.value);
-        Self { connection, subscription, delivery, owner, ack_mode, settled: false }
+        Self {
+            connection,
+            subscription,
+            delivery,
+            owner,
+            ack_mode,
+            settled: false,
+            #[cfg(feature = "client")]
+            over: None,
+        }
     }
 
     pub(super) const fn number(&self, value: u64) -> Number {

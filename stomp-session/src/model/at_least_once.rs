@@ -1,12 +1,13 @@
-//! How a SEND is to be sent at least once.
+//! The options of a SEND that is sent at least once.
 
 use core::time::Duration;
 
-/// How a SEND is to be delivered at least once. See [`Session::send_at_least_once`](crate::Session::send_at_least_once).
+/// The options of a SEND that is sent at least once: see
+/// [`Session::send_at_least_once`](crate::Session::send_at_least_once).
 ///
 /// ```
 /// use std::time::Duration;
-/// let how = stomp_session::AtLeastOnce::new().ordered().timeout(Duration::from_secs(3600));
+/// let options = stomp_session::AtLeastOnce::new().ordered().timeout(Duration::from_secs(3600));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "it is handed to `Session::send_at_least_once`"]
@@ -16,19 +17,21 @@ pub struct AtLeastOnce {
 }
 
 impl AtLeastOnce {
-    /// For [`Config::at_least_once_timeout`](crate::Config::at_least_once_timeout), and not ordered.
+    /// Creates the default options: not ordered, and with
+    /// [`Config::at_least_once_timeout`](crate::Config::at_least_once_timeout) as the time limit.
     pub const fn new() -> Self {
         Self { timeout: None, ordered: false }
     }
 
-    /// How long to try, from the call on.
+    /// Sets the time limit, counted from the call that sends the frame.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Waits for the RECEIPT of the one before it to the same destination that is ordered too. Without it SENDs are written
-    /// in order, and written again in order: with copies a queue may hold A B A.
+    /// Sends the frame only after the RECEIPT of the previous ordered SEND to the same destination has come.
+    ///
+    /// Without this, SENDs are written in order, and repeated in order. With the repetitions, a queue may hold A B A.
     pub const fn ordered(mut self) -> Self {
         self.ordered = true;
         self

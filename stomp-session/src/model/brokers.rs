@@ -1,24 +1,24 @@
-//! The brokers of a session, and how to go through them.
+//! The brokers of a session, and the order in which to try them.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::endpoint::Endpoint;
 
-/// A list of brokers and how to go through it: read from a URI, or written in types.
+/// A list of brokers and the rules for trying them. It can be parsed from a URI or built from its parts.
 ///
 /// ```
 /// use std::time::Duration;
 /// use stomp_session::{Brokers, Endpoint, Login, Profile, Reconnect};
 ///
-/// let read: Brokers =
+/// let parsed: Brokers =
 ///     "failover:(tcp://a:61613,stomp+ssl://me:secret@b?profile=artemis)?maxReconnectDelay=5000&randomize=false".parse()?;
 ///
 /// let mut reconnect = Reconnect::default();
 /// reconnect.max_delay = Duration::from_secs(5);
 /// reconnect.randomize = false;
 /// let b = Endpoint::tls("b", 61614).with_login(Login::new("me", "secret")).with_profile(Profile::ARTEMIS);
-/// assert_eq!(read, Brokers::list([Endpoint::plain("a", 61613), b]).with_reconnect(reconnect));
+/// assert_eq!(parsed, Brokers::list([Endpoint::plain("a", 61613), b]).with_reconnect(reconnect));
 /// # Ok::<(), stomp_session::BrokersError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -26,23 +26,23 @@ use super::endpoint::Endpoint;
 pub struct Brokers {
     /// The brokers, the preferred one first.
     pub endpoints: Vec<Endpoint>,
-    /// How to go through them.
+    /// The rules for trying them.
     pub reconnect: Reconnect,
 }
 
 impl Brokers {
-    /// A single broker.
+    /// Creates a list with a single broker.
     #[must_use]
     pub fn one(endpoint: Endpoint) -> Self {
         Self::list([endpoint])
     }
 
-    /// Several brokers.
+    /// Creates a list of brokers.
     pub fn list(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
         Self { endpoints: endpoints.into_iter().collect(), reconnect: Reconnect::default() }
     }
 
-    /// The list with another way to go through it.
+    /// Sets the rules for trying the brokers.
     #[must_use]
     pub const fn with_reconnect(mut self, reconnect: Reconnect) -> Self {
         self.reconnect = reconnect;
@@ -50,40 +50,52 @@ impl Brokers {
     }
 }
 
-/// How to go through a list of brokers. The names and defaults of the URI options are ActiveMQ's.
+impl From<Endpoint> for Brokers {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::one(endpoint)
+    }
+}
+
+/// The rules for trying the brokers of a list, in rounds: see [`Schedule`](crate::Schedule).
+///
+/// A URI option that ActiveMQ also has takes its name and default from there.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Reconnect {
-    /// `initialReconnectDelay`: before the second round; the first has none. 10 ms. From the third round on a delay is 10 ms
-    /// at the least.
+    /// `initialReconnectDelay`: the delay before the second round. Default: 10 ms. The first round has no delay. From
+    /// the third round on, a delay is at least 10 ms.
     pub initial_delay: Duration,
-    /// `maxReconnectDelay`: the longest delay. 30 s.
+    /// `maxReconnectDelay`: the longest delay. Default: 30 s.
     pub max_delay: Duration,
-    /// `useExponentialBackOff`: whether the delay grows from round to round. True.
+    /// `useExponentialBackOff`: whether the delay grows from round to round. Default: `true`.
     pub exponential: bool,
-    /// `backOffMultiplier`: by how much. 2.
+    /// `backOffMultiplier`: the factor by which the delay grows. Default: 2.
     pub multiplier: f64,
-    /// `maxReconnectAttempts`: tries of brokers after a loss, once a connection stood; 0 for no reconnect at all, `None`
-    /// (-1) for no limit, the default.
+    /// `maxReconnectAttempts`: the number of attempts after a connection was lost. 0 means that the session does not
+    /// reconnect, and `None` (-1 in a URI) that there is no limit. Default: `None`.
     pub max_attempts: Option<u32>,
-    /// `startupMaxReconnectAttempts`: tries after the first, until a connection stood. 0, but each broker of the list is
-    /// tried once in any case, at each of its addresses.
+    /// `startupMaxReconnectAttempts`: the number of attempts after the first one until a connection is established.
+    /// `None` (-1 in a URI) means that there is no limit. Default: 0, but each broker of the list is always tried once,
+    /// at each of its addresses.
     pub startup_max_attempts: Option<u32>,
-    /// `reconnectDelayJitter`: up to so much is added to each delay, where there is no full jitter. 0. Given in a URI it
-    /// switches that off.
+    /// `reconnectDelayJitter`: the largest random time that is added to each delay if `full_jitter` is off. Default: 0.
+    /// Setting it in a URI turns `full_jitter` off.
     pub jitter: Duration,
-    /// `fullJitter`: whether each delay is drawn between nothing and what it would be, but no more than was waited before.
-    /// True: without it all clients that have lost a broker come back at the same moments.
+    /// `fullJitter`: whether each delay is drawn at random between zero and what it would otherwise be, but no longer
+    /// than the time waited before. Default: `true`. Otherwise all clients that have lost a broker come back at the
+    /// same moments.
     pub full_jitter: bool,
-    /// `refusalDelay`: the least delay before a broker is tried again that has just answered CONNECT with an ERROR that may
-    /// pass, or closed the connection instead. 1 s, never more than `max_delay`, and not shortened by jitter. A login that
-    /// was refused waits longer: a minute, doubling to 15.
+    /// `refusalDelay`: the shortest delay before trying again a broker that has just answered CONNECT with an ERROR
+    /// that may be temporary, or has closed the connection instead. Default: 1 s. It is never more than `max_delay` and
+    /// is not shortened by jitter.
+    ///
+    /// A login that was refused waits longer: a minute at first, doubling up to 15 minutes.
     pub refusal_delay: Duration,
-    /// `randomize`: whether each round goes through the brokers in a new order. True. The one that failed last comes last
-    /// in any case.
+    /// `randomize`: whether each round tries the brokers in a new random order. Default: `true`. The broker that failed
+    /// last is tried last in any case.
     pub randomize: bool,
-    /// `priorityBackup`: brokers on this host come first in each round, the one that failed last apart. A living connection
-    /// is never left for one. False.
+    /// `priorityBackup`: whether brokers on this host are tried first in each round, except for the one that failed
+    /// last. An established connection is never given up in favour of one of them. Default: `false`.
     pub priority_backup: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Wrong calls: mine.
+//! The errors of calls that are refused.
 
 use alloc::{boxed::Box, string::String};
 use core::{fmt, ops::Deref};
@@ -7,138 +7,148 @@ use stomp_proto::{Command, EncodeError, Frame};
 
 use super::{ids::ConnectionId, profile::Nack};
 
-/// You called wrongly. Nothing happened and nothing was sent.
+/// An error returned by a command of a session that was refused. Nothing was sent and nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// Too many SENDs, or too much, is kept until it is confirmed: see
+    /// Too many SENDs are kept until they are confirmed, or they have too many octets. See
     /// [`Config::at_least_once_messages`](crate::Config::at_least_once_messages) and
     /// [`Config::at_least_once_octets`](crate::Config::at_least_once_octets).
-    #[error("{messages} messages with {octets} octets wait for their confirmation already")]
+    #[error("{messages} messages with {octets} octets already wait to be confirmed")]
     AtLeastOnceFull {
-        /// How many are kept.
+        /// The number of SENDs that are kept.
         messages: usize,
-        /// How many octets their headers and bodies have.
+        /// The number of octets in their headers and bodies.
         octets: usize,
     },
-    /// A message that was acknowledged or rejected before, by itself or by a cumulative ACK or NACK of a later one.
-    #[error("the message was settled before")]
+    /// The message has already been acknowledged or rejected, by itself or by a cumulative ACK or NACK of a later
+    /// message.
+    #[error("the message has already been settled")]
     AlreadySettled,
     /// The session is disconnecting or has ended.
     #[error("the session takes no more commands: it is disconnecting or has ended")]
     Closed,
-    /// A handler runner over a subscription with ack mode `client`.
-    #[error("ack mode client would acknowledge what other handlers still have: use client-individual")]
-    CumulativeAck,
-    /// Ack mode `client` with a [`Subscribe::oversized`](crate::Subscribe::oversized) that settles messages by itself: that
-    /// would settle all before them, which nobody may have handled.
+    /// A handler runner was used with a subscription with ack mode `client`.
     #[error(
-        "ack mode client would settle all that came before a message that is over the limit: use client-individual"
+        "ack mode client would acknowledge messages that other handlers still have: use client-individual"
+    )]
+    CumulativeAck,
+    /// Ack mode `client` was combined with a [`Subscribe::oversized`](crate::Subscribe::oversized) that settles
+    /// messages. This would settle all earlier messages too, even those that have not been handled.
+    #[error(
+        "ack mode client would settle all messages before one that is over the limit: use client-individual"
     )]
     CumulativeOversized,
-    /// The frame cannot be written in the version of the connection.
+    /// The frame cannot be written in the STOMP version of the connection.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// A durable subscription on a broker that keeps one for a `client-id` alone: without it this one would be gone with its
-    /// connection. [`Config::add_connect_header`](crate::Config::add_connect_header) sends one.
-    #[error("{broker} keeps a durable subscription only for a client-id, which is not configured")]
+    /// The subscription is durable, and the broker keeps a durable subscription only for a `client-id`. Without one it
+    /// would end with its connection.
+    ///
+    /// [`Config::add_connect_header`](crate::Config::add_connect_header) adds the `client-id`.
+    #[error(
+        "{broker} keeps a durable subscription only for a client-id: add one with Config::add_connect_header"
+    )]
     NeedsClientId {
         /// The broker's name.
         broker: &'static str,
     },
-    /// A header that is dangerous where [`Config::send_beat`](crate::Config::send_beat) is zero: the broker would never notice
-    /// that this client is gone.
+    /// This header is dangerous while [`Config::send_beat`](crate::Config::send_beat) is zero, because the broker would
+    /// never notice that the client is gone.
     #[error(
         "the header \"{0}\" needs heart-beats: without them the broker never notices that this client is gone"
     )]
     NeedsHeartBeats(&'static str),
-    /// A SEND or SUBSCRIBE without a destination.
+    /// The SEND or SUBSCRIBE has no destination.
     #[error("the destination is missing")]
     NoDestination,
-    /// [`Config::identity`](crate::Config::identity) is not set: two clients would send the same de-duplication ids, and
-    /// Artemis would discard what one of them sends.
-    #[error("a SEND at least once needs an identity in the configuration")]
+    /// [`Config::identity`](crate::Config::identity) is not set. Without it, two clients would send the same
+    /// de-duplication ids, and Artemis would discard messages of one of them.
+    #[error("sending at least once needs an identity: set Config::identity")]
     NoIdentity,
-    /// A MESSAGE without the header that its acknowledgement needs.
+    /// The MESSAGE lacks the header that its acknowledgement must name.
     #[error("the broker sent a MESSAGE without the header \"{0}\" that an acknowledgement names")]
     NoAckHeader(&'static str),
-    /// A message of a subscription with ack mode `auto`, where nothing is acknowledged.
+    /// The message belongs to a subscription with ack mode `auto`, in which nothing is acknowledged.
     #[error("messages of a subscription with ack mode auto are not acknowledged")]
     NotAcknowledged,
-    /// A subscription that is not durable.
+    /// The subscription is not durable.
     #[error("the subscription has none of the headers that make it durable on this broker")]
     NotDurable,
-    /// In 1.0 such a subscription is acknowledged up to a message, and those before this one are not settled: a
-    /// transaction cannot wait for them.
+    /// The message cannot be acknowledged in a transaction.
+    ///
+    /// In STOMP 1.0, `client-individual` is sent as `client`, whose ACK covers all messages up to this one. Earlier
+    /// messages are not settled yet, and a transaction cannot wait for them.
     #[error("messages of this subscription cannot be acknowledged in a transaction in STOMP 1.0")]
     NotInTransaction,
-    /// There is no connection at the moment.
+    /// There is no connection at present.
     #[error("there is no connection to a broker")]
     NotConnected,
-    /// The broker has no NACK that does that.
-    #[error("{broker} has no NACK that does {wanted:?}")]
+    /// The broker has no NACK with the requested effect.
+    #[error("{broker} has no NACK with the effect {wanted:?}")]
     NackCannot {
         /// The broker's name.
         broker: &'static str,
-        /// What the NACK was to do.
+        /// The requested effect.
         wanted: Nack,
     },
-    /// NACK destroys the message on this broker.
+    /// The broker destroys a message that is NACKed.
     #[error("{broker} destroys a message that is NACKed")]
     NackDiscards {
         /// The broker's name.
         broker: &'static str,
     },
-    /// A message, a subscription, a transaction or a receipt of another session, or of another client.
-    #[error("it belongs to another session")]
+    /// The message, subscription, transaction or receipt belongs to another session or client.
+    #[error("the message, subscription, transaction or receipt belongs to another session")]
     OtherSession,
-    /// A prefetch of 0, or one for which [`Config::prefetch_budget`](crate::Config::prefetch_budget) has not enough left.
-    #[error("a prefetch of {wanted} cannot be granted: {left} messages of the budget are left")]
+    /// The prefetch is 0, or more than is left of [`Config::prefetch_budget`](crate::Config::prefetch_budget).
+    #[error("a prefetch of {wanted} cannot be granted: {left} messages are left of Config::prefetch_budget")]
     Prefetch {
-        /// What was asked for.
+        /// The requested prefetch.
         wanted: u32,
-        /// How many messages could be granted.
+        /// The number of messages that are left of the budget.
         left: u32,
     },
-    /// A header that the session sets by itself.
+    /// The session sets this header itself.
     #[error("the header \"{0}\" is set by the session")]
     ReservedHeader(&'static str),
-    /// The message came on an earlier connection. The broker delivers it again; on RabbitMQ this ACK would acknowledge,
-    /// and so destroy, another message.
+    /// The message came on an earlier connection, and the broker delivers it again.
+    ///
+    /// On RabbitMQ, the acknowledgement would apply to another message and so destroy it.
     #[error("the message came on {came}, which has ended: it cannot be acknowledged any more")]
     Stale {
         /// The connection on which the message came.
         came: ConnectionId,
     },
-    /// A subscription id that is taken: by a subscription that stands, by one whose UNSUBSCRIBE has not been answered, or
-    /// because it was generated.
+    /// The subscription id is in use: by an active subscription, by one whose UNSUBSCRIBE has not been answered, or
+    /// because the session has generated it.
     #[error("the subscription id \"{0}\" is in use")]
     SubscriptionIdInUse(String),
     /// The transaction began on a connection that has ended, and has ended with it.
     #[error("the transaction began on {began}, which has ended: it was not committed")]
     TransactionLost {
-        /// The connection on which it began.
+        /// The connection on which the transaction began.
         began: ConnectionId,
     },
-    /// The transaction was committed or aborted before.
-    #[error("the transaction was committed or aborted before")]
+    /// The transaction has already been committed or aborted.
+    #[error("the transaction has already been committed or aborted")]
     TransactionOver,
     /// The subscription has ended.
     #[error("the subscription has ended")]
     Unsubscribed,
-    /// A frame of another command than the call is for.
+    /// The frame has a command that the call does not send.
     #[error("a {0} frame cannot be sent by this call")]
     WrongCommand(Command),
 }
 
-/// A SEND that was not taken: why, and the frame as it was handed in.
+/// An error returned when a SEND was refused. It contains the [`CommandError`] and the frame.
 ///
-/// It derefs to the [`CommandError`], and `?` makes one of it.
+/// It dereferences to the [`CommandError`], and `?` converts it to one.
 ///
 /// ```
 /// use stomp_session::{CommandError, Session, proto::{Command, Frame}};
 ///
-/// /// Keeps what cannot be sent at the moment.
+/// /// Keeps orders that cannot be sent at the moment.
 /// fn send(session: &mut Session, order: Frame, later: &mut Vec<Frame>) -> Result<(), CommandError> {
 ///     match session.send_confirmed(order) {
 ///         Err(error) if *error == CommandError::NotConnected => later.push(error.into_frame()),
@@ -155,13 +165,13 @@ impl SendError {
         Self(Box::new((error, frame)))
     }
 
-    /// Why it was not taken.
+    /// Returns the reason why the SEND was refused.
     #[must_use]
     pub const fn error(&self) -> &CommandError {
         &self.0.0
     }
 
-    /// Returns the frame.
+    /// Returns the frame that was not sent.
     #[must_use]
     pub fn into_frame(self) -> Frame {
         self.0.1
@@ -182,7 +192,7 @@ impl From<SendError> for CommandError {
     }
 }
 
-/// The frame is not shown: its body may be anything.
+/// Shows the error, but not the frame, whose body may be anything.
 impl fmt::Debug for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SendError").field(self.error()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! What a session is told before it begins, each default with its reason.
+//! The settings of a session, each default with its reason.
 
 use alloc::{string::String, vec::Vec};
 use core::{fmt, time::Duration};
@@ -13,6 +13,9 @@ use super::{
 
 /// The settings of a [`Session`](crate::Session).
 ///
+/// [`Config::new`] sets every field to its default. Change the fields before the session is created.
+/// Users of the client set them with the methods of its builder.
+///
 /// ```
 /// use std::time::Duration;
 /// use stomp_session::Config;
@@ -26,96 +29,131 @@ use super::{
 pub struct Config {
     /// The brokers to connect to.
     pub brokers: Brokers,
-    /// The login for every broker that has none of its own.
+    /// The login for every broker that has no login of its own. Default: `None`.
     pub login: Option<Login>,
-    /// The versions to offer. All; without 1.0 a broker that sends no `version` is refused.
+    /// The STOMP versions to offer. Default: all of them.
+    ///
+    /// Without 1.0, a broker that sends no `version` header is refused.
     pub versions: Vec<Version>,
-    /// How often we promise to send something. 10 s: Artemis ends every connection that promises nothing after a minute,
-    /// and without it no broker notices that a client is gone. Zero promises nothing. The wire counts whole milliseconds: what
-    /// is between two of them is rounded up, here and in `receive_beat`.
+    /// The interval at which the client promises to send something. Default: 10 s. Zero promises nothing.
+    ///
+    /// Without this promise, no broker notices that a client is gone, and Artemis ends every connection after a minute.
+    ///
+    /// The `heart-beat` header counts whole milliseconds. A fraction of a millisecond is rounded up, both here and in
+    /// `receive_beat`.
     pub send_beat: Duration,
-    /// How often we want to hear something. 10 s; zero wants nothing, and a dead peer is then never noticed.
+    /// The interval at which the broker is asked to send something. Default: 10 s. Zero asks for nothing, and then a
+    /// dead broker is never noticed.
     pub receive_beat: Duration,
-    /// How often to send an end of line where no heart-beats of ours were agreed on, since the broker wants none or speaks
-    /// 1.0. `None`. A connection to a peer that is gone without a word is noticed then by the transport, which cannot
-    /// deliver. The specification allows an end of line between frames, but not all that speak 1.0 do.
+    /// The interval at which to send an end of line when the two sides have agreed on no heart-beats from the client,
+    /// because the broker wants none or speaks 1.0. Default: `None`.
+    ///
+    /// With this, the transport fails when it cannot deliver, and so a connection whose peer has silently gone is
+    /// noticed. The specification allows an end of line between frames, but not every peer that speaks 1.0 accepts one.
     pub unasked_beats: Option<Duration>,
-    /// The share of the agreed period after which a silent connection sends a heart-beat. 0.8, so that it is in time.
+    /// The fraction of the agreed interval after which a silent connection sends a heart-beat. Default: 0.8, so that
+    /// the heart-beat arrives in time. Values are clamped to 0.1 to 1.
     pub send_fraction: f64,
-    /// How many agreed periods of silence mean that the peer is dead. 2, to which `silence_margin` is added: ActiveMQ sends
-    /// its first heart-beat after two periods.
+    /// The number of agreed intervals of silence after which the broker is considered dead. Default: 2, because
+    /// ActiveMQ sends its first heart-beat only after two intervals. Values below 1 count as 1. `silence_margin` is
+    /// added.
     pub silence_periods: f64,
-    /// Added to the silence that is tolerated. 500 ms.
+    /// The time that is added to the tolerated silence. Default: 500 ms.
+    ///
+    /// It is also how late the time may be reported to the session before it sends an
+    /// [`Event::LocalStall`](crate::Event::LocalStall).
     pub silence_margin: Duration,
-    /// The time for dialling, TLS included. 10 s.
+    /// The time limit for opening the transport, TLS included. Default: 10 s.
     pub connect_timeout: Duration,
-    /// The time from CONNECT to CONNECTED. 10 s: a broker that hangs accepts connections and never answers.
+    /// The time limit from CONNECT to CONNECTED. Default: 10 s. A broker that hangs accepts connections and never
+    /// answers.
     pub connected_timeout: Duration,
-    /// The time for a RECEIPT, from the moment the frame's last octet was handed over. 60 s; then the outcome is unknown.
+    /// The time limit for a RECEIPT, counted from the moment the last octet of its frame was handed to the transport.
+    /// Default: 60 s. When it has passed, the outcome is unknown.
     pub receipt_timeout: Duration,
-    /// The time for a frame that asked for a RECEIPT, from the call, unless the call says otherwise. 120 s. If nothing of
-    /// the frame was handed over by then it is withdrawn and not sent, else the outcome is unknown: a broker that stops
-    /// reading makes no wait endless.
+    /// The time limit for a frame that asks for a RECEIPT, counted from the call, unless the call sets one. Default:
+    /// 120 s.
+    ///
+    /// If nothing of the frame was handed to the transport in that time, the frame is withdrawn and not sent. Otherwise
+    /// its outcome is unknown. So no wait is endless, even if the broker stops reading.
     pub timeout: Duration,
-    /// The time for a SEND that is sent at least once, from the call, unless the call says otherwise. 10 minutes.
+    /// The time limit for a SEND that is sent at least once, counted from the call, unless the call sets one. Default:
+    /// 10 minutes.
     pub at_least_once_timeout: Duration,
-    /// How many SENDs may be kept until they are confirmed. 10,000.
+    /// The number of SENDs that may be kept until they are confirmed. Default: 10,000.
     pub at_least_once_messages: usize,
-    /// How many octets the headers and bodies of those may have. 16 MiB.
+    /// The number of octets that the headers and bodies of the kept SENDs may have in total. Default: 16 MiB.
     pub at_least_once_octets: usize,
-    /// How many of them may be out on a connection without a RECEIPT. 256: as many may arrive twice when it breaks.
+    /// The number of kept SENDs that may await their RECEIPT on a connection at the same time. Default: 256. This is
+    /// also the number that may arrive twice when the connection breaks.
     pub at_least_once_window: usize,
-    /// The header that carries the de-duplication id of a SEND that is sent at least once, if not that of the
-    /// [`Profile`]. A SEND that has the header already keeps it.
+    /// The header that carries the de-duplication id of a SEND that is sent at least once. Default: `None`, which uses
+    /// the header of the [`Profile`].
+    ///
+    /// A SEND that already has the header keeps its value.
     pub deduplication_header: Option<String>,
-    /// The client's identity, in each of its de-duplication ids. It must be drawn anew from the operating system for each
-    /// client and each start, as the adapters do; it never comes from the seed: Artemis remembers ids over restarts, and
-    /// receipts and discards what has one that it knows. `None` where nothing is sent at least once.
+    /// The identity of the client, which is part of each of its de-duplication ids. Default: `None`, which rules out
+    /// sending at least once.
+    ///
+    /// Draw it anew from the operating system for each client and each start, as the adapters do. Never derive it from
+    /// the seed: Artemis remembers ids across restarts, and it confirms and discards a SEND whose id it knows.
     pub identity: Option<u128>,
-    /// How long an UNSUBSCRIBE waits for messages that somebody has taken and not settled. 10 s.
+    /// The time for which an UNSUBSCRIBE waits for messages that were taken and are not settled. Default: 10 s.
     pub unsubscribe_timeout: Duration,
-    /// The time for a graceful disconnect, outstanding receipts included. 10 s.
+    /// The time limit for a graceful disconnect, outstanding receipts included. Default: 10 s.
     pub disconnect_timeout: Duration,
-    /// How long a connection must stand before its loss is the first again and not one more in a row. 5 s: longer than it
-    /// takes a broker to fall over the first messages. A connection that came after a longer delay must stand as long as
-    /// that.
+    /// The time for which a connection must last to be stable. Default: 5 s, which is longer than it takes a broker to
+    /// fail on the first messages.
+    ///
+    /// The loss of a stable connection starts the reconnect delays anew. The loss of any other connection counts as
+    /// another failure in a row. A connection that was made after a longer delay must last for as long as that delay.
     pub stable_after: Duration,
-    /// What to do when a broker refuses us in words that are known as final, or its certificate is not to be trusted,
-    /// before a connection of this session has stood. [`OnRefusal::End`].
+    /// What to do, before the session has had a connection, when a broker refuses the client in words that are known to
+    /// be final, or when its certificate cannot be trusted. Default: [`OnRefusal::End`].
     pub refused_at_start: OnRefusal,
-    /// The same once a connection has stood. [`OnRefusal::Retry`]: a directory that is out of reach for a moment refuses a
-    /// login that was right for weeks.
+    /// What to do in the same case once the session has had a connection. Default: [`OnRefusal::Retry`], because a
+    /// broker whose user directory is out of reach for a moment refuses a login that was right for weeks.
     pub refused_later: OnRefusal,
-    /// How many messages all those subscriptions may have out unacknowledged, together, that say how many they want
-    /// ([`Subscribe::prefetch`](crate::Subscribe::prefetch)); one that finds too little left is refused. 1,000: at 1 KiB a
-    /// message that is the client's budget for what nobody has taken yet, and a connection that stops reading is dear.
+    /// The number of unacknowledged messages that all subscriptions with an explicit
+    /// [`prefetch`](crate::Subscribe::prefetch) may have in total. Default: 1,000.
+    ///
+    /// A subscription that asks for more than is left is refused. At 1 KiB a message, the default fits into the
+    /// client's memory budget for messages that are not taken yet. When that budget is used up the connection is no
+    /// longer read, which is costly.
     pub prefetch_budget: u32,
-    /// What the broker may send. A message with headers over the limit, or with a body over it whose length was announced, is
-    /// read past and becomes [`Event::TooLarge`](crate::Event::TooLarge): a consumer that fails meets the message again after
-    /// each reconnect. Before CONNECTED nobody is trusted with more than 64 KiB of headers and as much of a body, and an ERROR
-    /// that is larger is judged by what fits.
+    /// The limits on what the broker may send.
+    ///
+    /// By default `limits.oversize` is [`Oversize::Drain`]: a message whose headers are over the limit, or whose
+    /// announced body length is, is read past and becomes [`Event::TooLarge`](crate::Event::TooLarge). The connection
+    /// goes on, because a consumer that failed on the message would meet it again after each reconnect.
+    ///
+    /// Before CONNECTED, at most 64 KiB of headers and 64 KiB of body are accepted from anybody. An ERROR that is
+    /// larger is judged by the part that fits.
     pub limits: Limits,
-    /// What the brokers mean, whatever their `server` header says. An endpoint's own goes before it.
+    /// The profile of the brokers, whatever their `server` header says. Default: `None`, which chooses one by that
+    /// header.
+    ///
+    /// A profile that is set for an [`Endpoint`] takes precedence.
     pub profile: Option<Profile>,
-    /// Where jitter and shuffling come from.
+    /// The seed for jitter and shuffling. Default: 0.
     pub seed: u64,
-    /// Further headers of CONNECT.
+    /// Additional headers of CONNECT.
     connect_headers: ConnectHeaders,
 }
 
 /// Nanoseconds in a millisecond.
 const NANOSECONDS: u128 = 1_000_000;
 
-/// What to do when a broker refuses us in words that are known as final: a wrong login, no common version, a certificate
-/// of somebody else.
+/// What to do when a broker refuses the client for a reason that is known to be final: a wrong login, no common
+/// version, or a certificate that cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnRefusal {
-    /// That broker is given up, and the session ends when all are.
+    /// Gives the broker up. The session ends when all brokers are given up.
     End,
-    /// It is tried again for as long as the session lives.
+    /// Tries the broker again for as long as the session lives.
     Retry,
-    /// It is tried again until that long after its first refusal in a row, and then given up.
+    /// Tries the broker again until this time after its first refusal in a row, and then gives it up.
     Until(Duration),
 }
 
@@ -130,7 +168,7 @@ impl fmt::Debug for ConnectHeaders {
 }
 
 impl Config {
-    /// The defaults for these brokers.
+    /// Creates a configuration with the default settings for these brokers.
     #[must_use]
     pub fn new(brokers: Brokers) -> Self {
         let mut limits = Limits::default();
@@ -168,11 +206,14 @@ impl Config {
         }
     }
 
-    /// Adds a header to CONNECT, such as the `client-id` of a durable subscription. It is sent to every broker of the list,
-    /// so that a secret belongs into [`Login`]. One that the session writes itself (`accept-version`, `heart-beat`,
-    /// `host`, `login`, `passcode`) or that CONNECT must not have (`receipt`) makes the attempt fail for good, as does a
-    /// `client-id` without [`Config::send_beat`]: the broker would never notice that the old connection is dead, and
-    /// refuse the new one.
+    /// Adds a header to CONNECT, such as the `client-id` of a durable subscription.
+    ///
+    /// The header is sent to every broker of the list. Secrets belong in a [`Login`].
+    ///
+    /// An attempt fails for good if CONNECT has a header that the session sets itself (`accept-version`, `heart-beat`,
+    /// `host`, `login` or `passcode`) or one that it must not have (`receipt`). It also fails for good if there is a
+    /// `client-id` while [`Config::send_beat`] is zero: the broker would never notice that the old connection is dead,
+    /// and would refuse the new one.
     pub fn add_connect_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.connect_headers.0.push((name.into(), value.into()));
     }
@@ -186,12 +227,12 @@ impl Config {
         endpoint.login().or(self.login.as_ref()).cloned()
     }
 
-    /// The profile that was set for that endpoint, by whomever.
+    /// The profile that was set for this endpoint, or else for all.
     pub(crate) fn profile_for<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a Profile> {
         endpoint.profile().or(self.profile.as_ref())
     }
 
-    /// What the `heart-beat` header of CONNECT says. A period that is none would promise nothing.
+    /// The value of the `heart-beat` header of CONNECT. Periods are rounded up, since 0 would promise nothing.
     pub(crate) fn heart_beat(&self) -> HeartBeat {
         let milliseconds =
             |period: Duration| u64::try_from(period.as_nanos().div_ceil(NANOSECONDS)).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! A connection that stands, and what the owner of the transport has to do for one.
+//! An established connection, and what the owner of the transport must do to get one.
 
 use alloc::{boxed::Box, string::String};
 use core::time::Duration;
@@ -12,33 +12,33 @@ use super::{
     profile::Profile,
 };
 
-/// A connection that stands.
+/// An established connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connection {
-    /// Its number.
+    /// The connection's id.
     pub id: ConnectionId,
     /// The broker.
     pub endpoint: Endpoint,
-    /// The version that was agreed on.
+    /// The STOMP version that was agreed on.
     pub version: Version,
-    /// What was agreed on for heart-beats, in milliseconds; 0 for none.
+    /// The heart-beat intervals that were agreed on, in milliseconds. 0 means none.
     pub heart_beat: HeartBeat,
     /// The `server` header of CONNECTED.
     pub server: Option<String>,
     /// The `session` header of CONNECTED.
     pub session: Option<String>,
-    /// What the broker is taken for.
+    /// The broker's profile.
     pub profile: Box<Profile>,
 }
 
-/// What the transport's owner has to do, at once and in order.
+/// Something that the owner of the transport must do, at once and in order.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// Close the connection, or stop dialling. Nothing that is reported of it counts any more.
+    /// Close the connection, or stop dialling. Anything that is reported of it afterwards is ignored.
     Close,
-    /// Dial that broker, then report [`handle_connected`](crate::Session::handle_connected) or
+    /// Dial the broker of this attempt. Then call [`handle_connected`](crate::Session::handle_connected) or
     /// [`handle_disconnected`](crate::Session::handle_disconnected) with the attempt's id.
     Connect(Attempt),
 }
@@ -47,26 +47,33 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Its name, for the reports.
+    /// The attempt's id, which the reports name.
     pub id: AttemptId,
     /// The broker.
     pub endpoint: Endpoint,
-    /// What it answered the last CONNECT with, if that was an ERROR: a provider of credentials may want fresh ones.
+    /// The ERROR with which the broker answered the last CONNECT, if it did. A provider of credentials may then want
+    /// fresh ones.
     pub refused: Option<ServerError>,
-    /// Counts the attempts to reach this broker, from 0: a dial that begins with another address each time lets no frozen
-    /// address win for ever. One that ended for want of credentials, before anybody was dialled, does not count.
+    /// The number of earlier attempts to reach this broker.
+    ///
+    /// A host name may have several addresses. Begin with a different one each time, so that an unresponsive address
+    /// cannot make every attempt fail. An attempt that ended for lack of credentials, before the broker was dialled,
+    /// does not count.
     pub number: u32,
     /// The login that this broker has refused, and how long it must not see it again.
     pub(crate) held_back: Option<Box<(Login, Duration)>>,
 }
 
 impl Attempt {
-    /// Whether that login may be sent: what to report instead of dialling if it may not. The session asks as well before it
-    /// sends CONNECT, but then a connection was made for nothing.
+    /// Checks whether a login may be sent.
+    ///
+    /// If it may not, report the error with [`handle_disconnected`](crate::Session::handle_disconnected) instead of
+    /// dialling. The session also checks before it sends CONNECT, but then the connection was made in vain.
     ///
     /// # Errors
-    /// [`Lost::LoginHeldBack`] for a login that this broker has refused, for a minute, doubling to 15: many accounts are
-    /// locked after a few wrong logins.
+    /// Returns [`Lost::LoginHeldBack`] if this broker has refused the login a short time ago. The first refusal holds
+    /// it back for a minute, and each later one for twice as long, up to 15 minutes. Many accounts are locked after a
+    /// few wrong logins.
     pub fn check(&self, login: &Login) -> Result<(), Lost> {
         match self.held_back.as_deref() {
             Some((held, wait)) if held == login => Err(Lost::LoginHeldBack(*wait)),

@@ -1,4 +1,4 @@
-//! One broker: where it listens, how to speak to it, and who we are there.
+//! A broker's address, with its login and profile.
 
 use alloc::{boxed::Box, string::String};
 use core::fmt;
@@ -10,7 +10,7 @@ pub(crate) const PLAIN_PORT: u16 = 61613;
 /// The port of `ssl://`, `stomp+ssl://` and `stomps://`.
 pub(crate) const TLS_PORT: u16 = 61614;
 
-/// A login, with its passcode if it has one. Neither is ever shown.
+/// A login, with its passcode if it has one. Neither is ever displayed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     login: String,
@@ -18,12 +18,12 @@ pub struct Login {
 }
 
 impl Login {
-    /// A login and its passcode.
+    /// Creates a login with a passcode.
     pub fn new(login: impl Into<String>, passcode: impl Into<String>) -> Self {
         Self { login: login.into(), passcode: Some(passcode.into()) }
     }
 
-    /// A login without a passcode: CONNECT has no `passcode` header.
+    /// Creates a login without a passcode. CONNECT then has no `passcode` header.
     pub fn without_passcode(login: impl Into<String>) -> Self {
         Self { login: login.into(), passcode: None }
     }
@@ -48,7 +48,7 @@ impl fmt::Debug for Login {
     }
 }
 
-/// A broker's address.
+/// The address of a broker.
 ///
 /// ```
 /// use stomp_session::Endpoint;
@@ -59,8 +59,9 @@ impl fmt::Debug for Login {
 /// # Ok::<(), stomp_session::BrokersError>(())
 /// ```
 ///
-/// The path is the virtual host: `tcp://broker/staging` sends `host:staging`. Without one it is `/`, the default of
-/// RabbitMQ, which refuses any other name that it does not know; ActiveMQ and Artemis ignore the header.
+/// The path of the URI is the virtual host: `tcp://broker/staging` sends `host:staging`. Without a path it is `/`,
+/// which is the default of RabbitMQ. RabbitMQ refuses any other name that it does not know; ActiveMQ and Artemis ignore
+/// the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     tls: bool,
@@ -72,75 +73,75 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A broker that is spoken to in the clear.
+    /// Creates the address of a broker that is reached without encryption.
     pub fn plain(host: impl Into<String>, port: u16) -> Self {
         Self { tls: false, host: host.into(), port, virtual_host: "/".into(), login: None, profile: None }
     }
 
-    /// A broker that is spoken to over TLS, and never without.
+    /// Creates the address of a broker that is reached over TLS, and never without.
     pub fn tls(host: impl Into<String>, port: u16) -> Self {
         Self { tls: true, ..Self::plain(host, port) }
     }
 
-    /// The endpoint with a login of its own. It is sent to this broker and no other.
+    /// Sets the login for this broker. It is sent to no other broker.
     #[must_use]
     pub fn with_login(mut self, login: Login) -> Self {
         self.login = Some(login);
         self
     }
 
-    /// The endpoint with that `host` header.
+    /// Sets the virtual host, which is sent as the `host` header.
     #[must_use]
     pub fn with_virtual_host(mut self, virtual_host: impl Into<String>) -> Self {
         self.virtual_host = virtual_host.into();
         self
     }
 
-    /// The endpoint with the profile of its broker, whatever its `server` header says.
+    /// Sets the profile of this broker, whatever its `server` header says.
     #[must_use]
     pub fn with_profile(mut self, profile: Profile) -> Self {
         self.profile = Some(Box::new(profile));
         self
     }
 
-    /// The name or address to dial; an IPv6 address without its brackets.
+    /// Returns the host name or address to dial. An IPv6 address has no brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port to dial.
+    /// Returns the port to dial.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether the connection must be TLS.
+    /// Returns `true` if the broker must be reached over TLS.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls
     }
 
-    /// What the `host` header of CONNECT says.
+    /// Returns the virtual host, which is the value of the `host` header of CONNECT.
     #[must_use]
     pub fn virtual_host(&self) -> &str {
         &self.virtual_host
     }
 
-    /// The login for this broker, if it has one of its own.
+    /// Returns the login that was set for this broker.
     #[must_use]
     pub const fn login(&self) -> Option<&Login> {
         self.login.as_ref()
     }
 
-    /// The profile that was set for this broker.
+    /// Returns the profile that was set for this broker.
     #[must_use]
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_deref()
     }
 }
 
-/// Scheme, host and port; never the login.
+/// Displays the scheme, the host and the port, but never the login.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "stomp+ssl" } else { "tcp" };

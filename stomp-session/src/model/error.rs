@@ -1,4 +1,4 @@
-//! Whose fault it is: mine (a wrong call), theirs (why a connection ended), or nobody's (an outcome that is not known).
+//! The reasons why a connection, a frame, a subscription or a session has ended, and the ERROR frame of the broker.
 
 use alloc::{borrow::ToOwned, boxed::Box, string::String, sync::Arc};
 use core::{
@@ -9,9 +9,14 @@ use core::{
 use stomp_proto::{Command, Frame, ParseError, ParseErrorKind, Version};
 
 pub use super::command_error::{CommandError, SendError};
-use super::{endpoint::Endpoint, frames::FrameError, mask::Mask, profile::ConnectEscaping};
+use super::{
+    endpoint::Endpoint, frames::FrameError, mask::Mask, profile::ConnectEscaping,
+    transport_failure::TransportFailure,
+};
 
-/// An ERROR frame.
+/// An ERROR frame from the broker.
+///
+/// It displays as the message and the first line of the body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerError {
     /// Shared, since everybody who waits for something may get the same one.
@@ -21,7 +26,7 @@ pub struct ServerError {
 #[derive(PartialEq, Eq)]
 struct Said {
     frame: Frame,
-    /// The message and the detail as they are shown, where they repeat our passcode.
+    /// The message and the detail as they are displayed, if they repeat the client's passcode.
     shown: Option<(String, String)>,
 }
 
@@ -36,14 +41,15 @@ impl ServerError {
         Self { said: Arc::new(Said { frame, shown }) }
     }
 
-    /// The `message` header, or nothing. Where it repeats our passcode, or a part of it, that is left out.
+    /// Returns the value of the `message` header, or an empty string if there is none. Fragments of the client's
+    /// passcode are left out.
     #[must_use]
     pub fn message(&self) -> String {
         let shown = self.said.shown.as_ref().map(|shown| shown.0.clone());
         shown.unwrap_or_else(|| self.text("message").unwrap_or_default())
     }
 
-    /// The whole ERROR frame as it came: it may repeat what we have sent, our passcode included.
+    /// Returns the whole ERROR frame as it came. It may repeat what the client has sent, its passcode included.
     #[must_use]
     pub fn frame(&self) -> &Frame {
         &self.said.frame
@@ -53,7 +59,7 @@ impl ServerError {
         text(&self.said.frame, header)
     }
 
-    /// Whether the message or the body says that, in capitals or not.
+    /// Returns whether the message or the body contains this text, compared without regard to case.
     pub(crate) fn says(&self, text: &str) -> bool {
         let message = self.text("message").unwrap_or_default();
         let line = self.said.frame.body().split(|octet| *octet == b'\n').next().unwrap_or_default();
@@ -84,7 +90,8 @@ fn detail(frame: &Frame) -> String {
     String::from_utf8_lossy(line.get(..200).unwrap_or(line)).trim().to_owned()
 }
 
-/// The octets of the first line in which words are looked for. Behind it a broker may echo our frame, or a stack.
+/// The number of octets of the first line that are searched for phrases. After them, a broker may echo a frame or a
+/// stack trace.
 const SEARCHED: usize = 1024;
 
 fn contains(octets: &[u8], text: &str) -> bool {
@@ -97,7 +104,8 @@ impl fmt::Debug for ServerError {
     }
 }
 
-/// The message and the first line of the body, escaped and cut: a broker may echo a frame of ours there.
+/// Displays the message and the first line of the body. They are escaped and shortened, since a broker may echo a frame
+/// of the client there.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (message, detail) = (self.message(), self.detail());
@@ -119,43 +127,43 @@ fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     })
 }
 
-/// Why a connection ended, or did not come about.
+/// The reason why a connection ended or was not established.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {
-    /// The broker refused a login with a backslash in it, or closed the connection instead of answering. Brokers do not agree
-    /// on how one is written in CONNECT.
-    #[error("{}", backslash_refused(.error.as_ref(), .broke.as_deref(), *.sent))]
+    /// The broker refused a login that contains a backslash, or closed the connection instead of answering. Brokers do
+    /// not agree on how to write a backslash in CONNECT.
+    #[error("{}", backslash_refused(.error.as_ref(), .broke.as_ref(), *.sent))]
     BackslashRefused {
         /// The ERROR, if there was one.
         error: Option<ServerError>,
-        /// What the transport said, if it said why it ended.
-        broke: Option<String>,
-        /// How it was written.
+        /// The error of the transport, if it reported one.
+        broke: Option<TransportFailure>,
+        /// How the backslash was written.
         sent: ConnectEscaping,
     },
-    /// Reading or writing failed instead of an answer to CONNECT.
+    /// Reading or writing failed before the broker answered CONNECT.
     #[error(
-        "the connection broke before CONNECTED ({0}): is it a STOMP port, without TLS, and the login right?"
+        "the connection broke before CONNECTED ({0}): is it a STOMP port without TLS, and is the login right?"
     )]
-    BrokeBeforeConnected(String),
+    BrokeBeforeConnected(TransportFailure),
     /// The broker closed the connection instead of answering CONNECT.
     #[error(
-        "the broker closed the connection before CONNECTED: is it a STOMP port, without TLS, and the login right?"
+        "the broker closed the connection before CONNECTED: is it a STOMP port without TLS, and is the login right?"
     )]
     ClosedBeforeConnected,
-    /// The broker did not answer CONNECT in time.
+    /// The broker did not answer CONNECT within this time.
     #[error("the broker accepted the connection and did not answer CONNECT within {}", seconds(.0))]
     ConnectedTimeout(Duration),
-    /// Dialling did not end in time.
+    /// The transport was not opened within this time.
     #[error("the connection was not made within {}: is the host reachable from here?", seconds(.0))]
     ConnectTimeout(Duration),
-    /// Dialling failed.
+    /// The transport could not be opened.
     #[error("cannot connect: {reason}")]
     DialFailed {
-        /// What the operating system or TLS says.
-        reason: String,
-        /// Whether no retry can cure it.
+        /// The error of the operating system or the TLS library.
+        reason: TransportFailure,
+        /// Whether another attempt cannot succeed.
         permanent: bool,
     },
     /// The driver that runs the session was dropped.
@@ -164,45 +172,47 @@ pub enum Lost {
     /// The broker closed the connection.
     #[error("the broker closed the connection")]
     Eof,
-    /// Nothing was heard for too long.
+    /// Nothing was received from the broker for this time, which is too long.
     #[error("nothing was heard from the broker for {}", seconds(.0))]
     HeartBeat(Duration),
-    /// The same, and no heart-beat ever came on that connection, though the broker had promised one that often.
-    #[error("nothing was heard from the broker: it promised a beat every {} and sent none", seconds(.0))]
+    /// Nothing was received from the broker for too long. It promised a heart-beat at this interval and has sent none
+    /// on this connection.
+    #[error("nothing was heard from the broker: it promised a heart-beat every {} and sent none", seconds(.0))]
     NoHeartBeats(Duration),
     /// Reading or writing failed.
     #[error("the connection broke: {0}")]
-    Io(String),
-    /// CONNECTED carries a `heart-beat` that is none.
+    Io(TransportFailure),
+    /// The `heart-beat` header of CONNECTED is invalid.
     #[error("the broker's heart-beat header is invalid: \"{0}\"")]
     InvalidHeartBeat(String),
-    /// The program, its runtime or the machine stood still for that long, more than once, and the broker was not heard.
+    /// The program, its runtime or the machine was suspended for this time, not for the first time, and nothing was
+    /// received from the broker.
     #[error("time was reported {} too late, again, and nothing was heard from the broker", seconds(.0))]
     LocalStall(Duration),
-    /// The owner of the session has asked to leave the connection.
-    #[error("the connection was left as its owner asked")]
+    /// The application asked the session to leave the connection.
+    #[error("the connection was left at the application's request")]
     Left,
-    /// The broker has refused this login in known words, and it is not sent again before its time: many accounts are locked
-    /// after a few wrong logins. Another login is sent at once.
-    #[error("the broker has refused this login, and it is not sent again for {}: only another one shortens this", seconds(.0))]
+    /// The broker has refused this login in words that are known, and it is not sent again for this time. Many accounts
+    /// are locked after a few wrong logins. A different login is sent at once.
+    #[error("the broker has refused this login, which is not sent again for {}: use another login to connect sooner", seconds(.0))]
     LoginHeldBack(Duration),
-    /// The provider of credentials has none.
+    /// The provider of credentials returned none.
     #[error("there are no credentials for the broker: {0}")]
     NoCredentials(String),
-    /// The session was disconnected by its owner.
+    /// The application disconnected the session.
     #[error("the session was disconnected")]
     Disconnected,
-    /// What came is no STOMP.
+    /// The broker sent something that is not STOMP.
     #[error("{}", not_stomp(.0))]
     Protocol(ParseError),
     /// The broker answered CONNECT with an ERROR.
     #[error("the broker refused the connection: {0}")]
     Refused(ServerError),
-    /// The broker sent an ERROR that names no frame of ours.
+    /// The broker sent an ERROR that names no frame of the client.
     #[error("the broker sent an ERROR: {0}")]
     ServerError(ServerError),
-    /// A frame that has no place there.
-    #[error("the broker sent a {0} frame where none may come")]
+    /// The broker sent a frame that is not allowed at this point.
+    #[error("the broker sent a {0} frame where none is allowed")]
     UnexpectedFrame(Command),
     /// The broker chose a version that was not offered.
     #[error("the broker chose STOMP version \"{0}\", which was not offered")]
@@ -228,7 +238,11 @@ fn seconds(duration: &Duration) -> String {
     alloc::format!("{:.1} s", duration.as_secs_f64())
 }
 
-fn backslash_refused(error: Option<&ServerError>, broke: Option<&str>, sent: ConnectEscaping) -> String {
+fn backslash_refused(
+    error: Option<&ServerError>,
+    broke: Option<&TransportFailure>,
+    sent: ConnectEscaping,
+) -> String {
     let answer = match (error, broke) {
         (Some(error), _) => alloc::format!("said: {error}"),
         (None, Some(broke)) => alloc::format!("closed the connection ({broke})"),
@@ -236,11 +250,11 @@ fn backslash_refused(error: Option<&ServerError>, broke: Option<&str>, sent: Con
     };
     let hint = match sent {
         ConnectEscaping::Backslash => {
-            "was sent twice, as RabbitMQ and ActiveMQ want it: for Artemis set Profile::ARTEMIS (?profile=artemis), or \
+            "was sent doubled, as RabbitMQ and ActiveMQ expect: for Artemis, set Profile::ARTEMIS (?profile=artemis), or \
              ConnectEscaping::Literal in a profile"
         }
         ConnectEscaping::Literal => {
-            "was sent as it is: for RabbitMQ and ActiveMQ set ConnectEscaping::Backslash in the profile, and offer 1.1 or later"
+            "was sent as it is: for RabbitMQ and ActiveMQ, set ConnectEscaping::Backslash in the profile, and offer 1.1 or later"
         }
     };
     alloc::format!("the broker refused a login with a backslash and {answer}. The backslash {hint}")
@@ -267,154 +281,160 @@ fn not_stomp(error: &ParseError) -> String {
         ParseErrorKind::UnknownCommand | ParseErrorKind::CommandTooLong { .. } if !spoken.is_empty() => {
             alloc::format!("the broker speaks {spoken} ({error})")
         }
-        _ => alloc::format!("the broker sent what is no STOMP: {error}"),
+        _ => alloc::format!("the broker sent something that is not STOMP: {error}"),
     }
 }
 
-/// What became of a frame that asked for a RECEIPT.
+/// The outcome of a frame that asked for a RECEIPT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "these are the outcomes there are")]
 pub enum Outcome {
-    /// The RECEIPT came: the broker has processed the frame. For a SEND that is no promise of durability unless the
-    /// message is persistent, and none that anybody will read it.
+    /// The RECEIPT came: the broker has processed the frame.
+    ///
+    /// For a SEND, this promises neither that the message is durable, unless it is persistent, nor that anybody will
+    /// read it.
     Confirmed,
-    /// The ERROR that names the frame came: the broker has refused it.
+    /// An ERROR that names the frame came: the broker has refused it.
     Rejected(ServerError),
-    /// Nothing of the frame was handed to the transport, and nothing will be: the broker does not have it.
+    /// Nothing of the frame was handed to the transport, and nothing will be. The broker does not have it.
     NotSent(NotSent),
-    /// Neither came. The broker may or may not have processed it.
+    /// Neither a RECEIPT nor an ERROR came. The broker may or may not have processed the frame.
     Unknown(Unknown),
 }
 
-/// Why a frame was not sent.
+/// The reason why a frame was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotSent {
-    /// The client's inbox is full to its hard bound, and its RECEIPT would have come behind it.
+    /// The client's inbox is full to its hard limit, and the RECEIPT would come only after messages for which it has no
+    /// room.
     #[error(
-        "nothing was sent: {octets} octets of messages wait to be taken, behind which no RECEIPT comes: take them first, \
-         or subscribe with a smaller prefetch"
+        "nothing was sent: {octets} octets of messages wait to be taken, and the RECEIPT would come after them: take \
+         them first, or subscribe with a smaller prefetch"
     )]
     InboxFull {
-        /// How much waits there.
+        /// The number of octets in the inbox.
         octets: usize,
     },
-    /// The connection ended before the frame could leave.
+    /// The connection ended before the frame was handed to the transport.
     #[error("nothing was sent: the connection ended first ({0})")]
     Lost(Lost),
-    /// The transport took nothing of it in time.
+    /// Nothing of the frame was handed to the transport within this time.
     #[error("nothing was sent: the frame could not leave within {}", seconds(.0))]
     Timeout(Duration),
-    /// It cannot be written in the version of the connection that came about.
+    /// The frame cannot be written in the STOMP version of the connection that was established.
     #[error("nothing was sent: {0}")]
     Unwritable(CommandError),
 }
 
-/// Why an outcome is not known.
+/// The reason why an outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unknown {
-    /// It was alone on five connections, or on three to more than one broker, and each of them ended without an answer. It is
-    /// not sent again.
+    /// The frame was alone on five connections, or on three connections to more than one broker, and each of them ended
+    /// without an answer. The frame is not sent again.
     #[error(
-        "the broker has closed several connections without a word when this frame came, and may have processed it: {0}"
+        "the broker silently closed several connections when this frame came, and may have processed it: {0}"
     )]
     KillsConnection(Lost),
-    /// The client's inbox is full to its hard bound, and the RECEIPT comes behind it if it comes.
+    /// The client's inbox is full to its hard limit. If the RECEIPT comes, it comes after messages for which there is
+    /// no room.
     #[error(
-        "{octets} octets of messages wait to be taken, and the RECEIPT is behind them: take them first, or subscribe with \
-         a smaller prefetch; the broker may or may not have processed the frame"
+        "{octets} octets of messages wait to be taken, and the RECEIPT comes after them: take them first, or subscribe \
+         with a smaller prefetch; the broker may or may not have processed the frame"
     )]
     InboxFull {
-        /// How much waits there.
+        /// The number of octets in the inbox.
         octets: usize,
     },
-    /// The connection ended first.
+    /// The connection ended before the RECEIPT came.
     #[error(
         "the connection ended before the RECEIPT came ({0}): the broker may or may not have processed the frame"
     )]
     Lost(Lost),
-    /// No RECEIPT in time.
+    /// No RECEIPT came within this time.
     #[error("no RECEIPT within {}: the broker may or may not have processed the frame", seconds(.0))]
     Timeout(Duration),
-    /// No RECEIPT in time, after refusals that were taken for passing ones.
+    /// No RECEIPT came in time, after refusals that were considered temporary.
     #[error("no RECEIPT within {}, the broker may or may not have processed the frame: {last}", seconds(.limit))]
     TimeoutAfter {
-        /// The time that it had.
+        /// The time limit.
         limit: Duration,
-        /// Why it was tried again the last time.
+        /// The reason of the latest repetition.
         last: Box<Lost>,
     },
-    /// The COMMIT was answered, and a frame of its transaction was refused: the others may or may not count.
+    /// The COMMIT was answered, but a frame of its transaction was refused. The other frames may or may not have taken
+    /// effect.
     #[error(
-        "a frame of the transaction was refused, after which the broker may or may not have processed the others: {0}"
+        "a frame of the transaction was refused, and the broker may or may not have processed the others: {0}"
     )]
     PartRejected(ServerError),
-    /// It was sent on an earlier connection, and cannot be written in the version of this one.
+    /// The frame was sent on an earlier connection, and cannot be written in the STOMP version of this one.
     #[error(
-        "an earlier broker may or may not have processed the frame, and to this one it cannot be sent: {0}"
+        "an earlier broker may or may not have processed the frame, and it cannot be sent to this one: {0}"
     )]
     Unwritable(CommandError),
 }
 
-/// Why a session ended.
+/// The reason why a session ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Closed {
-    /// Its owner asked for it.
+    /// The application disconnected the session.
     #[error("the session was disconnected ({})", if *.confirmed { "confirmed by the broker" } else { "unconfirmed" })]
     Disconnected {
-        /// Whether the broker has confirmed the DISCONNECT, and with it everything before.
+        /// Whether the broker has confirmed the DISCONNECT, and with it everything that was sent before.
         confirmed: bool,
-        /// Frames whose sender waited when the end began, and whose RECEIPT came.
+        /// The number of frames that were pending when the disconnect began and whose RECEIPT came.
         receipted: usize,
-        /// Frames whose sender waited when the end began, and which were rejected, not sent, or not answered. Each had its
-        /// [`Event::Receipt`](crate::Event::Receipt).
+        /// The number of frames that were pending when the disconnect began and that were rejected, not sent, or not
+        /// answered. Each of them had its [`Event::Receipt`](crate::Event::Receipt).
         unreceipted: usize,
     },
-    /// No broker could be reached any more. Where a broker has said why, its words are told, else the last failure.
+    /// No broker could be reached any more.
     #[error("{}: {last}", gave_up(*.attempts, .broker.as_deref()))]
     GaveUp {
-        /// How many attempts in a row have failed.
+        /// The number of attempts that have failed in a row.
         attempts: u32,
-        /// The broker whose failure is told.
+        /// The broker to which `last` applies.
         broker: Option<Box<Endpoint>>,
-        /// Why the last one failed, or the last one that a broker has answered with an ERROR.
+        /// The last failure that a broker has answered with an ERROR, or the last failure if none has.
         last: Lost,
     },
     /// The driver that ran the session was dropped.
     #[error("the driver of the session was dropped")]
     DriverDropped,
-    /// The same error has ended three connections within ten minutes: a message that cannot be read comes again and again.
-    #[error("three connections within ten minutes ended alike: {}", not_stomp(.0))]
+    /// The same error ended three connections within ten minutes. This happens when a message that cannot be decoded is
+    /// delivered again and again.
+    #[error("three connections within ten minutes ended with the same error: {}", not_stomp(.0))]
     ProtocolErrorLoop(ParseError),
 }
 
-/// Why a subscription has ended.
+/// The reason why a subscription ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Ended {
-    /// The queue that it [browses](crate::Profile::browse_end) has been shown to its end.
+    /// The queue that the subscription [browses](crate::Profile::browse_end) has been shown to its end.
     #[error("the queue has been browsed to its end")]
     Browsed,
-    /// The session has.
+    /// The session has ended.
     #[error("{0}")]
     Closed(Closed),
-    /// The broker refused it, or ended it later.
+    /// The broker refused the subscription, or ended it later.
     #[error("the broker ended the subscription: {0}")]
     Rejected(ServerError),
-    /// Connections ended without an answer while its SUBSCRIBE was alone on them.
-    #[error("the broker closed the connection without a word when it was asked to subscribe: {0}")]
+    /// Connections ended without an answer while the SUBSCRIBE was alone on them.
+    #[error("the broker silently closed the connection when it was asked to subscribe: {0}")]
     KillsConnection(Lost),
-    /// Its owner unsubscribed.
+    /// The application unsubscribed.
     #[error("unsubscribed")]
     Unsubscribed,
-    /// It cannot be written in the version of the new connection.
+    /// The SUBSCRIBE cannot be written in the STOMP version of the new connection.
     #[error("the subscription cannot be written: {0}")]
     Unwritable(CommandError),
 }
 
-/// What is wrong with a CONNECTED.
+/// Converts the error of a CONNECTED into the reason why the connection is lost.
 impl From<FrameError> for Lost {
     fn from(error: FrameError) -> Self {
         match error {

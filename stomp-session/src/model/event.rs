@@ -1,4 +1,4 @@
-//! What a session tells.
+//! The events of a session.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -14,108 +14,123 @@ use super::{
     moving::Moved,
 };
 
-/// What happened.
+/// Something that happened in a [`Session`](crate::Session).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A connection stands. The subscriptions have been sent again.
+    /// A connection is established, and the subscriptions have been sent on it again.
     Connected(Connection),
-    /// A connection that stood has ended.
+    /// An established connection has ended.
     Disconnected {
-        /// Which one.
+        /// The connection.
         connection: ConnectionId,
-        /// Why.
+        /// The reason.
         reason: Lost,
-        /// SENDs without a receipt that were not handed over, or not to the last octet: the broker does not have them.
+        /// The number of SENDs without a receipt that were not handed to the transport, or not to their last octet. The
+        /// broker does not have them.
         unsent: u64,
-        /// SENDs without a receipt that were handed over behind the last frame whose RECEIPT came: whether the broker
-        /// has even received them is unknown. (1.2, "RECEIPT": the frames before it were received.)
+        /// The number of SENDs without a receipt that were handed to the transport after the last frame whose RECEIPT
+        /// came. It is unknown whether the broker has even received them. (STOMP 1.2, "RECEIPT": a RECEIPT says that
+        /// the frames before it were received.)
         unconfirmed: u64,
     },
-    /// The session leaves its connection for another one, as its owner has [asked](crate::Session::reconnect).
+    /// The session leaves its connection for another one, because [`reconnect`](crate::Session::reconnect) was called.
     Moving {
-        /// The connection that is left; nothing where none stands.
+        /// The connection that is left, or `None` if there is none.
         connection: Option<ConnectionId>,
-        /// Why, in the words of who has asked.
+        /// The reason that was given to [`reconnect`](crate::Session::reconnect).
         reason: String,
     },
-    /// The next connection stands, and the move has come to its end. It follows the `Connected` of that connection.
+    /// A move has ended, and the next connection is established. This event follows the `Connected` of that connection.
     Moved(Moved),
     /// An attempt to connect failed.
     ConnectFailed {
         /// The broker.
         endpoint: Endpoint,
-        /// Why.
+        /// The reason.
         reason: Lost,
     },
-    /// The next attempt comes after that delay.
+    /// The session waits for this delay before its next attempt to connect.
     Reconnecting {
-        /// The broker.
+        /// The broker that will be dialled.
         endpoint: Endpoint,
-        /// How long until then.
+        /// The time until then.
         delay: Duration,
     },
-    /// Time was reported that much too late for a heart-beat, ours or the broker's: the program, its runtime or the machine
-    /// stood still. The broker may have ended the connection meanwhile, and gets as long again to be heard.
+    /// The time was reported too late for a heart-beat, either the client's or the broker's. The program, its runtime
+    /// or the machine was suspended.
+    ///
+    /// The broker may have ended the connection in the meantime. It is given the same time again to be heard.
     LocalStall {
-        /// How late.
+        /// The delay with which the time was reported.
         late: Duration,
     },
-    /// A message.
+    /// A message came.
     Message(Message),
-    /// What became of a frame that asked for a RECEIPT. Once for each.
+    /// The outcome of a frame that asked for a RECEIPT is known. This event comes exactly once for each of them.
     Receipt {
-        /// The frame.
+        /// The id that was returned when the frame was sent.
         id: ReceiptId,
-        /// Its outcome.
+        /// The outcome.
         outcome: Outcome,
     },
-    /// The broker has taken a SUBSCRIBE: once for each connection.
+    /// The broker has accepted a SUBSCRIBE. This event comes once for each connection.
     Subscribed(SubscriptionId),
-    /// The broker has answered an UNSUBSCRIBE, or had ended the subscription before: its id is free. Told for subscriptions
-    /// with a [chosen id](crate::Subscribe::id), and for those that were [unsubscribed with
-    /// confirmation](crate::Session::unsubscribe_confirmed). It comes twice where the broker had to be asked twice, as
-    /// RabbitMQ has when messages were on their way.
+    /// The broker has answered an UNSUBSCRIBE, or had already ended the subscription. Its id is free.
+    ///
+    /// This event comes for subscriptions with a [chosen id](crate::Subscribe::id) and for those that were
+    /// [unsubscribed with confirmation](crate::Session::unsubscribe_confirmed). It comes twice if the broker had to be
+    /// asked twice, as RabbitMQ must be when messages were on their way.
     Unsubscribed(SubscriptionId),
-    /// The broker has refused or cancelled a subscription that stood once, or closed the connection without a word when it
-    /// was asked to subscribe. It is sent again after that delay at the earliest: see
+    /// The broker has refused or cancelled a subscription that it had accepted before, or has closed the connection in
+    /// silence when it was asked to subscribe again.
+    ///
+    /// The subscription is sent again, at the earliest after this delay. See
     /// [`Subscribe::retry`](crate::Subscribe::retry).
     Resubscribing {
         /// The subscription.
         id: SubscriptionId,
-        /// Why it does not stand.
+        /// The reason why it is not active.
         reason: Ended,
-        /// How long until then.
+        /// The time until it may be sent again.
         delay: Duration,
     },
-    /// A subscription has ended, not by our UNSUBSCRIBE. It is not sent again.
+    /// A subscription has ended, but not because the application unsubscribed. It is not sent again.
     SubscriptionEnded {
         /// The subscription.
         id: SubscriptionId,
-        /// Why.
+        /// The reason.
         reason: Ended,
     },
-    /// An ERROR that named a frame or a subscription which nobody waits for any more. The connection goes on.
+    /// The broker sent an ERROR that names a frame or a subscription for which nothing is pending any more. The
+    /// connection goes on.
     Error(ServerError),
-    /// A message that was over the [limits](crate::Config::limits) and was read past, where they say so. It can be settled
-    /// as any other.
+    /// A message was over the [limits](crate::Config::limits) and was read past. This event comes only if the limits
+    /// say that such a message is to be read past.
+    ///
+    /// The message can be settled like any other.
     TooLarge {
-        /// What is left of the message: no body, and of headers over a limit those of the protocol alone.
+        /// The rest of the message. It has no body. If its headers were over a limit, it has only the headers that the
+        /// protocol defines.
         message: Message,
-        /// What of it was over.
+        /// The part of the message that was over the limits.
         excess: Excess,
     },
-    /// A MESSAGE for a subscription that is not known here, or a RECEIPT that nobody waits for.
+    /// The broker sent a MESSAGE for an unknown subscription, or a RECEIPT that nothing waits for.
     Unroutable(Frame),
-    /// A frame came: before what follows from it, and only if [frames are traced](crate::Session::trace_frames). A copy.
+    /// A frame came. This event carries a copy and precedes the events that follow from the frame.
+    ///
+    /// It comes only if [frames are traced](crate::Session::trace_frames).
     FrameReceived(Frame),
-    /// A frame was handed over whole, if [frames are traced](crate::Session::trace_frames). A copy; CONNECT without its
-    /// passcode.
+    /// A whole frame was handed to the transport. This event carries a copy, in which CONNECT has no passcode.
+    ///
+    /// It comes only if [frames are traced](crate::Session::trace_frames).
     FrameSent(Frame),
-    /// A heart-beat came, if [frames are traced](crate::Session::trace_frames).
+    /// A heart-beat came. This event comes only if [frames are traced](crate::Session::trace_frames).
     HeartBeatReceived,
-    /// A heart-beat was handed over, if [frames are traced](crate::Session::trace_frames).
+    /// A heart-beat was handed to the transport. This event comes only if [frames are
+    /// traced](crate::Session::trace_frames).
     HeartBeatSent,
-    /// The session has ended. Nothing comes after it.
+    /// The session has ended. This is its last event.
     Closed(Closed),
 }

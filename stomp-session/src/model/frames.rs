@@ -1,9 +1,13 @@
-//! Single frames, without a session: built as each version wants them, and checked as a client must.
+//! Functions that build and check single frames, without a session.
 //!
-//! A [`Session`](crate::Session) uses them. They are public for programs that hold a conversation of their own, with
-//! [`Parser`](stomp_proto::Parser) and [`Frame::encode`]: SEND is just
-//! `Frame::new(Command::Send).with_header("destination", …)`, a receipt is `.with_header("receipt", id)` on any frame but
-//! CONNECT, and what two sides agree on for heart-beats is [`HeartBeat::agree`].
+//! Each frame is built as its version requires, and checked as a client must check it.
+//!
+//! A [`Session`](crate::Session) uses these functions. They are public for programs that conduct a conversation
+//! themselves, with [`Parser`](stomp_proto::Parser) and [`Frame::encode`]. Some parts need no function:
+//!
+//! - A SEND is `Frame::new(Command::Send).with_header("destination", …)`.
+//! - To ask for a receipt, add `.with_header("receipt", id)` to any frame but CONNECT.
+//! - [`HeartBeat::agree`] computes the heart-beats that two sides agree on.
 //!
 //! ```
 //! use stomp_session::{frames, proto::{AckMode, Command, Frame, HeartBeat, Version}};
@@ -33,14 +37,14 @@ use alloc::{
 use bytes::Bytes;
 use stomp_proto::{AckMode, Command, Frame, HeartBeat, Text, Version};
 
-/// What is wrong with a frame.
+/// An error returned when a frame cannot be built or is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// CONNECTED carries a `heart-beat` that is none.
+    /// The `heart-beat` header of CONNECTED is invalid.
     #[error("the broker's heart-beat header is invalid: \"{0}\"")]
     InvalidHeartBeat(String),
-    /// A header that the frame must have.
+    /// The frame lacks a header that it must have.
     #[error("the {command} has no header \"{header}\"")]
     MissingHeader {
         /// The frame's command.
@@ -48,7 +52,7 @@ pub enum FrameError {
         /// The header's name.
         header: &'static str,
     },
-    /// A command that the version does not have.
+    /// The version does not have this command.
     #[error("STOMP {version} has no {command}")]
     NotInVersion {
         /// The command.
@@ -56,30 +60,32 @@ pub enum FrameError {
         /// The version.
         version: Version,
     },
-    /// A version that was not offered.
+    /// The broker chose a version that was not offered.
     #[error("the broker chose STOMP version \"{0}\", which was not offered")]
     VersionMismatch(String),
-    /// A frame of another command.
+    /// The frame has another command than expected.
     #[error("this is a {found}, not a {expected}")]
     WrongCommand {
-        /// The command that was expected.
+        /// The expected command.
         expected: Command,
         /// The frame's command.
         found: Command,
     },
 }
 
-/// CONNECT. With 1.0 alone it has neither `accept-version` nor `heart-beat`, which 1.0 does not know. The values are
-/// written as they are: see [`ConnectEscaping`](crate::ConnectEscaping).
+/// Creates a CONNECT.
+///
+/// If only 1.0 is offered, it has neither `accept-version` nor `heart-beat`, which 1.0 does not define. The values are
+/// written unchanged: see [`ConnectEscaping`](crate::ConnectEscaping).
 #[must_use]
 pub fn connect(versions: &[Version], host: &str, heart_beat: HeartBeat) -> Frame {
     opening(Command::Connect, versions, host, heart_beat)
 }
 
-/// STOMP, which 1.1 and 1.2 know beside CONNECT. Most brokers take either.
+/// Creates a STOMP frame, which 1.1 and 1.2 define as an alternative to CONNECT. Most brokers accept either.
 ///
 /// # Errors
-/// [`FrameError::NotInVersion`] when 1.0 alone is offered.
+/// Returns [`FrameError::NotInVersion`] if only 1.0 is offered.
 pub fn stomp(versions: &[Version], host: &str, heart_beat: HeartBeat) -> Result<Frame, FrameError> {
     match versions.iter().max().filter(|newest| newest.escapes()) {
         Some(_) => Ok(opening(Command::Stomp, versions, host, heart_beat)),
@@ -108,7 +114,7 @@ fn accept_version(versions: &[Version]) -> String {
     versions.iter().map(|version| version.as_str()).collect::<Vec<_>>().join(",")
 }
 
-/// SUBSCRIBE. An id is a must from 1.1 on, and right in 1.0.
+/// Creates a SUBSCRIBE. The id is required from 1.1 on, and allowed in 1.0.
 #[must_use]
 pub fn subscribe(id: &str, destination: &str, ack_mode: AckMode) -> Frame {
     Frame::new(Command::Subscribe)
@@ -117,18 +123,21 @@ pub fn subscribe(id: &str, destination: &str, ack_mode: AckMode) -> Frame {
         .with_header("ack", ack_mode.as_str())
 }
 
-/// UNSUBSCRIBE. In 1.0 a subscription may be known by its destination alone, which is named there as well.
+/// Creates an UNSUBSCRIBE. In 1.0, where a subscription may be known by its destination alone, it also names the
+/// destination.
 #[must_use]
 pub fn unsubscribe(id: &str, destination: &str, version: Version) -> Frame {
     let frame = Frame::new(Command::Unsubscribe).with_header("id", id);
     if version == Version::V1_0 { frame.with_header("destination", destination) } else { frame }
 }
 
-/// The ACK of a MESSAGE: 1.0 names its `message-id`, 1.1 its `subscription` as well, 1.2 its `ack` header. To put it into a
-/// transaction, add the header.
+/// Creates the ACK of a MESSAGE.
+///
+/// It names the `message-id` in 1.0, the `subscription` and the `message-id` in 1.1, and the value of `ack` in 1.2. To
+/// acknowledge the message in a transaction, add the `transaction` header.
 ///
 /// # Errors
-/// [`FrameError`], when it is no MESSAGE or lacks the header.
+/// Returns a [`FrameError`] if `message` is not a MESSAGE or lacks one of these headers.
 pub fn ack(message: &Frame, version: Version) -> Result<Frame, FrameError> {
     expect(message, Command::Message)?;
     let frame = Frame::new(Command::Ack);
@@ -141,10 +150,10 @@ pub fn ack(message: &Frame, version: Version) -> Result<Frame, FrameError> {
     })
 }
 
-/// The NACK of a MESSAGE. What follows differs from broker to broker: see [`Nack`](crate::Nack).
+/// Creates the NACK of a MESSAGE. Its effect differs from broker to broker: see [`Nack`](crate::Nack).
 ///
 /// # Errors
-/// As [`ack`], and [`FrameError::NotInVersion`] in 1.0.
+/// Returns the same errors as [`ack`], and [`FrameError::NotInVersion`] in 1.0.
 pub fn nack(message: &Frame, version: Version) -> Result<Frame, FrameError> {
     if version == Version::V1_0 {
         return Err(FrameError::NotInVersion { command: Command::Nack, version });
@@ -158,47 +167,49 @@ pub(crate) fn with_command(command: Command, frame: &Frame) -> Frame {
     headers.fold(Frame::new(command), |frame, (name, value)| frame.with_header(name.octets(), value.octets()))
 }
 
-/// BEGIN.
+/// Creates a BEGIN.
 #[must_use]
 pub fn begin(transaction: &str) -> Frame {
     Frame::new(Command::Begin).with_header("transaction", transaction)
 }
 
-/// COMMIT.
+/// Creates a COMMIT.
 #[must_use]
 pub fn commit(transaction: &str) -> Frame {
     Frame::new(Command::Commit).with_header("transaction", transaction)
 }
 
-/// ABORT.
+/// Creates an ABORT.
 #[must_use]
 pub fn abort(transaction: &str) -> Frame {
     Frame::new(Command::Abort).with_header("transaction", transaction)
 }
 
-/// What a CONNECTED says.
+/// The contents of a CONNECTED.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Agreement {
-    /// The version that holds.
+    /// The version that the broker chose.
     pub version: Version,
-    /// What the broker offers, `0,0` where it offers nothing. 1.0 knows no heart-beats, whatever stands there.
+    /// The heart-beats that the broker offers, or `0,0` if it offers none. 1.0 does not define them, whatever the
+    /// header says.
     pub heart_beat: HeartBeat,
-    /// Its name.
+    /// The broker's name.
     pub server: Option<String>,
-    /// The name of the session there.
+    /// The broker's name for the session.
     pub session: Option<String>,
 }
 
-/// Reads a CONNECTED. Without a `version` header it is 1.0 (1.1 and 1.2, "Protocol Negotiation").
+/// Reads a CONNECTED. If it has no `version` header, the version is 1.0 (STOMP 1.1 and 1.2, "Protocol Negotiation").
 ///
 /// # Errors
-/// [`FrameError`]: it is another frame, names a version that was not offered, or has a `heart-beat` that is none.
+/// Returns a [`FrameError`] if `frame` is not a CONNECTED, names a version that was not offered, or has an invalid
+/// `heart-beat`.
 pub fn connected(frame: &Frame, offered: &[Version]) -> Result<Agreement, FrameError> {
     agreement(frame, offered, HeartBeat::from_octets)
 }
 
-/// The same, with a `heart-beat` that is read like that.
+/// Reads a CONNECTED, and its `heart-beat` with this function.
 pub(crate) fn agreement(
     frame: &Frame,
     offered: &[Version],
@@ -219,10 +230,12 @@ pub(crate) fn agreement(
     Ok(Agreement { version, heart_beat, server: text("server"), session: text("session") })
 }
 
-/// Checks a MESSAGE. Gives the id of the subscription that it is for; in 1.0 it may have none and go by its destination.
+/// Checks a MESSAGE and returns the id of its subscription.
+///
+/// The result is `None` only in 1.0, where a MESSAGE may be assigned to its subscription by the destination alone.
 ///
 /// # Errors
-/// [`FrameError`]: it is another frame, or lacks a header that the version wants.
+/// Returns a [`FrameError`] if `frame` is not a MESSAGE or lacks a header that the version requires.
 pub fn message(frame: &Frame, version: Version) -> Result<Option<Text<'_>>, FrameError> {
     expect(frame, Command::Message)?;
     need(frame, "message-id")?;
@@ -233,20 +246,20 @@ pub fn message(frame: &Frame, version: Version) -> Result<Option<Text<'_>>, Fram
     }
 }
 
-/// Checks a RECEIPT. Gives the receipt that it answers.
+/// Checks a RECEIPT and returns the id of the receipt.
 ///
 /// # Errors
-/// [`FrameError`]: it is another frame, or names none.
+/// Returns a [`FrameError`] if `frame` is not a RECEIPT or has no `receipt-id`.
 pub fn receipt(frame: &Frame) -> Result<Text<'_>, FrameError> {
     expect(frame, Command::Receipt)?;
     need(frame, "receipt-id")
 }
 
-/// Octets of a frame that is worth what it may hold up: a read buffer has up to 128 KiB.
+/// The size in octets from which a frame may keep its read buffer alive, which has up to 128 KiB.
 const WORTHY: usize = 64 * 1024;
 
-/// A frame that is to wait for long, and is less than half of a read buffer, gets octets of its own: it may be a received one,
-/// or have the body of one. Returns the body that it had.
+/// Gives a frame that is to wait for long its own octets, if it is less than half of a read buffer: the frame, or its
+/// body, may have been received. Returns the body that it had.
 pub(crate) fn unpin(frame: &mut Frame) -> Option<Bytes> {
     (frame.size() < WORTHY).then(|| {
         let body = frame.body_bytes();

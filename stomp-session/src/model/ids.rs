@@ -1,4 +1,4 @@
-//! Names of what a session has to do with: newtypes, so that none is taken for another.
+//! The ids of a session: newtypes, so that none is taken for another.
 
 use alloc::string::{String, ToString};
 use core::{
@@ -51,7 +51,9 @@ impl fmt::Display for Number {
     }
 }
 
-/// Counts the connections of a session: what came on one has no meaning on the next.
+/// The id of a connection of a session. Connections are counted from 1.
+///
+/// Ids that a broker assigns on one connection have no meaning on the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(crate) Number);
 
@@ -68,7 +70,8 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// Names an attempt to connect, and the connection that it becomes: what is reported of another one is ignored.
+/// The id of an attempt to connect and of the connection that results from it. A report with the id of another attempt
+/// is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub(crate) Number);
 
@@ -78,7 +81,9 @@ impl fmt::Display for AttemptId {
     }
 }
 
-/// Names a frame that asked for a RECEIPT. Never used twice in a session, so that a late RECEIPT confirms nothing else.
+/// The id of a frame that asked for a RECEIPT.
+///
+/// It is never used twice in a session, so that a late RECEIPT cannot confirm another frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiptId(pub(crate) Number);
 
@@ -86,27 +91,33 @@ impl ReceiptId {
     pub(crate) fn wire(self) -> String {
         self.to_string()
     }
+
+    /// What [`wire`](Self::wire) says.
+    pub(crate) const fn number(self) -> u64 {
+        self.0.value
+    }
 }
 
-/// As it stands in `receipt` and `receipt-id`.
+/// Displays the id as it is sent in `receipt` and `receipt-id`.
 impl fmt::Display for ReceiptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// Names a subscription, over all connections.
+/// The id of a subscription, the same on all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId(pub(crate) Number);
 
-/// As it stands in `id` and `subscription`, unless [`Subscribe::id`](crate::Subscribe::id) has chosen another one.
+/// Displays the id as it is sent in `id` and `subscription`, unless [`Subscribe::id`](crate::Subscribe::id) has chosen
+/// another one.
 impl fmt::Display for SubscriptionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// Names a transaction. It is good on its own connection only.
+/// The id of a transaction. It is valid only on the connection on which the transaction began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId {
     pub(crate) number: u64,
@@ -119,7 +130,7 @@ impl TransactionId {
     }
 }
 
-/// As it stands in `transaction`.
+/// Displays the id as it is sent in `transaction`.
 impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "t{}", self.number)

@@ -1,10 +1,10 @@
-//! What a broker says may repeat what we have sent it: our passcode is taken out of what is shown.
+//! A broker may repeat what the client has sent: the passcode is taken out of what is shown.
 
 use alloc::{borrow::ToOwned, collections::BTreeSet, string::String, vec::Vec};
 
 use super::endpoint::Login;
 
-/// Fragments so long are taken out: shorter ones stand in any text.
+/// Fragments of this length are taken out. Shorter ones occur in any text.
 const FRAGMENT: usize = 4;
 
 /// What must not be shown.
@@ -16,7 +16,7 @@ pub(crate) struct Mask {
 }
 
 impl Mask {
-    /// That of the passcodes of these logins. A login itself is no secret.
+    /// The mask for the passcodes of these logins. A login itself is no secret.
     pub(crate) fn of<'a>(logins: impl IntoIterator<Item = &'a Login>) -> Self {
         let mut mask = Self::default();
         for passcode in logins.into_iter().filter_map(Login::passcode).map(str::as_bytes) {
@@ -50,7 +50,7 @@ impl Mask {
         found.then_some(out)
     }
 
-    /// Where fragments stand, in order; they may overlap.
+    /// The places of all fragments, in order. They may overlap.
     fn places(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let found = |size: usize, is_secret: &dyn Fn(&[u8], usize) -> bool| {
             let windows = text.windows(size).enumerate().filter(|(at, window)| is_secret(window, *at));

@@ -1,8 +1,14 @@
-//! A message: a MESSAGE frame, and where it came from.
+//! A received message: a MESSAGE frame and its origin.
+
+use alloc::borrow::Cow;
 
 use bytes::Bytes;
+#[cfg(feature = "client")]
+use stomp_proto::Excess;
 use stomp_proto::{AckMode, Command, Frame, Headers, Text};
 
+#[cfg(feature = "client")]
+use super::arrival::Over;
 use super::{
     arrival::{Arrival, Arrived},
     ids::{ConnectionId, Number, SubscriptionId},
@@ -10,17 +16,17 @@ use super::{
 
 /// A received message.
 ///
-/// It is a slice of a read buffer. To keep it for long, call [`Message::into_owned`]; to settle it later and no more, keep
-/// its [`AckToken`].
+/// It is a slice of a read buffer. To keep a message for long, call [`Message::into_owned`]. To settle it later without
+/// its body, keep its [`AckToken`].
 #[derive(Debug)]
 pub struct Message {
     frame: Frame,
     arrival: Arrival,
 }
 
-/// What is needed to settle a message when the message itself is gone: see [`Message::ack_token`].
+/// A token that settles a message after the message itself is gone, returned by [`Message::ack_token`].
 ///
-/// It holds copies of the headers that an acknowledgement names, and neither the body nor a read buffer.
+/// It holds copies of the headers that an acknowledgement names, but neither the body nor a read buffer.
 ///
 /// ```
 /// # use stomp_session::{CommandError, Message, Session};
@@ -38,26 +44,26 @@ pub struct AckToken {
     arrival: Arrival,
 }
 
-/// A [`Message`] or its [`AckToken`]: what can be acknowledged, refused or given back.
+/// A [`Message`] or its [`AckToken`], which can be acknowledged, refused or given back.
 ///
-/// Nothing else is one.
+/// This trait is sealed: no other type implements it.
 pub trait Settle: Arrived {
-    /// The connection on which the message came.
+    /// Returns the connection on which the message came.
     fn connection(&self) -> ConnectionId {
         self.arrival().connection()
     }
 
-    /// The subscription for which it came.
+    /// Returns the subscription to which the message belongs.
     fn subscription(&self) -> SubscriptionId {
         self.arrival().subscription()
     }
 
-    /// Whether it must be acknowledged.
+    /// Returns `true` if the message must be acknowledged.
     fn needs_ack(&self) -> bool {
         self.arrival().needs_ack()
     }
 
-    /// Whether it was acknowledged or rejected by means of this value.
+    /// Returns `true` if the message was acknowledged or rejected through this value.
     fn is_settled(&self) -> bool {
         self.arrival().settled
     }
@@ -71,7 +77,9 @@ impl Message {
         Self { frame, arrival }
     }
 
-    /// A message that never came, for tests of what handles one. It belongs to no session: to settle it is
+    /// Creates a message that was not received from a broker, for tests of code that handles messages.
+    ///
+    /// It belongs to no session, so that settling it fails with
     /// [`CommandError::OtherSession`](crate::CommandError::OtherSession).
     ///
     /// ```
@@ -88,53 +96,67 @@ impl Message {
         Self::new(frame, Arrival::new(ConnectionId(nobody), SubscriptionId(nobody), AckMode::default(), 0))
     }
 
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         self.frame.body()
     }
 
-    /// The body as text. STOMP says nothing of its encoding but what `content-type` says: this takes UTF-8.
+    /// Returns the body as UTF-8 text.
+    ///
+    /// STOMP states the encoding of a body only in `content-type`, which is not consulted.
     ///
     /// # Errors
-    /// When it is none; [`body`](Self::body) has its octets all the same.
+    /// Returns an error if the body is not UTF-8. Its octets are still available from [`body`](Self::body).
     pub fn text(&self) -> Result<&str, core::str::Utf8Error> {
         core::str::from_utf8(self.body())
     }
 
-    /// The body, to send on: a slice of what the message is, nothing is copied.
+    /// Returns the body as [`Bytes`], for example to send it on. Nothing is copied.
     #[must_use]
     pub fn body_bytes(&self) -> Bytes {
         self.frame.body_bytes()
     }
 
-    /// The value of the first header of that name.
+    /// Returns the value of the first header with this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Text<'_>> {
         self.frame.header(name)
     }
 
-    /// All headers.
+    /// Returns the value of the first header with that name as text, borrowed unless it has escapes to undo.
+    ///
+    /// Returns `None` also if the value is not UTF-8; [`header`](Self::header) gives its octets.
+    #[must_use]
+    pub fn header_str(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.frame.header_str(name)
+    }
+
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         self.frame.headers()
     }
 
-    /// The whole frame.
+    /// Returns the whole frame.
     #[must_use]
     pub const fn frame(&self) -> &Frame {
         &self.frame
     }
 
-    /// Returns the frame. The message can no longer be settled, unless its [`ack_token`](Self::ack_token) was taken before;
-    /// if nobody will settle it, [give it back](crate::Session::give_back) first.
+    /// Converts the message into its frame.
+    ///
+    /// The message can then be settled only through an [`ack_token`](Self::ack_token) taken before. If nothing will
+    /// settle it, call [`give_back`](crate::Session::give_back) first.
     #[must_use]
     pub fn into_frame(self) -> Frame {
         self.frame
     }
 
-    /// Returns what settles this message when it is gone. It copies a few short headers. Of the message and its tokens
-    /// the first that is settled counts; the others are [`CommandError::AlreadySettled`](crate::CommandError::AlreadySettled).
+    /// Returns a token that settles this message after it is gone. This copies a few short headers.
+    ///
+    /// Only the first settlement through the message or one of its tokens counts. Each later one fails with
+    /// [`CommandError::AlreadySettled`](crate::CommandError::AlreadySettled).
     #[must_use]
     pub fn ack_token(&self) -> AckToken {
         let names = ["message-id", "subscription", "ack"];
@@ -144,37 +166,37 @@ impl Message {
         AckToken { frame, arrival: self.arrival }
     }
 
-    /// The connection on which it came.
+    /// Returns the connection on which the message came.
     #[must_use]
     pub const fn connection(&self) -> ConnectionId {
         self.arrival.connection()
     }
 
-    /// The subscription for which it came.
+    /// Returns the subscription to which the message belongs.
     #[must_use]
     pub const fn subscription(&self) -> SubscriptionId {
         self.arrival.subscription()
     }
 
-    /// Whether it must be acknowledged.
+    /// Returns `true` if the message must be acknowledged.
     #[must_use]
     pub const fn needs_ack(&self) -> bool {
         self.arrival.needs_ack()
     }
 
-    /// Whether it was acknowledged or rejected by means of this value.
+    /// Returns `true` if the message was acknowledged or rejected through this value.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
         self.arrival.settled
     }
 
-    /// The message without its hold on a read buffer: headers and body are copied.
+    /// Copies the headers and the body, so that the message no longer keeps a read buffer alive.
     #[must_use]
     pub fn into_owned(self) -> Self {
         Self { frame: self.frame.into_owned(), ..self }
     }
 
-    /// The same message, for whoever settles it when it is in other hands.
+    /// Another handle on this message, through which it can be settled after it was given away.
     #[cfg(feature = "client")]
     pub(crate) fn twin(&self) -> Self {
         Self { frame: self.frame.clone(), ..*self }
@@ -186,7 +208,34 @@ impl Message {
         self.frame = frame.into_owned();
     }
 
-    /// What it counts in a budget of memory: its frame and itself.
+    /// Says what was over a limit. The length is kept where the body would be, of which nothing was kept.
+    #[cfg(feature = "client")]
+    pub(crate) fn set_excess(&mut self, excess: Excess) {
+        let is_body = matches!(excess, Excess::Body { .. });
+        self.arrival.over = Some(if is_body { Over::Body } else { Over::Headers });
+        self.set_body(Bytes::copy_from_slice(&excess.length().to_be_bytes()));
+    }
+
+    /// What was over a limit, if it was [said](Self::set_excess). The message has an empty body from then on.
+    #[cfg(feature = "client")]
+    #[inline]
+    pub(crate) fn take_excess(&mut self) -> Option<Excess> {
+        let over = self.arrival.over.take()?;
+        let length = self.body().try_into().map(u64::from_be_bytes).unwrap_or_default();
+        self.set_body(Bytes::new());
+        Some(match over {
+            Over::Body => Excess::Body { length },
+            Over::Headers => Excess::Headers { length },
+        })
+    }
+
+    #[cfg(feature = "client")]
+    fn set_body(&mut self, body: Bytes) {
+        let frame = core::mem::replace(&mut self.frame, Frame::new(Command::Message));
+        self.frame = frame.with_body(body);
+    }
+
+    /// Returns the number of octets that the message occupies in memory: the size of its frame and of this value.
     #[must_use]
     pub fn size(&self) -> usize {
         self.frame.size().saturating_add(size_of::<Self>())

@@ -20,4 +20,5 @@ pub(crate) mod profile;
 pub(crate) mod random;
 pub(crate) mod subscribe;
 pub(crate) mod timestamp;
+pub(crate) mod transport_failure;
 pub(crate) mod verdict;

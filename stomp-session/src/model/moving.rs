@@ -1,11 +1,11 @@
-//! A move from one connection to the next, as its owner asks for it and is told of it.
+//! A move from one connection to the next: the request and its result.
 
 use alloc::string::String;
 use core::time::Duration;
 
 use super::{connection::Connection, endpoint::Endpoint};
 
-/// How to leave a connection for another one: see [`Session::reconnect`](crate::Session::reconnect).
+/// A request to leave a connection for another one: see [`Session::reconnect`](crate::Session::reconnect).
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,22 +23,24 @@ pub struct Move {
 }
 
 impl Move {
-    /// To the next broker of the list, for that reason, which is told to whoever listens.
+    /// Creates a request to move to the next broker of the list. Listeners are told the reason.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), to: None, within: None }
     }
 
-    /// To that broker, whether it is in the list or not; if it cannot be reached, to the others in turn. It is not added to the
-    /// list.
+    /// Sets the broker to connect to first. It need not be in the list, and is not added to it.
+    ///
+    /// If this broker cannot be reached, the brokers of the list are tried in turn.
     #[must_use]
     pub fn to(mut self, endpoint: Endpoint) -> Self {
         self.to = Some(endpoint);
         self
     }
 
-    /// The time for leaving the connection in good order. Without it,
-    /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout).
+    /// Sets the time for leaving the connection in good order.
+    ///
+    /// Default: [`Config::disconnect_timeout`](crate::Config::disconnect_timeout).
     #[must_use]
     pub const fn within(mut self, timeout: Duration) -> Self {
         self.within = Some(timeout);
@@ -46,32 +48,34 @@ impl Move {
     }
 }
 
-/// What a move came to.
+/// The result of a move to another connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Moved {
-    /// Why it was asked for.
+    /// The reason that was given for the move.
     pub reason: String,
-    /// The connection that stands now.
+    /// The new connection.
     pub connection: Connection,
-    /// Whether the broker that was left has confirmed the DISCONNECT, and with it everything before. `false` also where no
-    /// connection stood.
+    /// Whether the broker that was left has confirmed the DISCONNECT, and with it everything before. `false` also if there
+    /// was no connection.
     pub graceful: bool,
-    /// Frames whose sender waited when the move began, and which were confirmed before the connection was left. What is sent
-    /// at least once counts here as well, but not below: it goes on.
+    /// The number of frames that waited for a RECEIPT when the move began, and were confirmed before the connection was left.
+    ///
+    /// This includes messages that are sent at least once. `unconfirmed` does not include them, because they are sent again.
     pub confirmed: usize,
-    /// Frames whose sender waited when the move began, and which were refused, not sent, or not answered in time. Each sender
-    /// was told.
+    /// The number of frames that waited for a RECEIPT when the move began, and were refused, not sent, or not answered in
+    /// time. Each sender was told the outcome.
     pub unconfirmed: usize,
-    /// Messages whose handlers had not ended in time: they are delivered again. Always 0 in a session without a
+    /// The number of messages whose handlers did not end in time. They are delivered again. Always 0 in a session without a
     /// [`client`](crate::client).
     #[cfg(feature = "client")]
     pub unhandled: usize,
-    /// Messages that had come, needed an acknowledgement, and were not handed out: the broker delivers them again.
+    /// The number of messages that were received, needed an acknowledgement, and were not taken. The broker delivers them
+    /// again.
     pub returned: usize,
-    /// Transactions that were open, and are lost.
+    /// The number of transactions that were open, and are lost.
     pub transactions: usize,
-    /// Subscriptions that may have missed messages: those of temporary queues, of topics unless they are durable, and with ack
-    /// mode `auto`, for which the broker may have sent what was not read.
+    /// The number of subscriptions that may have missed messages: those of temporary queues, those of topics that are not
+    /// durable, and those with ack mode `auto`, for which the broker may have sent messages that were not read.
     pub at_risk: usize,
 }

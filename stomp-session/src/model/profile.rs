@@ -5,14 +5,17 @@ use alloc::string::String;
 use memchr::memmem;
 use stomp_proto::AckMode;
 
-/// How a broker reads what the specification leaves open.
+/// A description of how a broker interprets what the specification leaves open.
 ///
-/// It is chosen by the `server` header of CONNECTED, or set: for all brokers in
-/// [`Config::profile`](crate::Config::profile), for one by [`Endpoint::with_profile`](crate::Endpoint::with_profile).
-/// [`Connection::profile`](crate::Connection::profile) shows which one holds. Artemis names itself from 1.1 on only, and
-/// nobody does before CONNECTED: who speaks 1.0 to it, or has a backslash in a passcode there, must set it.
+/// The profile is chosen by the `server` header of CONNECTED, or set: for all brokers in
+/// [`Config::profile`](crate::Config::profile), for one broker by
+/// [`Endpoint::with_profile`](crate::Endpoint::with_profile). [`Connection::profile`](crate::Connection::profile) shows
+/// which one is in use.
 ///
-/// A profile of your own begins with one of these:
+/// Artemis names itself only from 1.1 on, and no broker does before CONNECTED. Set the profile to speak 1.0 to Artemis,
+/// or to use a passcode with a backslash there.
+///
+/// To write a profile for another broker, begin with one of the constants:
 ///
 /// ```
 /// use stomp_session::{Meaning, Prefetch, Profile};
@@ -25,71 +28,85 @@ use stomp_proto::AckMode;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
-    /// The broker's name, for people.
+    /// The broker's name, for display.
     pub name: &'static str,
     /// How backslashes in CONNECT are written.
     pub connect_escaping: ConnectEscaping,
-    /// The SUBSCRIBE headers that limit how much may be out unacknowledged. They are always sent with a number: on RabbitMQ
-    /// a subscription without one inherits that of an earlier one.
+    /// The SUBSCRIBE headers that limit how much may be unacknowledged at the same time.
+    ///
+    /// They are always sent with a number: on RabbitMQ, a subscription without one inherits the limit of an earlier
+    /// subscription.
     pub prefetch: &'static [Prefetch],
-    /// How many messages may be out unacknowledged for a subscription that does not say how many. 10 where the end of a
-    /// connection counts as a delivery for each of them and a message is destroyed or dead-lettered after a few deliveries
-    /// (RabbitMQ's quorum queues, Artemis), and where nothing is known; 100 on ActiveMQ: enough that one round trip does not
-    /// leave a consumer idle, few enough that a slow one does not hold up what others could do.
+    /// The number of messages that may be unacknowledged at the same time for a subscription that sets none.
+    ///
+    /// It is 10 where the end of a connection counts as a delivery of each such message and a message is destroyed or
+    /// dead-lettered after a few deliveries (RabbitMQ's quorum queues, Artemis), and for an unknown broker. It is 100
+    /// on ActiveMQ. This is enough to keep a consumer busy during a round trip, and small enough that a slow consumer
+    /// does not hold up messages that others could handle.
     pub default_prefetch: u32,
-    /// What a plain NACK does.
+    /// The effect of a plain NACK.
     pub nack: Nack,
-    /// The headers that make a NACK [`Nack::DeadLetter`] where a plain one does something else.
+    /// The headers that give a NACK the effect [`Nack::DeadLetter`] where a plain one does something else.
     pub dead_letter: &'static [(&'static str, &'static str)],
-    /// Which messages an ACK or NACK in mode `client` may touch.
+    /// The messages that an ACK or NACK in mode `client` may affect.
     pub cumulative: Cumulative,
-    /// Whether `client-individual` is understood in 1.0, which does not have it. Elsewhere `client` is sent instead.
+    /// Whether the broker understands `client-individual` in 1.0, which does not define it. If not, `client` is sent
+    /// instead.
     pub individual_in_1_0: bool,
-    /// What UNSUBSCRIBE does with the messages that were sent and not settled.
+    /// What UNSUBSCRIBE does with messages that were sent and are not settled.
     pub unsubscribe: Unsubscribe,
-    /// The SUBSCRIBE headers by which a queue goes when its last consumer does. It is not subscribed again to give back what
-    /// was on its way: RabbitMQ makes a queue once for each connection, and ends one that subscribes it when it is gone.
+    /// The SUBSCRIBE headers that make a queue disappear with its last consumer.
+    ///
+    /// Such a queue is not subscribed again to return messages that were on their way. RabbitMQ creates such a queue
+    /// once for each connection, and ends a connection that subscribes to it when it is gone.
     pub temporary: &'static [(&'static str, &'static str)],
-    /// The SUBSCRIBE headers that name a durable subscription: UNSUBSCRIBE with the same ones deletes it, and without them
-    /// only leaves it.
+    /// The SUBSCRIBE headers that make a subscription durable. An UNSUBSCRIBE with the same headers deletes the durable
+    /// subscription, and one without them only leaves it.
     pub durable: &'static [&'static str],
-    /// The headers by which a SEND reaches a queue whose name says nothing about its kind.
+    /// The headers that direct a SEND to a queue if the destination's name does not say that it is a queue.
     pub send_to_queue: &'static [(&'static str, &'static str)],
     /// How a client gets a queue for the replies to its requests.
     pub reply_queue: ReplyQueue,
-    /// The header by which the broker knows a SEND that it has stored before. Brokers that know none ignore it.
+    /// The header by which the broker recognises a SEND that it has stored before. Brokers that have none ignore the
+    /// header.
     pub deduplication_header: &'static str,
-    /// Texts in the `message` header or the body of an ERROR, in capitals or not, and what they mean. Any other refusal may
-    /// pass: ActiveMQ says "already connected" until it notices that the old connection is gone.
+    /// Texts in the `message` header or the body of an ERROR, compared without regard to case, and what they mean.
+    ///
+    /// Any other refusal is considered temporary: ActiveMQ says "already connected" until it notices that the old
+    /// connection is gone.
     pub phrases: &'static [(&'static str, Meaning)],
-    /// Whether a durable subscription is kept for a `client-id` alone. Without one ActiveMQ makes a subscription that goes
-    /// with its connection, and says nothing.
+    /// Whether the broker keeps a durable subscription only for a `client-id`. Without one, ActiveMQ creates a
+    /// subscription that ends with its connection, and does not report that.
     pub durable_needs_client_id: bool,
-    /// Whether a durable subscription is deleted only once it has been unsubscribed: ActiveMQ refuses to delete one that has
-    /// a consumer. Then two UNSUBSCRIBEs are sent.
+    /// Whether a durable subscription can be deleted only after it has been unsubscribed. Two UNSUBSCRIBEs are then
+    /// sent. ActiveMQ refuses to delete a durable subscription that has a consumer.
     pub deletes_unsubscribed: bool,
-    /// A header of SUBSCRIBE that makes it look at a queue and take nothing, and the header and value of the MESSAGE behind
-    /// the last one, which is none.
+    /// The SUBSCRIBE header that browses a queue without consuming from it, and the header and value that mark the end
+    /// of browsing. The mark comes in an additional MESSAGE frame after the last message of the queue.
     pub browse_end: Option<(&'static str, (&'static str, &'static str))>,
-    /// Whether the connection goes on after an ERROR that names nobody. (1.1 and 1.2, "ERROR", say that it is closed.)
+    /// Whether the connection stays open after an ERROR that names no frame. (STOMP 1.1 and 1.2, "ERROR", say that the
+    /// server closes it.)
     pub stays_open: bool,
-    /// ERRORs that answer nothing we still wait for.
+    /// The ERRORs that are no answer to anything still pending.
     pub strays: &'static [Stray],
-    /// Whether the broker wants to hear something even where no heart-beats can be agreed on (1.0): Artemis ends every
-    /// connection that is silent for a minute.
+    /// Whether the broker expects heart-beats even in 1.0, where none can be agreed on. Artemis ends every connection
+    /// that is silent for a minute.
     pub unasked_beats: bool,
 }
 
-/// A SUBSCRIBE header that limits what may be out unacknowledged, and what its number counts.
+/// A SUBSCRIBE header that limits how much may be unacknowledged, and the unit in which it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Prefetch {
-    /// Messages.
+    /// The header counts messages.
     Messages(&'static str),
-    /// Octets; a message is taken for 1 KiB. With `auto` it is told to be without limit: Artemis counts what it sends even
-    /// then, never gives any of it back, and sends nothing more when the limit is reached.
+    /// The header counts octets. A message is estimated at 1 KiB.
+    ///
+    /// With ack mode `auto`, the header asks for no limit. Artemis counts what it sends even then, never gives any of
+    /// it back, and stops sending when the limit is reached.
     Octets(&'static str),
-    /// Messages to one broker and octets to another. With `auto` it is not told, for the same reason.
+    /// The header counts messages on one broker and octets on another. With ack mode `auto` it is not sent, for the
+    /// same reason.
     Either(&'static str),
 }
 
@@ -112,69 +129,77 @@ impl Prefetch {
     }
 }
 
-/// A queue for the replies to one client's requests, which goes when its connection does.
+/// A queue for the replies to the requests of one client, which disappears with the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplyQueue {
-    /// What its name begins with, in `reply-to` as in SUBSCRIBE.
+    /// The beginning of the queue's name, both in `reply-to` and in SUBSCRIBE.
     pub prefix: &'static str,
-    /// Whether it is subscribed. RabbitMQ makes it, and a consumer of it, when it sees the first `reply-to`; the replies come
-    /// under its name as their `subscription`.
+    /// Whether the client subscribes to the queue.
+    ///
+    /// RabbitMQ creates the queue and a consumer for it when it sees the first `reply-to`. The replies carry the
+    /// queue's name as their `subscription`.
     pub subscribes: bool,
-    /// Headers of the SUBSCRIBE.
+    /// The additional headers of the SUBSCRIBE.
     pub headers: &'static [(&'static str, &'static str)],
 }
 
-/// What a broker does with a NACKed message.
+/// The effect of a NACK on its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Nack {
-    /// Unknown.
+    /// The effect is unknown.
     Unknown,
-    /// It is delivered again, at once.
+    /// The message is delivered again at once.
     Requeue,
-    /// It goes to a dead letter queue, if one is configured; on RabbitMQ it is destroyed otherwise.
+    /// The message goes to a dead letter queue, if one is configured. On RabbitMQ it is destroyed otherwise.
     DeadLetter,
-    /// It is destroyed.
+    /// The message is destroyed.
     Discard,
 }
 
-/// Which messages an ACK or NACK in mode `client` may touch.
+/// The messages that an ACK or NACK in mode `client` may affect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cumulative {
-    /// Those of its subscription that came before, as the specification says.
+    /// The earlier messages of the same subscription, as the specification says.
     Subscription,
-    /// Those of the whole connection: it destroys what others have not handled. There `client` is subscribed as
-    /// `client-individual`, and an ACK or NACK is written out, one frame for each message.
+    /// The earlier messages of the whole connection. A cumulative ACK would destroy messages that other subscriptions
+    /// have not handled.
+    ///
+    /// Therefore `client` is subscribed as `client-individual`, and a cumulative ACK or NACK is sent as one frame for
+    /// each message.
     Connection,
 }
 
-/// What UNSUBSCRIBE does with the messages that were sent and not settled.
+/// What UNSUBSCRIBE does with messages that were sent and are not settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsubscribe {
-    /// They go back to the queue.
+    /// The messages go back to the queue.
     Returns,
-    /// They stay out until the connection ends. Those that nobody has settled are refused in a transaction that is begun
-    /// before the UNSUBSCRIBE and committed after it: outside of one they would come again at once. What was on its way
-    /// then, stray ERRORs included, is known by its number, and given back in the same way.
+    /// The messages stay assigned to the client until the connection ends.
+    ///
+    /// Messages that were not settled are therefore refused in a transaction that begins before the UNSUBSCRIBE and is
+    /// committed after it. Outside a transaction they would be delivered again at once. Messages that were on their way
+    /// at that time, including those that are only known from a stray ERROR, are identified by their number and
+    /// returned in the same way.
     Strands(DeliveryIds),
 }
 
-/// How a broker names what it delivers: by the subscription, its own name for the session, and a number that counts over
-/// the whole connection, as `T_0@@session-x@@7`.
+/// The format of the ids that a broker gives to deliveries: the subscription, the broker's name for the session, and a
+/// number that counts over the whole connection, as in `T_0@@session-x@@7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeliveryIds {
-    /// What stands before the id of the subscription.
+    /// The text before the id of the subscription.
     pub before_id: &'static str,
-    /// What stands between the parts.
+    /// The text between the parts.
     pub separator: &'static str,
 }
 
 impl DeliveryIds {
-    /// Ids whose first part begins with `before_id`, with that separator between the parts.
+    /// Creates a format with this text before the id of the subscription and this separator between the parts.
     #[must_use]
     pub const fn new(before_id: &'static str, separator: &'static str) -> Self {
         Self { before_id, separator }
@@ -192,20 +217,21 @@ impl DeliveryIds {
     }
 }
 
-/// An ERROR that follows from something which is over. It fails nothing.
+/// An ERROR that refers to something that is already over. No pending frame fails because of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stray {
-    /// Its `message` header.
+    /// The value of its `message` header.
     pub message: &'static str,
-    /// What stands in its body before the id of a subscription that was unsubscribed on this connection.
+    /// The text in its body before the id of a subscription that was unsubscribed on this connection.
     pub before_id: &'static str,
-    /// What stands behind that id.
+    /// The text after that id.
     pub after_id: &'static str,
 }
 
 impl Stray {
-    /// A stray with that `message` header, whose body has the id of the subscription between these two texts.
+    /// Creates the description of an ERROR with this `message` header, in whose body the id of the subscription stands
+    /// between the two texts.
     #[must_use]
     pub const fn new(message: &'static str, before_id: &'static str, after_id: &'static str) -> Self {
         Self { message, before_id, after_id }
@@ -219,38 +245,42 @@ impl Stray {
     }
 }
 
-/// What a phrase in an ERROR says.
+/// The meaning of a phrase in an ERROR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Meaning {
-    /// The broker is about to end the connection, or cannot serve anybody: no frame of ours is to blame.
+    /// The broker is about to end the connection, or cannot serve anybody. No frame of the client is at fault.
     Connection,
-    /// A subscription that stood is over for now: its queue, or its node, has gone.
+    /// A subscription that was active is over for now, because its queue or its node is gone.
     Cancelled,
-    /// The SUBSCRIBE can never be accepted as it is: its selector cannot be parsed, or the queue was declared otherwise.
+    /// The SUBSCRIBE can never be accepted as it is: its selector cannot be parsed, or the queue was declared with
+    /// other arguments.
     Invalid,
     /// The login, the virtual host or the client is refused.
     Login,
-    /// The login may not do that. A directory that is out of reach says so too: it may pass.
+    /// The login lacks the permission. This may be temporary: a broker whose user directory is out of reach says the
+    /// same.
     Permission,
-    /// Something is in the way that passes.
+    /// The refusal has a temporary cause.
     Passing,
 }
 
-/// How backslashes in CONNECT are written. The specification sends the values raw, but RabbitMQ and ActiveMQ unescape
-/// them, and RabbitMQ drops a connection over a raw backslash without a word. Artemis takes them literally.
+/// How backslashes in CONNECT are written.
+///
+/// By the specification, the values are sent raw. But RabbitMQ and ActiveMQ unescape them, and RabbitMQ drops a
+/// connection with a raw backslash in silence. Artemis takes them literally.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectEscaping {
-    /// `\` as `\\` when 1.1 or later is offered.
+    /// Writes `\` as `\\` if 1.1 or later is offered.
     #[default]
     Backslash,
-    /// As they are, as the specification says and Artemis wants.
+    /// Writes the values unchanged, as the specification says and Artemis expects.
     Literal,
 }
 
 impl Profile {
-    /// RabbitMQ with its STOMP plugin.
+    /// The profile of RabbitMQ with its STOMP plugin.
     pub const RABBITMQ: Self = Self {
         name: "RabbitMQ",
         connect_escaping: ConnectEscaping::Backslash,
@@ -277,7 +307,7 @@ impl Profile {
         strays: &[Stray::new("Subscription not found", "'T_", "'")],
         ..Self::UNKNOWN
     };
-    /// ActiveMQ "classic".
+    /// The profile of ActiveMQ "classic".
     pub const ACTIVEMQ: Self = Self {
         name: "ActiveMQ",
         connect_escaping: ConnectEscaping::Backslash,
@@ -299,7 +329,7 @@ impl Profile {
         stays_open: true,
         ..Self::UNKNOWN
     };
-    /// ActiveMQ Artemis. Its window counts octets.
+    /// The profile of ActiveMQ Artemis, whose prefetch counts octets.
     pub const ARTEMIS: Self = Self {
         name: "Artemis",
         connect_escaping: ConnectEscaping::Literal,
@@ -323,7 +353,7 @@ impl Profile {
         unasked_beats: true,
         ..Self::UNKNOWN
     };
-    /// Any other broker: to each question the answer that does the least harm.
+    /// The profile of any other broker. Each field has the value that does the least harm.
     pub const UNKNOWN: Self = Self {
         name: "unknown",
         // Two of three brokers want it, and one of them drops the connection otherwise.
@@ -356,7 +386,7 @@ impl Profile {
         unasked_beats: false,
     };
 
-    /// The profile of the broker that calls itself so in the `server` header.
+    /// Returns the profile of the broker that sends this value in the `server` header, or [`Profile::UNKNOWN`].
     #[must_use]
     pub fn of_server(server: &str) -> Self {
         let known = [
@@ -368,7 +398,8 @@ impl Profile {
         found.map_or(Self::UNKNOWN, |(_, profile)| profile)
     }
 
-    /// The profile of that name, as it is written in a URI: `rabbitmq`, `activemq` or `artemis`.
+    /// Returns the profile with this name, or `None`. The name is written as in a URI: `rabbitmq`, `activemq` or
+    /// `artemis`, compared without regard to case.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         let known = [Self::RABBITMQ, Self::ACTIVEMQ, Self::ARTEMIS];

@@ -1,4 +1,4 @@
-//! Luck from a seed: the same seed gives the same run.
+//! Random numbers from a seed: the same seed gives the same run.
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): enough for jitter and shuffling, and never used for anything secret.
 #[derive(Clone, Debug)]

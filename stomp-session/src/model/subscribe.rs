@@ -1,11 +1,11 @@
-//! What to subscribe to.
+//! The description of a subscription.
 
 use alloc::{string::String, sync::Arc};
 use core::{fmt, time::Duration};
 
 use stomp_proto::{AckMode, Headers};
 
-/// What to subscribe to.
+/// The description of a subscription: its destination and its options.
 ///
 /// ```
 /// use stomp_session::{Subscribe, proto::AckMode};
@@ -43,36 +43,47 @@ impl fmt::Debug for OnReplay {
     }
 }
 
-/// What becomes of a message that was over the [limits](crate::Config::limits) and was read past.
+/// What to do with a message that was over the [limits](crate::Config::limits) and was read past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Oversized {
-    /// It stays with the broker, unsettled, and keeps its place in the prefetch; it comes again on the next connection.
-    /// Whoever sees the event may settle it.
+    /// Leaves the message unsettled.
+    ///
+    /// It stays with the broker, keeps its place in the prefetch, and comes again on the next connection. It can be
+    /// settled through the [event](crate::Event::TooLarge).
     #[default]
     Leave,
-    /// It is acknowledged, and so lost.
+    /// Acknowledges the message, which is thereby lost.
     Acknowledge,
-    /// It is NACKed where that dead-letters, and left where it does not.
+    /// Sends a NACK for the message if that dead-letters it on this broker, and leaves it otherwise.
     DeadLetter,
+    /// Hands the message to the owner of the subscription, who settles it.
+    ///
+    /// In the asynchronous client it comes, in its place among the others, out of `Subscription::items`, and is a failed
+    /// message to a handler runner. In a [`Session`](crate::Session) this is [`Leave`](Self::Leave): the owner sees the
+    /// [event](crate::Event::TooLarge).
+    Deliver,
 }
 
-/// Whether a subscription that stood once is sent again when the broker refuses or cancels it. A first SUBSCRIBE that is
-/// refused is never sent again: its caller has the answer.
+/// Whether to subscribe again when the broker refuses or cancels a subscription that it had accepted before.
+///
+/// A first SUBSCRIBE that is refused is never sent again: its caller gets the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {
-    /// For as long as the session lives.
+    /// Tries again for as long as the session lives.
     #[default]
     Always,
-    /// Not at all: the subscription ends.
+    /// Does not try again: the subscription ends.
     Never,
-    /// Until that long after the first refusal in a row.
+    /// Tries again until this time after the first refusal in a row.
     Within(Duration),
 }
 
 impl Subscribe {
-    /// Acknowledged one by one, with the prefetch of the broker's [`Profile`](crate::Profile).
+    /// Creates a subscription to a destination.
+    ///
+    /// Its messages are acknowledged one by one, with the default prefetch of the broker's [`Profile`](crate::Profile).
     pub fn new(destination: impl Into<String>) -> Self {
         Self {
             destination: destination.into(),
@@ -88,78 +99,91 @@ impl Subscribe {
         }
     }
 
-    /// Sets the ack mode.
+    /// Sets the ack mode. The default is `client-individual`.
     ///
-    /// `client-individual` does not exist in 1.0. It is sent as `client`, and an ACK leaves when all messages before it are
-    /// acknowledged: one that is dropped holds up those behind it until the connection ends.
+    /// STOMP 1.0 has no `client-individual`. There the mode is sent as `client`, and an ACK is sent once all messages
+    /// before it are acknowledged. A message that is dropped without being settled therefore holds up those after it
+    /// until the connection ends.
     ///
-    /// Where the broker takes a cumulative ACK for messages of other subscriptions too, `client` is sent as
+    /// Where the broker applies a cumulative ACK to the messages of other subscriptions too, `client` is sent as
     /// `client-individual`, with one ACK for each message.
     pub fn ack(mut self, ack_mode: AckMode) -> Self {
         self.ack_mode = ack_mode;
         self
     }
 
-    /// How many messages may be out unacknowledged: reserved in
-    /// [`Config::prefetch_budget`](crate::Config::prefetch_budget), and the same on each connection, since STOMP cannot change
-    /// it while the subscription stands. [`CommandError::Prefetch`](crate::CommandError::Prefetch) when it is 0 or the budget
-    /// has not enough left. Without it the number is
-    /// [`Profile::default_prefetch`](crate::Profile::default_prefetch), of which nothing is reserved.
+    /// Sets how many unacknowledged messages the broker may have sent at the same time.
     ///
-    /// Each message that is out when a connection ends counts as delivered once more, whether anybody has seen it or not:
-    /// RabbitMQ's quorum queues destroy or dead-letter a message at its 21st delivery, Artemis at its 10th. A large prefetch
-    /// is worth that where a round trip is long and messages are small.
+    /// This number is reserved in [`Config::prefetch_budget`](crate::Config::prefetch_budget), and is the same on each
+    /// connection, because STOMP cannot change it during a subscription. Subscribing fails with
+    /// [`CommandError::Prefetch`](crate::CommandError::Prefetch) if it is 0 or if the budget has too little left. The
+    /// default is [`Profile::default_prefetch`](crate::Profile::default_prefetch), for which nothing is reserved.
     ///
-    /// With `auto` nothing is reserved, and it means nothing to RabbitMQ and Artemis, which counts octets: see
-    /// [`Prefetch`](crate::Prefetch). A prefetch header of your own goes before it.
+    /// Each message that is unacknowledged when a connection ends counts as delivered once more, whether the
+    /// application has seen it or not. RabbitMQ's quorum queues destroy or dead-letter a message at its 21st delivery,
+    /// and Artemis at its 10th. A large prefetch is worthwhile where the round trip is long and the messages are small.
+    ///
+    /// With ack mode `auto`, nothing is reserved. The number then has no effect on RabbitMQ, or on Artemis, which
+    /// counts octets: see [`Prefetch`](crate::Prefetch). A prefetch header that is set with [`header`](Self::header)
+    /// takes precedence.
     pub fn prefetch(mut self, prefetch: u32) -> Self {
         self.prefetch = Some(prefetch);
         self
     }
 
-    /// An id of your own. Only a durable subscription of RabbitMQ needs one: it names the queue. Digits are as good as any.
+    /// Sets the subscription's id. By default the session generates one.
     ///
-    /// After [`unsubscribe`](crate::Session::unsubscribe) it is free again once the broker has answered the UNSUBSCRIBE,
-    /// which waits for what was taken and not settled ([`Event::Unsubscribed`](crate::Event::Unsubscribed)), with the end of
-    /// the connection, and at once when the broker has ended the subscription. Messages of the subscription that had it
-    /// before stay those of that one: to acknowledge them is
-    /// [`CommandError::Unsubscribed`](crate::CommandError::Unsubscribed).
+    /// Only a durable subscription of RabbitMQ needs a chosen id, because it names the queue. An id may consist of
+    /// digits.
+    ///
+    /// After [`unsubscribe`](crate::Session::unsubscribe), the id is free again once the broker has answered the
+    /// UNSUBSCRIBE ([`Event::Unsubscribed`](crate::Event::Unsubscribed)), or once the connection has ended. The
+    /// UNSUBSCRIBE waits for messages that were taken and are not settled. If the broker ends the subscription, the id
+    /// is free at once. Messages of the earlier subscription with this id still belong to the earlier one:
+    /// acknowledging them fails with [`CommandError::Unsubscribed`](crate::CommandError::Unsubscribed).
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Delivers also what had come and was not collected when its connection ended. Usually such a message is skipped,
-    /// since the broker delivers it again and no acknowledgement of this copy can count. A topic does not deliver again,
-    /// unless the subscription is durable.
+    /// Delivers messages that had come and were not taken yet when their connection ended.
+    ///
+    /// By default they are skipped, because the broker delivers them again and no acknowledgement of these copies can
+    /// count. A topic does not deliver again, unless the subscription is durable. This option concerns the asynchronous
+    /// client, which keeps messages until they are taken.
     pub const fn keep_stale(mut self) -> Self {
         self.keep_stale = true;
         self
     }
 
-    /// What becomes of a message that is over the [limits](crate::Config::limits), which is told as
-    /// [`Event::TooLarge`](crate::Event::TooLarge). With ack mode `client` it can only be left: any other choice is
+    /// Sets what to do with a message that is over the [limits](crate::Config::limits), which is reported as
+    /// [`Event::TooLarge`](crate::Event::TooLarge). The default is [`Oversized::Leave`].
+    ///
+    /// With ack mode `client`, only [`Oversized::Leave`] and [`Oversized::Deliver`] are possible: otherwise subscribing fails with
     /// [`CommandError::CumulativeOversized`](crate::CommandError::CumulativeOversized).
     pub const fn oversized(mut self, oversized: Oversized) -> Self {
         self.oversized = oversized;
         self
     }
 
-    /// What to do when the broker refuses or cancels the subscription after it had stood.
+    /// Sets whether to subscribe again when the broker refuses or cancels the subscription after it had accepted it.
+    /// The default is [`Retry::Always`].
     pub const fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Changes the headers when the SUBSCRIBE is sent again, on a later connection or after the broker has ended the
-    /// subscription: `change` is given those that were set here. It is called from within the session and must be quick.
-    /// What it sets of `destination`, `id`, `ack` and `receipt` is left out.
+    /// Sets a function that changes the headers when the SUBSCRIBE is sent again.
+    ///
+    /// It is called on a later connection, or after the broker has ended the subscription, with the headers that were
+    /// set here. It is called from within the session and must be quick. The headers `destination`, `id`, `ack` and
+    /// `receipt` cannot be set by it and are left out.
     ///
     /// ```
     /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
     /// use stomp_session::Subscribe;
     ///
-    /// // Whoever handles the messages of a RabbitMQ stream notes how far that has come.
+    /// // The consumer of a RabbitMQ stream stores the next offset here.
     /// let handled = Arc::new(AtomicU64::new(0));
     /// let next = Arc::clone(&handled);
     /// let subscribe = Subscribe::new("/queue/stream").header("x-stream-offset", "first").on_replay(move |headers| {
@@ -171,8 +195,15 @@ impl Subscribe {
         self
     }
 
-    /// Another header: a selector, a broker's own.
+    /// Sets a header, such as a selector or one of the broker's own. It replaces all headers with that name.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.headers.set(name, value);
+        self
+    }
+
+    /// Adds a header even if there is one with that name. Receivers use the first one (STOMP 1.2, "Repeated Header
+    /// Entries").
+    pub fn append_header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.push(name, value);
         self
     }

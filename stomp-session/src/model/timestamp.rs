@@ -1,11 +1,11 @@
-//! Time as an argument: a point on a clock that the caller reads.
+//! A point in time, on a clock that the caller reads.
 
 use core::{fmt, time::Duration};
 
-/// A point in time, counted from a start that its owner chooses.
+/// A point in time, measured from a start that the caller chooses.
 ///
-/// It replaces `Instant`, which reads a clock by itself, cannot be made from nothing and panics on overflow. `now` never
-/// runs back; whoever hands it in sees to that. All arithmetic saturates.
+/// It replaces `Instant`, which reads a clock itself, cannot be created without one, and panics on overflow. All
+/// arithmetic on timestamps saturates. The timestamps that are passed to a session must never go backwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(Duration);
 
@@ -13,28 +13,28 @@ impl Timestamp {
     /// The start.
     pub const ZERO: Self = Self(Duration::ZERO);
 
-    /// A time that never comes: what is due then is never due.
+    /// A time that never comes. Whatever is due then is never due.
     pub const MAX: Self = Self(Duration::MAX);
 
-    /// That long after the start.
+    /// Creates the timestamp that is this long after the start.
     #[must_use]
     pub const fn from_start(elapsed: Duration) -> Self {
         Self(elapsed)
     }
 
-    /// How long after the start.
+    /// Returns the time since the start.
     #[must_use]
     pub const fn since_start(self) -> Duration {
         self.0
     }
 
-    /// That much later.
+    /// Returns the timestamp that is this much later.
     #[must_use]
     pub const fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
     }
 
-    /// The time from `earlier` to here; zero if `earlier` is later.
+    /// Returns the time from `earlier` to this timestamp, or zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

@@ -102,13 +102,13 @@ pub(crate) const fn judge(asked: Asked, said: Option<Meaning>) -> Verdict {
 pub(crate) enum Failure {
     /// Its other addresses may do better.
     Passing,
-    /// So too, and it is left alone for a while.
+    /// Its other addresses may do better, but it is left alone for a while.
     Refusal,
     /// Nothing was asked of it.
     NotAsked,
     /// No retry helps, as far as is known.
     Final,
-    /// So too: it has refused the login, and its other addresses would as well.
+    /// No retry helps, as far as is known: it has refused the login, and its other addresses would refuse it as well.
     Login,
 }
 

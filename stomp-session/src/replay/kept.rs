@@ -15,7 +15,7 @@ use crate::model::{
     timestamp::Timestamp,
 };
 
-/// The destinations that are remembered at most. Something for one that is forgotten is tried once more.
+/// The most destinations that are remembered. A SEND to one that is forgotten is tried once more.
 const REMEMBERED: usize = 1024;
 
 /// A SEND that nobody has confirmed.
@@ -30,7 +30,7 @@ pub(crate) struct KeptSend {
     /// The receipt that the copy on this connection asks for.
     pub(crate) copy: Option<ReceiptId>,
     strikes: Strikes,
-    /// Refusals that were taken for passing ones.
+    /// Refusals that were considered temporary.
     refusals: u32,
     /// Why it is tried again.
     pub(crate) last: Option<Box<Lost>>,
@@ -54,13 +54,14 @@ impl KeptSend {
         }
     }
 
-    /// Counts a refusal that passes, and gives how many there were.
+    /// Counts a temporary refusal. Returns how many there were.
     pub(crate) const fn count_refusal(&mut self) -> u32 {
         self.refusals = self.refusals.saturating_add(1);
         self.refusals
     }
 
-    /// Counts that a connection ended while it was alone on it. When it may be tried again; nothing if it is to blame.
+    /// Counts a connection that ended while the SEND was alone on it. Returns when it may be tried again, or `None` if
+    /// it is to blame.
     pub(crate) fn count_strike(
         &mut self,
         silent: bool,
@@ -92,12 +93,13 @@ pub(crate) struct KeptSends {
     /// Those of which nothing has left since they were to be written.
     unsent: BTreeSet<ReceiptId>,
     octets: usize,
-    /// Destinations that a broker said it cannot serve for now: what goes there waits until one of them is confirmed.
+    /// Destinations that a broker has said it cannot serve for now. SENDs to one of these wait until one of them is
+    /// confirmed.
     closed: BTreeSet<Vec<u8>>,
 }
 
 impl KeptSends {
-    /// Nothing goes to that destination but what the clock lets: each SEND would end a connection.
+    /// Only what the clock allows is sent to this destination from now on, since each SEND would end a connection.
     pub(crate) fn close(&mut self, destination: &[u8]) {
         self.closed.insert(destination.to_vec());
         if self.closed.len() > REMEMBERED {
@@ -117,7 +119,7 @@ impl KeptSends {
             && self.destination(id).is_some_and(|destination| self.closed.contains(&destination))
     }
 
-    /// The broker has taken something there: what has waited for that goes.
+    /// The broker has accepted a SEND to this destination. Those that have waited for that are sent.
     pub(crate) fn open(&mut self, destination: &[u8]) {
         if !self.closed.remove(destination) {
             return;
@@ -220,6 +222,9 @@ impl KeptSends {
         match kept.due {
             Some(due) => self.deadlines.remove(due, id),
             None => _ = self.unstamped.remove(&id),
+        }
+        if self.kept.is_empty() {
+            self.deadlines.shrink();
         }
         if let Some(lane) = &kept.lane {
             self.leave_lane(lane, id);

@@ -45,31 +45,31 @@ impl Replay {
         }
     }
 
-    /// The broker cannot serve the destination of that subscription for now: what is sent there waits as well.
+    /// Notes that the broker cannot serve the destination of this subscription for now: SENDs to it wait as well.
     pub(crate) fn close_for(&mut self, id: SubscriptionId) {
         if let Some(held) = self.subscriptions.get(id) {
             self.kept.close(held.subscribe.destination.as_bytes());
         }
     }
 
-    /// The broker has taken that subscription.
+    /// Notes that the broker has accepted this subscription.
     pub(crate) fn open_for(&mut self, id: SubscriptionId) {
         if let Some(held) = self.subscriptions.get(id) {
             self.kept.open(held.subscribe.destination.as_bytes());
         }
     }
 
-    /// Whether that may be tried which could have ended a connection as well as anything else.
+    /// Whether a frame may be tried that is only one of several possible causes.
     pub(crate) fn allows_tries(&self, now: Timestamp) -> bool {
         self.clock.allows(now)
     }
 
-    /// Counts a connection that was lost for something that was tried again.
+    /// Counts a connection that was lost because something was tried again.
     pub(crate) fn count_cost(&mut self, silent: bool, now: Timestamp) {
         self.clock.count(silent, now);
     }
 
-    /// A time with jitter for something that was refused that often in a row.
+    /// A delay with jitter for something that was refused this often in a row.
     pub(crate) fn back_off(&mut self, kind: BackOff, refusals: u32) -> Duration {
         back_off(kind, refusals, self.random.fraction())
     }
@@ -86,8 +86,8 @@ impl Replay {
         self.kept.suspect(now, clock)
     }
 
-    /// When something that waits may be tried again on a connection that stands; `alone` says whether anything may be sent
-    /// alone, `subscribes` whether anybody is there for messages.
+    /// When something that waits may be tried again on an established connection. `alone` says whether anything may be
+    /// sent alone, and `subscribes` whether messages are still accepted.
     pub(crate) fn deadline(&self, alone: bool, subscribes: bool) -> Option<Timestamp> {
         let clock = self.clock.next();
         let none = (None, None);
@@ -98,7 +98,7 @@ impl Replay {
         alone.chain(kept).chain(subscribe).min()
     }
 
-    /// Answers a SEND that is kept: it is over.
+    /// Ends a SEND that is kept, with the answer of the broker.
     pub(crate) fn answer(&mut self, id: ReceiptId, outcome: Outcome, events: &mut Events) {
         if let Some(kept) = self.kept.take(id) {
             events.discard([kept.frame.body_bytes()]);
@@ -185,8 +185,8 @@ impl Replay {
         events.push(Event::SubscriptionEnded { id, reason });
     }
 
-    /// Counts a refusal of a subscription. How many there were in a row; nothing if its owner wants no other try, and it has
-    /// ended.
+    /// Counts a refusal of a subscription. Returns how many there were in a row, or `None` if its owner does not want
+    /// another try; the subscription has then ended.
     pub(crate) fn count_refusal(
         &mut self,
         id: SubscriptionId,
@@ -201,7 +201,7 @@ impl Replay {
         counted
     }
 
-    /// A subscription that once stood ends a connection when it is sent.
+    /// Notes that a subscription that the broker had accepted before has ended a connection when it was sent.
     pub(crate) fn suspect_subscription(
         &mut self,
         id: SubscriptionId,
@@ -216,7 +216,8 @@ impl Replay {
         }
     }
 
-    /// A SEND was alone on a connection to that broker when it ended. Blames it, or lets it wait for the next try.
+    /// Notes that a SEND was alone on a connection to this broker when that ended. Blames the SEND, or lets it wait for
+    /// the next try.
     pub(crate) fn strike_kept(
         &mut self,
         id: ReceiptId,
@@ -238,8 +239,8 @@ impl Replay {
         }
     }
 
-    /// A SUBSCRIBE was alone on a connection to that broker when it ended without a word. Blamed often enough, one that has
-    /// stood counts as refused, and another one ends.
+    /// Notes that a SUBSCRIBE was alone on a connection to this broker when that was closed in silence. If this has
+    /// happened often enough, a subscription that was accepted before counts as refused, and any other ends.
     pub(crate) fn strike_subscribe(
         &mut self,
         id: SubscriptionId,
@@ -261,7 +262,8 @@ impl Replay {
         }
     }
 
-    /// A subscription that was tried again, not alone, met the end of its connection: it waits for the clock.
+    /// Notes that a subscription that was tried again, though not alone, met the end of its connection. It waits for
+    /// the clock.
     pub(crate) fn delay_subscription(
         &mut self,
         id: SubscriptionId,

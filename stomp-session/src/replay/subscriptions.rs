@@ -38,14 +38,14 @@ pub(crate) struct Subscription {
     /// The RECEIPT that its SUBSCRIBE on this connection waits for.
     pub(crate) asked: Option<ReceiptId>,
     has_stood: bool,
-    /// It was sent before, and is over: the next time is a replay.
+    /// Whether it was sent before and has ended since: the next SUBSCRIBE is a replay.
     is_replayed: bool,
-    /// Since when it stands.
+    /// The time since which it is active.
     since: Option<Timestamp>,
     trouble: Option<Box<Trouble>>,
 }
 
-/// What has kept a subscription from standing, since it stood for a while.
+/// What has kept a subscription from being active, since it was last active for a while.
 #[derive(Debug)]
 struct Trouble {
     since: Timestamp,
@@ -53,11 +53,11 @@ struct Trouble {
     strikes: Strikes,
 }
 
-/// A subscription that stands for that long has no trouble any more.
+/// The time for which a subscription must be active to have no trouble any more.
 const STABLE: Duration = Duration::from_secs(60);
 
 impl Subscription {
-    /// Whether the broker has taken it once.
+    /// Whether the broker has accepted it once.
     pub(crate) const fn has_stood(&self) -> bool {
         self.has_stood
     }
@@ -67,12 +67,12 @@ impl Subscription {
         self.has_stood |= is_cancelled;
     }
 
-    /// Whether it was refused, or met the end of a connection, and has not stood for a while since.
+    /// Whether it was refused or met the end of a connection, and has not been active for a while since.
     pub(crate) const fn is_suspect(&self) -> bool {
         self.trouble.is_some()
     }
 
-    /// Whether it has one of the headers that make it durable there.
+    /// Whether it has one of the headers that make it durable on this broker.
     pub(crate) fn is_durable(&self, profile: &Profile) -> bool {
         profile.durable.iter().any(|name| self.subscribe.headers.contains(name))
     }
@@ -87,7 +87,7 @@ impl Subscription {
         *expected || *ack_mode == AckMode::Auto || is_temporary || (is_topic && !self.is_durable(profile))
     }
 
-    /// Whether a MESSAGE is none, but says that the queue has been browsed to its end.
+    /// Whether a MESSAGE is no message, but marks the end of the browsed queue.
     pub(crate) fn is_browsed(&self, message: &Frame, profile: &Profile) -> bool {
         profile.browse_end.is_some_and(|(asked, (name, value))| {
             self.subscribe.headers.contains(asked)
@@ -110,7 +110,7 @@ impl Subscription {
         }
     }
 
-    /// It does not stand any more.
+    /// It is not active any more.
     fn note_end(&mut self, now: Timestamp) {
         if self.since.take().is_some_and(|since| now.since(since) >= STABLE) {
             self.trouble = None;
@@ -123,7 +123,7 @@ impl Subscription {
         self.trouble.get_or_insert_with(none)
     }
 
-    /// Counts a refusal. How many there were in a row; nothing if its owner does not want it to be tried again.
+    /// Counts a refusal. Returns how many there were in a row, or `None` if its owner does not want another try.
     pub(crate) fn count_refusal(&mut self, now: Timestamp) -> Option<u32> {
         let retry = self.subscribe.retry;
         let trouble = self.trouble(now);
@@ -136,21 +136,21 @@ impl Subscription {
         goes_on.then_some(trouble.refusals)
     }
 
-    /// Counts a connection that ended without a word while the first SUBSCRIBE was alone on it. When it may be tried again;
-    /// nothing if it is to blame.
+    /// Counts a connection that was closed in silence while the first SUBSCRIBE was alone on it. Returns when it may be
+    /// tried again, or `None` if it is to blame.
     pub(crate) fn count_silence(&mut self, broker: &Endpoint, now: Timestamp) -> Option<Timestamp> {
         let strikes = &mut self.trouble(now).strikes;
         if strikes.add_silent(broker, now) { None } else { Some(strikes.next()) }
     }
 
-    /// From here on it wants a single message.
+    /// From now on it asks for a single message.
     pub(crate) fn narrow(&mut self, profile: &Profile) {
         self.subscribe.prefetch = Some(1);
         profile.prefetch.iter().for_each(|limit| self.subscribe.headers.remove(limit.name()));
     }
 
-    /// Not always the mode that was asked for: `client-individual` does not exist in 1.0, and an ACK in mode `client` may
-    /// touch messages of others.
+    /// The mode that is sent. It may differ from the mode that was asked for: `client-individual` does not exist in
+    /// 1.0, and an ACK in mode `client` may affect messages of other subscriptions.
     pub(crate) fn mode_on_wire(&self, version: Version, profile: &Profile) -> AckMode {
         let has_individual = version != Version::V1_0 || profile.individual_in_1_0;
         match self.subscribe.ack_mode {
@@ -179,7 +179,7 @@ impl Subscription {
     }
 }
 
-/// Whether two destinations differ in nothing but what one of them has before the other.
+/// Whether two destinations differ only by a prefix that one of them has.
 fn is_same_name(one: &str, other: &str) -> bool {
     let (long, short) = if one.len() >= other.len() { (one, other) } else { (other, one) };
     let short = short.trim_start_matches('/');
@@ -280,12 +280,12 @@ impl Subscriptions {
         Some(*removed)
     }
 
-    /// An UNSUBSCRIBE is to be written: an id of the user's own is not free until it is answered.
+    /// An UNSUBSCRIBE is to be written: a chosen id is not free until it is answered.
     pub(crate) fn leave(&mut self, id: SubscriptionId, name: &str) {
         self.names.leave(name.into(), id);
     }
 
-    /// The broker knows nothing of that subscription any more. Whether its id was not free until then.
+    /// The broker does not know this subscription any more. Returns whether that has made its id free.
     pub(crate) fn release(&mut self, id: SubscriptionId) -> bool {
         self.names.release(id)
     }
@@ -329,7 +329,8 @@ impl Subscriptions {
         self.table.get_mut(&id).map(|held| &mut **held)
     }
 
-    /// Its SUBSCRIBE was taken. Whether it stands now: an ERROR may have come before its RECEIPT.
+    /// Notes that the SUBSCRIBE was accepted. Returns whether the subscription is active now: an ERROR may have come
+    /// before the RECEIPT.
     pub(crate) fn note_taken(&mut self, id: SubscriptionId, receipt: ReceiptId, now: Timestamp) -> bool {
         let Some(held) = self.table.get_mut(&id) else { return false };
         let is_answer = held.asked.take_if(|asked| *asked == receipt).is_some();
@@ -402,8 +403,8 @@ impl Subscriptions {
         }
     }
 
-    /// The subscription that a MESSAGE is for whose `subscription` is not as it was given: with blanks around it, or, in 1.0,
-    /// which does not say what stands there, something of the broker's own.
+    /// The subscription of a MESSAGE whose `subscription` header differs from the id that was sent: it has blanks
+    /// around it, or, in 1.0, which does not define the header, it is something of the broker's own.
     fn of_altered(&self, frame: &Frame, version: Version) -> Option<SubscriptionId> {
         let value = frame.header("subscription")?.octets();
         let text = core::str::from_utf8(&value).ok().map(str::trim);
@@ -418,8 +419,8 @@ impl Subscriptions {
         })
     }
 
-    /// The subscription of that destination; or the only one whose destination is the same but for what one of the two has
-    /// before it, since brokers show a destination by other prefixes than it was given by (`/queue/a`, `queue://a`, `a`).
+    /// The subscription with this destination, or else the only one whose destination differs just by a prefix. Brokers
+    /// show a destination under another prefix than it was given with (`/queue/a`, `queue://a`, `a`).
     fn by_destination(&self, frame: &Frame) -> Option<SubscriptionId> {
         let value = frame.header("destination")?.octets();
         let shown = core::str::from_utf8(&value).ok()?.trim();

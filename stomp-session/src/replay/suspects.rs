@@ -1,4 +1,4 @@
-//! When what was refused, or may have ended a connection, is tried again, so that it costs the others little.
+//! When something is tried again that was refused or may have ended a connection, so that it costs the others little.
 
 use alloc::{
     boxed::Box,
@@ -11,20 +11,20 @@ use crate::model::{endpoint::Endpoint, timestamp::Timestamp, verdict::BackOff};
 /// When something that was refused is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wait {
-    /// Until then; it goes among the others, since its refusal harms nobody.
+    /// At this time. It is sent among the others, since its refusal harms nothing else.
     Until(Timestamp),
-    /// Until then, and it is sent alone.
+    /// At this time, and alone.
     Alone(Timestamp),
-    /// When the [`Clock`] lets it, alone: its refusal ends the connection of all.
+    /// When the [`Clock`] allows it, and alone: its refusal ends the connection.
     Clock,
 }
 
-/// What waits to be tried again, and for what.
+/// What waits to be tried again, and until when.
 #[derive(Debug)]
 pub(crate) struct Waiting<K> {
     places: BTreeMap<K, (Wait, u64)>,
     order: BTreeSet<(Wait, u64, K)>,
-    /// Counts what was added: those that wait for the clock have their turns.
+    /// Counts what was added, so that those that wait for the clock take turns.
     next: u64,
 }
 
@@ -42,7 +42,7 @@ impl<K: Copy + Ord> Waiting<K> {
         self.next = self.next.saturating_add(1);
     }
 
-    /// Whether it was there.
+    /// Removes it. Returns whether it was there.
     pub(crate) fn remove(&mut self, key: K) -> bool {
         let Some((wait, number)) = self.places.remove(&key) else { return false };
         self.order.remove(&(wait, number, key))
@@ -57,13 +57,13 @@ impl<K: Copy + Ord> Waiting<K> {
         self.places.get(&key).is_some_and(|(wait, _)| *wait == Wait::Clock)
     }
 
-    /// Takes one that may go among the others now.
+    /// Takes one that may now be sent among the others.
     pub(crate) fn due(&mut self, now: Timestamp) -> Option<K> {
         let (wait, _, key) = *self.order.first()?;
         matches!(wait, Wait::Until(at) if at <= now).then(|| self.remove(key)).map(|_| key)
     }
 
-    /// Takes one that may be sent alone now; `clock` says whether the clock lets one.
+    /// Takes one that may now be sent alone. `clock` says whether the clock allows one.
     pub(crate) fn suspect(&mut self, now: Timestamp, clock: bool) -> Option<K> {
         let mut alone = self.order.range((Wait::Alone(Timestamp::ZERO), 0, self.least()?)..);
         let first = alone.next().filter(|(wait, ..)| matches!(wait, Wait::Alone(at) if *at <= now));
@@ -85,7 +85,7 @@ impl<K: Copy + Ord> Waiting<K> {
         }
     }
 
-    /// When one may be sent alone, if the clock lets it at that time.
+    /// When one may be sent alone, if the clock allows one at that time.
     pub(crate) fn suspect_deadline(&self, clock: Timestamp) -> Option<Timestamp> {
         let alone = self.order.range((Wait::Alone(Timestamp::ZERO), 0, self.least()?)..).next();
         let alone = alone.and_then(|(wait, ..)| if let Wait::Alone(at) = wait { Some(*at) } else { None });
@@ -94,35 +94,41 @@ impl<K: Copy + Ord> Waiting<K> {
     }
 }
 
-/// The time between connections that are lost for something that was tried again. One for all suspects together: each such
-/// end counts a delivery for every message that is prefetched, and RabbitMQ 4's quorum queues destroy a message at its 21st.
+/// The time between connections that are lost because something was tried again.
 ///
-/// What is prefetched is not given back before a try: on RabbitMQ 4.0 a NACK counts a delivery as the end does, and an
-/// UNSUBSCRIBE, which does not on 4.3, makes the acknowledgements of all that is being handled invalid. A message that nobody
-/// takes meets its limit after six hours at the earliest.
+/// There is one clock for all suspects together: each such loss counts as a delivery of every prefetched message, and
+/// RabbitMQ 4's quorum queues destroy a message at its 21st delivery.
+///
+/// Prefetched messages are not given back before a try. On RabbitMQ 4.0 a NACK counts as a delivery just like the loss.
+/// An UNSUBSCRIBE, which does not count on 4.3, invalidates the acknowledgements of all messages that are being
+/// handled. A message that is never taken reaches its limit after six hours at the earliest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
-    /// Connections that were lost so, without an hour between them.
+    /// The number of connections that were lost in this way, without an hour between them.
     costs: u32,
     last: Timestamp,
     next: Timestamp,
 }
 
-/// The seconds after each such end. However many of them come at one moment, ten fit into the first hour. The first ones do
-/// not grow: what comes back within half a minute, as a node does that is started again, is found soon.
+/// The seconds after each such loss.
+///
+/// However many suspects there are at the same time, ten losses fit into the first hour. The first gaps do not grow, so
+/// that a broker which is back within half a minute, such as a node that is restarted, is found soon.
 const GAPS: [u64; 8] = [10, 10, 10, 10, 60, 120, 480, 960];
 const LONGEST: u64 = 1800;
 
-/// After that long without such an end the next one is the first again.
+/// After this time without such a loss, the next one counts as the first.
 const FORGET: Duration = Duration::from_secs(3600);
 
-/// What has not been tried since the last end may be tried at once after that many.
+/// With fewer losses than this, a frame that is only one of several possible causes is tried without waiting.
 const FREE: u32 = 5;
 
 impl Clock {
-    /// Counts a connection that was lost. Nothing is tried again before a time that grows to half an hour: ten of them fit
-    /// into the first hour, two into each one after. After an end without a word the first times are short, since an election
-    /// among RabbitMQ's nodes looks like that.
+    /// Counts a connection that was lost, and sets the time before which nothing is tried again.
+    ///
+    /// The time grows to half an hour: ten losses fit into the first hour, and two into each later one. After a
+    /// connection that was closed in silence the first times are short, since an election among RabbitMQ's nodes looks
+    /// like that.
     pub(crate) fn count(&mut self, silent: bool, now: Timestamp) {
         if now.since(self.last) > FORGET {
             self.costs = 0;
@@ -146,7 +152,7 @@ impl Clock {
         self.next
     }
 
-    /// Whether that may be tried which could be the cause as well as anything else.
+    /// Whether a frame may be tried that is only one of several possible causes.
     pub(crate) fn allows(&self, now: Timestamp) -> bool {
         self.costs < FREE || self.next <= now || now.since(self.last) > FORGET
     }
@@ -182,15 +188,15 @@ impl Strikes {
     /// The least time between two that count, where an ERROR came in words that are not known.
     const WORDED: Duration = Duration::from_secs(5);
 
-    /// Counts an end without a word. Whether that is enough to blame the frame: three, one of them at another broker, or
-    /// five.
+    /// Counts a connection that was closed in silence. Returns whether that is enough to blame the frame: it is at the
+    /// fifth, or at the third if they were not all at the same broker.
     pub(crate) fn add_silent(&mut self, broker: &Endpoint, now: Timestamp) -> bool {
         self.note_broker(broker);
         self.silent.add(self.apart(), now);
         self.silent.count >= 5 || (self.silent.count >= 3 && self.elsewhere)
     }
 
-    /// Counts an ERROR that names nobody. Whether that is enough: the second.
+    /// Counts an ERROR that names no frame. Returns whether that is enough to blame the frame: it is at the second.
     pub(crate) fn add_worded(&mut self, broker: &Endpoint, now: Timestamp) -> bool {
         self.note_broker(broker);
         self.worded.add(Self::WORDED, now);
@@ -208,7 +214,7 @@ impl Strikes {
         Duration::from_secs(2_u64.saturating_mul(1 << doublings).min(60))
     }
 
-    /// When another one counts.
+    /// When the next suspect may be tried.
     pub(crate) fn next(&self) -> Timestamp {
         let silent =
             if self.silent.count > 0 { self.silent.last.after(self.apart()) } else { Timestamp::ZERO };

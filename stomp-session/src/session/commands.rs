@@ -1,4 +1,5 @@
-//! What the application commands: checked, and handed on. Each command either does all it says or nothing, at once; none waits.
+//! The commands of the application: checked, and passed on. Each command does either all that it says or nothing, at
+//! once; none waits.
 
 use core::time::Duration;
 
@@ -17,21 +18,25 @@ use crate::{
     },
 };
 
-/// Subscribing.
+/// Subscriptions.
 impl Session {
-    /// Subscribes. The subscription lives until [`unsubscribe`](Self::unsubscribe): it is sent on this connection, if one
-    /// stands, and on each one that follows. A broker that refuses the first SUBSCRIBE ends it; one that stood once is tried
-    /// again when it is refused or cancelled later, as [`Subscribe::retry`] says.
+    /// Creates a subscription, which lasts until [`unsubscribe`](Self::unsubscribe).
+    ///
+    /// The SUBSCRIBE is sent on the current connection, if there is one, and on each later one. If the broker refuses
+    /// the first SUBSCRIBE, the subscription ends. If it refuses or cancels the subscription after it had accepted it,
+    /// the session tries again, as set by [`Subscribe::retry`].
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// Returns a [`CommandError`] if the subscription is not possible. Nothing was sent.
     pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<SubscriptionId, CommandError> {
         if self.is_ending() {
             return Err(CommandError::Closed);
         }
         self.check_exclusive(&subscribe)?;
         // It would settle what its owner has not handled.
-        if subscribe.ack_mode == AckMode::Client && subscribe.oversized != Oversized::Leave {
+        if subscribe.ack_mode == AckMode::Client
+            && matches!(subscribe.oversized, Oversized::Acknowledge | Oversized::DeadLetter)
+        {
             return Err(CommandError::CumulativeOversized);
         }
         let id = self.replay.subscriptions.add(subscribe, self.config.prefetch_budget)?;
@@ -58,48 +63,62 @@ impl Session {
         }
     }
 
-    /// Expects messages under that subscription id, which is never subscribed, and acknowledges none of them. RabbitMQ sends
-    /// the replies to a `reply-to:/temp-queue/…` so.
+    /// Creates a subscription for messages with this subscription id, without a SUBSCRIBE. Its messages are not
+    /// acknowledged.
+    ///
+    /// RabbitMQ sends the replies to a `reply-to:/temp-queue/…` in this way.
     ///
     /// # Errors
-    /// As [`subscribe`](Self::subscribe).
+    /// Returns the same errors as [`subscribe`](Self::subscribe).
     pub fn expect(&mut self, id: &str) -> Result<SubscriptionId, CommandError> {
         let subscribe = Subscribe::new(id).id(id).ack(AckMode::Auto);
         self.subscribe(Subscribe { expected: true, ..subscribe })
     }
 
-    /// Ends a subscription: it is not sent again. Messages that still come for it are dropped; those that were delivered may
-    /// still be settled: UNSUBSCRIBE leaves when all of them are, or were [given back](Self::give_back), and at the latest
-    /// after [`Config::unsubscribe_timeout`](crate::Config::unsubscribe_timeout). Then acknowledgements are
-    /// [`CommandError::Unsubscribed`], and what was not acknowledged goes back to the broker: where it would keep that until
-    /// the connection ends (RabbitMQ), it is made to return it, but for what was on its way to a queue that is
-    /// [`temporary`](crate::Profile::temporary), and in 1.0, which has no NACK. With ack mode `auto` what still comes is
-    /// dropped, and is gone.
+    /// Ends a subscription. It is not sent again.
     ///
-    /// A durable subscription is only left: the broker goes on to collect messages for it.
+    /// Messages that still come for it are dropped. Messages that were delivered may still be settled: the UNSUBSCRIBE
+    /// is sent when all of them are settled or [given back](Self::give_back), and at the latest after
+    /// [`Config::unsubscribe_timeout`](crate::Config::unsubscribe_timeout). After that, acknowledgements fail with
+    /// [`CommandError::Unsubscribed`].
+    ///
+    /// Messages that were not acknowledged go back to the broker. A broker that would keep them until the connection
+    /// ends (RabbitMQ) is made to return them. There are two exceptions: messages that were on their way to a queue
+    /// that is [`temporary`](crate::Profile::temporary), and STOMP 1.0, which has no NACK. With ack mode `auto`,
+    /// messages that still come are dropped and lost.
+    ///
+    /// A durable subscription is only left: the broker goes on collecting messages for it.
     ///
     /// # Errors
-    /// [`CommandError::Unsubscribed`] when there is none; [`CommandError::OtherSession`].
+    /// Returns [`CommandError::Unsubscribed`] if there is no such subscription, and [`CommandError::OtherSession`] if
+    /// it belongs to another session.
     pub fn unsubscribe(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
         self.unsubscribe_as(id, UnsubscribeOptions::default()).map(|_| ())
     }
 
-    /// Ends a subscription as [`unsubscribe`](Self::unsubscribe) does, and asks the broker for its answer. Returns whether there
-    /// will be one: then [`Event::Unsubscribed`](crate::Event::Unsubscribed) comes, or the connection ends first. There is
-    /// none where the broker knows nothing of the subscription.
+    /// Ends a subscription as [`unsubscribe`](Self::unsubscribe) does, and asks the broker for an answer.
+    ///
+    /// Returns `true` if there will be an answer: then either [`Event::Unsubscribed`](crate::Event::Unsubscribed)
+    /// comes, or the connection ends first. Returns `false` if the broker does not know the subscription.
     ///
     /// # Errors
-    /// As [`unsubscribe`](Self::unsubscribe).
+    /// Returns the same errors as [`unsubscribe`](Self::unsubscribe).
     pub fn unsubscribe_confirmed(&mut self, id: SubscriptionId) -> Result<bool, CommandError> {
         self.unsubscribe_as(id, UnsubscribeOptions { asks: true, deletes: false })
     }
 
-    /// Ends a durable subscription as [`unsubscribe`](Self::unsubscribe) does, and deletes it at the broker with all that it
-    /// has collected.
+    /// Ends a durable subscription as [`unsubscribe`](Self::unsubscribe) does, and deletes it at the broker with all
+    /// messages that it has collected.
     ///
     /// # Errors
-    /// [`CommandError::Unsubscribed`] when there is none; [`CommandError::NotDurable`] when its SUBSCRIBE has none of the
-    /// headers that make it durable on this broker; [`CommandError::NotConnected`]. Nothing was sent.
+    /// - Returns [`CommandError::Unsubscribed`] if there is no such subscription.
+    /// - Returns [`CommandError::NotDurable`] if its SUBSCRIBE has none of the headers that make it durable on this
+    ///   broker.
+    /// - Returns [`CommandError::NotConnected`] if there is no connection.
+    /// - Returns [`CommandError::Closed`] if the session is disconnecting.
+    /// - Returns [`CommandError::OtherSession`] if the subscription belongs to another session.
+    ///
+    /// Nothing was sent in any of these cases.
     pub fn delete_durable(&mut self, id: SubscriptionId) -> Result<(), CommandError> {
         self.check_own(id.0)?;
         let held = self.replay.subscriptions.get(id).ok_or(CommandError::Unsubscribed)?;
@@ -124,52 +143,55 @@ impl Session {
     }
 }
 
-/// Settling.
+/// Acknowledgements.
 impl Session {
-    /// Acknowledges a message. With ack mode `client` all before it as well.
+    /// Acknowledges a message. With ack mode `client`, this acknowledges all messages before it too.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent. Above all [`CommandError::Stale`] when its connection has ended, and
-    /// [`CommandError::OtherSession`] when it came to another session.
+    /// Returns a [`CommandError`] if the message cannot be acknowledged, in particular [`CommandError::Stale`] if its
+    /// connection has ended, and [`CommandError::OtherSession`] if it came to another session. Nothing was sent.
     pub fn ack(&mut self, message: &mut impl Settle) -> Result<(), CommandError> {
         self.settle(message, |link, message, cx| link.ack(message, cx))
     }
 
-    /// Tells the broker that a message was not consumed. What follows differs: RabbitMQ delivers it again at once,
-    /// ActiveMQ moves it to a dead letter queue.
+    /// Tells the broker that a message was not consumed.
+    ///
+    /// The effect differs: RabbitMQ delivers the message again at once, and ActiveMQ moves it to a dead letter queue.
     ///
     /// # Errors
-    /// As [`ack`](Self::ack), and [`CommandError::NackDiscards`] on Artemis, which would destroy the message.
+    /// Returns the same errors as [`ack`](Self::ack), and [`CommandError::NackDiscards`] on Artemis, which would
+    /// destroy the message.
     pub fn nack(&mut self, message: &mut impl Settle) -> Result<(), CommandError> {
         self.settle(message, |link, message, cx| link.nack(message, cx))
     }
 
-    /// Tells the broker that a message was not consumed, and what to do with it: only what is wanted, or nothing.
+    /// Tells the broker that a message was not consumed, and what to do with it. A NACK with any other effect is not
+    /// sent.
     ///
     /// # Errors
-    /// As [`ack`](Self::ack), and [`CommandError::NackCannot`] where the broker's [`Profile`](crate::Profile) has no NACK
-    /// that does that.
+    /// Returns the same errors as [`ack`](Self::ack), and [`CommandError::NackCannot`] if the broker's
+    /// [`Profile`](crate::Profile) has no NACK with this effect.
     pub fn nack_as(&mut self, message: &mut impl Settle, wanted: Nack) -> Result<(), CommandError> {
         self.settle(message, |link, message, cx| link.nack_as(message, wanted, cx))
     }
 
-    /// Acknowledges a message as [`ack`](Self::ack) does, and asks for its RECEIPT: [`Event::Receipt`](crate::Event::Receipt)
-    /// comes exactly once, within [`Config::timeout`](crate::Config::timeout) from here and
-    /// [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the ACK has left.
+    /// Acknowledges a message as [`ack`](Self::ack) does, and asks for a RECEIPT.
     ///
-    /// The message counts as settled from here on, and the ACK leaves whether or not anybody waits for its answer:
-    /// [`cancel`](Self::cancel) does not take it back. An ACK that means several messages, and had to be spelled out in several
-    /// frames, is confirmed when all of them are. When the time is over the outcome is
-    /// [`Outcome::Unknown`](crate::Outcome::Unknown), even if the ACK has not left; when the connection ends first, and it has
-    /// not left, [`Outcome::NotSent`](crate::Outcome::NotSent). Unless it was confirmed, the broker may deliver the message
-    /// again.
+    /// [`Event::Receipt`](crate::Event::Receipt) follows exactly once, within [`Config::timeout`](crate::Config::timeout)
+    /// from this call and [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the ACK has left.
     ///
-    /// In 1.0 an ACK of ack mode `client-individual` waits for those of the messages before it, and its time runs
-    /// meanwhile. An acknowledgement in a transaction is confirmed by the [`commit`](Self::commit) and has no answer of its
+    /// The message counts as settled at once, and the ACK is sent in any case: [`cancel`](Self::cancel) does not take it
+    /// back. If one acknowledgement is written as several ACK frames, it is confirmed when all of them are. When the time is
+    /// over, the outcome is [`Outcome::Unknown`](crate::Outcome::Unknown), even if the ACK has not left. If the connection
+    /// ends before the ACK has left, the outcome is [`Outcome::NotSent`](crate::Outcome::NotSent). Unless the ACK was
+    /// confirmed, the broker may deliver the message again.
+    ///
+    /// In 1.0, an ACK with ack mode `client-individual` waits for the ACKs of the messages before it, and its time runs in
+    /// the meantime. An acknowledgement in a transaction is confirmed by [`commit`](Self::commit) and has no answer of its
     /// own.
     ///
     /// # Errors
-    /// As [`ack`](Self::ack).
+    /// Returns the same errors as [`ack`](Self::ack).
     pub fn ack_confirmed(&mut self, message: &mut impl Settle) -> Result<ReceiptId, CommandError> {
         let timeout = self.config.timeout;
         self.settle(message, |link, message, cx| link.ack_confirmed(message, timeout, cx))
@@ -196,9 +218,11 @@ impl Session {
         }
     }
 
-    /// Says that nobody will settle a message: it was dropped, or never taken. Nothing is sent and the broker keeps it for
-    /// us, but an UNSUBSCRIBE does not wait for it any more, and where it would strand the message it brings it back. One
-    /// that was settled is left alone, as is one of another session.
+    /// Declares that a message will not be settled, because it was dropped or never taken.
+    ///
+    /// Nothing is sent, and the broker keeps the message for this client. But an UNSUBSCRIBE does not wait for the
+    /// message any more, and returns it to the broker where it would otherwise be kept until the connection ends. This
+    /// does nothing if the message is settled or belongs to another session.
     pub fn give_back(&mut self, message: &impl Settle) {
         self.with_link(|link, cx| link.give_back(message, cx.ids));
     }
@@ -206,29 +230,32 @@ impl Session {
 
 /// Transactions.
 ///
-/// A transaction belongs to its connection: when that ends it is over, every later use is
-/// [`CommandError::TransactionLost`], and nothing of it is ever sent on another. What brokers make of them differs:
+/// A transaction belongs to its connection and ends with it. Every later use fails with
+/// [`CommandError::TransactionLost`], and nothing of the transaction is ever sent on another connection. Brokers differ
+/// in what a transaction does:
 ///
-/// - RabbitMQ answers a COMMIT before it has stored anything, and the SENDs in it after the COMMIT; and it stores the others
-///   if one is impossible. [`commit`](Session::commit) is confirmed only when every frame was answered, but all or nothing
-///   is not to be had there.
-/// - On Artemis an ACK in a transaction is not undone by its ABORT.
-/// - What was acknowledged in a transaction that was aborted stays with the broker as delivered. It cannot be settled again:
-///   RabbitMQ and ActiveMQ deliver it again when the connection, or the subscription, has ended.
+/// - RabbitMQ answers a COMMIT before it has stored anything, and answers the SENDs of the transaction after the
+///   COMMIT. If one of them is impossible, it stores the others. The outcome of [`commit`](Session::commit) is
+///   confirmed only when every frame was answered, but the transaction is not atomic there.
+/// - On Artemis, an ABORT does not undo an ACK.
+/// - Messages that were acknowledged in an aborted transaction count as delivered at the broker and cannot be settled
+///   again. RabbitMQ and ActiveMQ deliver them again when the connection or the subscription has ended.
 impl Session {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// Returns a [`CommandError`] if there is no connection or the session is ending. Nothing was sent.
     pub fn begin(&mut self) -> Result<TransactionId, CommandError> {
         self.on_link(|link, cx| link.begin(cx.ids))
     }
 
-    /// Sends a SEND in a transaction. Its RECEIPT may come only after the COMMIT: the outcome is that of
-    /// [`commit`](Self::commit).
+    /// Sends a SEND in a transaction.
+    ///
+    /// Its RECEIPT may come only after the COMMIT. Its outcome is therefore that of [`commit`](Self::commit).
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// Returns a [`CommandError`] if the frame cannot be sent, in particular [`CommandError::TransactionLost`] if the
+    /// connection has ended. Nothing was sent.
     pub fn send_in(&mut self, transaction: TransactionId, frame: &Frame) -> Result<(), CommandError> {
         super::sending::check_send(frame)?;
         self.in_transaction(transaction, |link, cx| link.send_in(transaction, frame, cx.ids))
@@ -237,7 +264,8 @@ impl Session {
     /// Acknowledges a message in a transaction.
     ///
     /// # Errors
-    /// As [`ack`](Self::ack), and [`CommandError::TransactionLost`]; nothing was sent.
+    /// Returns the same errors as [`ack`](Self::ack), and [`CommandError::TransactionLost`] if the connection has
+    /// ended. Nothing was sent.
     pub fn ack_in(
         &mut self,
         transaction: TransactionId,
@@ -250,7 +278,8 @@ impl Session {
     /// Refuses a message in a transaction.
     ///
     /// # Errors
-    /// As [`nack`](Self::nack), and [`CommandError::TransactionLost`]; nothing was sent.
+    /// Returns the same errors as [`nack`](Self::nack), and [`CommandError::TransactionLost`] if the connection has
+    /// ended. Nothing was sent.
     pub fn nack_in(
         &mut self,
         transaction: TransactionId,
@@ -260,13 +289,21 @@ impl Session {
         self.in_transaction(transaction, |link, cx| link.settle_in(transaction, Command::Nack, message, cx))
     }
 
-    /// Commits. [`Event::Receipt`](crate::Event::Receipt) comes exactly once: confirmed when the RECEIPTs of the COMMIT and of
-    /// every frame before it are in; rejected when the COMMIT was, or a frame before it, after which the transaction is
-    /// aborted instead; else not sent, after which it is aborted too while its connection stands, or unknown. It is never sent
-    /// twice. `timeout` runs from here.
+    /// Commits a transaction. `timeout` is counted from this call.
+    ///
+    /// [`Event::Receipt`](crate::Event::Receipt) comes exactly once. The outcome is one of these:
+    ///
+    /// - Confirmed: the RECEIPTs of the COMMIT and of every frame before it have come.
+    /// - Rejected: the broker has rejected the COMMIT, or it has rejected an earlier frame and the transaction is
+    ///   aborted instead.
+    /// - Not sent: nothing of the COMMIT was handed to the transport. If its connection still lasts, the transaction is
+    ///   aborted.
+    /// - Unknown: anything else.
+    ///
+    /// A COMMIT is never sent twice.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// Returns a [`CommandError`] if the transaction cannot be committed. Nothing was sent.
     pub fn commit(
         &mut self,
         transaction: TransactionId,
@@ -275,10 +312,10 @@ impl Session {
         self.in_transaction(transaction, |link, cx| link.commit(transaction, timeout, cx))
     }
 
-    /// Aborts.
+    /// Aborts a transaction.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// Returns a [`CommandError`] if the transaction cannot be aborted. Nothing was sent.
     pub fn abort(&mut self, transaction: TransactionId) -> Result<(), CommandError> {
         self.in_transaction(transaction, |link, cx| link.abort(transaction, cx.ids))
     }

@@ -12,16 +12,19 @@ use crate::{link::Link, model::error::Lost};
 
 /// Disconnecting.
 impl Session {
-    /// Begins the end: no more commands, and messages that come are dropped. What waits for a RECEIPT is awaited, then
-    /// DISCONNECT is sent and its RECEIPT awaited, all within
-    /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout). For what is sent at least once it goes on
-    /// connecting until then; without that, and without a connection, the session ends at once, unconfirmed. A second call
-    /// changes nothing.
+    /// Disconnects gracefully.
+    ///
+    /// From now on, commands are refused and messages that come are dropped. The session awaits all outstanding
+    /// receipts, then sends DISCONNECT and awaits its RECEIPT, all within
+    /// [`Config::disconnect_timeout`](crate::Config::disconnect_timeout).
+    ///
+    /// While SENDs that are sent at least once are pending, the session goes on connecting until then. If there are
+    /// none and there is no connection, the session ends at once, unconfirmed. Further calls have no effect.
     pub fn disconnect(&mut self) {
         self.disconnect_within(self.config.disconnect_timeout);
     }
 
-    /// [`disconnect`](Self::disconnect) with a time of its own.
+    /// Disconnects like [`disconnect`](Self::disconnect), but within this time limit.
     pub fn disconnect_within(&mut self, timeout: Duration) {
         if !self.is_ending() {
             self.with_link(|link, _| link.begin_end());
@@ -32,10 +35,14 @@ impl Session {
         }
     }
 
-    /// Ends the session at once, without DISCONNECT: the broker takes it for a client that has crashed, and delivers again
-    /// what was not acknowledged. What waits for a RECEIPT, or is sent at least once, is told as not sent or unknown, and
-    /// [`Closed::Disconnected`](crate::Closed::Disconnected) is the last event, unconfirmed. What was sent and has not been
-    /// handed over is dropped: [`disconnect`](Self::disconnect) waits for it.
+    /// Ends the session at once, without a DISCONNECT.
+    ///
+    /// The broker treats this like a crash of the client and delivers again what was not acknowledged. Frames that wait
+    /// for a RECEIPT or are sent at least once are reported as not sent or unknown. The last event is
+    /// [`Closed::Disconnected`](crate::Closed::Disconnected), unconfirmed.
+    ///
+    /// Data that was sent but not yet handed to the transport is dropped. [`disconnect`](Self::disconnect) waits for
+    /// it.
     pub fn close(&mut self) {
         if self.is_closed() {
             return;

@@ -17,10 +17,12 @@ use crate::{
     },
 };
 
-/// Which broker.
+/// The choice of the broker.
 impl Session {
-    /// Leaves that broker, if the session is connected to it, dials it or waits to do so, and goes on to the next, as if the
-    /// broker had closed the connection: [`reconnect`](Self::reconnect) leaves it in good order. It stays in the list. Whether there was anything to leave.
+    /// Leaves a broker at once and goes on to the next one, if the session is connected to it, dials it or waits to dial it.
+    ///
+    /// This is as if the broker had closed the connection; [`reconnect`](Self::reconnect) leaves it in good order. The
+    /// broker stays in the list. Returns `true` if the session has left it.
     pub fn leave_broker(&mut self, endpoint: &Endpoint) -> bool {
         let is_there = self.broker() == Some(endpoint) && self.ending.is_none();
         match &self.state {
@@ -33,15 +35,18 @@ impl Session {
         true
     }
 
-    /// Adds a broker to the list, unless it is there. A session that waits tries it at once.
+    /// Adds a broker to the list, unless the list contains it.
+    ///
+    /// A session that waits for its next attempt tries the broker at once.
     pub fn add_broker(&mut self, endpoint: Endpoint) {
         if self.failover.add(endpoint) && matches!(self.state, State::Waiting { .. }) {
             self.dial_another();
         }
     }
 
-    /// Removes a broker from the list, and leaves it if the session is connected to it or dials it. Without a broker the
-    /// session ends when it has none to go to. Whether it was in the list.
+    /// Removes a broker from the list, and leaves it if the session is connected to it or dials it.
+    ///
+    /// Returns `true` if the list contained the broker. If no broker is left, the session ends when it next needs one.
     pub fn remove_broker(&mut self, endpoint: &Endpoint) -> bool {
         let was_listed = self.failover.remove(endpoint);
         self.leave_broker(endpoint);
@@ -124,8 +129,8 @@ impl Session {
         }
     }
 
-    /// Whether a connection stood long enough for its loss to be the first again. A broker that promises beats and sends none
-    /// is lost after each silence, however long that is.
+    /// Whether a connection lasted long enough for its loss to count as the first again. A broker that promises
+    /// heart-beats and sends none is lost after each silence, however long that is.
     fn has_lasted(&self, stood: Duration, reason: &Lost) -> bool {
         let is_mute = matches!(reason, Lost::NoHeartBeats(_));
         matches!(reason, Lost::Left) || (!is_mute && self.failover.was_stable(stood))

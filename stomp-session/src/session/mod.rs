@@ -1,4 +1,4 @@
-//! The session: what it is told, what it tells, and the state between.
+//! The session: its inputs, its outputs, and the state between.
 
 mod commands;
 mod ending;
@@ -41,22 +41,25 @@ use crate::{
 
 /// A STOMP conversation over any number of connections, as a pure state machine.
 ///
-/// - the transport's owner reports: [`handle_connected`](Self::handle_connected),
-///   [`handle_disconnected`](Self::handle_disconnected), [`pause_input`](Self::pause_input),
-///   [`resume_input`](Self::resume_input)
-/// - and takes what came out of the input: [`next_event`](Self::next_event)
-/// - the clock's owner reports: [`handle_timeout`](Self::handle_timeout)
-/// - the application commands: [`send`](Self::send), [`send_confirmed`](Self::send_confirmed),
+/// - The owner of the transport calls [`handle_connected`](Self::handle_connected),
+///   [`handle_disconnected`](Self::handle_disconnected), [`pause_input`](Self::pause_input) and
+///   [`resume_input`](Self::resume_input), and takes the events that follow from the input with
+///   [`next_event`](Self::next_event).
+/// - The owner of the clock calls [`handle_timeout`](Self::handle_timeout).
+/// - The application calls the commands: [`send`](Self::send), [`send_confirmed`](Self::send_confirmed),
 ///   [`send_at_least_once`](Self::send_at_least_once), [`cancel`](Self::cancel), [`subscribe`](Self::subscribe),
-///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`ack_confirmed`](Self::ack_confirmed), [`nack`](Self::nack),
-///   [`give_back`](Self::give_back),
-///   [`begin`](Self::begin), [`send_in`](Self::send_in), [`ack_in`](Self::ack_in), [`commit`](Self::commit), [`abort`](Self::abort),
-///   [`disconnect`](Self::disconnect), [`close`](Self::close), [`reconnect`](Self::reconnect), [`add_broker`](Self::add_broker),
-///   [`remove_broker`](Self::remove_broker), [`leave_broker`](Self::leave_broker)
-/// - everybody collects, every turn and in this order: [`poll_event`](Self::poll_event),
-///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout)
+///   [`unsubscribe`](Self::unsubscribe), [`ack`](Self::ack), [`ack_confirmed`](Self::ack_confirmed),
+///   [`nack`](Self::nack), [`give_back`](Self::give_back), [`begin`](Self::begin), [`send_in`](Self::send_in),
+///   [`ack_in`](Self::ack_in), [`commit`](Self::commit), [`abort`](Self::abort), [`disconnect`](Self::disconnect),
+///   [`close`](Self::close), [`reconnect`](Self::reconnect), [`add_broker`](Self::add_broker),
+///   [`remove_broker`](Self::remove_broker) and [`leave_broker`](Self::leave_broker).
+/// - After any of these calls, collect the outputs in this order: [`poll_event`](Self::poll_event),
+///   [`poll_action`](Self::poll_action), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout).
 ///
-/// `now` never runs back; debug builds assert that. A spurious call with the time of the last one is harmless.
+/// The [crate documentation](crate) describes the run loop.
+///
+/// The time `now` must never go backwards, which debug builds assert. To call a method again with the time of the last
+/// call is harmless.
 #[derive(Debug)]
 pub struct Session {
     config: Config,
@@ -75,7 +78,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that wants to connect at once.
+    /// Creates a session. Its first attempt to connect is due at once.
     #[must_use]
     pub fn new(mut config: Config, now: Timestamp) -> Self {
         // From here on the failover has the list.

@@ -70,31 +70,33 @@ impl Moving {
 
 /// Moving.
 impl Session {
-    /// Leaves the connection in good order and connects to the next broker, or to the one that `how` names, with all
-    /// subscriptions and all that is sent at least once: for credentials that have changed, a broker that is about to be
-    /// stopped, or a load that is to be spread anew. [`Event::Moving`](crate::Event::Moving) comes, and
-    /// [`Event::Moved`](crate::Event::Moved) when the next connection stands.
+    /// Leaves the connection in good order and connects to the next broker, or to the one that `how` names.
     ///
-    /// - What waits for a RECEIPT is awaited, then DISCONNECT is sent and its RECEIPT awaited, all within
-    ///   [`Move::within`]. Then, or if the connection ends before, the next broker is dialled. What was not answered is
-    ///   unknown, or not sent; what is sent at least once goes on.
-    /// - Meanwhile messages can be settled until DISCONNECT is written, and then are
-    ///   [`CommandError::Stale`]. SENDs, BEGINs and what else goes out at once is [`CommandError::NotConnected`]; a
-    ///   subscription that is made is sent on the next connection. Open transactions are
+    /// All subscriptions, and all messages that are sent at least once, go on with the new connection. Use this method when
+    /// credentials have changed, before a broker is stopped, or to distribute load anew.
+    /// [`Event::Moving`](crate::Event::Moving) follows, and [`Event::Moved`](crate::Event::Moved) when the next connection is
+    /// established.
+    ///
+    /// - Frames that wait for a RECEIPT are awaited. Then DISCONNECT is sent and its RECEIPT awaited, all within
+    ///   [`Move::within`]. After that, or if the connection ends earlier, the next broker is dialled. The outcome of a frame
+    ///   that was not answered is unknown, or the frame was not sent. Messages that are sent at least once are sent again.
+    /// - In the meantime messages can be settled until DISCONNECT is written. After that, settling fails with
+    ///   [`CommandError::Stale`]. SEND, BEGIN and other frames that would be sent at once fail with
+    ///   [`CommandError::NotConnected`]. A new subscription is sent on the next connection. Open transactions fail with
     ///   [`CommandError::TransactionLost`].
-    /// - No UNSUBSCRIBE is sent for what lives on: it would delete durable subscriptions of some brokers. Messages that come
-    ///   meanwhile and need an acknowledgement are not handed out: the broker gives them back. Those with ack mode `auto` are,
-    ///   since nobody else gets them, and those whose subscription [keeps what is
-    ///   stale](crate::Subscribe::keep_stale).
-    /// - The next broker is the one behind the present one in the list, which itself comes last. A move is no failure:
-    ///   it counts for no delay and no limit, and nothing is suspected.
-    /// - Without a connection the schedule begins anew, and the broker that it waits for is dialled at once, or the one that is
-    ///   named. What is dialled already goes on, unless another one is named. A login that was refused is held back
-    ///   nevertheless.
+    /// - No UNSUBSCRIBE is sent for subscriptions that go on, because it would delete durable subscriptions of some brokers.
+    ///   Messages that arrive in the meantime and need an acknowledgement are not handed out: the broker delivers them again.
+    ///   Messages with ack mode `auto`, and those of subscriptions that [keep stale
+    ///   messages](crate::Subscribe::keep_stale), are handed out.
+    /// - The next broker is the one after the current broker in the list. The current broker is tried last. A move is no
+    ///   failure: it adds no delay and does not count toward any limit.
+    /// - If there is no connection, the schedule begins anew, and the broker whose turn it is, or the one that is named, is
+    ///   dialled at once. An attempt in progress goes on, unless another broker is named. A login that was refused is still
+    ///   held back.
     /// - A second call joins the first, and may name another broker. [`disconnect`](Self::disconnect) ends a move.
     ///
     /// # Errors
-    /// [`CommandError::Closed`] when the session is disconnecting or has ended.
+    /// Returns [`CommandError::Closed`] if the session is disconnecting or has ended.
     pub fn reconnect(&mut self, how: Move) -> Result<(), CommandError> {
         if self.is_ending() {
             return Err(CommandError::Closed);

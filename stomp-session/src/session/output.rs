@@ -1,4 +1,4 @@
-//! What everybody collects, and what can be asked.
+//! The outputs of a session, and its state as others see it.
 
 #[cfg(feature = "client")]
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use super::{
     state::{Ending, State},
 };
 #[cfg(feature = "client")]
-use crate::model::{config::Config, ids::SubscriptionId};
+use crate::model::{config::Config, ids::SubscriptionId, subscribe::Oversized};
 use crate::model::{
     connection::{Action, Connection},
     event::Event,
@@ -19,21 +19,24 @@ use crate::model::{
 };
 
 impl Session {
-    /// What clocks and commands have caused, oldest first. Whoever has the connection's input asks
-    /// [`next_event`](Self::next_event), which gives these as well.
+    /// Returns the next event that clocks and commands have caused, oldest first.
+    ///
+    /// While there is an input, call [`next_event`](Self::next_event) instead, which returns these events too.
     #[must_use = "an event that is not looked at is lost"]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
     }
 
-    /// What to do, oldest first.
+    /// Returns the next action that the owner of the transport must perform, oldest first.
     #[must_use = "an action must be obeyed"]
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// The next bytes to write, at most 64 KiB or one large body: ask when the transport takes some, and write all of
-    /// them. The time of a RECEIPT begins here.
+    /// Returns the next octets to write, which are at most 64 KiB or one large body.
+    ///
+    /// Call this when the transport is ready to write, and write all of the octets. The time limit for a RECEIPT begins
+    /// with this call.
     #[must_use = "these bytes are not given twice"]
     pub fn poll_transmit(&mut self, now: Timestamp) -> Option<Bytes> {
         self.set_now(now);
@@ -49,7 +52,7 @@ impl Session {
         }
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout).
+    /// Returns the time at which to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let ending = self.ending.as_ref().map(Ending::deadline);
@@ -71,7 +74,7 @@ impl Session {
         self.replay.deadline(link.may_isolate(), self.ending.is_none())
     }
 
-    /// Where the session stands.
+    /// Returns the current phase of the session.
     #[must_use]
     pub fn phase(&self) -> Phase<'_> {
         match &self.state {
@@ -85,44 +88,48 @@ impl Session {
         }
     }
 
-    /// The connection that stands, if one does.
+    /// Returns the established connection, if there is one.
     #[must_use]
     pub fn connection(&self) -> Option<&Connection> {
         self.state.link().map(|link| &link.connection)
     }
 
-    /// Octets that wait for the transport.
+    /// Returns the number of octets that wait for the transport.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.state.link().map_or(0, |link| link.unsent())
     }
 
-    /// Frames that wait for a RECEIPT, those included that are kept until they can be sent.
+    /// Returns the number of frames that wait for a RECEIPT, including those that are kept until they can be sent.
     #[must_use]
     pub fn awaited_receipts(&self) -> usize {
         let awaited = self.state.link().map_or(0, |link| link.awaited_receipts());
         awaited.saturating_add(self.replay.kept.waiting())
     }
 
-    /// Whether the session has ended.
+    /// Returns `true` if the session has ended.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
-    /// Messages that came for a subscription after its end, and were dropped. They stay with the broker.
+    /// Returns the number of messages that came for a subscription after its end.
+    ///
+    /// They were dropped. They stay with the broker, except those of subscriptions with ack mode `auto`.
     #[must_use]
     pub const fn late_messages(&self) -> u64 {
         self.replay.subscriptions.late_messages()
     }
 
-    /// ERRORs that answered nothing: RabbitMQ sends up to 200 after an UNSUBSCRIBE on a busy queue.
+    /// Returns the number of ERRORs that were no answer to anything pending.
+    ///
+    /// RabbitMQ sends up to 200 of them after an UNSUBSCRIBE from a busy queue.
     #[must_use]
     pub const fn stray_errors(&self) -> u64 {
         self.replay.subscriptions.stray_errors()
     }
 
-    /// Whether each frame and each heart-beat, both ways, is told as an event, to look for a fault.
+    /// Sets whether each frame and each heart-beat, in both directions, is reported as an event, for debugging.
     pub fn trace_frames(&mut self, traces: bool) {
         self.events.trace_frames(traces);
         match &mut self.state {
@@ -142,6 +149,16 @@ impl Session {
 
     pub(crate) const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// SENDs without a RECEIPT on this connection, those that wait for the transport included.
+    pub(crate) fn sends_appended(&self) -> u64 {
+        self.state.link().map_or(0, |link| link.sends().0)
+    }
+
+    /// SENDs without a RECEIPT that the transport has taken to the last octet, on this connection.
+    pub(crate) fn sends_handed_over(&self) -> u64 {
+        self.state.link().map_or(0, |link| link.sends().1)
     }
 
     /// Octets of ACKs and NACKs that wait for the transport.
@@ -168,6 +185,13 @@ impl Session {
     /// Whether messages are wanted that nobody can acknowledge any more.
     pub(crate) fn keeps_stale(&self, id: SubscriptionId) -> bool {
         self.replay.subscriptions.keeps_stale(id)
+    }
+
+    /// Whether the owner of the subscription gets what was over a limit.
+    #[cfg(feature = "client")]
+    pub(crate) fn delivers_oversized(&self, id: SubscriptionId) -> bool {
+        let held = self.replay.subscriptions.get(id);
+        held.is_some_and(|held| held.subscribe.oversized == Oversized::Deliver)
     }
 
     /// Gives up the receipts that stand behind messages which nobody takes; whether there were any.

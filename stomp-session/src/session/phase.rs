@@ -1,23 +1,23 @@
-//! Where a session stands, as it tells others.
+//! The phase of a session, as others see it.
 
 use crate::model::{connection::Connection, endpoint::Endpoint, timestamp::Timestamp};
 
-/// Where a session stands: see [`Session::phase`](crate::Session::phase).
+/// The phase of a session, returned by [`Session::phase`](crate::Session::phase).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase<'a> {
-    /// It waits until it dials that broker.
+    /// The session waits before it dials a broker.
     Waiting {
         /// The broker.
         endpoint: &'a Endpoint,
-        /// When it is dialled.
+        /// The time at which the broker is dialled.
         until: Timestamp,
     },
-    /// That broker is dialled, or asked to let us in.
+    /// The session dials this broker, or waits for its CONNECTED.
     Connecting(&'a Endpoint),
-    /// A connection stands.
+    /// This connection is established.
     Connected(&'a Connection),
-    /// DISCONNECT was said on that connection.
+    /// DISCONNECT was sent on this connection.
     Disconnecting(&'a Connection),
     /// The session has ended.
     Closed,

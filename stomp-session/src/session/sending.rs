@@ -19,31 +19,34 @@ use crate::{
 
 /// Sending.
 impl Session {
-    /// Sends a SEND frame. Nobody is told what becomes of it, and it is never repeated.
+    /// Sends a SEND frame without asking for a RECEIPT. Its outcome is not reported, and it is never repeated.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// Returns a [`CommandError`] if the frame cannot be sent. Nothing was sent.
     pub fn send(&mut self, frame: &Frame) -> Result<(), CommandError> {
         check_send(frame)?;
         self.on_link(|link, _| link.send(frame))
     }
 
-    /// Sends a SEND frame and asks for its RECEIPT: [`Event::Receipt`](crate::Event::Receipt) comes exactly once, within
-    /// [`Config::timeout`](crate::Config::timeout) from here and
-    /// [`Config::receipt_timeout`](crate::Config::receipt_timeout) from the moment the frame has left. The frame is never
-    /// repeated; when the connection ends first, the outcome is unknown.
+    /// Sends a SEND frame and asks for its RECEIPT.
+    ///
+    /// [`Event::Receipt`](crate::Event::Receipt) comes exactly once: within [`Config::timeout`](crate::Config::timeout)
+    /// of this call, and within [`Config::receipt_timeout`](crate::Config::receipt_timeout) of the moment at which the
+    /// whole frame was handed to the transport. The frame is never repeated. If the connection ends first, the outcome
+    /// is unknown, or not sent if nothing of the frame was handed over.
     ///
     /// # Errors
-    /// [`SendError`] with the frame; nothing was sent.
+    /// Returns a [`SendError`], which contains the frame, if the frame cannot be sent. Nothing was sent.
     pub fn send_confirmed(&mut self, frame: Frame) -> Result<ReceiptId, SendError> {
         let timeout = self.config.timeout;
         self.send_confirmed_within(frame, timeout)
     }
 
-    /// [`send_confirmed`](Self::send_confirmed) with a time of its own from the call on.
+    /// Sends a SEND frame like [`send_confirmed`](Self::send_confirmed), with a time limit that is counted from this
+    /// call.
     ///
     /// # Errors
-    /// [`SendError`] with the frame; nothing was sent.
+    /// Returns a [`SendError`], which contains the frame, if the frame cannot be sent. Nothing was sent.
     pub fn send_confirmed_within(
         &mut self,
         mut frame: Frame,
@@ -62,8 +65,10 @@ impl Session {
         self.on_link(|link, cx| link.confirm(frame, timeout, cx.ids))
     }
 
-    /// [`send`](Self::send) for a prepared SEND with that body: its headers are not escaped again. It is written anew when this
-    /// connection speaks another version than the one it is written for.
+    /// Sends a prepared SEND with this body like [`send`](Self::send). Its headers are not escaped again.
+    ///
+    /// If the connection uses another STOMP version than the one for which the frame is prepared, the frame is prepared
+    /// anew for that version.
     ///
     /// ```
     /// # use stomp_session::{CommandError, Session, proto::{Command, EncodeError, Frame, Version}};
@@ -76,16 +81,16 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// Returns a [`CommandError`] if the frame cannot be sent. Nothing was sent.
     pub fn send_prepared(&mut self, send: &mut PreparedFrame, body: &Bytes) -> Result<(), CommandError> {
         check_send(send.frame())?;
         self.on_link(|link, _| link.send_prepared(send, body, None))
     }
 
-    /// [`send_confirmed_within`](Self::send_confirmed_within) for a prepared SEND with that body.
+    /// Sends a prepared SEND with this body like [`send_confirmed_within`](Self::send_confirmed_within).
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was sent.
+    /// Returns a [`CommandError`] if the frame cannot be sent. Nothing was sent.
     pub fn send_prepared_confirmed(
         &mut self,
         send: &mut PreparedFrame,
@@ -101,28 +106,55 @@ impl Session {
     }
 }
 
+/// Sending in bulk.
+#[cfg(feature = "client")]
+impl Session {
+    /// A prepared SEND that [was checked](Self::check_send), with that body. `timeout` asks for its RECEIPT.
+    pub(crate) fn publish(
+        &mut self,
+        send: &mut PreparedFrame,
+        body: &Bytes,
+        timeout: Option<Duration>,
+    ) -> Result<Option<ReceiptId>, CommandError> {
+        self.on_link(|link, cx| {
+            let id = timeout.map(|_| cx.ids.receipt());
+            link.send_prepared(send, body, id.zip(timeout))?;
+            Ok(id)
+        })
+    }
+
+    /// Whether a frame can be sent.
+    pub(crate) fn check_send(frame: &Frame) -> Result<(), CommandError> {
+        check_send(frame)
+    }
+}
+
 /// Sending at least once.
 impl Session {
-    /// Sends a SEND frame until a broker has confirmed it: over any number of connections, in the order of the calls, and
-    /// with or without a connection now. [`Event::Receipt`](crate::Event::Receipt) comes exactly once: confirmed, rejected,
-    /// or when its time is over ([`AtLeastOnce::timeout`]), then [`Outcome::NotSent`](crate::Outcome::NotSent) if nothing of
-    /// it was ever handed over and [`Outcome::Unknown`](crate::Outcome::Unknown) otherwise. After that it is never sent
-    /// again.
+    /// Sends a SEND frame again and again until a broker has confirmed it.
     ///
-    /// - It is kept in memory only: a crash of the process loses it.
-    /// - It may arrive more than once. Each copy carries the same de-duplication id
-    ///   ([`Config::deduplication_header`](crate::Config::deduplication_header)); Artemis discards a repeat.
-    ///   [`Config::at_least_once_window`](crate::Config::at_least_once_window) bounds how many may be doubled by a lost
-    ///   connection.
-    /// - It is `persistent:true` unless the frame says otherwise: a RECEIPT for anything else is no promise that the
-    ///   message survives the broker.
-    /// - Confirmed means receipted. A message that no queue takes is receipted too.
-    /// - Rejected is the broker's word on its newest copy; an earlier one may have been stored.
-    /// - It takes no part in a transaction, which belongs to one connection.
+    /// The frame is sent on any number of connections, in the order of the calls. There need not be a connection now.
+    ///
+    /// [`Event::Receipt`](crate::Event::Receipt) comes exactly once: when the frame is confirmed, when it is rejected,
+    /// or when its time limit has passed ([`AtLeastOnce::timeout`]). In the last case, the outcome is
+    /// [`Outcome::NotSent`](crate::Outcome::NotSent) if nothing of the frame was ever handed to the transport, and
+    /// [`Outcome::Unknown`](crate::Outcome::Unknown) otherwise. After that event, the frame is never sent again.
+    ///
+    /// - The frame is kept in memory only: a crash of the process loses it.
+    /// - The message may arrive more than once. Each copy has the same de-duplication id
+    ///   ([`Config::deduplication_header`](crate::Config::deduplication_header)), by which Artemis discards
+    ///   repetitions. [`Config::at_least_once_window`](crate::Config::at_least_once_window) limits how many messages a
+    ///   lost connection may duplicate.
+    /// - The frame gets the header `persistent:true` unless it sets the header itself. Without it, a RECEIPT does not
+    ///   promise that the message survives a crash of the broker.
+    /// - Confirmed means that a RECEIPT came. A message that no queue takes gets a RECEIPT too.
+    /// - Rejected refers to the newest copy. The broker may have stored an earlier one.
+    /// - The frame cannot be part of a transaction, which belongs to one connection.
     ///
     /// # Errors
-    /// [`SendError`] with the frame; nothing was sent. [`CommandError::AtLeastOnceFull`] when too many, or too much, is kept already;
-    /// [`CommandError::NoIdentity`] when [`Config::identity`](crate::Config::identity) was not set.
+    /// Returns a [`SendError`], which contains the frame. Nothing was sent. The reason is
+    /// [`CommandError::AtLeastOnceFull`] if too many frames or octets are kept already, and
+    /// [`CommandError::NoIdentity`] if [`Config::identity`](crate::Config::identity) is not set.
     pub fn send_at_least_once(&mut self, mut frame: Frame, how: AtLeastOnce) -> Result<ReceiptId, SendError> {
         self.keep(&mut frame, how).map_err(|error| SendError::new(error, frame))
     }
@@ -169,9 +201,11 @@ impl Session {
         }
     }
 
-    /// Withdraws a frame that asked for a RECEIPT: nobody waits for it any more, no event comes, and it is never sent
-    /// (again). Whether nothing of it has ever left, so that no broker has it; else one may have it. `false` and nothing
-    /// more when nobody waits for that RECEIPT, or another session does.
+    /// Withdraws a frame that asked for a RECEIPT.
+    ///
+    /// No event comes for it any more, and it is not sent, or not sent again. Returns `true` if nothing of the frame
+    /// was ever handed to the transport, so that no broker has it. Otherwise, a broker may have it. Also returns
+    /// `false`, and does nothing, if no RECEIPT with this id is awaited in this session.
     pub fn cancel(&mut self, id: ReceiptId) -> bool {
         let withdrawn = match self.replay.kept.take(id) {
             Some(KeptSend { frame, handed_over, copy, .. }) => {

@@ -19,6 +19,10 @@ use crate::{
 /// With an [`Ending`] it goes the same way, but takes no commands, and connects only for what is to
 /// be sent at least once.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a session has one, and a box would be one more for each connection"
+)]
 pub(super) enum State {
     Waiting {
         endpoint: Endpoint,
@@ -92,7 +96,7 @@ impl Ending {
         self.deadline.get_or_insert_with(|| now.after(self.timeout));
     }
 
-    /// One without a time wants one at once.
+    /// Without a deadline, the session wants to be called at once, to set one.
     pub(super) fn deadline(&self) -> Timestamp {
         self.deadline.unwrap_or(Timestamp::ZERO)
     }

@@ -29,9 +29,13 @@ use crate::{
 pub(super) const LEAST: Duration = Duration::from_millis(1);
 
 impl Session {
-    /// The transport of that attempt is open, TLS included. `login` is the provider's word for this attempt; without it the
-    /// endpoint's own or the configured one is used. Returns the connection's parser, which the owner of the stream keeps,
-    /// or `None` if the attempt is not the current one any more, or was reported before: the stream is to be closed.
+    /// Reports that the transport of this attempt is open, TLS included, and begins the STOMP handshake.
+    ///
+    /// `login` is the login of a provider of credentials for this attempt. Without it, the login of the endpoint or the
+    /// configuration is used.
+    ///
+    /// Returns the parser of the connection, which the owner of the stream keeps. Returns `None` if the attempt is no
+    /// longer the current one or was reported before; then close the stream.
     #[must_use = "without a parser the stream is to be closed"]
     pub fn handle_connected(
         &mut self,
@@ -58,7 +62,7 @@ impl Session {
         let login = login.or_else(|| self.config.login_for(&endpoint));
         self.failover.log_in(login.as_ref(), is_provided, self.now)?;
         let frame = handshake::connect(&self.config, &endpoint, login.as_ref());
-        let permanent = |reason: String| Lost::DialFailed { reason, permanent: true };
+        let permanent = |reason: String| Lost::DialFailed { reason: reason.into(), permanent: true };
         if frame.headers().contains("client-id") && self.config.send_beat.is_zero() {
             let reason =
                 "a client-id needs heart-beats: the broker would never notice that an old connection is dead";
@@ -76,19 +80,24 @@ impl Session {
         Ok(State::Handshake { endpoint, deadline, outbox, backslash })
     }
 
-    /// Reports that the host name of that attempt's broker has `count` addresses and that a connection to one of them was
-    /// made, before TLS or after: if it comes to nothing, the others are tried before the next delay. Report it before how
-    /// the attempt ended; without it, one address is assumed.
+    /// Reports how many addresses the host name of this attempt's broker has.
+    ///
+    /// Call this when a connection to one of them was made, whether TLS succeeded on it or not, and before reporting
+    /// how the attempt ended. If the attempt fails, the other addresses are tried before the next delay. Without this
+    /// call, one address is assumed.
     pub fn handle_addresses(&mut self, attempt: AttemptId, count: u32) {
         self.failover.note_addresses(attempt, count);
     }
 
-    /// What happened, oldest first: what is known already, then what follows from the input, one frame at a time. `None` when
-    /// there is no whole frame any more. Whoever stops asking stops the parsing.
+    /// Returns the next event, or `None` if the input contains no further whole frame.
     ///
-    /// The owner of the stream asks until there is nothing, each turn and before [`handle_timeout`](Self::handle_timeout);
-    /// and once more when the stream has ended, before it reports that: what came before the end still counts. The input of
-    /// an earlier connection yields nothing, and keeps nothing from then on.
+    /// Events that are known already come first, oldest first. Then the input is parsed, one frame at a time. No input
+    /// is parsed unless this method is called.
+    ///
+    /// The owner of the stream calls this method until it returns `None`, in each turn and before
+    /// [`handle_timeout`](Self::handle_timeout). It does so once more when the stream has ended, before it reports the
+    /// end, since frames that came before the end still count. The input of an earlier connection yields no events, and
+    /// from then on keeps no data.
     #[must_use = "an event that is not looked at is lost"]
     pub fn next_event(&mut self, input: &mut Input, now: Timestamp) -> Option<Event> {
         self.set_now(now);
@@ -115,6 +124,11 @@ impl Session {
                     }
                     self.events.push(Event::Message(Message::new(frame, arrival)));
                 }
+                continue;
+            }
+            if let Ok(Some(Item::Frame(frame))) = &item
+                && self.confirm_command(frame)
+            {
                 continue;
             }
             match item {
@@ -151,6 +165,17 @@ impl Session {
         // What followed from the input has its time now, however it was cut.
         self.stamp();
         arrival
+    }
+
+    /// Whether that was the RECEIPT of a command.
+    fn confirm_command(&mut self, frame: &Frame) -> bool {
+        let is_command = frame.command() == Command::Receipt
+            && self.with_link(|link, cx| link.confirm_command(frame, cx)).unwrap_or_default();
+        if is_command {
+            self.continue_ending();
+            self.stamp();
+        }
+        is_command
     }
 
     fn handle_item(&mut self, item: Item, input: &mut Input) {
@@ -249,8 +274,10 @@ impl Session {
         Ok(())
     }
 
-    /// The transport of that attempt has ended, or never came about. The report of an attempt that is not the current one
-    /// any more is ignored: after [`Action::Close`](crate::Action::Close) nothing of it counts.
+    /// Reports that the transport of this attempt has ended or could not be opened.
+    ///
+    /// A report for an attempt that is no longer the current one is ignored, as is any report after
+    /// [`Action::Close`](crate::Action::Close).
     pub fn handle_disconnected(&mut self, attempt: AttemptId, reason: Lost, now: Timestamp) {
         self.set_now(now);
         if !self.failover.is_current(attempt) {
@@ -270,18 +297,22 @@ impl Session {
         mask.hide(&text).unwrap_or(text)
     }
 
-    /// Says that the owner has stopped reading: from here on the peer's silence is our doing.
+    /// Reports that the owner of the stream has stopped reading.
+    ///
+    /// From now on, the broker's silence is not held against it.
     pub fn pause_input(&mut self) {
         self.with_link(|link, _| link.pause());
     }
 
-    /// Says that the owner reads again.
+    /// Reports that the owner of the stream reads again.
     pub fn resume_input(&mut self, now: Timestamp) {
         self.set_now(now);
         self.with_link(|link, cx| link.resume(cx.now));
     }
 
-    /// Does what is due. Afterwards [`poll_timeout`](Self::poll_timeout) is `None` or later than `now`.
+    /// Does everything that is due.
+    ///
+    /// Afterwards, [`poll_timeout`](Self::poll_timeout) returns `None` or a time later than `now`.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.set_now(now);
         self.stamp();

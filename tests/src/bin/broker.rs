@@ -1,4 +1,4 @@
-//! A STOMP broker to play with: `broker [--like BROKER] [ADDRESS]`.
+//! A STOMP broker for trying things out: `broker [--like BROKER] [ADDRESS]`.
 
 use std::{
     env,
@@ -17,11 +17,11 @@ A STOMP 1.0, 1.1 and 1.2 broker for trying things out. Messages are kept in memo
 
 Usage: broker [--like rabbitmq|activemq|artemis] [ADDRESS]
 
-  ADDRESS        where to listen; 127.0.0.1:61613 unless given, port 0 takes a free one
-  --like BROKER  take on the habits of that broker: what NACK does, which ERROR closes, how it names itself
-  --help         this text
+  ADDRESS        the address to listen on, 127.0.0.1:61613 by default; port 0 selects a free port
+  --like BROKER  behave like this broker: what NACK does, which ERROR closes, its server header
+  --help         print this text
 
-Anybody may come in without a login, or as guest with the passcode guest. It runs until it is killed.
+Clients may connect without a login, or as guest with the passcode guest. The broker runs until it is killed.
 ";
 
 fn main() -> ExitCode {
@@ -100,7 +100,7 @@ fn tell(event: ServerEvent) {
     }
 }
 
-/// Whoever stopped listening to us does not stop the broker.
+/// A closed standard output does not stop the broker.
 fn say(line: &str) {
     _ = writeln!(io::stdout().lock(), "{line}");
 }

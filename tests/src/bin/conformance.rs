@@ -1,4 +1,4 @@
-//! Judges files of conformance rows and prints what does not hold.
+//! Checks files of conformance rows and prints the rows that do not hold.
 
 use std::{env, fs, process::ExitCode};
 

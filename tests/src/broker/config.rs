@@ -1,4 +1,4 @@
-//! What a broker is told before it starts: who may come in, what it offers, and whose habits it has.
+//! The configuration of a broker: who may log in, what it offers, and which broker's behaviour it follows.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use stomp_proto::{HeartBeat, Limits, Version};
 
 use super::{ErrorClass, habits::Habits, login::Logins};
 
-/// How a [`Broker`](super::Broker) behaves.
+/// The configuration of a [`Broker`](super::Broker).
 ///
-/// The default keeps to the specification: every ERROR ends its connection, NACK dead-letters. The presets
-/// [`rabbitmq`](Self::rabbitmq), [`activemq`](Self::activemq) and [`artemis`](Self::artemis) take on the habits of
-/// those brokers, as far as a client can tell; each of them can be changed further.
+/// The default follows the specification: every ERROR ends its connection, and a NACK dead-letters the message. The
+/// presets [`rabbitmq`](Self::rabbitmq), [`activemq`](Self::activemq) and [`artemis`](Self::artemis) follow the
+/// behaviour of these brokers as a client can observe it. Each preset can be changed further.
 ///
 /// ```
 /// use stomp_testkit::broker::{BrokerConfig, NackPolicy};
@@ -59,11 +59,15 @@ impl Default for BrokerConfig {
 }
 
 impl BrokerConfig {
-    /// The habits of RabbitMQ 3.10 with its STOMP plugin: NACK requeues at once, a cumulative ACK covers the whole
-    /// connection, an ERROR names no receipt and mostly leaves the connection open. Ids of deliveries count from 1 on each
-    /// connection and nothing else of them is looked at: an ACK that comes too late acknowledges another message. What is
-    /// unacknowledged at an UNSUBSCRIBE stays with the connection. A queue that is subscribed with `exclusive:true` is locked
-    /// for other connections.
+    /// Creates a configuration that follows RabbitMQ 3.10 with its STOMP plugin.
+    ///
+    /// - A NACK requeues the message at once.
+    /// - A cumulative ACK covers the whole connection.
+    /// - An ERROR has no `receipt-id`, and in most cases leaves the connection open.
+    /// - The ids of deliveries count from 1 on each connection, and the broker looks at nothing else in them. An ACK
+    ///   that arrives on a later connection therefore acknowledges another message.
+    /// - Messages that are unacknowledged at an UNSUBSCRIBE stay with the connection.
+    /// - A subscription with `exclusive:true` locks its queue for other connections.
     pub fn rabbitmq() -> Self {
         let errors = ErrorPolicy::stay_open()
             .closing_on(ErrorClass::DuplicateSubscription)
@@ -81,8 +85,11 @@ impl BrokerConfig {
         Self { acks_whole_connection: true, relays_all: true, habits, ..config }
     }
 
-    /// The habits of ActiveMQ "classic": NACK dead-letters, and an ERROR leaves the connection open unless it refuses
-    /// the CONNECT. A SEND to the reply queue of a client that is gone (`/remote-temp-queue/…`) is refused.
+    /// Creates a configuration that follows ActiveMQ "Classic".
+    ///
+    /// - A NACK dead-letters the message.
+    /// - An ERROR leaves the connection open, unless it refuses the CONNECT.
+    /// - A SEND to the reply queue of a client that has gone (`/remote-temp-queue/…`) is refused.
     pub fn activemq() -> Self {
         let errors =
             ErrorPolicy::stay_open().closing_on(ErrorClass::BadLogin).closing_on(ErrorClass::NoCommonVersion);
@@ -91,10 +98,14 @@ impl BrokerConfig {
         Self { relays_all: true, logins: config.logins.refusing_as_activemq(), habits, ..config }
     }
 
-    /// The habits of ActiveMQ Artemis: NACK destroys the message, every ERROR closes once all that has arrived was
-    /// read and receipted, and CONNECT is taken literally. An
-    /// ACK in a transaction counts at once, a SEND in an unknown one is receipted and gone, and what has the `_AMQ_DUPL_ID`
-    /// of an earlier message is receipted and dropped.
+    /// Creates a configuration that follows ActiveMQ Artemis.
+    ///
+    /// - A NACK destroys the message.
+    /// - Every ERROR closes the connection, after all frames that have arrived were read and receipted.
+    /// - The headers of CONNECT are taken literally, without undoing escapes.
+    /// - An ACK in a transaction takes effect at once.
+    /// - A SEND in an unknown transaction is receipted, and its message is lost.
+    /// - A message with the `_AMQ_DUPL_ID` of an earlier one is receipted and dropped.
     pub fn artemis() -> Self {
         let config = Self::default().server("ActiveMQ-Artemis/2.44.0").nack(NackPolicy::Discard);
         let logins = config.logins.refusing_as_activemq().literal();
@@ -108,10 +119,10 @@ impl BrokerConfig {
         Self { relays_all: true, logins, habits, ..config }
     }
 
-    /// The `server` header of CONNECTED, so that the broker can pose as another one.
+    /// Sets the `server` header of CONNECTED, by which clients recognize a broker.
     ///
     /// # Panics
-    /// If it holds anything but printable ASCII: CONNECTED could not be written.
+    /// Panics if `name` is empty or contains anything but printable ASCII, since CONNECTED could not be written.
     pub fn server(mut self, name: &str) -> Self {
         let printable = !name.is_empty() && name.bytes().all(|octet| matches!(octet, b' '..=b'~'));
         assert!(printable, "the server header must be printable ASCII: {name:?}");
@@ -119,92 +130,100 @@ impl BrokerConfig {
         self
     }
 
-    /// The versions it speaks; all of them unless told otherwise.
+    /// Sets the versions that the broker supports. The default is all of them.
     pub fn versions(mut self, versions: &[Version]) -> Self {
         self.versions = versions.to_vec();
         self
     }
 
-    /// Offers that in CONNECTED. Without it the broker answers what it was asked, as RabbitMQ and ActiveMQ do.
+    /// Sets the heart-beats that the broker offers in CONNECTED.
+    ///
+    /// By default it offers what the client asked for, as RabbitMQ and ActiveMQ do.
     pub const fn heart_beat(mut self, offer: HeartBeat) -> Self {
         self.heart_beat = Some(offer);
         self
     }
 
-    /// Lets that user in, beside `guest` with the passcode `guest`.
+    /// Adds a user who may log in, besides `guest` with the passcode `guest`.
     pub fn user(mut self, login: &str, passcode: &str) -> Self {
         self.logins.add(login, passcode);
         self
     }
 
-    /// Refuses a CONNECT without a `login`.
+    /// Refuses any CONNECT without a `login`.
     pub const fn without_anonymous(mut self) -> Self {
         self.logins.anonymous = false;
         self
     }
 
-    /// What an ERROR says and does.
+    /// Sets what an ERROR contains, and whether it closes the connection.
     pub fn errors(mut self, policy: ErrorPolicy) -> Self {
         self.errors = policy;
         self
     }
 
-    /// What NACK does.
+    /// Sets what a NACK does with its message.
     pub const fn nack(mut self, policy: NackPolicy) -> Self {
         self.nack = policy;
         self
     }
 
-    /// A queue that holds more than this number of messages keeps back the RECEIPTs of what is sent to it, until consumers have
-    /// taken enough. What is sent is stored all the same; producers that wait for receipts are slowed down.
+    /// Delays the RECEIPTs of SENDs to a queue that holds more than this number of messages, until consumers have taken
+    /// enough of them.
+    ///
+    /// The messages are stored nevertheless. Producers that wait for receipts are slowed down.
     pub const fn flow_control(mut self, messages: usize) -> Self {
         self.flow_control = Some(messages);
         self
     }
 
-    /// Keeps a copy of what each client sent, for [`Broker::frames`](super::Broker::frames).
+    /// Keeps a copy of each frame that clients send, for [`Broker::frames`](super::Broker::frames).
     pub const fn recording(mut self) -> Self {
         self.records = true;
         self
     }
 
-    /// Lets a crash destroy what was not sent with `persistent:true`.
+    /// Makes a crash destroy the messages that were not sent with `persistent:true`.
     pub const fn durable_only(mut self) -> Self {
         self.durable_only = true;
         self
     }
 
-    /// How many octets may wait for one connection before no more messages are dispatched to it. The owner must then
-    /// report with [`Broker::sent`](super::Broker::sent) what has left. Without a window what was polled has left.
+    /// Sets the number of octets that may wait for one connection before no more messages are dispatched to it.
+    ///
+    /// The owner of the connections must then report written octets with [`Broker::sent`](super::Broker::sent). Without
+    /// a window, octets count as written once they have been polled.
     pub const fn output_window(mut self, octets: usize) -> Self {
         self.output_window = Some(octets);
         self
     }
 
-    /// What a client may make the broker hold.
+    /// Sets the limits on what a client may send.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 }
 
-/// What becomes of a message that its consumer refuses.
+/// What a NACK does with its message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NackPolicy {
-    /// It goes to the queue that [`dead_letter_queue`](super::dead_letter_queue) names, as on ActiveMQ.
+    /// The message moves to the queue named by [`dead_letter_queue`](super::dead_letter_queue), as on ActiveMQ.
     #[default]
     DeadLetter,
-    /// It is gone, as on Artemis.
+    /// The message is destroyed, as on Artemis.
     Discard,
-    /// It takes its old place in its queue, as on RabbitMQ; with `requeue:false` it is dead-lettered.
+    /// The message returns to its previous place in its queue, as on RabbitMQ. If the NACK has `requeue:false`, it is
+    /// dead-lettered.
     Requeue,
 }
 
-/// What an ERROR says, and whether it ends the connection.
+/// What an ERROR contains, and whether it closes the connection.
 ///
-/// The specification lets every ERROR close (1.2, "ERROR"); RabbitMQ and ActiveMQ keep most connections open. An ERROR
-/// about octets that are no STOMP always closes: such a stream has no next frame.
+/// According to the specification every ERROR closes the connection (STOMP 1.2, "ERROR"). RabbitMQ and ActiveMQ keep
+/// most connections open. An ERROR about octets that are not valid STOMP always closes, since such a stream has no next
+/// frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct ErrorPolicy {
@@ -213,29 +232,29 @@ pub struct ErrorPolicy {
 }
 
 impl ErrorPolicy {
-    /// Every ERROR closes.
+    /// Creates a policy with which every ERROR closes the connection.
     pub fn close() -> Self {
         Self { closing: ErrorClass::ALL.into_iter().collect(), receipt_id: true }
     }
 
-    /// No ERROR closes.
+    /// Creates a policy with which no ERROR closes the connection.
     pub const fn stay_open() -> Self {
         Self { closing: BTreeSet::new(), receipt_id: true }
     }
 
-    /// The policy, but such an ERROR closes.
+    /// Makes ERRORs of this class close the connection.
     pub fn closing_on(mut self, class: ErrorClass) -> Self {
         self.closing.insert(class);
         self
     }
 
-    /// The policy, but such an ERROR leaves the connection open.
+    /// Makes ERRORs of this class leave the connection open.
     pub fn staying_open_on(mut self, class: ErrorClass) -> Self {
         self.closing.remove(&class);
         self
     }
 
-    /// The policy, but an ERROR never names the receipt of the frame that failed, as on RabbitMQ.
+    /// Omits the `receipt-id` of the frame that failed from every ERROR, as RabbitMQ does.
     pub const fn without_receipt_id(mut self) -> Self {
         self.receipt_id = false;
         self

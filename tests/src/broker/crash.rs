@@ -1,22 +1,22 @@
-//! The points at which a broker can be made to crash.
+//! Points at which a broker can be made to crash.
 
 use stomp_proto::Command;
 
 use super::{Broker, ConnectionId, connection::Connection, journal::Fact};
 
-/// A moment in the conversation with a client.
+/// A point in the conversation with a client at which the broker can crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 #[non_exhaustive]
 pub enum CrashPoint {
-    /// A client dials: the owner says so with [`Broker::reach`].
+    /// A client dials. The owner reports this with [`Broker::reach`].
     Dialled,
     Accepted,
     ConnectRead,
     ConnectedWritten,
     SubscribeRead,
     SubscribeReceipted,
-    /// Half of a MESSAGE has left.
+    /// Half of a MESSAGE has been written.
     MessageHalfWritten,
     MessageWritten,
     AckRead,
@@ -31,7 +31,7 @@ pub enum CrashPoint {
 }
 
 impl CrashPoint {
-    /// All of them, in the order in which a client meets them.
+    /// All points, in the order in which a client meets them.
     pub const ALL: [Self; 17] = [
         Self::Dialled,
         Self::Accepted,
@@ -64,7 +64,7 @@ impl CrashPoint {
         }
     }
 
-    /// Obeyed, and not receipted yet.
+    /// The point after the command was carried out and before it is receipted.
     pub(super) const fn within(command: Command) -> Option<Self> {
         match command {
             Command::Send => Some(Self::SendStored),
@@ -84,7 +84,7 @@ impl CrashPoint {
         }
     }
 
-    /// Whether what was written before it has left.
+    /// Whether the output written before this point reaches the client.
     const fn keeps_output(self) -> bool {
         matches!(
             self,
@@ -100,24 +100,24 @@ impl CrashPoint {
 }
 
 impl Broker {
-    /// Makes the broker crash, as [`crash`](Self::crash) does, when that point is reached next.
+    /// Makes the broker [crash](Self::crash) when this point is reached next.
     pub const fn crash_at(&mut self, point: CrashPoint) {
         self.armed = Some(point);
     }
 
-    /// Where it is going to crash.
+    /// Returns the point at which the broker will crash, or `None` if it will not.
     #[must_use]
     pub const fn armed(&self) -> Option<CrashPoint> {
         self.armed
     }
 
-    /// How often it has crashed.
+    /// Returns how often the broker has crashed.
     #[must_use]
     pub const fn crashes(&self) -> u64 {
         self.crashes
     }
 
-    /// Says that a point is reached, and whether the broker has crashed there.
+    /// Reports that a point has been reached. Returns `true` if the broker has crashed there.
     pub fn reach(&mut self, point: CrashPoint) -> bool {
         let dies = self.armed == Some(point);
         if dies {
@@ -127,12 +127,12 @@ impl Broker {
         dies
     }
 
-    /// The same where a command may have no such point.
+    /// As [`reach`](Self::reach), for a command that may have no such point.
     pub(super) fn reach_any(&mut self, point: Option<CrashPoint>) -> bool {
         point.is_some_and(|point| self.reach(point))
     }
 
-    /// The same for the MESSAGE that the connection's output ends with, from `before` on.
+    /// As [`reach`](Self::reach), for the MESSAGE that begins at `before` in the output of the connection.
     pub(super) fn reach_message(&mut self, connection: ConnectionId, before: usize) {
         if self.armed == Some(CrashPoint::MessageHalfWritten) {
             self.connections.get_mut(&connection).into_iter().for_each(|peer| peer.halve_output(before));
@@ -140,7 +140,7 @@ impl Broker {
         _ = self.reach(CrashPoint::MessageHalfWritten) || self.reach(CrashPoint::MessageWritten);
     }
 
-    /// Ends all connections without a word, and forgets what is not on disk.
+    /// Ends all connections without an ERROR, and forgets what is not stored.
     pub(super) fn die(&mut self, keep_output: bool) {
         self.crashes += 1;
         for connection in self.connections.keys().copied().collect::<Vec<_>>() {

@@ -20,13 +20,15 @@ pub(super) enum Work {
 }
 
 impl Broker {
-    /// How many SENDs and COMMITs wait to be carried out, with [`BrokerConfig::deferring`](super::BrokerConfig::deferring).
+    /// Returns the number of SENDs and COMMITs that wait to be carried out.
+    ///
+    /// There are some only with [`BrokerConfig::deferring`](super::BrokerConfig::deferring).
     #[must_use]
     pub fn deferred(&self) -> usize {
         self.deferred.len()
     }
 
-    /// Carries one of them out: the oldest is number 0.
+    /// Carries out a SEND or COMMIT that waits. The oldest is number 0.
     pub fn complete(&mut self, number: usize) {
         if number >= self.deferred.len() {
             return;

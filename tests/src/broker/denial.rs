@@ -1,5 +1,5 @@
-//! Refusals that a test puts in force: of a command, for one destination or for all, in any words or in none, until they
-//! are lifted.
+//! Refusals that a test puts in force, for a command and for one destination or all, with or without an ERROR, until
+//! they are lifted.
 
 use core::fmt;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::{
     request, write,
 };
 
-/// A refusal in force. The number is never used again.
+/// The id of a refusal in force. Ids are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DenialId(u64);
 
-/// What is refused, and how.
+/// A refusal: which frames the broker refuses, and how.
 ///
 /// ```
 /// use stomp_testkit::broker::{Broker, BrokerConfig, Denial, proto::Command};
@@ -38,39 +38,42 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Ends each connection that such a frame comes on, without a word: RabbitMQ's reader crashes so while a quorum queue
-    /// elects its leader. `CONNECT` stands for `STOMP` too.
+    /// Creates a refusal that closes, without an ERROR, every connection on which a frame with this command arrives.
+    ///
+    /// RabbitMQ behaves like this when its reader crashes while a quorum queue elects its leader. CONNECT includes
+    /// STOMP.
     pub fn of(command: Command) -> Self {
         Self { commands: vec![command], destination: None, words: None, closes: true, receipts: false }
     }
 
-    /// That command as well.
+    /// Refuses this command as well.
     pub fn and(mut self, command: Command) -> Self {
         self.commands.push(command);
         self
     }
 
-    /// Only where the frame names that destination.
+    /// Refuses only frames with this destination.
     pub fn at(mut self, destination: &str) -> Self {
         self.destination = Some(destination.into());
         self
     }
 
-    /// By an ERROR with that `message` header and that body, after which the connection goes on. It names the receipt as
-    /// other ERRORs of the broker do.
+    /// Sends an ERROR with this `message` header and this body, and leaves the connection open.
+    ///
+    /// The ERROR has a `receipt-id` if the other ERRORs of the broker do.
     pub fn saying(mut self, message: &str, detail: &str) -> Self {
         self.words = Some((message.to_owned(), detail.to_owned()));
         self.closes = false;
         self
     }
 
-    /// The ERROR ends the connection.
+    /// Makes the ERROR close the connection.
     pub const fn closing(mut self) -> Self {
         self.closes = true;
         self
     }
 
-    /// Behind the ERROR comes the RECEIPT that the frame asked for, as RabbitMQ 3.10 does at times.
+    /// Sends the RECEIPT for which the frame asked after the ERROR, as RabbitMQ 3.10 sometimes does.
     pub const fn receipting(mut self) -> Self {
         self.receipts = true;
         self
@@ -83,7 +86,7 @@ impl Denial {
     }
 }
 
-/// Without the words, which may be long.
+/// Shows the refusal without the body of its ERROR, which may be long.
 impl fmt::Debug for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.words.as_ref().map_or("", |(message, _)| message);
@@ -91,20 +94,20 @@ impl fmt::Debug for Denial {
     }
 }
 
-/// Where a handshake ends that the broker does not let come to anything.
+/// The point at which the broker ends a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeEnd {
-    /// Within the octets of CONNECTED.
+    /// In the middle of the octets of CONNECTED.
     WithinConnected,
-    /// Right behind CONNECTED.
+    /// Immediately after CONNECTED.
     AfterConnected,
-    /// Behind CONNECTED, with an ERROR that has this `message` header.
+    /// After CONNECTED, with an ERROR that has this `message` header.
     WithError(String),
 }
 
 impl Broker {
-    /// Refuses what the denial says until it is [lifted](Self::lift). Of several that meet a frame the oldest counts.
+    /// Puts a refusal in force until it is [lifted](Self::lift). If several apply to a frame, the oldest counts.
     pub fn deny(&mut self, denial: Denial) -> DenialId {
         let id = DenialId(self.next_denial);
         self.next_denial += 1;
@@ -112,17 +115,17 @@ impl Broker {
         id
     }
 
-    /// Lifts a refusal. One that was lifted before is ignored.
+    /// Lifts a refusal. Does nothing if it has been lifted before.
     pub fn lift(&mut self, id: DenialId) {
         self.denials.remove(&id);
     }
 
-    /// Where the handshakes from now on end; none of them with `None`.
+    /// Sets the point at which handshakes end from now on. With `None` they succeed.
     pub fn end_handshakes(&mut self, end: Option<HandshakeEnd>) {
         self.handshakes_end = end;
     }
 
-    /// Refuses a frame if a denial says so. Says whether it did.
+    /// Refuses a frame if a denial applies to it. Returns whether it did.
     pub(super) fn is_denied(&mut self, connection: ConnectionId, frame: &Frame) -> bool {
         let is_open = self.version(connection).is_some();
         let is_connect = matches!(frame.command(), Command::Connect | Command::Stomp);
@@ -149,7 +152,7 @@ impl Broker {
         true
     }
 
-    /// Enters a SEND or SUBSCRIBE that was refused into the journal.
+    /// Records a SEND or SUBSCRIBE that was refused in the journal.
     pub(super) fn note_refused(&mut self, connection: ConnectionId, frame: &Frame) {
         let command = frame.command();
         if matches!(command, Command::Send | Command::Subscribe) {
@@ -158,7 +161,7 @@ impl Broker {
         }
     }
 
-    /// Ends a handshake that has just been answered from `before` on in the output.
+    /// Ends a handshake whose answer begins at `before` in the output.
     pub(super) fn end_handshake(&mut self, connection: ConnectionId, before: usize) {
         let Some(end) = self.handshakes_end.clone() else { return };
         match end {

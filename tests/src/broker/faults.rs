@@ -1,4 +1,4 @@
-//! What a test makes go wrong.
+//! Faults that a test can cause.
 
 use std::collections::BTreeSet;
 
@@ -11,24 +11,25 @@ use super::{
 };
 
 impl Broker {
-    /// Goes on reading from a connection and never answers again: no frame, no heart-beat, no message, no end.
+    /// Silences a connection: the broker keeps reading from it, but sends no frames and no heart-beats any more, and
+    /// does not close it.
     pub fn silence(&mut self, connection: ConnectionId) {
         if let Some(peer) = self.connections.get_mut(&connection) {
             peer.silent = true;
         }
     }
 
-    /// Whether the connections made from now on are accepted and never answered.
+    /// Sets whether connections are accepted but never answered from now on.
     pub const fn silence_new_connections(&mut self, silent: bool) {
         self.silences_new = silent;
     }
 
-    /// Whether RECEIPTs are held back from now on. What they would confirm is done nevertheless.
+    /// Sets whether RECEIPTs are dropped from now on. The frames that ask for them are processed nevertheless.
     pub const fn drop_receipts(&mut self, dropped: bool) {
         self.drops_receipts = dropped;
     }
 
-    /// Ends a connection without a word. What is written and not yet polled is lost.
+    /// Closes a connection without an ERROR. Output that has not been polled is lost.
     pub fn close(&mut self, connection: ConnectionId) {
         if let Some(peer) = self.connections.get_mut(&connection) {
             peer.drop_output();
@@ -37,20 +38,24 @@ impl Broker {
         }
     }
 
-    /// Ends a connection: what is written leaves, and nothing more is read.
+    /// Closes a connection after the pending output has been written. Nothing more is read from it.
     pub fn hang_up(&mut self, connection: ConnectionId) {
         self.finish(connection);
         self.dispatch();
     }
 
-    /// Dies and comes back: all connections end without a word, and messages that were with consumers are in their
-    /// queues again. With [`durable_only`](super::BrokerConfig::durable_only) those without `persistent:true` are gone.
+    /// Crashes and restarts the broker.
+    ///
+    /// All connections end without an ERROR, and unacknowledged messages return to their queues. With
+    /// [`durable_only`](super::BrokerConfig::durable_only), messages without `persistent:true` are destroyed.
     pub fn crash(&mut self) {
         self.die(false);
     }
 
-    /// Ends a subscription by itself, as RabbitMQ does when a queue is deleted: its client gets an ERROR that names it, and
-    /// what neither this one nor one that has ended before has acknowledged goes back.
+    /// Cancels a subscription, as RabbitMQ does when a queue is deleted.
+    ///
+    /// The client gets an ERROR that names the subscription. Its unacknowledged messages return to their queue, and so
+    /// do those that ended subscriptions of the same connection have taken from the same source.
     pub fn cancel(&mut self, connection: ConnectionId, id: &str) {
         let name = SubscriptionName::Id(id.into());
         let Some(peer) = self.connections.get(&connection) else { return };
@@ -70,7 +75,8 @@ impl Broker {
         }
     }
 
-    /// Sends an ERROR that answers nothing, and closes if the policy closes on [`ErrorClass::Scripted`].
+    /// Sends an ERROR that answers no frame. It closes the connection if the [`ErrorPolicy`](super::ErrorPolicy) closes
+    /// on [`ErrorClass::Scripted`].
     pub fn send_error(&mut self, connection: ConnectionId, message: &str, detail: &str) {
         let refusal = Refusal::new(ErrorClass::Scripted, detail.to_owned());
         self.refuse(connection, None, &Refusal { message: Some(message.to_owned()), ..refusal });
@@ -78,7 +84,7 @@ impl Broker {
         self.dispatch();
     }
 
-    /// Sends octets as they are, whatever they are, and to a silenced connection too.
+    /// Sends octets unchanged, whether or not they are valid STOMP, and even to a silenced connection.
     pub fn send_octets(&mut self, connection: ConnectionId, octets: &[u8]) {
         let now = self.now;
         if let Some(peer) = self.open_connection(connection) {

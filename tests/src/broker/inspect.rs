@@ -1,4 +1,4 @@
-//! What a test can see and put in: messages, connections, and what clients have sent.
+//! What a test can inspect and add: messages, connections, and what clients have sent.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ impl Records {
 }
 
 impl Broker {
-    /// Accepts a message as if a client had sent it.
+    /// Publishes a message as if a client had sent it.
     pub fn publish(&mut self, destination: &str, body: impl Into<Bytes>, headers: &[(&str, &str)]) {
         let mut relayed = Headers::new();
         headers.iter().for_each(|(name, value)| relayed.push(name, value));
@@ -42,103 +42,112 @@ impl Broker {
         self.dispatch();
     }
 
-    /// Forgets the messages that wait in a queue.
+    /// Removes the messages that wait in a queue.
     pub fn purge(&mut self, destination: &str) {
         self.store.purge(destination);
     }
 
-    /// How many messages wait at a destination. For a topic these are the ones that its subscribers have no room for.
+    /// Returns the number of messages that wait at a destination. For a topic these are the messages for which its
+    /// subscribers have no room.
     #[must_use]
     pub fn depth(&self, destination: &str) -> usize {
         self.store.ready(destination).count()
     }
 
-    /// How many messages of a destination consumers have and have not acknowledged.
+    /// Returns the number of messages of a destination that are delivered and not acknowledged.
     #[must_use]
     pub fn unacked(&self, destination: &str) -> usize {
         let unacked = self.connections.values().flat_map(|peer| peer.unacked.values());
         unacked.filter(|unacked| *unacked.message.content.destination == *destination).count()
     }
 
-    /// How many messages a connection keeps from others for subscriptions that have ended.
+    /// Returns the number of messages that a connection still holds for subscriptions that have ended, so that no other
+    /// connection gets them.
     #[must_use]
     pub fn stranded(&self, connection: ConnectionId) -> usize {
         let unacked = self.connections.get(&connection).into_iter().flat_map(|peer| peer.unacked.values());
         unacked.filter(|unacked| !self.subscriptions.contains_key(&unacked.subscription)).count()
     }
 
-    /// The bodies of the messages that wait at a destination, oldest first.
+    /// Returns the bodies of the messages that wait at a destination, oldest first.
     #[must_use]
     pub fn messages(&self, destination: &str) -> Vec<Bytes> {
         self.store.ready(destination).map(|message| message.content.body.clone()).collect()
     }
 
-    /// The names of the queues that hold messages, in order.
+    /// Returns the names of the queues that hold messages, in order.
     #[must_use]
     pub fn queues(&self) -> Vec<String> {
         self.store.names().map(str::to_owned).collect()
     }
 
-    /// The open connections, oldest first.
+    /// Returns the open connections, oldest first.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionId> {
         self.connections.iter().filter(|(_, peer)| !peer.closing).map(|(connection, _)| *connection).collect()
     }
 
-    /// The version that a connection has agreed on; none before CONNECTED and after its end.
+    /// Returns the version on which a connection has agreed, or `None` before CONNECTED and after the end of the
+    /// connection.
     #[must_use]
     pub fn version(&self, connection: ConnectionId) -> Option<Version> {
         self.connections.get(&connection)?.version
     }
 
-    /// How many subscriptions a destination has.
+    /// Returns the number of subscriptions of a destination.
     #[must_use]
     pub fn subscribers(&self, destination: &str) -> usize {
         let subscriptions = self.subscriptions.values();
         subscriptions.filter(|subscription| *subscription.terms.destination == *destination).count()
     }
 
-    /// The subscriptions of a destination that have an id, each with its connection, oldest first.
+    /// Returns the subscriptions of a destination that have an id, as pairs of connection and id, oldest first.
     #[must_use]
     pub fn subscriptions(&self, destination: &str) -> Vec<(ConnectionId, String)> {
         let there = self.subscriptions.values().filter(|held| *held.terms.destination == *destination);
         there.filter_map(|held| Some((held.connection, held.terms.name.id()?.to_owned()))).collect()
     }
 
-    /// Whether a connection has a subscription with that id.
+    /// Returns `true` if a connection has a subscription with this id.
     #[must_use]
     pub fn is_subscribed(&self, connection: ConnectionId, id: &str) -> bool {
         let name = SubscriptionName::Id(id.into());
         self.connections.get(&connection).is_some_and(|peer| peer.subscriptions.contains_key(&name))
     }
 
-    /// All frames that a connection's client has sent, refused ones included, with
-    /// [`BrokerConfig::recording`](super::BrokerConfig::recording). They are kept when the connection has ended.
+    /// Returns all frames that the client of a connection has sent, including those that were refused.
+    ///
+    /// They are recorded only with [`BrokerConfig::recording`](super::BrokerConfig::recording), and kept after the
+    /// connection has ended.
     #[must_use]
     pub fn frames(&self, connection: ConnectionId) -> &[Frame] {
         self.records.received.get(&connection).map_or(&[], |received| &received.frames)
     }
 
-    /// All connections that frames were recorded of, each with its frames, oldest first.
+    /// Returns an iterator over all connections of which frames were recorded, each with its frames, oldest first.
     pub fn received(&self) -> impl Iterator<Item = (ConnectionId, &[Frame])> {
         self.records.received.iter().map(|(connection, received)| (*connection, &*received.frames))
     }
 
-    /// How many heart-beats a connection's client has sent, with
-    /// [`BrokerConfig::recording`](super::BrokerConfig::recording).
+    /// Returns the number of heart-beats that the client of a connection has sent.
+    ///
+    /// They are counted only with [`BrokerConfig::recording`](super::BrokerConfig::recording).
     #[must_use]
     pub fn heart_beats(&self, connection: ConnectionId) -> u64 {
         self.records.received.get(&connection).map_or(0, |received| received.heart_beats)
     }
 
-    /// How many messages a NACK has destroyed, with [`NackPolicy::Discard`](super::NackPolicy::Discard).
+    /// Returns the number of messages that were destroyed by a NACK under
+    /// [`NackPolicy::Discard`](super::NackPolicy::Discard).
     #[must_use]
     pub const fn discarded(&self) -> u64 {
         self.records.discarded
     }
 
-    /// How many messages were dead-lettered because their consumer's version cannot express them: 1.0 has no escapes,
-    /// so a line end in a header has no form there.
+    /// Returns the number of messages that were dead-lettered because the version of their consumer cannot express
+    /// them.
+    ///
+    /// STOMP 1.0, for example, has no escapes, so it cannot express a line end in a header.
     #[must_use]
     pub const fn unwritable(&self) -> u64 {
         self.records.unwritable

@@ -1,4 +1,4 @@
-//! What became of messages, for a test that keeps accounts.
+//! A journal of what happens to messages, for tests that account for each of them.
 
 use std::sync::Arc;
 
@@ -7,54 +7,56 @@ use stomp_proto::Command;
 
 use super::{Broker, ConnectionId, store::Content};
 
-/// Something that happened to a message, which is known by its body.
+/// Something that happened to a message, which is identified by its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fact {
-    /// A consumer's ACK has removed it.
+    /// The message was removed by an ACK of its consumer.
     Acknowledged {
-        /// Whose ACK.
+        /// The connection of the consumer.
         connection: ConnectionId,
-        /// The message.
+        /// The body of the message.
         body: Bytes,
     },
-    /// It was moved to a dead letter queue.
+    /// The message was moved to a dead letter queue.
     DeadLettered(Bytes),
-    /// It was handed to a consumer.
+    /// The message was delivered to a consumer.
     Delivered {
-        /// On which connection.
+        /// The connection of the consumer.
         connection: ConnectionId,
-        /// The message.
+        /// The body of the message.
         body: Bytes,
-        /// Whether it is gone from the broker: with ack mode `auto`.
+        /// Whether the broker has removed the message, which it does with ack mode `auto`.
         settled: bool,
     },
-    /// A NACK has destroyed it.
+    /// The message was destroyed by a NACK.
     Discarded(Bytes),
-    /// A crash has destroyed it.
+    /// The message was destroyed by a crash.
     Forgotten(Bytes),
-    /// A SEND or SUBSCRIBE was refused, or ended its connection without a word.
+    /// A SEND or SUBSCRIBE was refused, or closed its connection without an ERROR.
     Refused {
-        /// On which connection.
+        /// The connection on which the frame arrived.
         connection: ConnectionId,
-        /// Which of the two.
+        /// The command, SEND or SUBSCRIBE.
         command: Command,
-        /// The `id` of a SUBSCRIBE.
+        /// The `id` of a SUBSCRIBE, otherwise empty.
         id: String,
-        /// The body of a SEND.
+        /// The body of a SEND, otherwise empty.
         body: Bytes,
     },
-    /// It was accepted.
+    /// The message was accepted.
     Stored {
-        /// Where to.
+        /// The destination of the message.
         destination: Arc<str>,
-        /// The message.
+        /// The body of the message.
         body: Bytes,
     },
 }
 
 impl Broker {
-    /// The next entry of the journal, oldest first, with [`BrokerConfig::journaling`](super::BrokerConfig::journaling).
+    /// Removes and returns the oldest entry of the journal, or returns `None` if it is empty.
+    ///
+    /// Entries are written only with [`BrokerConfig::journaling`](super::BrokerConfig::journaling).
     pub fn poll_fact(&mut self) -> Option<Fact> {
         self.facts.pop_front()
     }
@@ -65,7 +67,7 @@ impl Broker {
         }
     }
 
-    /// Accepts a message. Gives the numbers of its places.
+    /// Accepts a message, and returns the numbers of its places.
     pub(super) fn keep(&mut self, content: Content) -> core::ops::Range<u64> {
         self.note(|| Fact::Stored { destination: content.destination.clone(), body: content.body.clone() });
         self.store.publish(content)

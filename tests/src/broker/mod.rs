@@ -1,20 +1,21 @@
-//! A STOMP broker without a socket, a thread or a clock: octets and times go in, octets come out.
+//! A STOMP broker for tests, without a socket, a thread or a clock. Octets and times go in, and octets come out.
 //!
-//! [`Server`](crate::server::Server) puts it on a TCP port. What it does, in STOMP 1.0, 1.1 and 1.2:
+//! [`Server`](crate::server::Server) runs it on a TCP port. It supports STOMP 1.0, 1.1 and 1.2:
 //!
 //! | | |
 //! | --- | --- |
-//! | queues | every destination but topics; stored, shared by the consumers in turn |
-//! | topics | `/topic/…`; a copy for each subscriber, nothing for those who come later |
+//! | queues | every destination that is not a topic; messages are stored, and consumers get them in turn |
+//! | topics | `/topic/…`; a copy for each current subscriber, nothing for later ones |
+//! | durable subscriptions | of topics, with the headers of any of the three brokers, until an UNSUBSCRIBE with them; known by name alone, whatever the `client-id` |
 //! | ACK | `auto`, `client` (cumulative for its subscription), `client-individual` |
-//! | NACK | dead-letters, requeues or discards: [`NackPolicy`] |
-//! | what is not acknowledged | goes back at UNSUBSCRIBE or when the connection ends, in order, with `redelivered:true` |
-//! | prefetch | `prefetch-count` or `activemq.prefetchSize` on SUBSCRIBE; 0, or nothing, is no bound |
-//! | transactions | SEND, ACK and NACK; settled as one at the COMMIT |
-//! | receipts | for every frame but CONNECT |
-//! | heart-beats | both ways; a client that is silent for twice what it promised is dropped |
-//! | ERROR | closes or not, and names the receipt or not: [`ErrorPolicy`] |
-//! | not there | selectors, wildcards, durable subscriptions, temporary queues, expiry |
+//! | NACK | dead-letters, requeues or discards, as [`NackPolicy`] says |
+//! | unacknowledged messages | return to their queue, in order, at UNSUBSCRIBE or disconnection, with `redelivered:true` |
+//! | prefetch | `prefetch-count` or `activemq.prefetchSize` on SUBSCRIBE; no bound if it is 0 or missing |
+//! | transactions | SEND, ACK and NACK, carried out together at the COMMIT |
+//! | receipts | for every frame except CONNECT |
+//! | heart-beats | in both directions; a client that is silent for twice the agreed interval is disconnected |
+//! | ERROR | closes the connection or not, and has a `receipt-id` or not, as [`ErrorPolicy`] says |
+//! | not supported | selectors, wildcards, temporary queues, expiry |
 
 use core::{fmt, time::Duration};
 use std::{
@@ -64,7 +65,7 @@ use settle::Verdict;
 use store::Store;
 use subscription::{Subscription, SubscriptionKey};
 
-/// A connection, in the order in which they were made. The number is never used again.
+/// The id of a connection. Ids are ordered by the time at which connections were made, and are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
@@ -74,39 +75,41 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// What the owner of the connections has to do.
+/// Something that the owner of the connections has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "an owner that does not know an output cannot do it")]
 pub enum Output {
     /// Write these octets.
     Send {
-        /// To whom.
+        /// The connection to write to.
         connection: ConnectionId,
-        /// Whole frames, as many as there were.
+        /// Whole frames, as many as were ready.
         bytes: Bytes,
     },
-    /// Write out what came before, then close. Nothing more is to be reported of that connection.
+    /// Write all earlier output, then close the connection. Nothing more needs to be reported about it.
     Close {
-        /// Which.
+        /// The connection to close.
         connection: ConnectionId,
     },
 }
 
-/// A broker for tests: queues, topics, acknowledgements, transactions and heart-beats in STOMP 1.0, 1.1 and 1.2, and
-/// faults on demand. The same calls give the same octets, in virtual time or in real.
+/// A broker for tests, with queues, topics, acknowledgements, transactions and heart-beats in STOMP 1.0, 1.1 and 1.2,
+/// and with faults on demand.
 ///
-/// - the connections' owner reports: [`connect`](Self::connect), [`receive`](Self::receive), [`sent`](Self::sent),
-///   [`disconnected`](Self::disconnected);
-/// - the clock's owner reports: [`handle_timeout`](Self::handle_timeout). A time is the `Duration` since a start that
-///   the owner chooses, and never runs back;
-/// - everybody collects: [`poll_output`](Self::poll_output) until there is none, then
-///   [`poll_timeout`](Self::poll_timeout);
-/// - a test looks: [`depth`](Self::depth), [`unacked`](Self::unacked), [`messages`](Self::messages),
+/// It is deterministic: the same calls produce the same octets, in virtual time or in real time.
+///
+/// - The owner of the connections reports with [`connect`](Self::connect), [`receive`](Self::receive),
+///   [`sent`](Self::sent) and [`disconnected`](Self::disconnected).
+/// - The owner of the clock reports with [`handle_timeout`](Self::handle_timeout). A time is the `Duration` since a
+///   start that the owner chooses, and never decreases.
+/// - After each report, call [`poll_output`](Self::poll_output) until it returns `None`, then
+///   [`poll_timeout`](Self::poll_timeout).
+/// - A test inspects the broker with [`depth`](Self::depth), [`unacked`](Self::unacked), [`messages`](Self::messages),
 ///   [`frames`](Self::frames), …
-/// - and interferes: [`publish`](Self::publish), [`silence`](Self::silence), [`drop_receipts`](Self::drop_receipts),
-///   [`crash`](Self::crash), …
+/// - A test interferes with [`publish`](Self::publish), [`silence`](Self::silence),
+///   [`drop_receipts`](Self::drop_receipts), [`crash`](Self::crash), …
 ///
-/// Destinations that begin with `/topic/` are topics, all others are queues. Messages are kept in memory, without a
+/// Destinations that begin with `/topic/` are topics, and all others are queues. Messages are kept in memory, without a
 /// bound.
 ///
 /// ```
@@ -130,13 +133,13 @@ pub struct Broker {
     connections: BTreeMap<ConnectionId, Connection>,
     subscriptions: BTreeMap<SubscriptionKey, Subscription>,
     store: Store,
-    /// The connections that something is to be done for.
+    /// The connections for which there is something to do.
     outputs: BTreeSet<ConnectionId>,
     records: Records,
     facts: VecDeque<Fact>,
-    /// What was accepted and is not carried out yet.
+    /// SENDs and COMMITs that were accepted and not carried out yet.
     deferred: Vec<Deferred>,
-    /// De-duplication ids that have come.
+    /// The de-duplication ids of earlier messages.
     duplicates: BTreeSet<Arc<str>>,
     armed: Option<CrashPoint>,
     crashes: u64,
@@ -151,7 +154,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker without connections and messages.
+    /// Creates a broker without connections and messages.
     #[must_use]
     pub fn new(config: BrokerConfig) -> Self {
         Self {
@@ -177,7 +180,7 @@ impl Broker {
         }
     }
 
-    /// A client has connected.
+    /// Reports that a client has connected, and returns the id of the connection.
     pub fn connect(&mut self, now: Duration) -> ConnectionId {
         self.advance(now);
         let connection = ConnectionId(self.next_connection);
@@ -189,7 +192,7 @@ impl Broker {
         connection
     }
 
-    /// A client has sent octets, cut anywhere. Those of a connection that is closed are ignored.
+    /// Reports octets that a client has sent, cut anywhere. Octets of a closed connection are ignored.
     pub fn receive(&mut self, connection: ConnectionId, octets: &[u8], now: Duration) {
         self.advance(now);
         let Some(peer) = self.open_connection(connection) else { return };
@@ -205,7 +208,8 @@ impl Broker {
         self.dispatch();
     }
 
-    /// Octets of [`Output::Send`] have left. Needed only with [`BrokerConfig::output_window`].
+    /// Reports that octets of [`Output::Send`] have been written. This is needed only with
+    /// [`BrokerConfig::output_window`].
     pub fn sent(&mut self, connection: ConnectionId, octets: usize) {
         let Some(window) = self.config.output_window else { return };
         let Some(peer) = self.connections.get_mut(&connection) else { return };
@@ -217,8 +221,9 @@ impl Broker {
         }
     }
 
-    /// A connection has ended, or was reset, by the client or on the way. Its unacknowledged messages go back to their
-    /// queues, in order, marked as redelivered.
+    /// Reports that a connection has ended or was reset.
+    ///
+    /// Its unacknowledged messages return to their queues, in order, marked as redelivered.
     pub fn disconnected(&mut self, connection: ConnectionId, now: Duration) {
         self.advance(now);
         self.end(connection);
@@ -226,7 +231,7 @@ impl Broker {
         self.dispatch();
     }
 
-    /// The time has come that [`poll_timeout`](Self::poll_timeout) named, or any other.
+    /// Reports the current time, which may be that of [`poll_timeout`](Self::poll_timeout) or any other.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.advance(now);
         let due = |deadline: Option<Duration>| deadline.is_some_and(|deadline| deadline <= now);
@@ -241,14 +246,17 @@ impl Broker {
         self.dispatch();
     }
 
-    /// When the next call of [`handle_timeout`](Self::handle_timeout) is due. After one it is later than that.
+    /// Returns the time at which [`handle_timeout`](Self::handle_timeout) has to be called next, or `None` if there is
+    /// none.
+    ///
+    /// After a call of `handle_timeout` it is later than the time of that call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let open = self.connections.values().filter(|peer| peer.is_open());
         open.filter_map(|peer| peer.heart_beats.deadline()).min()
     }
 
-    /// The next thing to do for a connection.
+    /// Returns the next thing to do for a connection, or `None` if there is nothing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
             let connection = *self.outputs.first()?;
@@ -265,22 +273,25 @@ impl Broker {
         }
     }
 
-    /// How many octets wait for a connection: those to be polled, and with [`BrokerConfig::output_window`] those polled
-    /// and not yet reported as [`sent`](Self::sent).
+    /// Returns the number of octets that wait for a connection.
+    ///
+    /// These are the octets to be polled and, with [`BrokerConfig::output_window`], those polled and not yet reported
+    /// as [`sent`](Self::sent).
     #[must_use]
     pub fn pending(&self, connection: ConnectionId) -> usize {
         self.connections.get(&connection).map_or(0, Connection::pending)
     }
 
-    /// Whether the owner should go on reading from a connection. A client that sends and never reads would otherwise
-    /// make its receipts pile up.
+    /// Returns `true` if the owner should continue to read from a connection.
+    ///
+    /// Without this check, the receipts for a client that sends and never reads would accumulate.
     #[must_use]
     pub fn wants_input(&self, connection: ConnectionId) -> bool {
         self.pending(connection)
             <= self.config.output_window.map_or(usize::MAX, |window| window.saturating_mul(2))
     }
 
-    /// The latest time that was reported.
+    /// The latest reported time.
     pub(crate) const fn now(&self) -> Duration {
         self.now
     }
@@ -331,7 +342,7 @@ impl Broker {
         }
     }
 
-    /// A beat behind output that waits would prove nothing: what waits proves it when it arrives.
+    /// Sends a heart-beat, unless output is waiting: that output proves the same when it arrives.
     fn beat(&mut self, connection: ConnectionId) {
         let Some(peer) = self.connections.get_mut(&connection).filter(|peer| !peer.closing) else { return };
         if peer.pending() > 0 {
@@ -341,7 +352,7 @@ impl Broker {
         self.outputs.insert(connection);
     }
 
-    /// Ends a connection from this side: what is written leaves, then it is closed.
+    /// Ends a connection from this side. Pending output is written before it is closed.
     fn finish(&mut self, connection: ConnectionId) {
         self.end(connection);
         if let Some(peer) = self.connections.get_mut(&connection) {
@@ -350,7 +361,7 @@ impl Broker {
         }
     }
 
-    /// Takes everything back that a connection had.
+    /// Takes back everything that a connection held.
     fn end(&mut self, connection: ConnectionId) {
         let Some(peer) = self.connections.get_mut(&connection) else { return };
         peer.transactions.clear();
@@ -361,7 +372,7 @@ impl Broker {
     }
 }
 
-/// The queue that a message of `destination` is dead-lettered to: `/queue/DLQ.a` for `/queue/a`.
+/// Returns the queue to which messages of `destination` are dead-lettered, such as `/queue/DLQ.a` for `/queue/a`.
 ///
 /// ```
 /// assert_eq!(stomp_testkit::broker::dead_letter_queue("/queue/a"), "/queue/DLQ.a");

@@ -2,7 +2,7 @@
 
 use stomp_proto::{Excess, ParseError};
 
-/// The kinds of ERROR that the broker sends.
+/// The class of an ERROR that the broker sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
@@ -10,31 +10,31 @@ pub enum ErrorClass {
     AlreadyConnected,
     /// A header whose value cannot be used.
     BadHeader,
-    /// A login that is unknown, or a wrong passcode.
+    /// An unknown login or a wrong passcode.
     BadLogin,
-    /// A SUBSCRIBE with an id that is in use.
+    /// A SUBSCRIBE with an id that is already in use.
     DuplicateSubscription,
-    /// A BEGIN of a transaction that is open.
+    /// A BEGIN for a transaction that is already open.
     DuplicateTransaction,
-    /// A destination that cannot exist: one that begins with `/impossible/`.
+    /// A destination that cannot exist, which is one that begins with `/impossible/`.
     Impossible,
-    /// A SUBSCRIBE to a queue that belongs to another connection.
+    /// A SUBSCRIBE to a queue that another connection uses exclusively.
     Locked,
-    /// Octets that are no STOMP.
+    /// Octets that are not valid STOMP.
     Malformed,
-    /// A header is missing that the frame needs.
+    /// A frame without a header that it needs.
     MissingHeader,
-    /// No version that both sides speak.
+    /// A CONNECT that offers no version that the broker supports.
     NoCommonVersion,
     /// A frame before CONNECT.
     NotConnected,
-    /// What a test asked for: [`Broker::send_error`](super::Broker::send_error).
+    /// An ERROR requested by a test, with [`Broker::send_error`](super::Broker::send_error).
     Scripted,
-    /// An ACK or NACK of a message that is not waiting for one.
+    /// An ACK or NACK for a message that is not waiting for one.
     UnknownAck,
-    /// An UNSUBSCRIBE of a subscription that does not exist.
+    /// An UNSUBSCRIBE for a subscription that does not exist.
     UnknownSubscription,
-    /// A frame of a transaction that is not open.
+    /// A frame that names a transaction that is not open.
     UnknownTransaction,
 }
 

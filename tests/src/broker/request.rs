@@ -10,7 +10,7 @@ use super::{
     habits::Habits,
     refusal::{ErrorClass, Refusal},
     store::Content,
-    subscription::{Subscription, SubscriptionName, Terms},
+    subscription::{self, Subscription, SubscriptionName, Terms},
     transaction::Step,
     value, write,
 };
@@ -158,7 +158,7 @@ impl Broker {
         }
         peer.subscriptions.insert(terms.name.clone(), key);
         self.next_subscription += 1;
-        let source = self.store.add_consumer(&terms.destination, key);
+        let source = self.store.add_consumer(&terms.destination, terms.durable.as_ref(), key);
         self.subscriptions.insert(key, Subscription { connection, terms, source, in_flight: 0 });
         Ok(())
     }
@@ -180,7 +180,9 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let name = SubscriptionName::of(frame, version)?;
         self.prepare_afterwards(connection, &name, version);
-        if self.remove_subscription(connection, &name) {
+        let is_removed = self.remove_subscription(connection, &name);
+        let is_deleted = subscription::durable(frame, &name)?.is_some_and(|name| self.store.delete(&name));
+        if is_removed || is_deleted {
             return Ok(());
         }
         Err(Refusal::new(ErrorClass::UnknownSubscription, format!("There is no subscription '{name}'")))

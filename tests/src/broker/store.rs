@@ -37,6 +37,8 @@ pub(super) enum Source {
     Queue(Arc<str>),
     /// What a topic has for that subscription alone.
     Topic(SubscriptionKey),
+    /// What a topic has for the durable subscription of that name, whether it has a consumer or not.
+    Durable(Arc<str>),
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +61,8 @@ impl Queue {
 pub(super) struct Store {
     queues: BTreeMap<Source, Queue>,
     topics: BTreeMap<Arc<str>, BTreeSet<SubscriptionKey>>,
+    /// The topics of durable subscriptions, by the names of these.
+    durable: BTreeMap<Arc<str>, Arc<str>>,
     touched: BTreeSet<Source>,
     numbers: u64,
 }
@@ -80,6 +84,10 @@ impl Store {
         for key in subscribers.copied().collect::<Vec<_>>() {
             self.push(Source::Topic(key), content.clone());
         }
+        let subscribed = self.durable.iter().filter(|(_, topic)| **topic == content.destination);
+        for name in subscribed.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.push(Source::Durable(name), content.clone());
+        }
         first..self.numbers
     }
 
@@ -93,9 +101,12 @@ impl Store {
 
     /// Takes a message back that was handed out. What was for a subscription that is gone is gone with it.
     pub(super) fn put_back(&mut self, source: &Source, message: Message) {
-        if let Source::Topic(_) = source
-            && !self.queues.contains_key(source)
-        {
+        let is_gone = match source {
+            Source::Queue(_) => false,
+            Source::Topic(_) => !self.queues.contains_key(source),
+            Source::Durable(name) => !self.durable.contains_key(name),
+        };
+        if is_gone {
             return;
         }
         let message = Message { redelivered: true, returns: message.returns + 1, ..message };
@@ -103,13 +114,24 @@ impl Store {
         self.touch(source);
     }
 
-    /// Adds a consumer and says what it is served from.
-    pub(super) fn add_consumer(&mut self, destination: &Arc<str>, key: SubscriptionKey) -> Source {
-        let source = if is_topic(destination) {
-            self.topics.entry(destination.clone()).or_default().insert(key);
-            Source::Topic(key)
-        } else {
-            Source::Queue(destination.clone())
+    /// Adds a consumer and says what it is served from: for a topic, from what the durable subscription of that name has
+    /// collected, if one is named.
+    pub(super) fn add_consumer(
+        &mut self,
+        destination: &Arc<str>,
+        durable: Option<&Arc<str>>,
+        key: SubscriptionKey,
+    ) -> Source {
+        let source = match (is_topic(destination), durable) {
+            (true, Some(name)) => {
+                self.durable.insert(name.clone(), destination.clone());
+                Source::Durable(name.clone())
+            }
+            (true, None) => {
+                self.topics.entry(destination.clone()).or_default().insert(key);
+                Source::Topic(key)
+            }
+            (false, _) => Source::Queue(destination.clone()),
         };
         self.queues.entry(source.clone()).or_default().consumers.push_back(key);
         self.touch(&source);
@@ -130,6 +152,12 @@ impl Store {
                 self.topics.remove(destination);
             }
         }
+    }
+
+    /// Deletes a durable subscription with what it has collected. Whether there was one.
+    pub(super) fn delete(&mut self, durable: &Arc<str>) -> bool {
+        self.queues.remove(&Source::Durable(durable.clone()));
+        self.durable.remove(durable).is_some()
     }
 
     /// Says that a consumer of it may have room again.
@@ -181,11 +209,13 @@ impl Store {
         self.queues.get_mut(source).filter(|queue| queue.ready.len() <= limit)?.withheld.pop_front()
     }
 
-    /// The messages that wait at a destination, oldest first; for a topic those that wait for a subscriber.
-    pub(super) fn ready(&self, destination: &str) -> impl Iterator<Item = &Message> {
+    /// The messages that wait at a destination, oldest first; for a topic those that wait for a subscriber, durable ones last.
+    pub(super) fn ready<'a>(&'a self, destination: &'a str) -> impl Iterator<Item = &'a Message> {
         let topic = self.topics.get(destination).into_iter().flatten().map(|key| Source::Topic(*key));
+        let durable = self.durable.iter().filter(move |(_, topic)| ***topic == *destination);
+        let durable = durable.map(|(name, _)| Source::Durable(name.clone()));
         let queue = [Source::Queue(destination.into())];
-        let sources = queue.into_iter().chain(topic);
+        let sources = queue.into_iter().chain(topic).chain(durable);
         sources.filter_map(|source| self.queues.get(&source)).flat_map(|queue| queue.ready.values())
     }
 
@@ -194,7 +224,7 @@ impl Store {
         self.queues.iter().filter(|(_, queue)| !queue.ready.is_empty()).filter_map(|(source, _)| match source
         {
             Source::Queue(name) => Some(&**name),
-            Source::Topic(_) => None,
+            Source::Topic(_) | Source::Durable(_) => None,
         })
     }
 
@@ -245,9 +275,9 @@ mod tests {
         let [first, second, third] = keys();
         let mut store = Store::default();
         let name: Arc<str> = "/queue/a".into();
-        let source = store.add_consumer(&name, first);
-        store.add_consumer(&name, second);
-        store.add_consumer(&name, third);
+        let source = store.add_consumer(&name, None, first);
+        store.add_consumer(&name, None, second);
+        store.add_consumer(&name, None, third);
         for _ in 0..5 {
             store.publish(content("/queue/a", "x"));
         }
@@ -263,7 +293,7 @@ mod tests {
     fn what_comes_back_takes_its_old_place() {
         let [key] = keys();
         let mut store = Store::default();
-        let source = store.add_consumer(&"/queue/a".into(), key);
+        let source = store.add_consumer(&"/queue/a".into(), None, key);
         for body in ["1", "2", "3"] {
             store.publish(content("/queue/a", body));
         }
@@ -280,14 +310,35 @@ mod tests {
         let [first, second] = keys();
         let mut store = Store::default();
         store.publish(content("/topic/t", "nobody"));
-        let source = store.add_consumer(&"/topic/t".into(), first);
-        store.add_consumer(&"/topic/t".into(), second);
+        let source = store.add_consumer(&"/topic/t".into(), None, first);
+        store.add_consumer(&"/topic/t".into(), None, second);
         store.publish(content("/topic/t", "both"));
         assert_eq!(bodies(&store, "/topic/t"), ["both", "both"]);
         let (_, message) = store.take(&source, |_| true).unwrap();
         store.remove_consumer("/topic/t", &source, first);
         store.put_back(&source, message);
         assert_eq!(bodies(&store, "/topic/t"), ["both"]);
+    }
+
+    #[test]
+    fn a_durable_subscription_collects_until_it_is_deleted() {
+        let [first, second] = keys();
+        let (topic, name): (Arc<str>, Arc<str>) = ("/topic/t".into(), "mine".into());
+        let mut store = Store::default();
+        let source = store.add_consumer(&topic, Some(&name), first);
+        store.publish(content("/topic/t", "there"));
+        let (_, message) = store.take(&source, |_| true).unwrap();
+        store.remove_consumer("/topic/t", &source, first);
+        store.put_back(&source, message);
+        store.publish(content("/topic/t", "away"));
+        assert_eq!(bodies(&store, "/topic/t"), ["there", "away"]);
+        assert_eq!(store.add_consumer(&topic, Some(&name), second), source);
+        let (key, message) = store.take(&source, |_| true).unwrap();
+        assert_eq!((key, message.redelivered), (second, true));
+        assert!(store.delete(&name) && !store.delete(&name));
+        store.put_back(&source, message);
+        store.publish(content("/topic/t", "late"));
+        assert_eq!(bodies(&store, "/topic/t"), [""; 0]);
     }
 
     #[test]

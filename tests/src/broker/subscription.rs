@@ -56,6 +56,8 @@ pub(super) struct Terms {
     pub(super) prefetch: Option<u64>,
     /// Whether its queue is for its connection alone.
     pub(super) exclusive: bool,
+    /// The name of a durable subscription.
+    pub(super) durable: Option<Arc<str>>,
 }
 
 impl Terms {
@@ -63,7 +65,8 @@ impl Terms {
         let destination = value(frame, "destination")?.ok_or_else(|| Refusal::missing("destination"))?;
         let name = SubscriptionName::of(frame, version)?;
         let exclusive = frame.header("exclusive").is_some_and(|value| value == "true");
-        Ok(Self { name, destination, ack_mode: ack_mode(frame)?, prefetch: prefetch(frame), exclusive })
+        let (ack_mode, prefetch, durable) = (ack_mode(frame)?, prefetch(frame), durable(frame, &name)?);
+        Ok(Self { name, destination, ack_mode, prefetch, exclusive, durable })
     }
 }
 
@@ -73,6 +76,18 @@ fn ack_mode(frame: &Frame) -> Result<AckMode, Refusal> {
         None => Ok(AckMode::Auto),
         Some(name) => AckMode::from_name(&name).ok_or_else(|| Refusal::bad("ack")),
     }
+}
+
+/// The durable subscription that a SUBSCRIBE makes or an UNSUBSCRIBE deletes: as ActiveMQ and Artemis name it, then as RabbitMQ
+/// does, by the id.
+pub(super) fn durable(frame: &Frame, name: &SubscriptionName) -> Result<Option<Arc<str>>, Refusal> {
+    for header in ["activemq.subscriptionName", "durable-subscription-name"] {
+        if let Some(durable) = value(frame, header)? {
+            return Ok(Some(durable));
+        }
+    }
+    let is_durable = frame.header("durable").is_some_and(|value| value == "true");
+    Ok(name.id().filter(|_| is_durable).map(Arc::from))
 }
 
 /// RabbitMQ's header, then ActiveMQ's. 0 is no bound.

@@ -1,8 +1,10 @@
-//! The conformance runner: judges rows of wire cases, one JSON object a line, and decides nothing by a row's name.
+//! The conformance runner, which checks cases given as rows: JSON objects, one per line. It never decides by the id of
+//! a row.
 //!
-//! Every row has an `id`, a `layer` and an `expect`. `decode` rows say what octets become; `encode` rows how a frame is
-//! written; `session` rows what a client makes of a broker's octets; `ack` rows how a message is acknowledged. A row with a
-//! key that the runner does not know fails: an expectation that nobody checks would look like one that holds.
+//! Every row has an `id`, a `layer` and an `expect`. A `decode` row says how octets are parsed, an `encode` row how a
+//! frame is written, a `session` row how a client reacts to the octets of a broker, and an `ack` row how a message is
+//! acknowledged. A row with an unknown key fails, since an expectation that is not checked would look like one that
+//! holds.
 
 use serde_json::Value;
 
@@ -14,18 +16,18 @@ mod encode;
 mod row;
 mod session;
 
-/// What a file's rows came to.
+/// The results of checking rows.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many rows hold.
+    /// The number of rows that hold.
     pub passed: usize,
-    /// One line for each row that does not: its id, what was expected and what came.
+    /// One line for each row that does not hold, with its id, what was expected and what was found.
     pub failed: Vec<String>,
 }
 
 impl Report {
-    /// Judges every line of a file that is not blank. A file without any holds nothing, which is a failure.
+    /// Checks every line of a file that is not blank. A file without any such line counts as a failure.
     pub fn judge_lines(&mut self, file: &str, lines: &str) {
         let mut rows = lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).peekable();
         if rows.peek().is_none() {
@@ -42,7 +44,7 @@ impl Report {
         }
     }
 
-    /// Takes note of a file that cannot be read.
+    /// Records a file that cannot be read as a failure.
     pub fn unreadable(&mut self, file: &str, why: impl std::fmt::Display) {
         self.failed.push(format!("{file}: cannot be read: {why}"));
     }
@@ -52,9 +54,9 @@ impl Report {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
-    /// The row's id; empty when it has none.
+    /// The id of the row, which is empty if it has none.
     pub id: String,
-    /// What was expected and what came, or what is wrong with the row. One line.
+    /// What was expected and what was found, or what is wrong with the row, in one line.
     pub text: String,
 }
 

@@ -197,7 +197,7 @@ impl Course {
         if self.left.is_empty() {
             self.left.extend(self.last);
         }
-        self.called = to.or(self.last.filter(|_| self.left.len() == 1));
+        self.called = to.or_else(|| self.last.filter(|_| self.left.len() == 1));
     }
 
     fn check_called(&mut self, broker: usize) -> Checked {

@@ -46,7 +46,7 @@ impl Actor {
         let leaving = matches!(self.session.phase(), Phase::Connected(_) | Phase::Disconnecting(_));
         // What is dialled without a connection, unless that goes on already.
         let first = match self.session.phase() {
-            Phase::Waiting { endpoint, .. } => Some(to.unwrap_or(broker_of(endpoint))),
+            Phase::Waiting { endpoint, .. } => Some(to.unwrap_or_else(|| broker_of(endpoint))),
             Phase::Connecting(endpoint) => {
                 let current = broker_of(endpoint);
                 self.course.go_on_with(current, now);

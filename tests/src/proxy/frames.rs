@@ -22,7 +22,7 @@ impl Frames {
         Self { parser, command, tampering, held: None }
     }
 
-    /// What of these octets and those before arrives now.
+    /// The part of these and earlier octets that arrives now.
     pub(super) fn pass(&mut self, octets: &[u8]) -> io::Result<Bytes> {
         self.parser.feed(octets);
         let mut out = BytesMut::new();

@@ -1,4 +1,5 @@
-//! A proxy between client and broker that fails on purpose: slow, in slices, cut at an octet, frames lost or swapped.
+//! A proxy that injects faults between client and broker: latency, small slices, cuts at an octet, lost or swapped
+//! frames.
 
 use std::{
     io,
@@ -19,13 +20,15 @@ mod frames;
 
 use frames::Frames;
 
-/// Octets taken in one read.
+/// The maximum number of octets taken in one read.
 const BUFFER: usize = 32 * 1024;
-/// Reads that may be on their way. With latency they are what the line holds.
+/// The number of reads that may be in flight. With latency, this is the capacity of the line.
 const IN_FLIGHT: usize = 256;
 
-/// A proxy in front of a broker, on a port of its own. Connections are harmed as the plan says, one part of it for each, and
-/// those after the last one pass unharmed.
+/// A proxy in front of a broker, on its own port.
+///
+/// Each connection is subject to the next of the plans given to [`start`](Self::start). Connections after the last plan
+/// pass unchanged.
 ///
 /// ```
 /// use stomp_testkit::{broker::BrokerConfig, proxy::{Break, Faults, Plan, Proxy}, server::Server};
@@ -40,59 +43,59 @@ const IN_FLIGHT: usize = 256;
 #[derive(Debug)]
 pub struct Proxy(Port);
 
-/// What is done to one connection.
+/// The faults of one connection.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Plan {
-    /// To what the client says.
+    /// Faults of the direction from the client to the broker.
     pub to_broker: Faults,
-    /// To what the broker says.
+    /// Faults of the direction from the broker to the client.
     pub to_client: Faults,
 }
 
-/// What is done to one direction of a connection.
+/// The faults of one direction of a connection. By default there are none.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Faults {
-    /// How much later everything arrives.
+    /// The delay of everything that is sent.
     pub latency: Duration,
-    /// Octets in a second; none is no limit.
+    /// The maximum number of octets per second, or `None` for no limit.
     pub bandwidth: Option<u32>,
-    /// The most octets that arrive together; none is no limit.
+    /// The maximum number of octets that are forwarded in one write, or `None` for no limit.
     pub slice: Option<usize>,
-    /// After how many octets it ends, and how.
+    /// The number of octets after which the direction ends, and how it ends.
     pub after: Option<(u64, Break)>,
-    /// What is done to the frames of that command.
+    /// The command of the frames that are tampered with, and how.
     pub frames: Option<(Command, Tampering)>,
 }
 
-/// How a direction ends.
+/// How a direction of a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Break {
-    /// No more comes, as if the sender had closed it. The other direction goes on.
+    /// The direction is closed, as if by the sender. The other direction continues.
     HalfClose,
-    /// The connection is reset, in both directions.
+    /// The whole connection is reset.
     Reset,
-    /// Nothing more comes, nothing more is taken, and nobody is told.
+    /// Nothing more is forwarded or read, and neither side is notified.
     Stall,
 }
 
-/// What is done to frames.
+/// How frames are tampered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tampering {
-    /// They never arrive.
+    /// The frames are dropped.
     Swallow,
-    /// Each one arrives after the next one.
+    /// Each frame is delivered after the one that follows it.
     Swap,
 }
 
 impl Proxy {
-    /// In front of the broker at that address.
+    /// Starts a proxy for the broker at this address, on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// Returns an error if no port can be opened.
     pub fn start(broker: SocketAddr, plans: impl IntoIterator<Item = Plan>) -> io::Result<Self> {
         let plans: Vec<_> = plans.into_iter().collect();
         let plans = Arc::new(Mutex::new(plans.into_iter()));
@@ -103,13 +106,13 @@ impl Proxy {
         Port::open(serve).map(Self)
     }
 
-    /// Where it listens.
+    /// Returns the address on which the proxy listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.0.address()
     }
 
-    /// The URI under which a client finds it and is let in.
+    /// Returns a URI with which a client can connect through the proxy and log in.
     #[must_use]
     pub fn uri(&self) -> String {
         format!("tcp://guest:guest@{}", self.address())
@@ -124,7 +127,7 @@ async fn serve(client: Connection, broker: SocketAddr, plan: Plan) -> io::Result
     future::try_zip(said, answered).await.map(|_| ())
 }
 
-/// One direction, until it ends by itself or by its fault. What is read waits as long as the line is.
+/// Forwards one direction until it ends by itself or by its fault. What was read is delayed by the latency.
 async fn pass(sender: Sender, from: &Connection, to: &Connection, faults: Faults) -> io::Result<()> {
     let (line, arriving) = channel::bounded(IN_FLIGHT);
     let latency = faults.latency;
@@ -139,7 +142,7 @@ async fn pass(sender: Sender, from: &Connection, to: &Connection, faults: Faults
                 Some(frames) if count > 0 => frames.pass(octets)?,
                 _ => Bytes::copy_from_slice(octets),
             };
-            // Nobody takes it any more when the other end has failed, which says so itself.
+            // If sending fails, the other end has failed, which reports the error itself.
             if line.send((Instant::now() + latency, passed)).await.is_err() || count == 0 {
                 return Ok(());
             }
@@ -189,7 +192,7 @@ async fn broken(to: &Connection, how: Option<Break>) -> io::Result<()> {
     match how {
         Some(Break::HalfClose) => to.get_ref().shutdown(Shutdown::Write),
         Some(Break::Reset) => {
-            // What is closed without patience for what was not read yet is reset.
+            // Closing with a linger time of zero resets the connection.
             SockRef::from(to.get_ref()).set_linger(Some(Duration::ZERO))?;
             Err(io::ErrorKind::ConnectionReset.into())
         }

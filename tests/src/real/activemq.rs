@@ -1,4 +1,4 @@
-//! Knows ActiveMQ classic as Debian packages it: where it is, how it is configured and launched, what its frames mean.
+//! ActiveMQ "Classic", as packaged by Debian: where it is, how it is configured and launched, and how it behaves.
 
 use super::{
     ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Keys, Launch, Layout, Nack,
@@ -19,7 +19,7 @@ const USERS: &[User] = &[GUEST, ALICE];
 /// What a queue's name gets in front to name its dead letter queue.
 const DEAD_LETTER_PREFIX: &str = "DLQ.";
 
-/// ActiveMQ classic with a persistent store.
+/// ActiveMQ "Classic" with a persistent store.
 pub static ACTIVEMQ: Description = Description {
     name: NAME,
     nodes: 1,

@@ -1,4 +1,4 @@
-//! Knows ActiveMQ Artemis as Maven Central has it: where it is, how it is configured and launched, what its frames mean.
+//! ActiveMQ Artemis, as published on Maven Central: where it is, how it is configured and launched, and how it behaves.
 
 use super::{
     ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Launch, Layout, Nack, OnError,
@@ -20,7 +20,10 @@ const HOME: &str = "stomp-tests/apache-artemis-2.44.0";
 /// What nobody may send to.
 const FORBIDDEN: &str = "forbidden";
 
-/// ActiveMQ Artemis with a persistent store. Where nothing else is said, `/queue/` and `/topic/` mean what they say.
+/// ActiveMQ Artemis with a persistent store.
+///
+/// By default, destinations that begin with `/queue/` are queues (anycast), and those that begin with `/topic/` are
+/// topics (multicast).
 pub static ARTEMIS: Description = Description {
     name: NAME,
     nodes: 1,

@@ -1,4 +1,4 @@
-//! Knows the life of a whole broker: chosen ports, written configuration, launched processes, and the end of all.
+//! A whole broker: its ports, its configuration, its processes, and their end.
 
 use super::process::{Failure, Limits, Process, Readiness};
 use super::{Description, GUEST, Launch, Layout, User};
@@ -7,7 +7,7 @@ use std::io;
 /// How often a broker that dies while it starts is tried, each time with new ports and a new directory.
 const ATTEMPTS: u32 = 3;
 
-/// A broker that this process started. Dropping it kills all its processes and removes its directory.
+/// A real broker that this process has started. Dropping it kills all its processes and removes its directory.
 #[derive(Debug)]
 pub struct RealBroker {
     // Dropped in this order: nodes are killed before what they need, and nobody writes when the directory goes.
@@ -18,12 +18,12 @@ pub struct RealBroker {
 }
 
 impl RealBroker {
-    /// Starts the described broker in a directory of its own, on free ports, and waits until it answers a CONNECT.
+    /// Starts the described broker in its own directory and on free ports, and waits until it answers a CONNECT.
     ///
     /// # Errors
     ///
-    /// When it is not installed (the error says how to install it), when it dies three times while starting, or
-    /// when it is not ready in time; these errors quote its log.
+    /// Returns an error if the broker is not installed (the error then says how to install it), if it dies three times
+    /// while it starts, or if it is not ready in time (the errors then quote its log).
     pub fn start(description: &Description) -> io::Result<Self> {
         (description.find)()?;
         let mut attempt = 1;
@@ -60,99 +60,100 @@ impl RealBroker {
         self.nodes.iter_mut().try_for_each(Process::wait_ready)
     }
 
-    /// What was started.
+    /// Returns the description from which the broker was started.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// The directory and the ports of the broker.
+    /// Returns the directory and the ports of the broker.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// The port of 127.0.0.1 on which the first node speaks STOMP.
+    /// Returns the STOMP port of the first node, on 127.0.0.1.
     pub fn stomp_port(&self) -> u16 {
         self.layout.port(0, "stomp")
     }
 
-    /// The URI of the first node, with the credentials of [`Self::login`].
+    /// Returns the URI of the first node, with the credentials of [`Self::login`].
     pub fn uri(&self) -> String {
         self.node_uri(0)
     }
 
-    /// The URI of one node, counted from 0, with the credentials of [`Self::login`].
+    /// Returns the URI of a node, counted from 0, with the credentials of [`Self::login`].
     ///
     /// # Panics
     ///
-    /// When the broker has fewer nodes.
+    /// Panics if the broker has fewer nodes.
     pub fn node_uri(&self, node: usize) -> String {
         let User { login, passcode } = self.login();
         format!("tcp://{login}:{passcode}@127.0.0.1:{}", self.layout.port(node, "stomp"))
     }
 
-    /// The URI of the first node over TLS, with the credentials of [`Self::login`]. [`Layout::keys`] has the certificates.
+    /// Returns the URI of the first node over TLS, with the credentials of [`Self::login`]. The certificates are in
+    /// [`Layout::keys`].
     pub fn tls_uri(&self) -> String {
         let User { login, passcode } = self.login();
         format!("ssl://{login}:{passcode}@localhost:{}", self.layout.port(0, "tls"))
     }
 
-    /// Who logs in where nothing else is said.
+    /// Returns the user with which clients log in by default.
     pub fn login(&self) -> User {
         GUEST
     }
 
-    /// One node, counted from 0, for what is done to one node of a cluster alone.
+    /// Returns a node, counted from 0, to control one node of a cluster by itself.
     ///
     /// # Panics
     ///
-    /// When the broker has fewer nodes.
+    /// Panics if the broker has fewer nodes.
     pub fn node(&mut self, node: usize) -> &mut Process {
         &mut self.nodes[node]
     }
 
-    /// Kills every node without warning (SIGKILL). Returns when they are gone.
+    /// Kills all nodes without warning (SIGKILL). Returns once they have ended.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// Returns an error if the signal cannot be sent.
     pub fn kill(&mut self) -> io::Result<()> {
         self.nodes.iter_mut().try_for_each(Process::kill)
     }
 
-    /// Asks every node to end (SIGTERM), and kills those that do not in time.
+    /// Asks all nodes to end (SIGTERM), and kills those that do not end in time.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// Returns an error if the signal cannot be sent.
     pub fn stop(&mut self) -> io::Result<()> {
         self.nodes.iter_mut().try_for_each(Process::stop)
     }
 
-    /// Kills what still runs, launches every node again in the same directory and on the same ports, and waits
-    /// until each is ready.
+    /// Kills the nodes that still run, launches all of them again in the same directory and on the same ports, and
+    /// waits until each is ready.
     ///
     /// # Errors
     ///
-    /// When a node is not ready in time; the error quotes its log.
+    /// Returns an error if a node is not ready in time. The error quotes its log.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill()?;
         Ok(self.launch_nodes()?)
     }
 
-    /// Stops the clock of every node (SIGSTOP): connections stay open, and nothing is answered.
+    /// Stops all nodes (SIGSTOP). Connections stay open, and nothing is answered.
     ///
     /// # Errors
     ///
-    /// When a node does not run.
+    /// Returns an error if a node is not running.
     pub fn freeze(&mut self) -> io::Result<()> {
         self.nodes.iter_mut().try_for_each(Process::freeze)
     }
 
-    /// Lets frozen nodes go on (SIGCONT).
+    /// Continues stopped nodes (SIGCONT).
     ///
     /// # Errors
     ///
-    /// When a node does not run.
+    /// Returns an error if a node is not running.
     pub fn thaw(&mut self) -> io::Result<()> {
         self.nodes.iter_mut().try_for_each(Process::thaw)
     }

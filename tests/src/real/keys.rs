@@ -1,4 +1,4 @@
-//! Knows the certificates of a broker that speaks TLS, and the files in which brokers want them.
+//! The certificates of a broker with TLS, in the file formats that brokers need.
 
 use crate::pki::{Authority, Identity, Leaf};
 use openssl::{pkcs12::Pkcs12, pkey::PKey, x509::X509};
@@ -12,7 +12,7 @@ pub(super) const STORE_PASSWORD: &str = "changeit";
 /// The names in the broker's certificate.
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 
-/// Who a broker is and whom it trusts: itself for `localhost`, and one client.
+/// The certificates of a broker: its own one for `localhost`, and that of the one client that it trusts.
 #[derive(Debug)]
 pub struct Keys {
     directory: PathBuf,
@@ -21,7 +21,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Makes new ones in that directory.
+    /// Creates new certificates in this directory.
     pub(super) fn make(directory: &Path) -> io::Result<Self> {
         let authority = Authority::new("the authority of the test");
         let (broker, client) =
@@ -32,7 +32,8 @@ impl Keys {
         fs::write(directory.join("broker.pem"), &broker.certificate)?;
         fs::write(directory.join("broker.key"), &broker.key)?;
         fs::write(directory.join("broker.p12"), store(&broker)?)?;
-        // Java trusts the certificate of a key that it has. The plain form of trust it reads only with an attribute of its own.
+        // Java trusts the certificate of a key that it has. The plain form of trust it reads only with an attribute of
+        // its own.
         fs::write(directory.join("trusted.p12"), store(&authority.identity())?)?;
         Ok(Self { directory, authority: authority.certificate().to_owned(), client })
     }
@@ -42,12 +43,12 @@ impl Keys {
         self.directory.join(name).display().to_string()
     }
 
-    /// The certificate of the authority that has issued the broker's, in PEM.
+    /// Returns the certificate of the authority that has issued the certificate of the broker, in PEM.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// A client that the broker lets in. It lets in no others over TLS.
+    /// Returns the identity of the only client that the broker accepts over TLS.
     pub fn client(&self) -> &Identity {
         &self.client
     }

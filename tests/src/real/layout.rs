@@ -1,4 +1,4 @@
-//! Knows where a broker lives while it runs: its directory and its ports.
+//! The directory and the ports of a broker.
 
 use super::Description;
 use super::keys::Keys;
@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The directory and the ports of one broker; the directory is removed when this is dropped.
+/// The directory and the ports of a broker. Dropping it removes the directory.
 #[derive(Debug)]
 pub struct Layout {
     directory: PathBuf,
@@ -20,7 +20,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Makes an empty directory and chooses free ports for what `description` needs.
+    /// Creates an empty directory, and chooses free ports for the purposes in `description`.
     pub(super) fn new(description: &Description) -> io::Result<Self> {
         let count = description.shared_ports.len() + description.nodes * description.node_ports.len();
         let (ports, directory) = (Ports::hold(count)?, new_directory()?);
@@ -34,51 +34,51 @@ impl Layout {
         })
     }
 
-    /// How many nodes live here.
+    /// Returns the number of nodes.
     pub fn nodes(&self) -> usize {
         self.nodes
     }
 
-    /// The directory that is the broker's alone.
+    /// Returns the directory of the broker, which no other broker uses.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Who the broker is where it speaks TLS, and whom it lets in.
+    /// Returns the certificates that the broker uses for TLS.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// The directory of one node, counted from 0. It exists once something was written there.
+    /// Returns the directory of a node, counted from 0. It exists once something has been written there.
     pub fn node_directory(&self, node: usize) -> PathBuf {
         self.directory.join(format!("node{node}"))
     }
 
-    /// The port of one node for a purpose that its description names.
+    /// Returns the port of a node for a purpose in its description.
     ///
     /// # Panics
     ///
-    /// When the description names no such purpose, or has no such node.
+    /// Panics if the description has no such purpose or no such node.
     pub fn port(&self, node: usize, purpose: &str) -> u16 {
         assert!(node < self.nodes, "there is no node {node}");
         let first = self.shared_ports.len() + node * self.node_ports.len();
         self.ports.numbers()[first + position(self.node_ports, purpose)]
     }
 
-    /// The port that all nodes share for a purpose that their description names.
+    /// Returns the port that all nodes share for a purpose in their description.
     ///
     /// # Panics
     ///
-    /// When the description names no such purpose.
+    /// Panics if the description has no such purpose.
     pub fn shared_port(&self, purpose: &str) -> u16 {
         self.ports.numbers()[position(self.shared_ports, purpose)]
     }
 
-    /// Writes a file, and the directories above it, below the broker's directory; returns its path.
+    /// Writes a file below the directory of the broker, creates the directories that it needs, and returns its path.
     ///
     /// # Errors
     ///
-    /// When the file system refuses.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>, text: &str) -> io::Result<PathBuf> {
         let path = self.directory.join(path);
         if let Some(parent) = path.parent() {

@@ -1,9 +1,9 @@
-//! Knows what a real broker is: a description of it as data, and the processes that run from that data.
+//! Real brokers, described by data and run as plain processes.
 //!
-//! One [`Description`] holds all that differs between brokers: what must be installed, which ports it needs, how
-//! its configuration is written, what is launched, and what its frames mean ([`Behaviour`]). [`RealBroker`] knows
-//! no broker by name, except that [`ALL`] lists them. A cluster is a description with more than one node, and `configure` may run a program of
-//! the broker's own before it returns the [`Plan`].
+//! A [`Description`] holds everything that differs between brokers: what must be installed, which ports it needs, how
+//! its configuration is written, what is launched, and how it behaves ([`Behaviour`]). [`RealBroker`] runs a broker
+//! from its description. A cluster is a description with more than one node. `configure` may run a program that comes
+//! with the broker before it returns the [`Plan`]. [`ALL`] lists the descriptions.
 
 use std::ffi::OsString;
 use std::io;
@@ -28,7 +28,7 @@ pub use layout::Layout;
 pub use process::Process;
 pub use rabbitmq::{RABBITMQ, RABBITMQ_CLUSTER};
 
-/// Someone who may log in.
+/// A user who may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
     /// The `login` of CONNECT.
@@ -37,149 +37,153 @@ pub struct User {
     pub passcode: &'static str,
 }
 
-/// The user of every test that is not about credentials.
+/// The user of all tests that are not about credentials.
 pub const GUEST: User = User { login: "guest", passcode: "guest" };
 
-/// A user whose passcode holds the two octets that STOMP escapes differently from broker to broker.
+/// A user whose passcode contains the two octets whose escapes in CONNECT differ from broker to broker.
 pub const ALICE: User = User { login: "alice", passcode: r"s3cret:with\odd" };
 
-/// All there is to know about a broker before it runs.
+/// The description of a broker.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// The broker's name, as its makers write it.
+    /// The name of the broker, as its vendor writes it.
     pub name: &'static str,
-    /// How many nodes it runs: more than one is a cluster.
+    /// The number of nodes. More than one is a cluster.
     pub nodes: usize,
-    /// What the ports that every node needs for itself are for. `stomp` is spoken to in the clear; `tls` wants a certificate
-    /// of the client.
+    /// The purposes of the ports that each node needs for itself. `stomp` is the port without TLS, and `tls` is the
+    /// port with TLS, which requires a client certificate.
     pub node_ports: &'static [&'static str],
-    /// What the ports that all nodes share are for.
+    /// The purposes of the ports that all nodes share.
     pub shared_ports: &'static [&'static str],
-    /// Those who may log in, [`GUEST`] among them.
+    /// The users who may log in, including [`GUEST`].
     pub users: &'static [User],
-    /// How long a node may take until it answers a CONNECT.
+    /// The maximum time until a node answers a CONNECT.
     pub ready_within: Duration,
-    /// How long a node may take to end by itself once it was asked to.
+    /// The maximum time until a node ends after it was asked to.
     pub stops_within: Duration,
-    /// Finds the installed broker, or says how to install it.
+    /// Checks that the broker is installed. The error says how to install it.
     pub find: fn() -> io::Result<()>,
-    /// Writes the configuration into the layout's directory and says what to launch.
+    /// Writes the configuration into the directory of the layout, and returns what to launch.
     pub configure: fn(&Layout) -> io::Result<Plan>,
-    /// What its frames mean.
+    /// How the broker behaves.
     pub behaviour: Behaviour,
 }
 
-/// All brokers that are described here.
+/// The descriptions of all supported brokers.
 pub const ALL: [&Description; 4] = [&RABBITMQ, &ACTIVEMQ, &ARTEMIS, &RABBITMQ_CLUSTER];
 
-/// What is launched for one broker, in this order.
+/// The processes to launch for a broker, in this order.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Processes that the nodes need; they run from the start of the broker until it is dropped.
+    /// Processes that the nodes need. They run from the start of the broker until it is dropped.
     pub helpers: Vec<Launch>,
-    /// The broker itself, one process a node.
+    /// The broker itself, with one process for each node.
     pub nodes: Vec<Launch>,
 }
 
-/// How one process is launched, and how it shows that it is ready.
+/// How to launch a process, and how to find out that it is ready.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// The process's name in errors, and of the file that takes its output.
+    /// The name of the process, used in errors and for the file with its output.
     pub name: String,
-    /// The program. It must become the broker and not merely start it, or signals would miss the broker.
+    /// The program. It must become the broker rather than start it as a child, so that signals reach the broker.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments of the program.
     pub arguments: Vec<OsString>,
-    /// Its environment, apart from the few variables that every process inherits.
+    /// The environment of the program, in addition to the few variables that every process inherits.
     pub environment: Vec<(&'static str, OsString)>,
-    /// The port of 127.0.0.1 on which it shows that it is ready: a node by its CONNECTED, a helper by listening.
+    /// The port of 127.0.0.1 that shows whether the process is ready: a node answers with CONNECTED, and a helper
+    /// listens.
     pub port: u16,
 }
 
-/// What a broker's frames mean, where brokers differ.
+/// The behaviour of a broker, as far as brokers differ.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
-    /// The `host` that CONNECT must name.
+    /// The `host` header that CONNECT needs.
     pub virtual_host: &'static str,
-    /// Whether CONNECTED says in 1.0, too, who the broker is.
+    /// Whether CONNECTED has a `server` header in 1.0, too.
     pub names_itself_in_1_0: bool,
-    /// What the values of CONNECT go through.
+    /// How the header values of CONNECT are read.
     pub connect_values: ConnectValues,
-    /// What a NACK does to a message when it says nothing more.
+    /// What a NACK without further headers does to its message.
     pub nack: Nack,
-    /// How a message gets into a dead letter queue.
+    /// How messages are dead-lettered.
     pub dead_letter: DeadLetter,
-    /// How far an ACK of the `client` mode reaches.
+    /// Which messages an ACK with ack mode `client` covers.
     pub cumulative_ack: AckReach,
     /// What an ERROR frame does to the connection.
     pub error: OnError,
-    /// Whether an ERROR names the receipt of the frame that caused it.
+    /// Whether an ERROR has the `receipt-id` of the frame that caused it.
     pub error_names_receipt: bool,
-    /// Whether receipts come in the order of the frames that asked for them.
+    /// Whether RECEIPTs are sent in the order of the frames that asked for them.
     pub receipts_in_order: bool,
-    /// Whether a DISCONNECT makes the broker forget receipts that are still due.
+    /// Whether the broker omits RECEIPTs that are still due when it gets a DISCONNECT.
     pub disconnect_loses_receipts: bool,
-    /// Whether UNSUBSCRIBE gives unsettled messages back; otherwise only the end of the connection does.
+    /// Whether an UNSUBSCRIBE returns unacknowledged messages to their queue. Otherwise only the end of the connection
+    /// does.
     pub unsubscribe_returns_messages: bool,
-    /// A destination to which no SEND is accepted.
+    /// A destination to which SENDs are refused.
     pub refused_destination: &'static str,
-    /// The header of SUBSCRIBE that limits how many messages are on their way unsettled.
+    /// The header of SUBSCRIBE that limits the number of unacknowledged messages.
     pub prefetch_header: &'static str,
-    /// Whether what is on its way in ack mode `auto` survives a client that does not read for more than half a minute.
+    /// Whether messages in transit with ack mode `auto` survive if the client does not read for more than half a
+    /// minute.
     pub auto_survives_stall: bool,
-    /// Raises and ends the alarm of a broker that has no memory left, under which it reads nothing more from who has sent it
-    /// messages. `None` where there is no such thing.
+    /// Raises and clears the memory alarm of the broker, during which it does not read from clients that have sent
+    /// messages. `None` if the broker has no such alarm.
     pub memory_alarm: Option<fn(&Layout, raised: bool) -> io::Result<()>>,
 }
 
-/// What the values of CONNECT go through before they are compared with anything.
+/// How the header values of CONNECT are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectValues {
-    /// They are unescaped, against the specification: a backslash must be written twice.
+    /// They are unescaped, contrary to the specification, so a backslash must be written twice.
     Unescaped,
-    /// They are taken as they stand.
+    /// They are taken literally.
     Literal,
 }
 
-/// What a NACK does to the message.
+/// What a NACK does to its message.
 #[derive(Clone, Copy, Debug)]
 pub enum Nack {
-    /// It goes back to its queue, and may come again at once.
+    /// The message returns to its queue, and may be delivered again at once.
     Requeue,
-    /// It goes to the dead letter queue whose destination the function spells for the name of a queue.
+    /// The message moves to a dead letter queue. The function returns its destination for the name of a queue.
     DeadLetter(fn(queue: &str) -> String),
-    /// It is gone for good.
+    /// The message is destroyed.
     Destroy,
 }
 
-/// How a message gets into a dead letter queue; the argument of every function is the plain name of a queue.
+/// How messages are dead-lettered. The argument of each function is the plain name of a queue.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadLetter {
-    /// The destination to read the dead letters of a queue from. Subscribing to it makes it exist.
+    /// Returns the destination with the dead letters of a queue. Subscribing to it creates it.
     pub destination: fn(queue: &str) -> String,
-    /// The headers that each SEND and SUBSCRIBE of the queue carries so that it has dead letters.
+    /// Returns the headers that each SEND and SUBSCRIBE for the queue needs so that its messages are dead-lettered.
     pub queue_headers: fn(queue: &str) -> Vec<(&'static str, String)>,
-    /// The headers that make a NACK a dead letter.
+    /// The headers with which a NACK dead-letters its message.
     pub nack_headers: &'static [(&'static str, &'static str)],
 }
 
-/// How far an ACK of the `client` mode reaches.
+/// Which messages an ACK with ack mode `client` covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckReach {
-    /// Earlier messages of the same subscription, as the specification says.
+    /// Its own and earlier messages of the same subscription, as specified.
     Subscription,
-    /// Earlier messages of every subscription of the connection.
+    /// Its own and earlier messages of all subscriptions of the connection.
     Connection,
 }
 
 /// What an ERROR frame does to the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// It ends, as the specification says, in 1.2; before that it stays.
+    /// The connection is closed in 1.2, as specified. In earlier versions it stays open.
     ClosesFrom1_2,
-    /// It ends after errors of the queueing machinery (refused access, missing exchange), not after bad commands.
+    /// The connection is closed after errors of the broker's core, such as a refused access or a missing exchange, but
+    /// not after invalid commands.
     ClosesWhenGrave,
-    /// It stays, unless the frames themselves were broken or the login was refused.
+    /// The connection stays open, unless frames were malformed or the login was refused.
     StaysOpen,
 }
 
@@ -189,13 +193,13 @@ fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file())
 }
 
-/// The error of a broker that this machine lacks.
+/// An error for a broker that is not installed.
 fn not_installed(broker: &str, missing: &str, package: &str) -> io::Error {
     let text = format!("{broker} is not installed ({missing} is missing): apt-get install {package}");
     io::Error::new(io::ErrorKind::NotFound, text)
 }
 
-/// Accepts a file that must exist for `broker` to run.
+/// Checks that a file exists that `broker` needs.
 fn require_file(broker: &str, file: &Path, package: &str) -> io::Result<()> {
     if file.is_file() {
         return Ok(());
@@ -203,7 +207,7 @@ fn require_file(broker: &str, file: &Path, package: &str) -> io::Result<()> {
     Err(not_installed(broker, &file.display().to_string(), package))
 }
 
-/// Accepts a program that must be on the `PATH` for `broker` to run.
+/// Checks that a program is on the `PATH` that `broker` needs.
 fn require_program(broker: &str, program: &str, package: &str) -> io::Result<PathBuf> {
     find_program(program).ok_or_else(|| not_installed(broker, program, package))
 }

@@ -1,4 +1,4 @@
-//! Knows one process of a broker: how to launch, signal, watch and end it, and to leave nothing behind.
+//! A process of a broker: how to launch, signal, watch and end it without leaving anything behind.
 
 use super::{Launch, User, probe};
 use std::fs::{self, OpenOptions};
@@ -20,7 +20,7 @@ const SIGNAL_WITHIN: Duration = Duration::from_secs(10);
 /// How many lines of a log an error quotes.
 const QUOTED_LINES: usize = 30;
 
-/// One process of a broker. It is killed when this is dropped.
+/// A process of a broker. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Process {
     launch: Launch,
@@ -84,17 +84,17 @@ impl Process {
         Self { launch, directory: directory.to_owned(), limits, readiness, running: None }
     }
 
-    /// The name that its description gave it.
+    /// Returns the name of the process in its description.
     pub fn name(&self) -> &str {
         &self.launch.name
     }
 
-    /// The port on which it shows that it is ready: the STOMP port of a node.
+    /// Returns the port that shows whether the process is ready, which for a node is its STOMP port.
     pub fn port(&self) -> u16 {
         self.launch.port
     }
 
-    /// The number of the process, if it was launched and not ended since.
+    /// Returns the id of the process, or `None` if it has not been launched or was ended.
     pub fn id(&self) -> Option<u32> {
         self.running.as_ref().map(|running| running.child.id())
     }
@@ -131,11 +131,11 @@ impl Process {
         }
     }
 
-    /// Kills it without warning (SIGKILL) and waits until it is gone. One that does not run stays as it is.
+    /// Kills the process without warning (SIGKILL), and waits until it has ended. Does nothing if it is not running.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// Returns an error if the process cannot be killed.
     pub fn kill(&mut self) -> io::Result<()> {
         if let Some(running) = &mut self.running {
             running.child.kill()?;
@@ -145,11 +145,11 @@ impl Process {
         Ok(())
     }
 
-    /// Asks it to end (SIGTERM), waits as long as its description allows, and then kills it.
+    /// Asks the process to end (SIGTERM), waits as long as its description allows, and then kills it.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// Returns an error if the signal cannot be sent.
     pub fn stop(&mut self) -> io::Result<()> {
         if self.running.is_some() {
             self.signal("TERM")?;
@@ -161,42 +161,43 @@ impl Process {
         self.kill()
     }
 
-    /// Stops its clock (SIGSTOP): connections stay open, new ones are accepted by the system, nothing is answered.
+    /// Stops the process (SIGSTOP). Connections stay open, the system accepts new ones, and nothing is answered.
     ///
     /// # Errors
     ///
-    /// When it does not run, or does not stop.
+    /// Returns an error if the process is not running or does not stop.
     pub fn freeze(&mut self) -> io::Result<()> {
         self.signal("STOP")?;
         self.wait_state("freeze", |state| state == 'T')
     }
 
-    /// Lets a frozen process go on (SIGCONT).
+    /// Continues a stopped process (SIGCONT).
     ///
     /// # Errors
     ///
-    /// When it does not run, or does not go on.
+    /// Returns an error if the process is not running or does not continue.
     pub fn thaw(&mut self) -> io::Result<()> {
         self.signal("CONT")?;
         self.wait_state("thaw", |state| state != 'T')
     }
 
-    /// Kills it if it runs, launches it again with the same directory and ports, and waits until it is ready.
+    /// Kills the process if it is running, launches it again with the same directory and ports, and waits until it is
+    /// ready.
     ///
     /// # Errors
     ///
-    /// When it is not ready in time; the error quotes its log.
+    /// Returns an error if the process is not ready in time. The error quotes its log.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill()?;
         self.launch()?;
         Ok(self.wait_ready()?)
     }
 
-    /// All that it wrote so far, from its first launch on.
+    /// Returns everything that the process has written since its first launch.
     ///
     /// # Errors
     ///
-    /// When it was never launched.
+    /// Returns an error if the process was never launched.
     pub fn log(&self) -> io::Result<String> {
         Ok(String::from_utf8_lossy(&fs::read(self.log_file())?).into_owned())
     }

@@ -1,4 +1,4 @@
-//! Knows RabbitMQ as Debian packages it: where it is, how it is configured and launched, what its frames mean.
+//! RabbitMQ, as packaged by Debian: where it is, how it is configured and launched, and how it behaves.
 
 use super::{
     ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Keys, Launch, Layout, Nack,
@@ -19,10 +19,11 @@ const USERS: &[User] = &[GUEST, ALICE];
 /// Where the package puts one directory for each version.
 const VERSIONS: &str = "/usr/lib/rabbitmq/lib";
 
-/// RabbitMQ with its STOMP plug-in.
+/// RabbitMQ with its STOMP plugin.
 pub static RABBITMQ: Description = ONE_NODE;
 
-/// Three nodes that are one broker. A classic queue lives on one of them, its home node, and dies and comes back with it.
+/// A RabbitMQ cluster of three nodes. A classic queue is on one of them, its home node, and is unavailable while that
+/// node is down.
 pub static RABBITMQ_CLUSTER: Description = Description { name: "RabbitMQ cluster", nodes: 3, ..ONE_NODE };
 
 const ONE_NODE: Description = Description {

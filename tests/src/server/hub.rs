@@ -1,4 +1,4 @@
-//! The broker's thread: it takes reports from all others, tells the broker, and hands out what the broker has to say.
+//! The thread of the broker, which passes reports of the other threads to the broker and distributes its output.
 
 use std::{
     collections::BTreeMap,
@@ -14,13 +14,13 @@ use std::{
 use super::{ServerEvent, lock, peer::Peer};
 use crate::broker::{Broker, ConnectionId, Output};
 
-/// What the other threads report.
+/// A report of another thread.
 pub(super) enum Report {
     Accepted {
         socket: TcpStream,
         client: SocketAddr,
     },
-    /// Cut everybody off, then say so.
+    /// Close all connections, then send the answer.
     CloseAll(Sender<()>),
     ReaderEnded(ConnectionId),
     Received {
@@ -33,12 +33,12 @@ pub(super) enum Report {
         octets: usize,
     },
     Stop,
-    /// Somebody has changed the broker.
+    /// The broker may have been changed.
     Wake,
     WriterEnded(ConnectionId),
 }
 
-/// Reports taken in one turn: what they cause leaves in one write for each connection.
+/// The number of reports taken in one turn. The output that they cause is written at once for each connection.
 const TURN: usize = 256;
 
 pub(super) struct Hub {

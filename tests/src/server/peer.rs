@@ -1,4 +1,4 @@
-//! One connection's socket and its two threads: one reads, one writes, and neither waits for anybody else's.
+//! The socket of one connection and its two threads, a reader and a writer. Neither waits for other connections.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
@@ -16,21 +16,22 @@ use bytes::Bytes;
 use super::{hub::Report, spawn};
 use crate::broker::ConnectionId;
 
-/// Buffers in a reader's round: it fills one while the broker reads the other. They are all that it can report unheard.
+/// The number of buffers of a reader, which fills one while the broker reads the other. It cannot report more than
+/// these before the broker has read one.
 const BUFFERS: usize = 2;
 const BUFFER: usize = 32 * 1024;
-/// How long a client may take to read what was left for it and to close, before it is cut off.
+/// How long a client may take to read pending output and to close, before its connection is cut.
 const LINGER: Duration = Duration::from_secs(5);
 
 pub(super) struct Peer {
     socket: Arc<TcpStream>,
-    /// What is to be written. The broker's window bounds it. None once no more will come.
+    /// Output to be written, bounded by the broker's window. `None` once no more will follow.
     output: Option<Sender<Bytes>>,
     buffers: Option<Sender<Box<[u8]>>>,
     /// Buffers that the reader gets back when it may go on.
     pub(super) held: Vec<Box<[u8]>>,
     linger: Option<Duration>,
-    /// How many of its threads have said that they end.
+    /// How many of its threads have reported their end.
     pub(super) ended: usize,
     threads: Vec<JoinHandle<()>>,
 }
@@ -63,19 +64,20 @@ impl Peer {
     }
 
     pub(super) fn send(&self, bytes: Bytes) {
-        // A writer that has ended has said so.
+        // A writer that has ended has reported it.
         if let Some(output) = &self.output {
             _ = output.send(bytes);
         }
     }
 
-    /// Lets the reader go on.
+    /// Lets the reader continue.
     pub(super) fn release(&mut self) {
         let Some(buffers) = &self.buffers else { return };
         self.held.drain(..).for_each(|buffer| _ = buffers.send(buffer));
     }
 
-    /// Writes out what is left, then ends. The socket is read on: a reset would destroy what the client has not read.
+    /// Writes pending output, then ends. Reading continues, since a reset would destroy output that the client has not
+    /// read.
     pub(super) fn close(&mut self, now: Duration) {
         if self.output.take().is_some() {
             self.linger = Some(now.saturating_add(LINGER));

@@ -14,7 +14,7 @@ use std::{
 
 use stomp_session::{
     Config, Timestamp,
-    client::{Client, Driver, Runtime as _, Settings, client},
+    client::{Builder, Client, Driver, Runtime as _},
 };
 
 use super::{
@@ -30,11 +30,11 @@ use crate::broker::BrokerConfig;
 /// they are woken, and now and then when they are not. A panic prints the seed, with which it can be repeated.
 ///
 /// ```
-/// use stomp_session::{Config, client::Settings};
+/// use stomp_session::client::Client;
 /// use stomp_testkit::sim::Sim;
 ///
 /// let mut sim = Sim::new(42);
-/// let client = sim.client(Config::new("tcp://broker".parse()?), Settings::default());
+/// let client = sim.build(Client::builder("tcp://broker"));
 /// sim.block_on(async { client.send("/queue/a", "hello").confirmed().await })?;
 /// assert_eq!(sim.broker("broker", |broker| broker.messages("/queue/a")), ["hello"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -89,16 +89,30 @@ impl Sim {
         self.world.clone()
     }
 
-    /// A client whose driver runs in this simulation.
-    pub fn client(&self, config: Config, settings: Settings) -> Client {
-        let (client, driver) = self.client_and_driver(config, settings);
+    /// A client of that builder, whose driver runs in this simulation.
+    pub fn build(&self, builder: Builder) -> Client {
+        let (client, driver) = self.build_with_driver(builder);
         drop(self.world.spawn(driver.run()));
         client
     }
 
     /// A client and its driver, which nobody runs yet.
-    pub fn client_and_driver(&self, config: Config, settings: Settings) -> (Client, Driver<World, World>) {
-        client(config, settings, Arc::new(self.world()), Arc::new(self.world()))
+    ///
+    /// # Panics
+    /// When the URI is wrong.
+    pub fn build_with_driver(&self, builder: Builder) -> (Client, Driver<World, World>) {
+        let world = || Arc::new(self.world());
+        builder.build_on(world(), world()).expect("a URI that names brokers")
+    }
+
+    /// A client of that session's configuration, and of these settings beyond it, whose driver runs in this simulation.
+    pub fn client(&self, config: Config, settings: Builder) -> Client {
+        self.build(settings.config(config))
+    }
+
+    /// The same, and its driver, which nobody runs yet.
+    pub fn client_and_driver(&self, config: Config, settings: Builder) -> (Client, Driver<World, World>) {
+        self.build_with_driver(settings.config(config))
     }
 
     /// Runs everything until the future ends.

@@ -76,6 +76,27 @@ pub(crate) async fn a_burst_is_neither_lost_nor_reordered<A: Adapter>(line: Line
     assert_eq!(server.with(|broker| (broker.depth(QUEUE), broker.unacked(QUEUE))), (0, 0));
 }
 
+pub(crate) async fn publishers_in_bulk<A: Adapter>(line: Line) {
+    const COUNT: u64 = 5_000;
+    let Bench { server, way } = bench(line);
+    let client = way.client::<A>().await;
+    let (plain, confirmed) = (client.publisher(QUEUE), client.publisher(QUEUE).confirmed().window(100));
+    let kept = client.publisher(QUEUE).at_least_once();
+    for builder in [plain, confirmed, kept] {
+        let mut publisher = builder.header("x", "a:b").build().unwrap();
+        for number in 0..COUNT {
+            assert_eq!(publisher.feed(number.to_string()).await, Ok(number));
+        }
+        assert_eq!(publisher.flush().await, Ok(()));
+        assert_eq!(publisher.first_unsettled(), COUNT);
+    }
+    // Here the broker has read what is on the wire, too.
+    client.disconnect().await.unwrap();
+    let bodies = server.with(|broker| broker.messages(QUEUE));
+    let expected: Vec<_> = (0..3 * COUNT).map(|number| (number % COUNT).to_string()).collect();
+    assert!(bodies == expected, "{} {line:?}: {} messages", A::NAME, bodies.len());
+}
+
 pub(crate) async fn a_lost_connection_is_made_again<A: Adapter>(line: Line) {
     let Bench { server, way } = bench(line);
     // Connections that do not last would be made again ever more slowly.
@@ -102,8 +123,9 @@ pub(crate) async fn a_move_between_brokers_loses_and_doubles_nothing<A: Adapter>
     let spare: Endpoint = there.way.uri().parse().unwrap();
     let uri = format!("failover:({})", here.way.uri());
     // Each way has an authority of its own: the client trusts both.
-    let mut settings = here.way.settings.clone();
-    settings.tls.roots.extend(there.way.settings.tls.roots.iter().cloned());
+    let mut tls = here.way.tls.clone();
+    tls.roots.extend(there.way.tls.roots.iter().cloned());
+    let settings = support::patient_with(tls);
     let (client, _kill) = support::connect_as::<A>(config(&uri), settings).await.unwrap();
     let home = client.connection().unwrap().endpoint;
     let handled = Arc::new(Mutex::new(Vec::new()));
@@ -285,7 +307,7 @@ pub(crate) async fn disconnect_waits_for_receipts<A: Adapter>(line: Line) {
 
 /// What a refusal says, within bounded time.
 async fn refusal<A: Adapter>(way: &Way, config: Config) -> (Lost, String) {
-    let (client, _kill) = A::start(config, way.settings.clone());
+    let (client, _kill) = A::start(config, way.settings());
     match client.connected().await {
         Err(closed @ Closed::GaveUp { .. }) => {
             let text = closed.to_string();
@@ -343,7 +365,7 @@ pub(crate) async fn http_is_recognised<A: Adapter>(line: Line) {
 }
 
 pub(crate) async fn a_wrong_uri_is_told<A: Adapter>(_: Line) {
-    for (uri, expected) in [("localhost", "looks like tcp://"), ("amqp://localhost", "is not spoken")] {
+    for (uri, expected) in [("localhost", "looks like tcp://"), ("amqp://localhost", "is not supported")] {
         match A::connect(uri).await {
             Err(error @ ConnectError::Brokers(_)) => assert!(error.to_string().contains(expected), "{error}"),
             other => panic!("{}: {other:?}", A::NAME),

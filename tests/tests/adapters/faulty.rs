@@ -134,7 +134,7 @@ async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
         let (way, proxy) = tampered(line, server.address(), [plan]);
         let queue = format!("/queue/{octets}");
         server.with(|broker| broker.publish(&queue, "whole", &[("persistent", "true")]));
-        let (client, kill) = A::start(patient(&way), way.settings.clone());
+        let (client, kill) = A::start(patient(&way), way.settings());
         let server = &server;
         clients.push(executor.spawn(async move {
             arrives_whole::<A>(server, &client, &queue).await;

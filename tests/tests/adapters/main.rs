@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use stomp_session::{
     Config,
-    client::{Client, ConnectError, Settings, TlsBackend},
+    client::{Builder, Client, ConnectError, TlsBackend, TlsConfig},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -22,7 +22,7 @@ use stomp_testkit::{
     server::Server,
     tls::{TlsFront, TlsFrontConfig},
 };
-use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_settings};
+use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_tls, patient_with};
 
 const QUEUE: &str = "/queue/a";
 
@@ -71,7 +71,9 @@ suite!(
     embedded::http_is_recognised,
     embedded::a_wrong_uri_is_told,
     embedded::a_subscription_id_is_used_once,
+    embedded::publishers_in_bulk,
     threads::sends_of_many_threads_hold_up_nobody,
+    threads::publishers_of_many_threads_hold_up_nobody,
     faulty::one_octet_at_a_time_and_late,
     faulty::an_end_after_any_octet_of_the_broker,
     faulty::an_end_after_any_octet_of_ours,
@@ -91,17 +93,17 @@ impl Line {
     /// The way to what listens there.
     fn to(self, address: SocketAddr) -> Way {
         let Self::Tls(backend) = self else {
-            return Way { address, front: None, settings: patient_settings() };
+            return Way { address, front: None, tls: patient_tls() };
         };
         // OpenSSL looks for an issuer by its name.
         let authority = Authority::new(&format!("the authority of {address}"));
         let broker = authority.issue(&Leaf::server(&["localhost"]));
         let front = TlsFront::start(address, &broker, TlsFrontConfig::default()).expect("a loopback port");
-        let mut settings = patient_settings();
-        settings.tls.backend = backend;
-        settings.tls.system_roots = false;
-        settings.tls.roots.push(authority.certificate().into());
-        Way { address: front.address(), front: Some(front), settings }
+        let mut tls = patient_tls();
+        tls.backend = backend;
+        tls.system_roots = false;
+        tls.roots.push(authority.certificate().into());
+        Way { address: front.address(), front: Some(front), tls }
     }
 }
 
@@ -109,10 +111,14 @@ impl Line {
 struct Way {
     address: SocketAddr,
     front: Option<TlsFront>,
-    settings: Settings,
+    tls: TlsConfig,
 }
 
 impl Way {
+    fn settings(&self) -> Builder {
+        patient_with(self.tls.clone())
+    }
+
     fn uri(&self) -> String {
         let scheme = if self.front.is_some() { "ssl" } else { "tcp" };
         format!("{scheme}://guest:guest@localhost:{}", self.address.port())
@@ -134,7 +140,7 @@ impl Way {
     }
 
     async fn connect_with<A: Adapter>(&self, config: Config) -> Result<(Client, Kill), ConnectError> {
-        support::connect_as::<A>(config, self.settings.clone()).await
+        support::connect_as::<A>(config, self.settings()).await
     }
 }
 

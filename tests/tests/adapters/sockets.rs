@@ -6,7 +6,7 @@ use futures_lite::{AsyncWriteExt as _, io::AsyncWrite};
 use socket2::Socket;
 use stomp_session::{
     Timestamp,
-    client::{KeepAlive, Runtime, Settings},
+    client::{KeepAlive, Runtime},
 };
 use stomp_testkit::{broker::BrokerConfig, server::Server};
 
@@ -111,7 +111,7 @@ async fn small_frames_leave_at_once<D: Dials>() {
 }
 
 async fn an_idle_connection_is_probed<D: Dials>() {
-    let (_runtime, stream, _listener) = dial::<D>(Settings::default().keep_alive).await;
+    let (_runtime, stream, _listener) = dial::<D>(Some(KeepAlive::default())).await;
     let socket = D::socket(&stream);
     assert_eq!(keep_alive_of(&socket), (true, 60, 15, 4));
     assert_eq!(user_timeout_of(&socket, Some(120)), Some(120));
@@ -165,11 +165,10 @@ async fn the_settings_of_a_client_reach_its_connection<D: Dials>() {
     let mut patient = KeepAlive::default();
     patient.idle = Duration::from_secs(5_000);
     for (keep_alive, probed) in
-        [(Settings::default().keep_alive, Some(1..=60)), (Some(patient), Some(61..=5_000)), (None, None)]
+        [(Some(KeepAlive::default()), Some(1..=60)), (Some(patient), Some(61..=5_000)), (None, None)]
     {
         let server = Server::start(BrokerConfig::default()).unwrap();
-        let mut settings = patient_settings();
-        settings.keep_alive = keep_alive;
+        let settings = patient_settings().keep_alive(keep_alive);
         let (client, _kill) = D::start(crate::config(&server.uri()), settings);
         client.connected().await.unwrap();
         let timer = keep_alive_timer(server.address().port()).await;

@@ -17,8 +17,7 @@ const EACH: u32 = 300;
 /// None is lost, doubled or overtaken by a later one of its thread, and nobody waits for one that went away.
 pub(crate) async fn sends_of_many_threads_hold_up_nobody<A: Adapter>(line: Line) {
     let Bench { server, way } = Bench::new(line, BrokerConfig::default());
-    let mut settings = way.settings.clone();
-    settings.outbound_budget = 2048;
+    let settings = way.settings().outbound_budget(2048);
     let (client, _kill) = support::connect_as::<A>(way.config(), settings).await.unwrap();
     thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -41,6 +40,52 @@ pub(crate) async fn sends_of_many_threads_hold_up_nobody<A: Adapter>(line: Line)
         let expected: Vec<_> = (0..EACH).filter(|number| way_of(*number) != 3).collect();
         assert_eq!(numbers, expected, "{} {line:?}: thread {thread}", A::NAME);
     }
+}
+
+/// Each thread has publishers of its own, some of which go away in the middle, among single sends.
+pub(crate) async fn publishers_of_many_threads_hold_up_nobody<A: Adapter>(line: Line) {
+    let Bench { server, way } = Bench::new(line, BrokerConfig::default());
+    let settings = way.settings().outbound_budget(2048);
+    let (client, _kill) = support::connect_as::<A>(way.config(), settings).await.unwrap();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let client = &client;
+            scope.spawn(move || block_on(publish(client, thread)));
+        }
+    });
+    client.disconnect().await.unwrap();
+    let mut seen: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for body in server.with(|broker| broker.messages(QUEUE)) {
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let (name, number) = text.trim_end().rsplit_once(' ').unwrap();
+        seen.entry(name.to_owned()).or_default().push(number.parse().unwrap());
+    }
+    let all: Vec<_> = (0..EACH).collect();
+    for thread in 0..THREADS {
+        assert_eq!(seen.remove(&format!("{thread} bulk")).as_ref(), Some(&all), "{} {line:?}", A::NAME);
+        let half = seen.remove(&format!("{thread} gone")).unwrap_or_default();
+        assert_eq!(half, all[..=EACH as usize / 2], "{} {line:?}: what was handed over", A::NAME);
+    }
+}
+
+async fn publish(client: &Client, thread: u32) {
+    let build = || match thread % 2 {
+        0 => client.publisher(QUEUE).confirmed().window(16).build().unwrap(),
+        _ => client.publisher(QUEUE).build().unwrap(),
+    };
+    let (mut bulk, mut gone) = (build(), Some(build()));
+    for number in 0..EACH {
+        let fed = bulk.feed(format!("{thread} bulk {number} {:100}", "")).await;
+        assert_eq!(fed, Ok(u64::from(number)));
+        if let Some(publisher) = &mut gone {
+            publisher.feed(format!("{thread} gone {number} {:100}", "")).await.unwrap();
+        }
+        if number == EACH / 2 {
+            gone = None;
+            client.send("/queue/other", "single").confirmed().await.unwrap();
+        }
+    }
+    assert_eq!(bulk.flush().await, Ok(()));
 }
 
 const fn way_of(number: u32) -> u32 {

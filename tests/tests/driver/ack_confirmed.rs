@@ -102,7 +102,7 @@ fn the_driver_that_is_gone_ends_the_wait() {
     let mut sim = Sim::new(1);
     let world = sim.world();
     let (client, driver) =
-        stomp_session::client::client(config(), settings(), Arc::new(world.clone()), Arc::new(world.clone()));
+        settings().config(config()).build_on(Arc::new(world.clone()), Arc::new(world.clone())).unwrap();
     let task = sim.spawn(driver.run());
     sim.block_on(async {
         let (_subscription, mut messages) = take(&client, &world, 1).await;
@@ -130,7 +130,7 @@ fn a_handler_waits_for_the_answer_and_its_runner_settles_nothing_more() {
                 async move {
                     let answer = order.ack_confirmed().await;
                     noted.lock().unwrap().push(answer.clone());
-                    answer.map(|()| ()).or(Ok::<(), AckError>(()))
+                    answer.or(Ok::<(), AckError>(()))
                 }
             });
             let stop = world.sleep(seconds(5));

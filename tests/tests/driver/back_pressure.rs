@@ -3,17 +3,15 @@
 use std::future::IntoFuture as _;
 
 use stomp_proto::AckMode;
-use stomp_session::client::{Client, Runtime as _, SendError, Settings, Subscription};
+use stomp_session::client::{Builder, Client, Runtime as _, SendError, Subscription};
 use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, seconds, seeds, settings};
 
 const KIB: usize = 1024;
 
-fn small(inbound: usize, outbound: usize) -> Settings {
-    let mut settings = settings();
-    (settings.inbound_budget, settings.outbound_budget) = (inbound, outbound);
-    settings
+fn small(inbound: usize, outbound: usize) -> Builder {
+    settings().inbound_budget(inbound).outbound_budget(outbound)
 }
 
 fn publish(world: &World, count: usize, size: usize) {
@@ -68,8 +66,7 @@ fn a_sender_waits_for_a_peer_that_does_not_read_and_goes_on_when_it_does() {
 #[test]
 fn a_sender_gives_up_where_there_is_no_room_for_long() {
     let mut sim = Sim::in_weather(1, Weather::calm());
-    let mut settings = small(KIB, 10 * KIB);
-    settings.send_timeout = seconds(7);
+    let settings = small(KIB, 10 * KIB).send_timeout(seconds(7));
     let client = sim.client(config(), settings);
     let world = sim.world();
     sim.block_on(async {
@@ -309,4 +306,33 @@ fn a_slow_consumer_gets_all() {
         });
         assert_eq!(sim.dials("broker"), 1);
     }
+}
+
+/// How many octets wait is known to the octet, and reading stops where they are more than the budget, not where they fill it.
+#[test]
+fn what_is_not_taken_may_fill_the_budget_and_is_counted() {
+    let waiting = |budget: usize, count: usize| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        let client = sim.client(config(), small(budget, KIB));
+        let world = sim.world();
+        sim.block_on(async {
+            let mut subscription = subscribed(&client, AckMode::ClientIndividual).await;
+            assert_eq!(client.undelivered(), 0);
+            for _ in 0..count {
+                publish(&world, 1, 100);
+                world.sleep(seconds(1)).await;
+            }
+            let waiting = client.undelivered();
+            for _ in 0..count {
+                subscription.next().await.unwrap().ack().unwrap();
+            }
+            assert_eq!(client.undelivered(), 0);
+            waiting
+        })
+    };
+    let one = waiting(KIB * KIB, 1);
+    assert!((100..KIB).contains(&one), "{one} octets of a small message");
+    assert_eq!(waiting(KIB * KIB, 3), 3 * one);
+    assert_eq!(waiting(2 * one, 4), 3 * one, "the third goes over it, and the fourth is not read");
+    assert_eq!(waiting(2 * one - 1, 4), 2 * one);
 }

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture as _;
 
-use stomp_session::client::{Client, State};
+use stomp_session::client::{Client, SessionState};
 use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, poll_once, poll_times, seconds, seeds, settings};
@@ -134,7 +134,7 @@ fn watching() {
         client.connected().await.unwrap();
         let mut states = client.watch();
         let state = states.next().await;
-        assert!(matches!(state, Some(State::Connected(_))), "{state:?}");
+        assert!(matches!(state, Some(SessionState::Connected(_))), "{state:?}");
         assert!(poll_times(1, states.next()).await.is_none(), "it does not change");
     });
 }
@@ -203,8 +203,7 @@ fn a_receipt_finds_its_own_waiter_or_none() {
 #[test]
 fn a_dropped_subscription_gives_its_budget_back() {
     let mut sim = Sim::in_weather(1, Weather::calm());
-    let mut settings = settings();
-    settings.inbound_budget = 4096;
+    let settings = settings().inbound_budget(4096);
     let client = sim.client(config(), settings);
     let world = sim.world();
     sim.block_on(async {

@@ -12,7 +12,7 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
     Closed, Config, Endpoint, Lost, Timestamp,
-    client::{Client, Connector, Notice, Runtime as _, State, client},
+    client::{Client, Connector, Notice, Runtime as _, SessionState},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -89,7 +89,7 @@ fn sim() -> Sim {
 fn courteous(sim: &Sim, config: Config, takes: Option<Duration>) -> (Client, Said) {
     let (world, said) = (sim.world(), Said::default());
     let connector = Courteous { world: world.clone(), takes, said: Arc::clone(&said) };
-    let (client, driver) = client(config, settings(), Arc::new(world), Arc::new(connector));
+    let (client, driver) = settings().config(config).build_on(Arc::new(world), Arc::new(connector)).unwrap();
     drop(sim.spawn(driver.run()));
     (client, said)
 }
@@ -124,7 +124,7 @@ fn what_cannot_be_closed_is_dropped_when_the_time_for_it_is_over() {
     let limit = config().disconnect_timeout;
     assert_eq!(sim.now(), begun.after(limit));
     assert_eq!(said.lock().unwrap().len(), 1);
-    assert!(matches!(client.state(), State::Closed(Closed::Disconnected { confirmed: true, .. })));
+    assert!(matches!(client.state(), SessionState::Closed(Closed::Disconnected { confirmed: true, .. })));
     assert_eq!(sim.connections("broker"), 0, "it was dropped");
 }
 
@@ -140,7 +140,7 @@ fn a_session_whose_stream_is_being_closed_disconnects() {
         let ending = client.disconnect();
         world.sleep(seconds(2)).await;
         assert_eq!(said.lock().unwrap().len(), 1, "it is being closed");
-        assert_eq!(client.state(), State::Disconnecting);
+        assert_eq!(client.state(), SessionState::Disconnecting);
         client.send("/queue/a", "too late").await.unwrap_err();
         let (second, first) = (client.disconnect().await, ending.await);
         assert_eq!(first, second);
@@ -159,7 +159,8 @@ fn a_driver_that_is_dropped_meanwhile_tells_how_the_session_has_ended() {
     let mut sim = sim();
     let (world, said) = (sim.world(), Said::default());
     let connector = Courteous { world: world.clone(), takes: None, said };
-    let (client, driver) = client(config(), settings(), Arc::new(world.clone()), Arc::new(connector));
+    let (client, driver) =
+        settings().config(config()).build_on(Arc::new(world.clone()), Arc::new(connector)).unwrap();
     let task = sim.spawn(driver.run());
     sim.block_on(async {
         client.connected().await.unwrap();

@@ -7,7 +7,7 @@ use std::{
 
 use stomp_session::{
     Attempt, Closed, Config, Login, Lost, OnRefusal,
-    client::{Client, Credentials, Notice, State},
+    client::{Client, Credentials, Notice, SessionState},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -25,16 +25,16 @@ fn client(
     passcodes: &'static [&'static str],
 ) -> (Client, Arc<Mutex<Vec<Attempt>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let mut settings = settings();
     let notes = Arc::clone(&asked);
-    settings.credentials = Some(Credentials::new(move |attempt: Attempt| {
+    let credentials = Credentials::new(move |attempt: Attempt| {
         let mut asked = notes.lock().unwrap();
         let passcode = passcodes[asked.len()];
         asked.push(attempt);
         async move {
             if passcode.is_empty() { Err("the vault is sealed") } else { Ok(Login::new("me", passcode)) }
         }
-    }));
+    });
+    let settings = settings().credentials(credentials);
     assert!(!format!("{settings:?}").contains(SECRET));
     (sim.client(config, settings), asked)
 }
@@ -57,7 +57,7 @@ fn it_is_asked_for_each_attempt_and_told_what_was_refused() {
         client.connected().await.unwrap();
         world.cut("broker", Ending::Reset);
         world.sleep(seconds(5)).await;
-        assert!(matches!(client.state(), State::Connected(_)));
+        assert!(matches!(client.state(), SessionState::Connected(_)));
         client.disconnect().await.unwrap();
         let mut failures = Vec::new();
         while let Some(notice) = listener.next().await {
@@ -76,8 +76,7 @@ fn it_is_asked_for_each_attempt_and_told_what_was_refused() {
 #[test]
 fn one_that_never_answers_is_given_up() {
     let mut sim = sim();
-    let mut settings = settings();
-    settings.credentials = Some(Credentials::new(|_| pending::<Result<Login, String>>()));
+    let settings = settings().credentials(Credentials::new(|_| pending::<Result<Login, String>>()));
     let client = sim.client(config(), settings);
     let mut listener = client.listen();
     sim.block_on(async {
@@ -116,8 +115,7 @@ fn one_that_panics_has_no_credentials() {
     for panics in [Panics::Called, Panics::Awaited, Panics::AwaitedAndDropped] {
         let mut sim = sim();
         let calls = Arc::new(Mutex::new(0_u32));
-        let mut settings = settings();
-        settings.credentials = Some(Credentials::new(move |_: Attempt| {
+        let settings = settings().credentials(Credentials::new(move |_: Attempt| {
             let mut calls = calls.lock().unwrap();
             *calls += 1;
             let turn = *calls;

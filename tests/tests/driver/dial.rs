@@ -9,7 +9,7 @@ use std::{
 
 use stomp_session::{
     Attempt, Closed, Config, Login, Lost, Timestamp,
-    client::{Addresses, Client, Credentials, Dial, Runtime, Settings, TlsConfig, client, race_addresses},
+    client::{Addresses, Builder, Client, Credentials, Dial, Runtime, TlsConfig, race_addresses},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -49,10 +49,10 @@ impl Names {
     }
 
     /// A client that dials as those of the adapters do.
-    fn client(&self, config: Config, settings: Settings) -> Client {
+    fn client(&self, config: Config, settings: Builder) -> Client {
         let runtime = Arc::new(self.clone());
         let dial = Arc::new(Dial::new(Arc::clone(&runtime), TlsConfig::default()));
-        let (client, driver) = client(config, settings, runtime, dial);
+        let (client, driver) = settings.config(config).build_on(runtime, dial).unwrap();
         drop(self.world.spawn(driver.run()));
         client
     }
@@ -252,8 +252,7 @@ fn an_attempt_without_credentials_takes_no_turn() {
     let names = Names::new(&sim, &[("broker", &["10.0.0.1", "10.0.0.2"])]);
     ["10.0.0.1", "10.0.0.2"].iter().for_each(|address| sim.add_stranger(address, b""));
     let asked = Arc::new(Mutex::new(0));
-    let mut settings = settings();
-    settings.credentials = Some(Credentials::new(move |_: Attempt| {
+    let settings = settings().credentials(Credentials::new(move |_: Attempt| {
         let mut asked = asked.lock().unwrap();
         *asked += 1;
         let sealed = *asked % 2 == 1;

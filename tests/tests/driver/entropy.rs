@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, future::Future, io, sync::Arc};
 
 use stomp_session::{
     Config, Timestamp,
-    client::{Client, Notice, Runtime, client},
+    client::{Client, Notice, Runtime},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -42,7 +42,8 @@ impl Runtime for Lucky {
 
 fn lucky(sim: &Sim, config: Config, luck: [u8; 32]) -> Client {
     let world = sim.world();
-    let (client, driver) = client(config, settings(), Arc::new(Lucky(world.clone(), luck)), Arc::new(world));
+    let (client, driver) =
+        settings().config(config).build_on(Arc::new(Lucky(world.clone(), luck)), Arc::new(world)).unwrap();
     drop(sim.spawn(driver.run()));
     client
 }

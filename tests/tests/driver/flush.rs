@@ -13,7 +13,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use stomp_proto::Command;
 use stomp_session::{
     Closed, Endpoint,
-    client::{Client, Connector, FlushError, Notice, client},
+    client::{Client, Connector, FlushError, Notice},
 };
 use stomp_testkit::sim::{Door, Ending, Sim, SimStream, Weather, World};
 
@@ -22,7 +22,7 @@ use crate::kit::{config, poll_once, seconds, seeds, settings};
 /// Frames of that kind that the broker has read, on all connections.
 fn read(world: &World, command: Command) -> usize {
     world.broker("broker", |broker| {
-        let frames = broker.received().into_iter().flat_map(|(_, frames)| frames);
+        let frames = broker.received().flat_map(|(_, frames)| frames);
         frames.filter(|frame| frame.command() == command).count()
     })
 }
@@ -293,7 +293,7 @@ impl AsyncWrite for Holding {
 fn holding(sim: &Sim) -> Client {
     let world = sim.world();
     let connector = Arc::new(Holds(world.clone()));
-    let (client, driver) = client(config(), settings(), Arc::new(world), connector);
+    let (client, driver) = settings().config(config()).build_on(Arc::new(world), connector).unwrap();
     drop(sim.spawn(driver.run()));
     client
 }

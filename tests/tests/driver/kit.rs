@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use stomp_session::{Config, client::Settings};
+use stomp_session::{
+    Config,
+    client::{Builder, Client},
+};
 
 /// One broker, tried for ever, at once after each loss, and no heart-beats.
 pub(crate) fn config() -> Config {
@@ -18,8 +21,9 @@ pub(crate) fn config() -> Config {
     config
 }
 
-pub(crate) fn settings() -> Settings {
-    Settings::default()
+/// What is set of a client beyond its session: nothing.
+pub(crate) fn settings() -> Builder {
+    Client::builder("tcp://broker")
 }
 
 pub(crate) const fn seconds(seconds: u64) -> Duration {

@@ -12,7 +12,7 @@ use std::{
 
 use stomp_session::{
     Closed, Login,
-    client::{Client, Listener, Notice, State},
+    client::{Client, Listener, Notice, SessionState},
     proto::Frame,
 };
 use stomp_testkit::{
@@ -228,7 +228,7 @@ fn a_dropped_driver_is_told_to_listeners_and_watches() {
     drop(driver);
     sim.block_on(async {
         assert_eq!(all(listener).await, ["Closed"]);
-        assert_eq!(watch.next().await, Some(State::Closed(Closed::DriverDropped)));
+        assert_eq!(watch.next().await, Some(SessionState::Closed(Closed::DriverDropped)));
         assert_eq!(watch.next().await, None);
     });
 }
@@ -280,19 +280,19 @@ fn a_watch_shows_the_newest_state() {
         let world = sim.world();
         sim.block_on(async {
             let mut states = client.watch();
-            assert_eq!(states.next().await, Some(State::Connecting));
-            let Some(State::Connected(first)) = states.next().await else { panic!("seed {seed}") };
+            assert_eq!(states.next().await, Some(SessionState::Connecting));
+            let Some(SessionState::Connected(first)) = states.next().await else { panic!("seed {seed}") };
             for _ in 0..3 {
                 world.cut("broker", Ending::Reset);
                 world.sleep(seconds(5)).await;
             }
             // Only the last of the six changes.
-            let Some(State::Connected(last)) = states.next().await else { panic!("seed {seed}") };
+            let Some(SessionState::Connected(last)) = states.next().await else { panic!("seed {seed}") };
             assert!(last.id > first.id);
             let disconnect = world.spawn(async move { client.disconnect().await });
-            assert_eq!(states.next().await, Some(State::Disconnecting));
+            assert_eq!(states.next().await, Some(SessionState::Disconnecting));
             let closed = Closed::Disconnected { confirmed: true, receipted: 0, unreceipted: 0 };
-            assert_eq!(states.next().await, Some(State::Closed(closed)), "seed {seed}");
+            assert_eq!(states.next().await, Some(SessionState::Closed(closed)), "seed {seed}");
             assert_eq!(states.next().await, None);
             disconnect.await.unwrap();
         });

@@ -12,7 +12,8 @@ use stomp_proto::{AckMode, Command};
 use stomp_session::{
     Closed, CommandError, Config, Endpoint, Lost,
     client::{
-        Client, CommitError, Delivery, Notice, ReconnectError, RequestError, Runtime as _, SendError, State,
+        Client, CommitError, Delivery, Notice, ReconnectError, RequestError, Runtime as _, SendError,
+        SessionState,
     },
 };
 use stomp_testkit::{
@@ -56,7 +57,7 @@ fn endpoint(host: &str) -> Endpoint {
 /// All that a broker has read, on all connections.
 fn read(world: &World, host: &str) -> Vec<Command> {
     world.broker(host, |broker| {
-        let frames = broker.received().into_iter().flat_map(|(_, frames)| frames);
+        let frames = broker.received().flat_map(|(_, frames)| frames);
         frames.map(|frame| frame.command()).collect()
     })
 }
@@ -81,7 +82,7 @@ fn an_idle_client_says_goodbye_and_its_subscriptions_stand_at_the_next_broker() 
             assert_eq!((moved.reason.as_str(), moved.graceful), ("a is drained", true), "seed {seed}");
             assert_eq!(moved.connection.endpoint, endpoint("b"));
             assert_eq!((moved.unconfirmed, moved.unhandled, moved.returned, moved.at_risk), (0, 0, 0, 0));
-            assert_eq!(client.state(), State::Connected(moved.connection.clone()));
+            assert_eq!(client.state(), SessionState::Connected(moved.connection.clone()));
             let said = read(&world, "a");
             assert_eq!(said, [Command::Connect, Command::Subscribe, Command::Disconnect]);
             world.broker("b", |broker| broker.publish("/queue/a", "x", &[]));
@@ -159,7 +160,7 @@ fn running_handlers_end_and_the_runner_goes_on() {
         world.sleep(seconds(1)).await;
         let mut moving = client.reconnect("away").into_future();
         world.sleep(seconds(1)).await;
-        assert!(matches!(client.state(), State::Moving(_)), "{:?}", client.state());
+        assert!(matches!(client.state(), SessionState::Moving(_)), "{:?}", client.state());
         assert!(poll_once(&mut moving).await.is_pending());
         let moved = moving.await.unwrap();
         assert_eq!((moved.graceful, moved.unhandled), (true, 0));
@@ -235,7 +236,7 @@ fn what_is_sent_meanwhile_goes_to_the_next_broker() {
         assert!(poll_once(&mut unanswered).await.is_pending());
         let moving = client.reconnect("away").within(seconds(4)).into_future();
         world.sleep(seconds(1)).await;
-        assert!(matches!(client.state(), State::Moving(_)));
+        assert!(matches!(client.state(), SessionState::Moving(_)));
         let immediate = client.send("/queue/a", "now").immediate().await;
         assert_eq!(immediate, Err(SendError::Command(CommandError::NotConnected)));
         let mut parked = client.send("/queue/a", "parked").into_future();

@@ -10,8 +10,8 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
-    Closed, Config, Endpoint, Lost,
-    client::{Addresses, Client, Connector, Notice, Runtime as _, TransportError, client},
+    Closed, Config, Endpoint, Lost, TransportFailure,
+    client::{Addresses, Client, Connector, Notice, Runtime as _, TransportError},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -82,8 +82,8 @@ fn it_is_something_else() {
         (http, "the broker speaks HTTP: STOMP has a port of its own, usually 61613"),
         (b"AMQP\0\0\x09\x01", "the broker speaks AMQP: RabbitMQ's STOMP port is usually 61613"),
         (b"\x15\x03\x03\0\x02\x02\x50", "the broker speaks TLS: use stomp+ssl://"),
-        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "the broker sent what is no STOMP"),
-        (b"", "is it a STOMP port, without TLS, and the login right?"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "the broker sent something that is not STOMP"),
+        (b"", "is it a STOMP port without TLS, and is the login right?"),
     ];
     for (octets, told) in rows {
         for seed in 0..20 {
@@ -134,22 +134,53 @@ fn it_refuses_the_login() {
 fn a_transport_that_fails_for_good_is_not_tried_again() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
-    let world = Arc::new(sim.world());
-    let (client, driver) = client(config, settings(), world, Arc::new(Faulty));
-    drop(sim.spawn(driver.run()));
-    let closed = sim.block_on(client.closed());
-    let reason = Lost::DialFailed { reason: "certificate expired".into(), permanent: true };
+    let closed = never_connects(&mut sim, config, || TransportError::permanent("certificate expired").into());
+    let reason = TransportFailure::from("certificate expired").of_kind(io::ErrorKind::Other);
+    let reason = Lost::DialFailed { reason, permanent: true };
     assert!(matches!(closed, Closed::GaveUp { attempts: 1, last, .. } if last == reason));
 }
 
-/// A connector whose configuration is wrong.
-struct Faulty;
+/// What the system says does not tell everybody what to do.
+#[test]
+fn a_failed_dial_says_where_to_look() {
+    let unreachable = "is the host reachable from here?";
+    let rows = [
+        (io::ErrorKind::ConnectionRefused, "connection refused: is a broker listening there?".to_owned()),
+        (io::ErrorKind::TimedOut, format!("timed out: {unreachable}")),
+        (io::ErrorKind::HostUnreachable, format!("host unreachable: {unreachable}")),
+        (io::ErrorKind::NetworkUnreachable, format!("network unreachable: {unreachable}")),
+        (io::ErrorKind::PermissionDenied, "permission denied".to_owned()),
+    ];
+    for (kind, told) in rows {
+        let mut sim = Sim::new(1);
+        let closed = never_connects(&mut sim, once(), move || kind.into());
+        let Closed::GaveUp { last: Lost::DialFailed { reason, permanent: false }, .. } = closed else {
+            panic!("{closed:?}")
+        };
+        assert_eq!((reason.text(), reason.kind()), (&*told, Some(kind)));
+    }
+}
 
-impl Connector for Faulty {
+/// How a session ends whose connector always fails like that.
+fn never_connects(
+    sim: &mut Sim,
+    config: Config,
+    error: impl Fn() -> io::Error + Send + Sync + 'static,
+) -> Closed {
+    let world = Arc::new(sim.world());
+    let (client, driver) = settings().config(config).build_on(world, Arc::new(Faulty(error))).unwrap();
+    drop(sim.spawn(driver.run()));
+    sim.block_on(client.closed())
+}
+
+/// A connector that always fails.
+struct Faulty<E>(E);
+
+impl<E: Fn() -> io::Error + Send + Sync + 'static> Connector for Faulty<E> {
     type Stream = SimStream;
 
     async fn connect(&self, _: &Endpoint, _: u32) -> io::Result<Self::Stream> {
-        Err(TransportError::permanent("certificate expired").into())
+        Err((self.0)())
     }
 }
 
@@ -159,10 +190,11 @@ fn a_refusal_that_is_read_outweighs_the_write_that_failed() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     let world = Arc::new(sim.world());
-    let (client, driver) = client(config, settings(), world, Arc::new(Refusing));
+    let (client, driver) = settings().config(config).build_on(world, Arc::new(Refusing)).unwrap();
     drop(sim.spawn(driver.run()));
     let closed = sim.block_on(client.closed());
-    let reason = Lost::DialFailed { reason: "certificate required".into(), permanent: true };
+    let reason = TransportFailure::from("certificate required").of_kind(io::ErrorKind::Other);
+    let reason = Lost::DialFailed { reason, permanent: true };
     assert!(matches!(closed, Closed::GaveUp { attempts: 1, last, .. } if last == reason));
 }
 
@@ -295,7 +327,8 @@ fn at_the_start_each_address_is_tried() {
         sim.add_broker("third", BrokerConfig::default());
         let world = sim.world();
         let rotating = Rotating { world: world.clone(), addresses: vec!["first", "second", "third"] };
-        let (client, driver) = client(once(), settings(), Arc::new(world.clone()), Arc::new(rotating));
+        let (client, driver) =
+            settings().config(once()).build_on(Arc::new(world.clone()), Arc::new(rotating)).unwrap();
         let connected = sim.block_on(async {
             let mut driver = pin!(driver.run());
             let mut waiting = pin!(client.connected());
@@ -334,7 +367,7 @@ fn a_connector_that_panics_has_failed_and_is_tried_again() {
     let world = sim.world();
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     let connector = Panicking { world: world.clone(), tries: 0.into() };
-    let (client, driver) = client(config, settings(), Arc::new(world), Arc::new(connector));
+    let (client, driver) = settings().config(config).build_on(Arc::new(world), Arc::new(connector)).unwrap();
     let mut listener = client.listen();
     drop(sim.spawn(driver.run()));
     sim.block_on(client.connected()).unwrap();
@@ -347,4 +380,32 @@ fn a_connector_that_panics_has_failed_and_is_tried_again() {
     });
     let told = "the connector panicked: no proxy for tcp://broker:61613";
     assert_eq!(reason, Lost::DialFailed { reason: told.into(), permanent: false });
+}
+
+/// What has failed can be told by the kind of its error, and not by words of the operating system alone.
+#[test]
+fn a_lost_connection_keeps_the_kind_of_its_error() {
+    let mut sim = Sim::new(1);
+    sim.set_door("broker", Door::Refusing);
+    let (closed, _) = fails(&mut sim, once());
+    let Closed::GaveUp { last: Lost::DialFailed { reason, permanent: false }, .. } = &closed else {
+        panic!("{closed:?}");
+    };
+    assert_eq!(reason.kind(), Some(io::ErrorKind::ConnectionRefused));
+    assert!(reason.text().contains("is a broker listening there?"), "{reason}");
+
+    let mut sim = Sim::new(1);
+    let client = sim.client(once(), settings());
+    let mut listener = client.listen();
+    sim.block_on(client.connected()).unwrap();
+    sim.cut("broker", Ending::Reset);
+    let reason = sim.block_on(async {
+        loop {
+            if let Notice::Disconnected { reason, .. } = listener.next().await.unwrap() {
+                break reason;
+            }
+        }
+    });
+    let Lost::Io(failure) = &reason else { panic!("{reason:?}") };
+    assert_eq!(failure.kind(), Some(io::ErrorKind::ConnectionReset));
 }

@@ -1,17 +1,19 @@
 //! Sends that have to wait: nobody's depends on somebody else's future being polled.
 
-use std::{future::IntoFuture as _, task::Poll};
+use std::{future::IntoFuture as _, sync::Arc, task::Poll};
 
+use bytes::Bytes;
 use stomp_session::{
     CommandError,
-    client::{Client, Notice, SendError, Sending, Settings},
+    client::{Builder, Client, Notice, SendError, futures::Sending},
+    proto::{Command, Frame},
 };
 use stomp_testkit::sim::{Door, Ending, Random, Sim, Weather, World};
 
 use crate::kit::{config, poll_once, seconds, seeds, settings};
 
 /// A client whose broker is away, and whatever waits in `park` when the broker comes; each of those was polled once.
-fn parked<T>(seed: u64, settings: Settings, park: impl AsyncFn(Client, World) -> T) -> (Sim, T) {
+fn parked<T>(seed: u64, settings: Builder, park: impl AsyncFn(Client, World) -> T) -> (Sim, T) {
     let mut sim = Sim::new(seed);
     sim.set_door("broker", Door::Refusing);
     let client = sim.client(config(), settings);
@@ -59,8 +61,7 @@ fn one_that_is_not_polled_again_leaves_and_holds_up_nobody() {
 #[test]
 fn one_whose_time_is_over_holds_up_nobody() {
     for seed in seeds(20) {
-        let mut settings = settings();
-        settings.send_timeout = seconds(5);
+        let settings = settings().send_timeout(seconds(5));
         let (mut sim, ()) = parked(seed, settings, async |client, world| {
             let expired = begin(&client, "expired").await;
             world.sleep(seconds(20)).await;
@@ -93,8 +94,7 @@ fn one_that_is_dropped_is_not_sent() {
 #[test]
 fn order_is_that_of_the_first_polls() {
     for seed in seeds(30) {
-        let mut settings = settings();
-        settings.outbound_budget = 600;
+        let settings = settings().outbound_budget(600);
         let (mut sim, ()) = parked(seed, settings, async |client, world| {
             let mut random = Random::new(seed);
             let mut sends = Vec::new();
@@ -134,8 +134,7 @@ fn order_is_that_of_the_first_polls() {
 fn a_disconnect_sends_what_is_parked() {
     for seed in seeds(20) {
         let mut sim = Sim::in_weather(seed, Weather::calm().with_buffers(1024));
-        let mut settings = settings();
-        settings.outbound_budget = 8 * 1024;
+        let settings = settings().outbound_budget(8 * 1024);
         let client = sim.client(config(), settings);
         let world = sim.world();
         sim.block_on(async {
@@ -179,8 +178,7 @@ fn a_disconnect_waits_for_a_connection_for_what_is_parked() {
 #[test]
 fn what_a_disconnect_does_not_send_is_counted() {
     let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(1024));
-    let mut settings = settings();
-    settings.outbound_budget = 4 * 1024;
+    let settings = settings().outbound_budget(4 * 1024);
     let mut config = config();
     config.disconnect_timeout = seconds(20);
     let client = sim.client(config, settings);
@@ -212,11 +210,25 @@ fn what_a_disconnect_does_not_send_is_counted() {
     });
 }
 
+/// As much may be buffered as the bound says, and not an octet more.
+#[test]
+fn what_is_buffered_may_fill_its_bound() {
+    let size =
+        Frame::new(Command::Send).with_header("destination", "/queue/a").with_body(vec![0; 500]).size();
+    for (bound, last) in [(2 * size, Ok(())), (2 * size - 1, Err(SendError::Full))] {
+        let settings = settings().outbound_budget(bound);
+        let (_, ()) = parked(1, settings, async |client, _| {
+            client.send("/queue/a", vec![0; 500]).buffered().await.unwrap();
+            assert_eq!(client.send("/queue/a", vec![0; 500]).buffered().await, last);
+            assert_eq!(client.send("/queue/a", vec![0; 500]).buffered().await, Err(SendError::Full));
+        });
+    }
+}
+
 /// The bound of what is buffered; sends that are awaited may wait beyond it.
 #[test]
 fn what_is_buffered_is_bounded() {
-    let mut settings = settings();
-    settings.outbound_budget = 1000;
+    let settings = settings().outbound_budget(1000);
     let (_, ()) = parked(1, settings, async |client, _| {
         client.send("/queue/a", vec![0; 500]).buffered().await.unwrap();
         assert_eq!(client.send("/queue/a", vec![0; 500]).buffered().await, Err(SendError::Full));
@@ -233,8 +245,7 @@ fn what_is_buffered_is_bounded() {
 fn one_that_is_larger_than_the_budget_leaves_alone() {
     for seed in seeds(10) {
         for budget in [0, 1, 1000] {
-            let mut settings = settings();
-            settings.outbound_budget = budget;
+            let settings = settings().outbound_budget(budget);
             let (mut sim, ()) = parked(seed, settings, async |client, world| {
                 let sends =
                     [0, 1, 2].map(|_| world.spawn(client.send("/queue/a", vec![0; 5000]).into_future()));
@@ -272,4 +283,32 @@ fn plain_sends_and_kept_ones_do_not_wait_for_each_other() {
             }
         });
     }
+}
+
+/// A small part of a received buffer, sent on while the broker is away, is not what keeps the buffer.
+#[test]
+fn what_waits_lets_go_of_the_buffer_that_it_was_a_part_of() {
+    struct Buffer(Arc<[u8]>);
+    impl AsRef<[u8]> for Buffer {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    let (mut sim, ()) = parked(1, settings(), async |client, world| {
+        let octets: Arc<[u8]> = [b'x'; 100_000].into();
+        let part = || Bytes::from_owner(Buffer(Arc::clone(&octets))).slice(..10);
+        let prepared = client.send("/queue/a", "").prepare().unwrap();
+        let mut sends = [client.send("/queue/a", part()).into_future(), prepared.send(part())];
+        assert_eq!(Arc::strong_count(&octets), 3);
+        for send in &mut sends {
+            assert!(poll_once(send).await.is_pending());
+        }
+        assert_eq!(Arc::strong_count(&octets), 1);
+        world.set_door("broker", Door::Open);
+        for send in sends {
+            send.await.unwrap();
+        }
+        client.disconnect().await.unwrap();
+    });
+    assert_eq!(bodies(&mut sim), [[b'x'; 10], [b'x'; 10]]);
 }

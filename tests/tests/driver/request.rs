@@ -113,8 +113,7 @@ fn replies_behind_messages_are_read() {
     for seed in seeds(5) {
         let mut sim = Sim::new(seed);
         let _answerer = answerer(&sim);
-        let mut settings = settings();
-        settings.inbound_budget = 16 * 1024;
+        let settings = settings().inbound_budget(16 * 1024);
         let client = sim.client(config(), settings);
         let world = sim.world();
         for _ in 0..40 {
@@ -135,8 +134,7 @@ fn replies_behind_messages_are_read() {
 #[test]
 fn a_reply_behind_too_many_messages_is_given_up() {
     let mut sim = Sim::in_weather(1, Weather::calm());
-    let mut settings = settings();
-    settings.inbound_budget = 4 * 1024;
+    let settings = settings().inbound_budget(4 * 1024);
     let client = sim.client(config(), settings);
     let world = sim.world();
     sim.block_on(async {

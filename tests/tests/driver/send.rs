@@ -4,7 +4,7 @@ use std::future::IntoFuture as _;
 
 use stomp_session::{
     CommandError, NotSent, Unknown,
-    client::{Listener, Notice, SendError, Settings},
+    client::{Listener, Notice, SendError},
 };
 use stomp_testkit::{
     broker::{BrokerConfig, ErrorPolicy},
@@ -101,8 +101,7 @@ fn without_a_connection_it_waits_and_then_goes_out() {
 fn without_a_connection_it_gives_up_in_time() {
     let mut sim = Sim::new(1);
     sim.set_door("broker", Door::Stuck);
-    let mut settings = settings();
-    settings.send_timeout = seconds(7);
+    let settings = settings().send_timeout(seconds(7));
     let client = sim.client(config(), settings);
     let world = sim.world();
     sim.block_on(async {
@@ -266,7 +265,7 @@ fn an_earlier_deadline_wakes_the_driver() {
 #[test]
 fn after_the_end_every_send_says_so() {
     let mut sim = Sim::new(1);
-    let client = sim.client(config(), Settings::default());
+    let client = sim.client(config(), settings());
     sim.block_on(async {
         client.connected().await.unwrap();
         client.disconnect().await.unwrap();
@@ -284,8 +283,7 @@ fn after_the_end_every_send_says_so() {
 #[test]
 fn an_immediate_send_never_waits() {
     let mut sim = Sim::in_weather(1, Weather::calm());
-    let mut settings = settings();
-    settings.outbound_budget = 1;
+    let settings = settings().outbound_budget(1);
     let client = sim.client(config(), settings);
     let world = sim.world();
     sim.block_on(async {
@@ -359,8 +357,7 @@ fn buffered_messages_wait_by_themselves() {
     for seed in seeds(20) {
         let mut sim = Sim::new(seed);
         sim.set_door("broker", Door::Refusing);
-        let mut settings = settings();
-        settings.outbound_budget = 1000;
+        let settings = settings().outbound_budget(1000);
         let client = sim.client(config(), settings);
         let world = sim.world();
         sim.block_on(async {

@@ -118,8 +118,7 @@ fn an_answer_that_does_not_come_is_awaited_only_so_long() {
         let mut sim = Sim::in_weather(1, Weather::calm());
         sim.broker("broker", |broker| broker.drop_receipts(true));
         sim.set_door("broker", if connected { Door::Open } else { Door::Stuck });
-        let mut settings = settings();
-        settings.subscribe_timeout = seconds(7);
+        let settings = settings().subscribe_timeout(seconds(7));
         let client = sim.client(config(), settings);
         let error = sim.block_on(async { client.subscribe("/queue/a").await.unwrap_err() });
         assert_eq!(error, SubscribeError::Timeout(seconds(7)));

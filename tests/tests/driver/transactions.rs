@@ -3,7 +3,7 @@
 use stomp_proto::Command;
 use stomp_session::{
     CommandError, Unknown,
-    client::{CommitError, SendError},
+    client::{CommitError, Runtime as _, SendError},
 };
 use stomp_testkit::{
     broker::{BrokerConfig, dead_letter_queue},
@@ -104,8 +104,7 @@ fn lost_before_its_commit_every_use_says_so() {
 #[test]
 fn a_send_in_it_that_waits_ends_with_the_connection() {
     let mut sim = Sim::in_weather(1, Weather::calm().with_buffers(1024));
-    let mut settings = settings();
-    settings.outbound_budget = 1;
+    let settings = settings().outbound_budget(1);
     let client = sim.client(config(), settings);
     let world = sim.world();
     sim.block_on(async {
@@ -125,7 +124,14 @@ fn a_send_in_it_that_waits_ends_with_the_connection() {
         world.sleep(seconds(1)).await;
         assert!(sends[19].is_finished());
         let last = sends.pop().unwrap().await;
-        assert!(matches!(last, Err(SendError::Command(CommandError::TransactionLost { .. }))), "{last:?}");
+        let is_lost =
+            |sent: &_| matches!(sent, Err(SendError::Command(CommandError::TransactionLost { .. })));
+        assert!(is_lost(&last), "{last:?}");
+        // Nor does what is sent while nobody is there to wait for.
+        let before = world.now();
+        let late = transaction.send("/queue/a", "late").await;
+        assert!(is_lost(&late), "{late:?}");
+        assert_eq!(world.now(), before);
     });
 }
 

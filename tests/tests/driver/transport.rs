@@ -14,7 +14,7 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
     Endpoint, Lost,
-    client::{Connector, Listener, Notice, Runtime as _, client},
+    client::{Connector, Listener, Notice, Runtime as _},
 };
 use stomp_testkit::sim::{Random, Sim, SimStream, Weather, World};
 
@@ -42,7 +42,7 @@ where
 {
     let world = sim.world();
     let connector = Arc::new(Wraps(world.clone(), wrap));
-    let (client, driver) = client(config(), settings(), Arc::new(world.clone()), connector);
+    let (client, driver) = settings().config(config()).build_on(Arc::new(world.clone()), connector).unwrap();
     drop(sim.spawn(driver.run()));
     sim.block_on(async {
         let mut messages = client.subscribe("/queue/a").await.unwrap();

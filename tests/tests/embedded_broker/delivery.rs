@@ -195,3 +195,36 @@ fn a_client_that_sends_and_does_not_read_is_held_up() {
     wire.broker.sent(client, octets);
     assert!(wire.broker.wants_input(client));
 }
+
+/// By the headers of RabbitMQ, ActiveMQ and Artemis: it collects while nobody is there, until it is deleted.
+#[test]
+fn a_durable_subscription_collects_while_nobody_is_there() {
+    let forms = [
+        "durable:true\nauto-delete:false\n",
+        "activemq.subscriptionName:mine\n",
+        "durable-subscription-name:mine\n",
+    ];
+    for form in forms {
+        let mut wire = wire(BrokerConfig::default());
+        let producer = wire.open(Version::V1_2);
+        let publish = |wire: &mut crate::wire::Wire, body: &str| {
+            wire.say(producer, &format!("SEND\ndestination:/topic/t\n\n{body}"));
+        };
+        publish(&mut wire, "before");
+        let client = wire.open(Version::V1_2);
+        wire.subscribe(client, "mine", "/topic/t", &format!("ack:auto\n{form}"));
+        wire.say(client, "UNSUBSCRIBE\nid:mine\nreceipt:1\n\n");
+        assert_eq!(wire.headers(client, "receipt-id"), ["1"], "{form}");
+        publish(&mut wire, "away");
+        assert_eq!(wire.broker.messages("/topic/t"), ["away"], "{form}");
+        let client = wire.open(Version::V1_2);
+        wire.subscribe(client, "mine", "/topic/t", &format!("ack:auto\n{form}"));
+        assert_eq!(wire.headers(client, "content-length"), ["4"], "{form}");
+        // ActiveMQ deletes one that has no consumer.
+        wire.say(client, "UNSUBSCRIBE\nid:mine\nreceipt:2\n\n");
+        wire.say(client, &format!("UNSUBSCRIBE\nid:mine\n{form}receipt:3\n\n"));
+        assert_eq!(wire.headers(client, "receipt-id"), ["2", "3"], "{form}");
+        publish(&mut wire, "late");
+        assert_eq!(wire.broker.depth("/topic/t"), 0, "{form}");
+    }
+}

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use stomp_session::{
     Closed, Lost,
-    client::{ClientCertificate, Settings, TlsBackend},
+    client::{ClientCertificate, TlsBackend, TlsConfig},
 };
 use stomp_testkit::pki::{Authority, Identity, Leaf};
 
 use super::{Bench, Case, next, run};
-use crate::support::Adapter;
+use crate::support::{Adapter, patient_with};
 
 const BACKENDS: [TlsBackend; 2] = [TlsBackend::NativeTls, TlsBackend::Rustls];
 
@@ -25,13 +25,13 @@ pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 4] {
 
 impl Bench<'_> {
     /// What trusts the broker, and shows that certificate.
-    fn settings(&self, backend: TlsBackend, shown: Option<&Identity>) -> Settings {
-        let mut settings = Settings::default();
-        settings.tls.backend = backend;
-        settings.tls.roots.push(self.broker.layout().keys().authority().into());
-        settings.tls.client_certificate =
+    fn tls(&self, backend: TlsBackend, shown: Option<&Identity>) -> TlsConfig {
+        let mut tls = TlsConfig::default();
+        tls.backend = backend;
+        tls.roots.push(self.broker.layout().keys().authority().into());
+        tls.client_certificate =
             shown.map(|identity| ClientCertificate::pem(&*identity.certificate, &*identity.key));
-        settings
+        tls
     }
 
     /// A certificate that the broker takes.
@@ -44,7 +44,7 @@ fn speaks<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         for backend in BACKENDS {
             let config = super::config(&bench.broker.tls_uri());
-            let (client, _kill) = A::start(config, bench.settings(backend, bench.right()));
+            let (client, _kill) = A::start(config, patient_with(bench.tls(backend, bench.right())));
             client.connected().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
             let mut messages = client.subscribe(&bench.destination()).await.unwrap();
             // Several records, and some that are full.
@@ -59,8 +59,8 @@ fn speaks<A: Adapter>(bench: &mut Bench<'_>) {
 }
 
 /// Why there is no connection, for good or not, and in which words.
-async fn refusal<A: Adapter>(uri: &str, settings: Settings) -> (bool, String) {
-    let (client, _kill) = A::start(super::config(uri), settings);
+async fn refusal<A: Adapter>(uri: &str, tls: TlsConfig) -> (bool, String) {
+    let (client, _kill) = A::start(super::config(uri), patient_with(tls));
     match client.connected().await {
         Err(closed @ Closed::GaveUp { last: Lost::DialFailed { permanent, .. }, .. }) => {
             (permanent, closed.to_string())
@@ -72,14 +72,14 @@ async fn refusal<A: Adapter>(uri: &str, settings: Settings) -> (bool, String) {
 fn is_somebody_else<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         for backend in BACKENDS {
-            let mut settings = bench.settings(backend, bench.right());
-            settings.tls.server_name = Some("broker.example".into());
-            let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), settings).await;
+            let mut tls = bench.tls(backend, bench.right());
+            tls.server_name = Some("broker.example".into());
+            let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), tls).await;
             assert!(permanent && text.contains("is not valid for \"broker.example\""), "{text}");
 
-            let mut settings = bench.settings(backend, bench.right());
-            settings.tls.roots.clear();
-            let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), settings).await;
+            let mut tls = bench.tls(backend, bench.right());
+            tls.roots.clear();
+            let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), tls).await;
             assert!(permanent && text.contains("from an authority that is not trusted"), "{text}");
         }
     });
@@ -92,8 +92,8 @@ fn wants_a_certificate<A: Adapter>(bench: &mut Bench<'_>) {
             for (shown, words) in
                 [(None, "wants a client certificate"), (Some(&stranger), "refuses the client certificate")]
             {
-                let settings = bench.settings(backend, shown);
-                let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), settings).await;
+                let tls = bench.tls(backend, shown);
+                let (permanent, text) = refusal::<A>(&bench.broker.tls_uri(), tls).await;
                 assert!(permanent && text.contains(words), "{text}");
             }
         }
@@ -104,10 +104,10 @@ fn wants_a_certificate<A: Adapter>(bench: &mut Bench<'_>) {
 fn speaks_none<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         for backend in BACKENDS {
-            let mut settings = bench.settings(backend, bench.right());
-            settings.tls.handshake_timeout = Duration::from_millis(500);
+            let mut tls = bench.tls(backend, bench.right());
+            tls.handshake_timeout = Duration::from_millis(500);
             let uri = format!("ssl://guest:guest@localhost:{}", bench.broker.stomp_port());
-            let (permanent, text) = refusal::<A>(&uri, settings).await;
+            let (permanent, text) = refusal::<A>(&uri, tls).await;
             assert!(!permanent && text.contains("TLS"), "{text}");
         }
     });

@@ -63,7 +63,7 @@ fn whatever_cannot_be_acknowledged_is_an_error_and_writes_nothing() {
         script.reconnect(Version::V1_2);
     };
     let rows: [(AckMode, Before, &str); 5] = [
-        (AckMode::Client, |script, message| script.session.ack(message).unwrap(), "settled before"),
+        (AckMode::Client, |script, message| script.session.ack(message).unwrap(), "already been settled"),
         (AckMode::Auto, |_, _| {}, "ack mode auto are not acknowledged"),
         (AckMode::Client, stale, "came on connection 1, which has ended"),
         (AckMode::Client, |script, _| script.lose(Lost::Eof), "came on connection 1, which has ended"),

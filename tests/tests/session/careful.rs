@@ -136,7 +136,7 @@ fn a_subscribe_too() {
 /// Five times where there is one broker, and never at one moment: a broker that elects a leader closes so too.
 #[test]
 fn what_ends_connections_without_a_word_for_half_a_minute_is_given_up() {
-    let kills = "the broker closed the connection without a word";
+    let kills = "the broker silently closed the connection";
     for subscribes in [false, true] {
         let mut script = Script::connected(config(), Version::V1_2);
         match subscribes {

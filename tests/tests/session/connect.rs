@@ -72,12 +72,12 @@ fn what_answers_connect_badly() {
         ("ERROR\nmessage:Broker\\c already connected\n\n\0", "already connected", false),
         ("CONNECTED\nversion:2.0\n\n\0", "version \"2.0\", which was not offered", true),
         ("CONNECTED\nversion:1.2\nheart-beat:x\n\n\0", "heart-beat header is invalid: \"x\"", true),
-        ("MESSAGE\nmessage-id:1\ndestination:a\nsubscription:0\n\n\0", "MESSAGE frame where none may", false),
-        ("RECEIPT\nreceipt-id:1\n\n\0", "RECEIPT frame where none may", false),
+        ("MESSAGE\nmessage-id:1\ndestination:a\nsubscription:0\n\n\0", "MESSAGE frame where none is", false),
+        ("RECEIPT\nreceipt-id:1\n\n\0", "RECEIPT frame where none is", false),
         ("HTTP/1.1 400 Bad Request\r\n", "HTTP: STOMP has a port of its own", false),
         ("AMQP\u{0}\u{0}\u{9}\u{1}", "AMQP: RabbitMQ's STOMP port", false),
         ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}F", "TLS: use stomp+ssl://", false),
-        ("SSH-2.0-OpenSSH_9.2p1 Debian\r\n", "no STOMP", false),
+        ("SSH-2.0-OpenSSH_9.2p1 Debian\r\n", "not STOMP", false),
     ];
     for (answer, told, last) in rows {
         let mut script = Script::dialled(config());
@@ -101,7 +101,7 @@ fn an_end_before_connected_says_what_to_look_at() {
     let mut script = Script::dialled(config());
     script.report(Lost::Eof);
     let events = script.events();
-    assert!(events[0].contains("is it a STOMP port, without TLS, and the login right?"), "{events:?}");
+    assert!(events[0].contains("is it a STOMP port without TLS, and is the login right?"), "{events:?}");
 }
 
 /// A transport that says why it ended knows better, and the broker is left alone for a while all the same.

@@ -51,11 +51,11 @@ fn an_error_of_a_subscription_that_is_gone_is_a_stray() {
 #[test]
 fn what_is_no_stomp_ends_the_connection() {
     let rows = [
-        ("CONNECTED\nversion:1.2\n\n\0", "a CONNECTED frame where none may come"),
-        ("SEND\ndestination:a\n\n\0", "no STOMP"),
-        ("MESSAGE\nx\\ty:1\n\n\0", "no STOMP"),
-        ("MESSAGE\ncontent-length:5\n\nhello!\0", "no STOMP"),
-        ("message\n\n\0", "no STOMP"),
+        ("CONNECTED\nversion:1.2\n\n\0", "a CONNECTED frame where none is allowed"),
+        ("SEND\ndestination:a\n\n\0", "not STOMP"),
+        ("MESSAGE\nx\\ty:1\n\n\0", "not STOMP"),
+        ("MESSAGE\ncontent-length:5\n\nhello!\0", "not STOMP"),
+        ("message\n\n\0", "not STOMP"),
     ];
     for (octets, told) in rows {
         let mut script = Script::connected(config(), Version::V1_2);

@@ -174,7 +174,7 @@ fn a_peer_that_stays_silent_after_a_stall_is_dead() {
     script.pass(seconds(3600));
     assert_eq!(script.events(), ["stall: 3597.5s"]);
     script.pass(milliseconds(2500));
-    let told = "nothing was heard from the broker: it promised a beat every 1.0 s and sent none";
+    let told = "nothing was heard from the broker: it promised a heart-beat every 1.0 s and sent none";
     assert!(script.events()[0].contains(told));
 }
 
@@ -220,7 +220,7 @@ fn a_broker_that_promises_beats_and_sends_none_counts_as_not_stable() {
         script.events();
         script.pass(milliseconds(20_500));
         let told = script.events();
-        assert!(told[0].contains("it promised a beat every 10.0 s and sent none"), "{told:?}");
+        assert!(told[0].contains("it promised a heart-beat every 10.0 s and sent none"), "{told:?}");
         delays.push(script.due_in().unwrap().as_millis());
         script.dial();
     }

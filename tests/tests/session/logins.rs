@@ -122,7 +122,7 @@ fn only_other_credentials_shorten_it() {
         told.extend(script.events().into_iter().filter(|told| told.starts_with("failed")));
     }
     assert!(
-        told.len() >= 5 && told.iter().all(|told| told.contains("only another one shortens this")),
+        told.len() >= 5 && told.iter().all(|told| told.contains("use another login to connect sooner")),
         "{told:?}"
     );
     script.dial_as(right);

@@ -39,6 +39,11 @@ impl Crate {
         Self { files: files.iter().map(owned).collect() }
     }
 
+    /// Its files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     /// The folders at the top.
     pub(crate) fn folders(&self) -> BTreeSet<&str> {
         self.files.keys().filter_map(|name| Some(name.split_once('/')?.0)).collect()
@@ -99,7 +104,7 @@ fn resolve<'a>(path: &[String], module: &[String], modules: &BTreeMap<Module, &'
 }
 
 /// The words and signs of a source text, "::" as one, without comments, literals and lifetimes.
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -182,7 +187,7 @@ fn raw_string(text: &str) -> usize {
 }
 
 /// Leaves out the items that are compiled for tests alone.
-fn without_tests(words: &[String]) -> Vec<String> {
+pub(crate) fn without_tests(words: &[String]) -> Vec<String> {
     let marks = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
     let mut rest = words;

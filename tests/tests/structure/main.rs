@@ -2,6 +2,7 @@
 //! one way and no two files import each other, so that what a line may touch can be seen from where it stands.
 
 mod imports;
+mod names;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

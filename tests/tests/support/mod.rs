@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use stomp_session::{
     Config,
-    client::{Client, ConnectError, Listener, Settings},
+    client::{Builder, Client, ConnectError, Listener, TlsConfig},
 };
 
 /// Longer than any step takes, even on a busy machine: a test that waits this long has hung. No other duration decides a test.
@@ -22,10 +22,10 @@ pub(crate) trait Adapter: 'static {
     fn block_on<T>(future: impl Future<Output = T>) -> T;
 
     /// A client with a listener that misses nothing, whose driver is running then.
-    fn start_heard(config: Config, settings: Settings) -> (Client, Listener, Kill);
+    fn start_heard(config: Config, settings: Builder) -> (Client, Listener, Kill);
 
     /// A client whose driver is running.
-    fn start(config: Config, settings: Settings) -> (Client, Kill) {
+    fn start(config: Config, settings: Builder) -> (Client, Kill) {
         let (client, _, kill) = Self::start_heard(config, settings);
         (client, kill)
     }
@@ -48,8 +48,8 @@ impl Adapter for Tokio {
         runtime.block_on(future)
     }
 
-    fn start_heard(config: Config, settings: Settings) -> (Client, Listener, Kill) {
-        let (client, driver) = stomp_tokio::client(config, settings);
+    fn start_heard(config: Config, settings: Builder) -> (Client, Listener, Kill) {
+        let (client, driver) = stomp_tokio::Connect::build(settings.config(config)).expect("no URI is read");
         let listener = client.listen();
         let task = tokio::spawn(driver.run());
         (client, listener, Box::new(move || task.abort()))
@@ -74,8 +74,8 @@ impl Adapter for Smol {
         smol::block_on(future)
     }
 
-    fn start_heard(config: Config, settings: Settings) -> (Client, Listener, Kill) {
-        let (client, driver) = stomp_smol::client(config, settings);
+    fn start_heard(config: Config, settings: Builder) -> (Client, Listener, Kill) {
+        let (client, driver) = stomp_smol::Connect::build(settings.config(config)).expect("no URI is read");
         let listener = client.listen();
         let task = smol::spawn(driver.run());
         (client, listener, Box::new(move || drop(task)))
@@ -107,11 +107,22 @@ pub(crate) fn patient_config(uri: &str) -> Config {
 
 /// The same for what is set of a client.
 #[allow(dead_code, reason = "a suite may have other limits")]
-pub(crate) fn patient_settings() -> Settings {
-    let mut settings = Settings::default();
-    (settings.send_timeout, settings.subscribe_timeout) = (PATIENCE, PATIENCE);
-    settings.tls.handshake_timeout = PATIENCE;
-    settings
+pub(crate) fn patient_settings() -> Builder {
+    patient_with(patient_tls())
+}
+
+/// The same with that TLS.
+#[allow(dead_code, reason = "a suite may speak none")]
+pub(crate) fn patient_with(tls: TlsConfig) -> Builder {
+    Client::builder("tcp://localhost").tls(tls).send_timeout(PATIENCE).subscribe_timeout(PATIENCE)
+}
+
+/// The same for TLS.
+#[allow(dead_code, reason = "a suite may speak none")]
+pub(crate) fn patient_tls() -> TlsConfig {
+    let mut tls = TlsConfig::default();
+    tls.handshake_timeout = PATIENCE;
+    tls
 }
 
 /// Waits until that is so, and leaves the machine to others meanwhile.
@@ -149,7 +160,7 @@ pub(crate) async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, 
 /// A client of that configuration and these settings, connected.
 pub(crate) async fn connect_as<A: Adapter>(
     config: Config,
-    settings: Settings,
+    settings: Builder,
 ) -> Result<(Client, Kill), ConnectError> {
     let (client, kill) = A::start(config, settings);
     // A smol task that is dropped is cancelled: the handle to kill is kept whatever comes.

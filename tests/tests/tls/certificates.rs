@@ -10,7 +10,7 @@ use stomp_testkit::{
 
 use crate::{
     Bench, assert_final, refusal,
-    support::{Adapter, connect_with},
+    support::{Adapter, connect_with, patient_with},
     trusting, uri,
 };
 
@@ -69,11 +69,11 @@ pub(crate) async fn good_ones_are_taken<A: Adapter>(backend: TlsBackend) {
     ];
     for (host, names, server_name) in cases {
         let bench = Bench::with(&Leaf::server(names), TlsFrontConfig::default());
-        let mut settings = bench.settings(backend);
+        let mut tls = bench.tls(backend);
         // Several certificates in one text, the right one among them.
-        settings.tls.roots[0].extend_from_slice(Authority::new("another").certificate().as_bytes());
-        settings.tls.server_name = server_name.map(str::to_owned);
-        let (client, _kill) = A::start(crate::config(&uri(host, bench.front.address())), settings);
+        tls.roots[0].extend_from_slice(Authority::new("another").certificate().as_bytes());
+        tls.server_name = server_name.map(str::to_owned);
+        let (client, _kill) = A::start(crate::config(&uri(host, bench.front.address())), patient_with(tls));
         client.connected().await.unwrap_or_else(|error| panic!("{host} {names:?}: {error}"));
         client.disconnect().await.unwrap();
     }
@@ -81,21 +81,21 @@ pub(crate) async fn good_ones_are_taken<A: Adapter>(backend: TlsBackend) {
 
 pub(crate) async fn dangerous_switches_do_what_they_say<A: Adapter>(backend: TlsBackend) {
     let bench = Bench::with(&Leaf::server(&["wrong.example"]), TlsFrontConfig::default());
-    let mut settings = bench.settings(backend);
-    settings.tls.danger_accept_invalid_host_names = true;
-    let (client, _kill) = A::start(crate::config(&bench.front.uri()), settings.clone());
+    let mut tls = bench.tls(backend);
+    tls.danger_accept_invalid_host_names = true;
+    let (client, _kill) = A::start(crate::config(&bench.front.uri()), patient_with(tls.clone()));
     client.connected().await.expect("any name will do");
     client.disconnect().await.unwrap();
 
     // The authority still matters.
-    settings.tls.roots = vec![Authority::new("somebody else").certificate().into()];
-    let (lost, text) = refusal::<A>(&bench.front.uri(), settings.clone()).await;
+    tls.roots = vec![Authority::new("somebody else").certificate().into()];
+    let (lost, text) = refusal::<A>(&bench.front.uri(), tls.clone()).await;
     assert_final(&lost);
     assert!(text.contains(UNKNOWN), "{text}");
 
-    settings.tls.danger_accept_invalid_host_names = false;
-    settings.tls.danger_accept_invalid_certificates = true;
-    let (client, _kill) = A::start(crate::config(&bench.front.uri()), settings);
+    tls.danger_accept_invalid_host_names = false;
+    tls.danger_accept_invalid_certificates = true;
+    let (client, _kill) = A::start(crate::config(&bench.front.uri()), patient_with(tls));
     client.connected().await.expect("anything will do");
     client.disconnect().await.unwrap();
 }
@@ -120,17 +120,17 @@ pub(crate) async fn settings_that_cannot_be_used_are_named<A: Adapter>(backend: 
     for (certificate, key) in
         [(&*ours.certificate, garbage), ("canary", &*ours.key), (&*ours.certificate, "canary")]
     {
-        let mut settings = bench.settings(backend);
-        settings.tls.client_certificate = Some(ClientCertificate::pem(certificate, key));
-        assert!(!format!("{settings:?}").contains("canary"));
-        let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
+        let mut tls = bench.tls(backend);
+        tls.client_certificate = Some(ClientCertificate::pem(certificate, key));
+        assert!(!format!("{tls:?}").contains("canary"));
+        let (lost, text) = refusal::<A>(&bench.front.uri(), tls).await;
         assert_final(&lost);
         assert!(text.contains("TlsConfig::client_certificate cannot be used"), "{text}");
         assert!(!text.contains("canary") && !text.contains("Y2FuYXJ5"), "{text}");
     }
-    let mut settings = bench.settings(backend);
-    settings.tls.roots.push(b"no PEM".into());
-    let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
+    let mut tls = bench.tls(backend);
+    tls.roots.push(b"no PEM".into());
+    let (lost, text) = refusal::<A>(&bench.front.uri(), tls).await;
     assert_final(&lost);
     assert!(text.contains("TlsConfig::roots cannot be used"), "{text}");
 }

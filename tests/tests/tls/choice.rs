@@ -6,7 +6,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use stomp_session::client::{ClientCertificate, Settings, TlsBackend, TlsConfig};
+use stomp_session::client::{ClientCertificate, TlsBackend, TlsConfig};
 use stomp_testkit::{
     pki::{Authority, Identity, Leaf},
     tls::TlsFrontConfig,
@@ -16,7 +16,7 @@ use crate::{
     Bench, assert_final,
     hello::Hello,
     refusal,
-    support::{Adapter, Tokio, patient_settings},
+    support::{Adapter, Tokio, patient_tls, patient_with},
     trusting,
 };
 
@@ -27,8 +27,8 @@ pub(crate) async fn rustls_unless_another_is_chosen<A: Adapter>(backend: TlsBack
     assert_eq!(same, backend == TlsBackend::Rustls, "{backend:?}");
 }
 
-/// Settings that trust nobody, but for a configuration of rustls that trusts the authority of the bench.
-fn by_rustls(bench: &Bench, backend: TlsBackend, ours: Option<&Identity>) -> Settings {
+/// Trusts nobody, but for a configuration of rustls that trusts the authority of the bench.
+fn by_rustls(bench: &Bench, backend: TlsBackend, ours: Option<&Identity>) -> TlsConfig {
     let mut roots = RootCertStore::empty();
     roots.add(certificate(bench.authority.certificate())).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -41,11 +41,11 @@ fn by_rustls(bench: &Bench, backend: TlsBackend, ours: Option<&Identity>) -> Set
             config.with_client_auth_cert(vec![certificate(&ours.certificate)], key).unwrap()
         }
     };
-    let mut settings = patient_settings();
-    settings.tls.backend = backend;
-    settings.tls.system_roots = false;
-    settings.tls.rustls = Some(Arc::new(config));
-    settings
+    let mut tls = patient_tls();
+    tls.backend = backend;
+    tls.system_roots = false;
+    tls.rustls = Some(Arc::new(config));
+    tls
 }
 
 fn certificate(pem: &str) -> CertificateDer<'static> {
@@ -55,16 +55,16 @@ fn certificate(pem: &str) -> CertificateDer<'static> {
 pub(crate) async fn a_configuration_of_rustls_is_used_or_refused<A: Adapter>(backend: TlsBackend) {
     let bench = Bench::new(TlsFrontConfig::default());
     for backend in [backend, TlsBackend::default()] {
-        let settings = by_rustls(&bench, backend, None);
+        let tls = by_rustls(&bench, backend, None);
         if backend == TlsBackend::NativeTls {
             let list = format!("failover:({})?startupMaxReconnectAttempts=-1", bench.front.uri());
-            let (lost, text) = refusal::<A>(&list, settings).await;
+            let (lost, text) = refusal::<A>(&list, tls).await;
             assert_final(&lost);
             assert!(text.contains("NativeTls cannot use TlsConfig::rustls"), "{text}");
             assert!(!bench.heard(), "nobody is dialled");
             continue;
         }
-        let (client, _kill) = A::start(crate::config(&bench.front.uri()), settings);
+        let (client, _kill) = A::start(crate::config(&bench.front.uri()), patient_with(tls));
         client.connected().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
         client.disconnect().await.unwrap();
     }
@@ -85,9 +85,9 @@ pub(crate) async fn nothing_beside_a_configuration_of_rustls_is_ignored<A: Adapt
         ("danger_accept_invalid_host_names", &|tls| tls.danger_accept_invalid_host_names = true),
     ];
     for (field, set) in cases {
-        let mut settings = by_rustls(&bench, TlsBackend::default(), None);
-        set(&mut settings.tls);
-        let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
+        let mut tls = by_rustls(&bench, TlsBackend::default(), None);
+        set(&mut tls);
+        let (lost, text) = refusal::<A>(&bench.front.uri(), tls).await;
         assert_final(&lost);
         assert!(
             text.contains(&format!("TlsConfig::{field} cannot be used beside TlsConfig::rustls")),
@@ -100,9 +100,9 @@ pub(crate) async fn nothing_beside_a_configuration_of_rustls_is_ignored<A: Adapt
 /// What is wrong with a configuration is said whether or not somebody listens.
 pub(crate) async fn a_wrong_choice_is_final_without_a_dial<A: Adapter>(_: TlsBackend) {
     let bench = Bench::new(TlsFrontConfig::default());
-    let settings = by_rustls(&bench, TlsBackend::NativeTls, None);
+    let tls = by_rustls(&bench, TlsBackend::NativeTls, None);
     let list = "failover:(ssl://127.0.0.1:1)?startupMaxReconnectAttempts=-1";
-    let (lost, text) = refusal::<A>(list, settings).await;
+    let (lost, text) = refusal::<A>(list, tls).await;
     assert_final(&lost);
     assert!(text.contains("TlsConfig::rustls"), "{text}");
 }
@@ -111,14 +111,14 @@ pub(crate) async fn the_identity_of_a_configuration_of_rustls_counts<A: Adapter>
     let mut config = TlsFrontConfig::default();
     config.client_authority = Some(Authority::new("the clients' authority").certificate().to_owned());
     let bench = Bench::new(config);
-    let settings = by_rustls(&bench, TlsBackend::Rustls, None);
-    let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
+    let tls = by_rustls(&bench, TlsBackend::Rustls, None);
+    let (lost, text) = refusal::<A>(&bench.front.uri(), tls).await;
     assert_final(&lost);
     assert!(text.contains("the broker wants a client certificate"), "{text}");
 
     let stranger = Authority::new("somebody else").issue(&Leaf::client("me"));
-    let settings = by_rustls(&bench, TlsBackend::Rustls, Some(&stranger));
-    let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
+    let tls = by_rustls(&bench, TlsBackend::Rustls, Some(&stranger));
+    let (lost, text) = refusal::<A>(&bench.front.uri(), tls).await;
     assert_final(&lost);
     assert!(text.contains("the broker refuses the client certificate"), "{text}");
 }
@@ -142,17 +142,17 @@ fn a_system_that_trusts_nobody_is_told() {
 
 async fn nobody_is_trusted<A: Adapter>(backend: TlsBackend) {
     let bench = Bench::new(TlsFrontConfig::default());
-    let mut settings = patient_settings();
-    settings.tls.backend = backend;
-    let (lost, text) = refusal::<A>(&bench.front.uri(), settings).await;
+    let mut tls = patient_tls();
+    tls.backend = backend;
+    let (lost, text) = refusal::<A>(&bench.front.uri(), tls).await;
     assert_final(&lost);
     assert!(text.contains("TlsConfig::roots"), "{text}");
     assert!(!text.contains("roots cannot be used"), "none were given: {text}");
 
-    // A certificate that the settings trust is trusted here, too.
-    let mut settings = trusting(&bench.authority, backend);
-    settings.tls.system_roots = true;
-    let (client, _kill) = A::start(crate::config(&bench.front.uri()), settings);
+    // A certificate that the tls trust is trusted here, too.
+    let mut tls = trusting(&bench.authority, backend);
+    tls.system_roots = true;
+    let (client, _kill) = A::start(crate::config(&bench.front.uri()), patient_with(tls));
     client.connected().await.unwrap();
     client.disconnect().await.unwrap();
 }

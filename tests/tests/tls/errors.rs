@@ -10,7 +10,7 @@ use std::{
 };
 
 use socket2::SockRef;
-use stomp_session::client::{Connector, Dial, Runtime, Settings, TlsBackend, TransportError};
+use stomp_session::client::{Connector, Dial, Runtime, TlsBackend, TlsConfig, TransportError};
 use stomp_testkit::{pki::Authority, tls::TlsFrontConfig};
 
 use crate::{
@@ -54,7 +54,7 @@ fn depth(error: &(dyn Error + 'static)) -> usize {
 
 async fn errors_keep_their_kind_and_their_cause<R: Runtime>(runtime: R, backend: TlsBackend) {
     let runtime = Arc::new(runtime);
-    let dial = |settings: Settings| Dial::new(Arc::clone(&runtime), settings.tls);
+    let dial = |tls: TlsConfig| Dial::new(Arc::clone(&runtime), tls);
     let nobody = dial(trusting(&Authority::new("nobody"), backend));
 
     let gone = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
@@ -86,7 +86,7 @@ async fn errors_keep_their_kind_and_their_cause<R: Runtime>(runtime: R, backend:
 
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut hasty = trusting(&Authority::new("nobody"), backend);
-    hasty.tls.handshake_timeout = Duration::from_millis(50);
+    hasty.handshake_timeout = Duration::from_millis(50);
     let late = error(&dial(hasty), &uri("127.0.0.1", silent.local_addr().unwrap())).await;
     assert_eq!(late.kind(), io::ErrorKind::TimedOut);
 }

@@ -21,7 +21,7 @@ use stomp_testkit::{
 
 use crate::{
     Bench, QUEUE, assert_passing, refusal,
-    support::{Adapter, PATIENCE},
+    support::{Adapter, PATIENCE, patient_with},
     trusting, uri,
 };
 
@@ -41,7 +41,7 @@ pub(crate) async fn a_plain_port_is_never_spoken_to_in_the_clear<A: Adapter>(bac
 pub(crate) async fn tls_is_recognised_by_who_expects_none<A: Adapter>(backend: TlsBackend) {
     let bench = Bench::new(TlsFrontConfig::default());
     let plain = format!("tcp://guest:guest@localhost:{}", bench.front.address().port());
-    let (lost, text) = refusal::<A>(&plain, bench.settings(backend)).await;
+    let (lost, text) = refusal::<A>(&plain, bench.tls(backend)).await;
     assert!(matches!(lost, Lost::Protocol(_)), "{lost:?}");
     assert!(text.contains("the broker speaks TLS: use stomp+ssl://"), "{text}");
 }
@@ -68,10 +68,10 @@ pub(crate) async fn what_comes_before_tls_is_not_believed<A: Adapter>(backend: T
 /// A broker that takes the connection and says nothing more, and not even that there is nothing: ActiveMQ's plain port.
 pub(crate) async fn a_handshake_that_stalls_is_given_up<A: Adapter>(backend: TlsBackend) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut settings = trusting(&Authority::new("the authority"), backend);
-    settings.tls.handshake_timeout = Duration::from_millis(100);
+    let mut tls = trusting(&Authority::new("the authority"), backend);
+    tls.handshake_timeout = Duration::from_millis(100);
     let uri = uri("localhost", listener.local_addr().unwrap());
-    let (lost, text) = refusal::<A>(&uri, settings).await;
+    let (lost, text) = refusal::<A>(&uri, tls).await;
     assert_passing(&lost);
     assert!(text.contains("the TLS handshake did not end within 0.1 s"), "{text}");
     // It is not left to itself: its socket is closed.
@@ -95,7 +95,7 @@ pub(crate) async fn a_broken_handshake_is_tried_again<A: Adapter>(backend: TlsBa
         }
     });
     let uri = format!("failover:({broken})?startupMaxReconnectAttempts=3&initialReconnectDelay=1");
-    let (lost, text) = refusal::<A>(&uri, bench.settings(backend)).await;
+    let (lost, text) = refusal::<A>(&uri, bench.tls(backend)).await;
     assert_passing(&lost);
     assert!(text.contains("4 attempts") && text.contains("TLS handshake"), "{text}");
     cutting.join().unwrap();
@@ -105,7 +105,7 @@ pub(crate) async fn a_broken_handshake_is_tried_again<A: Adapter>(backend: TlsBa
 pub(crate) async fn the_next_broker_is_tried<A: Adapter>(backend: TlsBackend) {
     let (stranger, bench) = (Bench::new(TlsFrontConfig::default()), Bench::new(TlsFrontConfig::default()));
     let list = format!("failover:({},{})?randomize=false", stranger.front.uri(), bench.front.uri());
-    let (client, _kill) = A::start(crate::config(&list), bench.settings(backend));
+    let (client, _kill) = A::start(crate::config(&list), patient_with(bench.tls(backend)));
     client.connected().await.unwrap();
     assert_eq!(client.connection().unwrap().endpoint.port(), bench.front.address().port());
     client.send(QUEUE, "").confirmed().await.unwrap();
@@ -130,10 +130,10 @@ fn breaking(bench: &Bench, octets: u64, how: Break) -> (Proxy, String) {
 /// would make each other late.
 async fn all_get_in<A: Adapter>(backend: TlsBackend, how: Break) {
     let bench = Bench::new(TlsFrontConfig::default());
-    let settings = bench.settings(backend);
+    let tls = bench.tls(backend);
     for octets in PLACES {
         let (_proxy, list) = breaking(&bench, octets, how);
-        let (client, mut notices, _kill) = A::start_heard(crate::config(&list), settings.clone());
+        let (client, mut notices, _kill) = A::start_heard(crate::config(&list), patient_with(tls.clone()));
         client.connected().await.unwrap();
         client.send(QUEUE, "").confirmed().await.unwrap();
         assert_passing(&first_failure(&mut notices).await);

@@ -6,7 +6,10 @@ use stomp_testkit::{
     tls::TlsFrontConfig,
 };
 
-use crate::{Bench, assert_final, refusal, support::Adapter};
+use crate::{
+    Bench, assert_final, refusal,
+    support::{Adapter, patient_with},
+};
 
 /// A broker that wants certificates of `clients`, in each version of TLS.
 fn benches(clients: &Authority) -> impl Iterator<Item = Bench> {
@@ -26,9 +29,9 @@ fn certificate(identity: &Identity) -> Option<ClientCertificate> {
 pub(crate) async fn a_client_certificate_is_shown<A: Adapter>(backend: TlsBackend) {
     let clients = Authority::new("the clients' authority");
     for bench in benches(&clients) {
-        let mut settings = bench.settings(backend);
-        settings.tls.client_certificate = certificate(&clients.issue(&Leaf::client("me")));
-        let (client, _kill) = A::start(crate::config(&bench.front.uri()), settings);
+        let mut tls = bench.tls(backend);
+        tls.client_certificate = certificate(&clients.issue(&Leaf::client("me")));
+        let (client, _kill) = A::start(crate::config(&bench.front.uri()), patient_with(tls));
         client.connected().await.unwrap();
         client.send(crate::QUEUE, "").confirmed().await.unwrap();
         client.disconnect().await.unwrap();
@@ -41,7 +44,7 @@ pub(crate) async fn a_broker_that_wants_one_is_final<A: Adapter>(backend: TlsBac
     let stranger = Authority::new("somebody else").issue(&Leaf::client("me"));
     for bench in benches(&clients) {
         let uri = format!("failover:({})?startupMaxReconnectAttempts=-1", bench.front.uri());
-        let (lost, text) = refusal::<A>(&uri, bench.settings(backend)).await;
+        let (lost, text) = refusal::<A>(&uri, bench.tls(backend)).await;
         assert_final(&lost);
         assert!(
             text.contains("the broker wants a client certificate")
@@ -49,9 +52,9 @@ pub(crate) async fn a_broker_that_wants_one_is_final<A: Adapter>(backend: TlsBac
             "{text}"
         );
 
-        let mut settings = bench.settings(backend);
-        settings.tls.client_certificate = certificate(&stranger);
-        let (lost, text) = refusal::<A>(&uri, settings).await;
+        let mut tls = bench.tls(backend);
+        tls.client_certificate = certificate(&stranger);
+        let (lost, text) = refusal::<A>(&uri, tls).await;
         assert_final(&lost);
         assert!(text.contains("the broker refuses the client certificate"), "{text}");
         assert!(!bench.heard(), "nobody was let in");

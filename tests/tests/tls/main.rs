@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 use stomp_session::{
     Closed, Config, Lost,
-    client::{Client, Settings, TlsBackend},
+    client::{Client, TlsBackend, TlsConfig},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -27,7 +27,7 @@ use stomp_testkit::{
     server::Server,
     tls::{TlsFront, TlsFrontConfig},
 };
-use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_settings};
+use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_tls, patient_with};
 
 const QUEUE: &str = "/queue/a";
 
@@ -97,12 +97,12 @@ impl Bench {
         Self { authority, server, front }
     }
 
-    fn settings(&self, backend: TlsBackend) -> Settings {
+    fn tls(&self, backend: TlsBackend) -> TlsConfig {
         trusting(&self.authority, backend)
     }
 
     async fn client<A: Adapter>(&self, backend: TlsBackend) -> (Client, Kill) {
-        let (client, kill) = A::start(config(&self.front.uri()), self.settings(backend));
+        let (client, kill) = A::start(config(&self.front.uri()), patient_with(self.tls(backend)));
         client.connected().await.expect("the broker is trusted");
         (client, kill)
     }
@@ -114,12 +114,12 @@ impl Bench {
 }
 
 /// What trusts that authority, and nobody else.
-fn trusting(authority: &Authority, backend: TlsBackend) -> Settings {
-    let mut settings = patient_settings();
-    settings.tls.backend = backend;
-    settings.tls.system_roots = false;
-    settings.tls.roots.push(authority.certificate().into());
-    settings
+fn trusting(authority: &Authority, backend: TlsBackend) -> TlsConfig {
+    let mut tls = patient_tls();
+    tls.backend = backend;
+    tls.system_roots = false;
+    tls.roots.push(authority.certificate().into());
+    tls
 }
 
 fn config(uri: &str) -> Config {
@@ -131,8 +131,8 @@ fn uri(host: &str, address: SocketAddr) -> String {
 }
 
 /// Why there is no connection, and the words for it.
-async fn refusal<A: Adapter>(uri: &str, settings: Settings) -> (Lost, String) {
-    let (client, _kill) = A::start(config(uri), settings);
+async fn refusal<A: Adapter>(uri: &str, tls: TlsConfig) -> (Lost, String) {
+    let (client, _kill) = A::start(config(uri), patient_with(tls));
     match client.connected().await {
         Err(closed @ Closed::GaveUp { .. }) => {
             let text = closed.to_string();

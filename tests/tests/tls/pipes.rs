@@ -140,7 +140,7 @@ fn what_was_flushed_is_out() {
             let authority = Authority::new("the authority");
             let (up, down) = (Pipe::default(), Pipe::default());
             let mut peer = Peer::new(&authority, &up, &down);
-            let dial = Dial::new(Arc::<Still>::default(), trusting(&authority, backend).tls);
+            let dial = Dial::new(Arc::<Still>::default(), trusting(&authority, backend));
             let endpoint: Endpoint = "ssl://broker.example".parse().unwrap();
             let client = async {
                 let mut stream = dial.secure(&endpoint, Pipes { up, down }).await.unwrap();
@@ -178,7 +178,7 @@ fn is_given_up(backend: TlsBackend, octets: usize) -> bool {
     let (up, down, runtime) = (Pipe::default(), Pipe::default(), Still::default());
     let mut peer = Peer::new(&authority, &up, &down);
     peer.left = octets;
-    let mut config = trusting(&authority, backend).tls;
+    let mut config = trusting(&authority, backend);
     config.handshake_timeout = Duration::from_secs(5);
     let dial = Dial::new(Arc::new(runtime.clone()), config);
     let endpoint: Endpoint = "ssl://broker.example".parse().unwrap();
@@ -203,8 +203,7 @@ fn is_given_up(backend: TlsBackend, octets: usize) -> bool {
 /// An endpoint that asks for no TLS gets what it asks for.
 #[test]
 fn without_tls_a_stream_stays_what_it_is() {
-    let dial =
-        Dial::new(Arc::<Still>::default(), trusting(&Authority::new("nobody"), TlsBackend::default()).tls);
+    let dial = Dial::new(Arc::<Still>::default(), trusting(&Authority::new("nobody"), TlsBackend::default()));
     let (up, down) = (Pipe::default(), Pipe::default());
     down.0.lock().unwrap().extend(b"down");
     let endpoint: Endpoint = "tcp://broker.example".parse().unwrap();

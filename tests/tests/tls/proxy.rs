@@ -13,13 +13,13 @@ use futures_lite::{
 };
 use stomp_session::{
     Closed, Endpoint, Lost,
-    client::{Connector, Dial, Settings, Stream, TlsBackend, client},
+    client::{Client, Connector, Dial, TlsBackend, TlsConfig, TransportStream},
 };
 use stomp_testkit::{pki::Leaf, tls::TlsFrontConfig};
 
 use crate::{
     Bench, QUEUE, assert_final, config,
-    support::{Smol, Tokio},
+    support::{Smol, Tokio, patient_with},
 };
 
 /// A proxy that serves one client. It tells what it was asked for.
@@ -61,9 +61,9 @@ async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), endpoint: &Endp
 struct TokioProxied(SocketAddr, Dial<stomp_tokio::Tokio>);
 
 impl Connector for TokioProxied {
-    type Stream = Stream;
+    type Stream = TransportStream;
 
-    async fn connect(&self, endpoint: &Endpoint, _: u32) -> io::Result<Stream> {
+    async fn connect(&self, endpoint: &Endpoint, _: u32) -> io::Result<TransportStream> {
         let stream = tokio::net::TcpStream::connect(self.0).await?;
         let mut stream = stomp_tokio::Compat::from(stream);
         ask(&mut stream, endpoint).await?;
@@ -74,9 +74,9 @@ impl Connector for TokioProxied {
 struct SmolProxied(SocketAddr, Dial<stomp_smol::Smol>);
 
 impl Connector for SmolProxied {
-    type Stream = Stream;
+    type Stream = TransportStream;
 
-    async fn connect(&self, endpoint: &Endpoint, _: u32) -> io::Result<Stream> {
+    async fn connect(&self, endpoint: &Endpoint, _: u32) -> io::Result<TransportStream> {
         let mut stream = smol::net::TcpStream::connect(self.0).await?;
         ask(&mut stream, endpoint).await?;
         self.1.secure(endpoint, stream).await
@@ -86,9 +86,13 @@ impl Connector for SmolProxied {
 #[test]
 fn tokio_speaks_tls_through_a_proxy() {
     crate::run::<Tokio, _>(async |backend| {
-        converses(backend, async |uri, settings: Settings, proxy| {
-            let dial = Dial::new(Arc::new(stomp_tokio::Tokio::new()), settings.tls.clone());
-            let connected = stomp_tokio::connect_via(config(&uri), settings, TokioProxied(proxy, dial)).await;
+        converses(backend, async |uri, tls: TlsConfig, proxy| {
+            let dial = Dial::new(Arc::new(stomp_tokio::Tokio::new()), tls.clone());
+            let connected = stomp_tokio::Connect::connect_via(
+                patient_with(tls).config(config(&uri)),
+                TokioProxied(proxy, dial),
+            )
+            .await;
             connected.unwrap()
         })
         .await;
@@ -98,22 +102,23 @@ fn tokio_speaks_tls_through_a_proxy() {
 #[test]
 fn smol_speaks_tls_through_a_proxy() {
     crate::run::<Smol, _>(async |backend| {
-        converses(backend, async |uri, settings: Settings, proxy| {
-            let dial = Dial::new(Arc::new(stomp_smol::Smol::new()), settings.tls.clone());
-            let connected = stomp_smol::connect_via(config(&uri), settings, SmolProxied(proxy, dial)).await;
+        converses(backend, async |uri, tls: TlsConfig, proxy| {
+            let dial = Dial::new(Arc::new(stomp_smol::Smol::new()), tls.clone());
+            let connected = stomp_smol::Connect::connect_via(
+                patient_with(tls).config(config(&uri)),
+                SmolProxied(proxy, dial),
+            )
+            .await;
             connected.unwrap()
         })
         .await;
     });
 }
 
-async fn converses(
-    backend: TlsBackend,
-    connect: impl AsyncFn(String, Settings, SocketAddr) -> stomp_session::client::Client,
-) {
+async fn converses(backend: TlsBackend, connect: impl AsyncFn(String, TlsConfig, SocketAddr) -> Client) {
     let bench = Bench::new(TlsFrontConfig::default());
     let (address, serving) = proxy();
-    let client = connect(bench.front.uri(), bench.settings(backend), address).await;
+    let client = connect(bench.front.uri(), bench.tls(backend), address).await;
     client.send(QUEUE, "").confirmed().await.unwrap();
     client.disconnect().await.unwrap();
     assert_eq!(bench.server.with(|broker| broker.depth(QUEUE)), 1);
@@ -127,14 +132,18 @@ fn the_broker_behind_a_proxy_is_who_it_should_be() {
     crate::run::<Smol, _>(async |backend| {
         let bench = Bench::with(&Leaf::server(&["wrong.example"]), TlsFrontConfig::default());
         let (address, _serving) = proxy();
-        let settings = bench.settings(backend);
-        let dial = Dial::new(Arc::new(stomp_smol::Smol::new()), settings.tls.clone());
+        let tls = bench.tls(backend);
+        let dial = Dial::new(Arc::new(stomp_smol::Smol::new()), tls.clone());
         let (runtime, connector) = (Arc::new(stomp_smol::Smol::new()), Arc::new(SmolProxied(address, dial)));
-        let (client, driver) = client(config(&bench.front.uri()), settings, runtime, connector);
+        let (client, driver) =
+            patient_with(tls).config(config(&bench.front.uri())).build_on(runtime, connector).unwrap();
         let _driver = smol::spawn(driver.run());
         let Err(Closed::GaveUp { last, .. }) = client.connected().await else { panic!("it is trusted") };
         assert_final(&last);
-        assert!(matches!(&last, Lost::DialFailed { reason, .. } if reason.contains("localhost")), "{last:?}");
+        assert!(
+            matches!(&last, Lost::DialFailed { reason, .. } if reason.text().contains("localhost")),
+            "{last:?}"
+        );
         assert!(!bench.heard());
     });
 }

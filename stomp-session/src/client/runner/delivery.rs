@@ -1,4 +1,4 @@
-//! A message in the hands of a handler.
+//! A message that is passed to a handler.
 
 use std::{
     fmt,
@@ -14,10 +14,10 @@ use crate::{
     client::{acknowledging::Acknowledging, message::Message, shared::Shared},
 };
 
-/// A message in the hands of a handler, which derefs to [`Message`]. Clones are the same message.
+/// A message that is passed to a handler. It dereferences to [`Message`]. A clone is the same message.
 ///
-/// The [`Runner`](super::Runner) acknowledges it when its handler has succeeded. A handler that needs it settled before may
-/// do that itself; nothing more is settled then, whatever the handler returns.
+/// The [`Runner`](super::Runner) acknowledges the message when its handler has succeeded. A handler may settle the
+/// message earlier by itself. Then the runner does not settle it, whatever the handler returns.
 #[derive(Clone)]
 pub struct Delivery {
     held: Arc<Held>,
@@ -35,17 +35,20 @@ impl Delivery {
         Self { held: Arc::new(Held { message, shared, settled: AtomicBool::new(false) }), attempt: 1 }
     }
 
-    /// Acknowledges the message before its handler ends. The ACK is queued at once; this never waits, and says nothing of what
-    /// becomes of the ACK: see [`Message::ack`].
+    /// Acknowledges the message before its handler ends. The ACK is queued at once; this method never waits, and does not
+    /// report whether the broker has received the ACK: see [`Message::ack`].
     ///
     /// # Errors
-    /// As [`Message::ack`]; [`CommandError::AlreadySettled`] the second time.
+    /// Returns the same errors as [`Message::ack`], and [`CommandError::AlreadySettled`] if the message was settled
+    /// before.
     pub fn ack(&self) -> Result<(), CommandError> {
         self.settle(None)
     }
 
-    /// Acknowledges the message before its handler ends, and returns a future that resolves when the broker has answered: see
-    /// [`Message::ack_confirmed`]. The runner settles nothing more, whatever the answer is.
+    /// Acknowledges the message before its handler ends, and returns a future that resolves with the broker's answer: see
+    /// [`Message::ack_confirmed`].
+    ///
+    /// The runner does not settle the message afterwards, whatever the answer is.
     ///
     /// ```
     /// # async fn example(orders: stomp_session::client::Subscription) {
@@ -66,28 +69,30 @@ impl Delivery {
         acknowledging
     }
 
-    /// Tells the broker that the message was not consumed, before its handler ends: see [`Message::nack`].
+    /// Tells the broker before the handler ends that the message was not consumed: see [`Message::nack`].
     ///
     /// # Errors
-    /// As [`Message::nack`]; [`CommandError::AlreadySettled`] the second time.
+    /// Returns the same errors as [`Message::nack`], and [`CommandError::AlreadySettled`] if the message was settled
+    /// before.
     pub fn nack(&self) -> Result<(), CommandError> {
         let mut message = self.held.message.twin();
         self.settled(self.held.shared.command(|inner| inner.session.nack(&mut message)))
     }
 
-    /// How often its handler has been called with it, by this runner: 1 the first time. [`OnFailure::Retry`](super::OnFailure)
-    /// makes it more. A message that the broker delivers again begins anew.
+    /// Returns how many times this runner has called the handler with this message: 1 the first time.
+    ///
+    /// It is more after [`OnFailure::Retry`](super::OnFailure). A message that the broker delivers again begins at 1.
     #[must_use]
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// The same message for the next attempt.
+    /// Returns the same message for the next attempt.
     pub(super) fn again(&self) -> Self {
         Self { held: Arc::clone(&self.held), attempt: self.attempt.saturating_add(1) }
     }
 
-    /// Acknowledges it, or NACKs it so that the broker does that.
+    /// Acknowledges the message, or sends a NACK with this effect.
     pub(super) fn settle(&self, nack: Option<Nack>) -> Result<(), CommandError> {
         self.settled(self.held.message.settle(nack))
     }
@@ -99,12 +104,12 @@ impl Delivery {
         result
     }
 
-    /// Whether its broker still expects an answer, and delivers it again when there is none.
+    /// Whether the broker still expects an answer, and delivers the message again without one.
     pub(super) fn is_owed(&self) -> bool {
         self.needs_ack() && !self.held.settled.load(Ordering::Acquire)
     }
 
-    /// Whether it was settled by its handler, or by the runner.
+    /// Whether the handler or the runner has settled the message.
     pub(super) fn was_settled(&self) -> bool {
         self.held.settled.load(Ordering::Acquire)
     }

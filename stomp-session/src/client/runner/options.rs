@@ -1,11 +1,11 @@
-//! What can be said about a runner.
+//! The options of a runner.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
 use super::{outcome::Failure, policy::OnFailure};
 use crate::client::message::Message;
 
-/// How long running handlers may take after a stop.
+/// The default time limit for running handlers after a stop.
 const GRACE: Duration = Duration::from_secs(10);
 
 type Decide<E> = Box<dyn Fn(&Message, &Failure<E>) -> OnFailure + Send>;

@@ -1,17 +1,22 @@
-//! How handlers failed, and what a runner has come to.
+//! How handlers fail, and how a runner ends.
 
 use std::fmt;
 
+use stomp_proto::Excess;
+
 use crate::{CommandError, Ended, client::error::SendError};
 
-/// How a handler failed.
+/// The failure of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "a handler has no third way to fail")]
+#[allow(clippy::exhaustive_enums, reason = "a handler has no other way to fail")]
 pub enum Failure<E> {
-    /// It returned an error.
+    /// The handler returned this error.
     Error(E),
-    /// It panicked, with that message.
+    /// The handler panicked with this message.
     Panicked(String),
+    /// It was not called: the message was over the limits, and came without its body
+    /// ([`Oversized::Deliver`](crate::Oversized::Deliver)).
+    TooLarge(Excess),
 }
 
 impl<E: fmt::Display> fmt::Display for Failure<E> {
@@ -19,52 +24,56 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
         match self {
             Self::Error(error) => error.fmt(f),
             Self::Panicked(text) => write!(f, "the handler panicked: {text}"),
+            Self::TooLarge(excess) => {
+                write!(f, "{excess} is over the limit: the message came without its body")
+            }
         }
     }
 }
 
 impl<E: fmt::Debug + fmt::Display> std::error::Error for Failure<E> {}
 
-/// What a runner has done.
+/// Counts of what a runner has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Messages whose handler succeeded.
+    /// The number of messages whose handler succeeded.
     pub handled: u64,
-    /// Messages whose handler failed, after all [attempts](super::OnFailure::Retry).
+    /// The number of messages whose handler failed, after all [attempts](super::OnFailure::Retry).
     pub failed: u64,
-    /// How often a handler was called again after it had failed.
+    /// The number of times a handler was called again after it had failed.
     pub retried: u64,
-    /// Of all these, the ones that could not be settled, since their connection had ended: the broker delivers them again.
+    /// The number of these messages that could not be settled because their connection had ended. The broker delivers
+    /// them again.
     pub ack_lost: u64,
-    /// Messages whose handler was dropped at a deadline, or awaited the end of the session, or was to be called again when the
-    /// runner was told to stop: unacknowledged.
+    /// The number of messages that were left unacknowledged, because their handler was dropped at a deadline, awaited
+    /// the end of the session, or was to be called again when the runner was told to stop.
     pub abandoned: u64,
 }
 
-/// Why a runner ended that was not told to.
+/// An error returned by a runner that has ended although it was not told to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stopped<E> {
-    /// What it had done until then.
+    /// What the runner has done.
     pub tally: Tally,
-    /// Why it ended.
+    /// The reason why it ended.
     pub reason: StopReason<E>,
 }
 
-/// Why a runner ended.
+/// The reason why a runner ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopReason<E> {
     /// A handler failed, and the policy was to stop.
     Failed(Failure<E>),
-    /// The copy of a failed message could not be forwarded, so that the message was not acknowledged.
+    /// The copy of a failed message could not be forwarded. The message was therefore not acknowledged.
     Forward(SendError),
-    /// A message could not be settled as the policy wants, or the subscription's ack mode has no place in a runner.
+    /// A message could not be settled as the policy requires, or the runner refuses the ack mode of the subscription.
     Command(CommandError),
-    /// The subscription has ended, and not by its owner's will.
+    /// The subscription ended, but not because the application ended it.
     Ended(Ended),
-    /// The future that was [to stop](super::Runner::until) the runner panicked, with that message.
+    /// The future that [stops](super::Runner::until) the runner panicked with this message.
     Panicked(String),
 }
 
@@ -75,7 +84,7 @@ impl<E: fmt::Display> fmt::Display for Stopped<E> {
             StopReason::Forward(error) => write!(f, "a failed message could not be forwarded: {error}"),
             StopReason::Command(error) => write!(f, "a message could not be settled: {error}"),
             StopReason::Ended(ended) => ended.fmt(f),
-            StopReason::Panicked(text) => write!(f, "what was to stop the runner panicked: {text}"),
+            StopReason::Panicked(text) => write!(f, "the future that stops the runner panicked: {text}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of a message whose handler failed.
+//! What becomes of a message whose handler has failed.
 
 use std::time::Duration;
 
@@ -6,9 +6,10 @@ use stomp_proto::{Headers, Text};
 
 use crate::{Nack, Profile, client::message::Message};
 
-/// What becomes of a message whose handler failed. Brokers mean different things by NACK, so each of them is named by what
-/// it does, and refused with [`CommandError::NackCannot`](crate::CommandError::NackCannot) by a broker that does something
-/// else.
+/// What becomes of a message whose handler has failed.
+///
+/// Brokers differ in the effect of NACK, so each policy is named after its effect. On a broker whose NACK has a
+/// different effect, the runner ends with [`CommandError::NackCannot`](crate::CommandError::NackCannot).
 ///
 /// | | RabbitMQ | ActiveMQ | Artemis | unknown, 1.0 |
 /// | --- | --- | --- | --- | --- |
@@ -17,10 +18,14 @@ use crate::{Nack, Profile, client::message::Message};
 /// | [`DeadLetter`](Self::DeadLetter) | yes; destroys where no dead letter exchange is configured | yes | no | no |
 /// | [`Discard`](Self::Discard) | no | no | yes | no |
 ///
-/// [`Retry`](Self::Retry) tells the broker nothing, and comes before any of them.
+/// [`Retry`](Self::Retry) sends nothing to the broker, and comes before any other policy.
 ///
-/// With ack mode `auto` there is nothing left to settle: only `Stop`, `Forward`, `Acknowledge`, and `Retry` before them, can
-/// be had.
+/// A message over the [limits](crate::client::Builder::limits) that came without its body
+/// ([`Oversized::Deliver`](crate::Oversized::Deliver)) is a failed message that no handler has seen. `Retry` is skipped,
+/// and a forwarded copy has no body but a header `message-too-large`, which says which limit was exceeded.
+///
+/// With ack mode `auto`, nothing can be settled any more. Only `Stop`, `Forward` and `Acknowledge` are then possible,
+/// and `Retry` before them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,43 +42,52 @@ use crate::{Nack, Profile, client::message::Message};
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "there is one of it, and a box would show in every use")]
 pub enum OnFailure {
-    /// The runner takes no more messages, lets the other handlers end, and ends with the failure. The message stays
-    /// unacknowledged: the broker delivers it again. The default, since nothing is ever silent.
+    /// The runner takes no more messages, lets the other handlers end, and ends with the failure.
+    ///
+    /// The message stays unacknowledged, and the broker delivers it again. This is the default, because it hides no
+    /// failure.
     #[default]
     Stop,
-    /// NACK, so that the broker delivers it again: after a pause that doubles with the failures in a row, from 100 ms to
-    /// 30 s, in which the message keeps its place in the limit. Without it one poison message goes round thousands of times
-    /// a second.
-    Requeue,
-    /// NACK, so that the broker moves it to its dead letter queue.
-    DeadLetter,
-    /// NACK, so that the broker destroys it.
-    Discard,
-    /// A copy is sent elsewhere, and acknowledged once the broker has confirmed the copy.
-    Forward(Forward),
-    /// As if it had been handled.
-    Acknowledge,
-    /// The handler is called again with the same message. In between the message keeps its place in the limit and stays
-    /// unacknowledged: all attempts and pauses together should be shorter than the broker's patience, which is half an hour
-    /// for RabbitMQ.
+    /// A NACK makes the broker deliver the message again.
     ///
-    /// A runner that is told to stop tries no more: the broker delivers the message again, or, where it has forgotten it,
-    /// `then` applies at once. When the message's connection ends in a pause, the broker delivers it again.
+    /// The NACK is sent after a pause that doubles with the failures in a row, from 100 ms to 30 s. During the pause,
+    /// the message counts towards the limit of the runner. Without the pause, a message that always fails would be
+    /// delivered thousands of times a second.
+    Requeue,
+    /// A NACK makes the broker move the message to its dead letter queue.
+    DeadLetter,
+    /// A NACK makes the broker destroy the message.
+    Discard,
+    /// A copy of the message is sent to another destination. The message is acknowledged once the broker has confirmed
+    /// the copy.
+    Forward(Forward),
+    /// The message is acknowledged as if it had been handled.
+    Acknowledge,
+    /// The handler is called again with the same message.
+    ///
+    /// Between the attempts, the message counts towards the limit of the runner and stays unacknowledged. All attempts
+    /// and pauses together should take less time than the broker waits for an acknowledgement, which is half an hour on
+    /// RabbitMQ.
+    ///
+    /// A runner that is told to stop does not call the handler again. The broker then delivers the message again. If
+    /// the broker has already forgotten the message, `then` applies at once. If the message's connection ends during a
+    /// pause, the broker delivers the message again.
     Retry {
-        /// How often it is called again.
+        /// The number of times the handler is called again.
         attempts: u32,
-        /// The pause before it is called again. It doubles each time, up to 30 s or what it was at first, whichever is more.
+        /// The pause before the handler is called again. It doubles each time, up to 30 s or its first value, whichever
+        /// is longer.
         backoff: Duration,
-        /// What becomes of the message when the last attempt has failed, too.
+        /// What becomes of the message when the last attempt has failed too.
         then: Box<Self>,
     },
 }
 
-/// The longest pause that others become by doubling.
+/// The longest pause that doubling can reach.
 const LONGEST: Duration = Duration::from_secs(30);
 
 impl OnFailure {
-    /// The NACK that it takes.
+    /// The effect of the NACK that the policy needs, if it needs one.
     pub(super) const fn nack(&self) -> Option<Nack> {
         match self {
             Self::Requeue => Some(Nack::Requeue),
@@ -83,8 +97,16 @@ impl OnFailure {
         }
     }
 
-    /// The pause before the handler is called again, unless it was called again often enough, and what comes when it is not
-    /// called again: that is no `Retry`.
+    /// Returns the policy that applies if it is of no use to call the handler, which is no `Retry`.
+    pub(super) fn without_retries(mut self) -> Self {
+        while let Self::Retry { then, .. } = self {
+            self = *then;
+        }
+        self
+    }
+
+    /// Returns the pause before the handler is called again, or `None` if it has been called often enough; and the
+    /// policy that applies when it is not called again, which is no `Retry`.
     pub(super) fn after(mut self, mut retried: u32) -> (Option<Duration>, Self) {
         let mut pause = None;
         while let Self::Retry { attempts, backoff, then } = self {
@@ -98,16 +120,19 @@ impl OnFailure {
     }
 }
 
-/// That pause, doubled so often.
+/// Returns the pause after doubling it this many times.
 pub(super) fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(times)).min(longest)
 }
 
-/// Where the copy of a message goes whose handler failed.
+/// The destination for the copy of a message whose handler has failed.
 ///
-/// The copy is persistent, has the message's body and its application headers, and `message-failed` with the failure's text,
-/// if it had none. What belongs to the delivery or to the broker's routing is left out: relayed, it would lose the copy
-/// (RabbitMQ refuses one with the `transaction` of the first sender, Artemis receipts it and throws it away).
+/// The copy is persistent. It has the body of the message, its application headers, and `message-failed` with the text
+/// of the failure if that header is not there yet.
+///
+/// Headers that belong to the delivery or to the broker's routing are left out, because a copy that has them would be
+/// lost. For example, RabbitMQ refuses a copy with the `transaction` of the first sender, and Artemis confirms it and
+/// discards it.
 #[derive(Clone, Debug)]
 #[must_use = "it is handed to `Runner::on_failure`"]
 pub struct Forward {
@@ -116,18 +141,18 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// To that destination.
+    /// Creates a forward to this destination.
     pub fn to(destination: impl Into<String>) -> Self {
         Self { destination: destination.into(), headers: Headers::new() }
     }
 
-    /// Another header of the copy. It takes the place of one that the message had.
+    /// Sets a header of the copy. It replaces all headers with that name, including those of the message.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push(name, value);
+        self.headers.set(name, value);
         self
     }
 
-    /// The headers of the copy, but for its destination.
+    /// Returns the headers of the copy, except for its destination.
     pub(super) fn headers(&self, message: &Message, failure: &str, profile: &Profile) -> Headers {
         let mut copy = self.headers.clone();
         let queue = profile.send_to_queue.iter().filter(|(name, _)| !self.headers.contains(name));
@@ -146,7 +171,7 @@ impl Forward {
     }
 }
 
-/// Says why a handler failed. stompest's name for it.
+/// The header with the reason of the failure, named as in stompest.
 const MESSAGE_FAILED: &str = "message-failed";
 
 /// Headers of a MESSAGE that belong to its delivery, or by which brokers route.
@@ -179,8 +204,8 @@ const RESERVED: [&str; 26] = [
     "dlqDeliveryFailureCause",
 ];
 
-/// Beginnings of names that brokers keep for themselves: the de-duplication and routing headers of Artemis and ActiveMQ, and
-/// what RabbitMQ notes about dead letters.
+/// Prefixes of names that brokers reserve: the de-duplication and routing headers of Artemis and ActiveMQ, and what
+/// RabbitMQ notes about dead letters.
 const RESERVED_PREFIXES: [&[u8]; 7] =
     [b"_AMQ", b"__AMQ", b"AMQ_", b"_HQ_", b"JMSX", b"x-first-death-", b"x-last-death-"];
 
@@ -190,7 +215,7 @@ fn is_reserved(name: &Text<'_>) -> bool {
         || RESERVED_PREFIXES.iter().any(|prefix| octets.starts_with(prefix))
 }
 
-/// Text for a header, whatever the version: 1.0 has no escapes for line ends.
+/// Returns the text as the value of a header in any version: 1.0 has no escapes for line ends.
 fn one_line(text: &str) -> String {
     text.chars().take(1024).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -3,15 +3,17 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::{Wake, Waker},
 };
 
-/// The handlers of one runner that were woken since they were last polled. Its lock is held for a few lines and while no
-/// other is taken.
+use crate::client::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// The handlers of one runner that were woken since they were last polled. Its lock is held for a few lines, and while
+/// no other lock is taken.
 #[derive(Default)]
 pub(super) struct Ready(Mutex<Woken>);
 
@@ -26,14 +28,14 @@ impl Ready {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whom to wake when a handler is woken.
+    /// Sets the waker of the runner, which is woken when a handler is woken.
     pub(super) fn register(&self, waker: &Waker) {
         let waker = waker.clone();
         let replaced = self.lock().runner.replace(waker);
         drop(replaced);
     }
 
-    /// Takes those that were woken.
+    /// Takes the handlers that were woken.
     pub(super) fn take(&self) -> VecDeque<u64> {
         mem::take(&mut self.lock().slots)
     }
@@ -56,13 +58,14 @@ pub(super) struct SlotWaker {
 }
 
 impl SlotWaker {
-    pub(super) const fn new(ready: Arc<Ready>, slot: u64) -> Self {
+    pub(super) fn new(ready: Arc<Ready>, slot: u64) -> Self {
         Self { ready, slot, queued: AtomicBool::new(false) }
     }
 
-    /// It is polled now: from here on a wake counts again.
+    /// It is polled now: from here on a wake counts again. One that came before and was not queued, as the slot was already, has
+    /// its effect by this: what was done before it is seen by the poll, which a mere store would not ensure.
     pub(super) fn polled(&self) {
-        self.queued.store(false, Ordering::Release);
+        self.queued.swap(false, Ordering::AcqRel);
     }
 }
 

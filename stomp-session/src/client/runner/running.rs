@@ -1,4 +1,4 @@
-//! A handler runner that runs.
+//! The future of a handler runner.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use futures_core::Stream as _;
 use stomp_proto::{AckMode, Version};
 
 use super::{
@@ -26,6 +25,7 @@ use crate::{
     Closed, CommandError, Ended, Nack,
     client::{
         contain::{contained, drop_each},
+        items::{SubscriptionItem, TooLarge},
         message::Message,
         notice::Notice,
         runners::{Call, Report, RunnerId},
@@ -33,16 +33,19 @@ use crate::{
         shared::Shared,
         state::Timer,
         subscription::Subscription,
+        telemetry::handled,
     },
 };
 
 /// The pause before the first NACK that requeues, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// Says of a copy why it has no body.
+const MESSAGE_TOO_LARGE: &str = "message-too-large";
 /// Messages that are begun in one poll: then others get their turn.
 const BEGUN: usize = 64;
 
-/// Resolves when a [`Runner`](super::Runner) has ended: made by its `run` after
-/// [`Subscription::handle_with`], to be awaited or spawned.
+/// The future of a [`Runner`](super::Runner) that was created by [`Subscription::handle_with`]. It can be awaited or
+/// spawned, and resolves when the runner has ended.
 #[must_use = "a runner handles nothing until it is awaited or spawned"]
 pub struct Running<H, E, F> {
     handler: H,
@@ -60,7 +63,8 @@ pub struct Running<H, E, F> {
 
 enum Phase<E> {
     Running,
-    /// No more messages are taken. The timer is that of the grace, which is the session's business once that has ended.
+    /// No more messages are taken. The timer is that of the grace period. Once the session has ended, the session keeps
+    /// the time instead.
     Stopping(Timer, Option<StopReason<E>>),
     Ended,
 }
@@ -91,6 +95,17 @@ where
     fn begin(&mut self, message: Message) {
         let delivery = Delivery::new(message, Arc::clone(&self.shared));
         let stage = self.call(&delivery);
+        self.take_up(delivery, stage);
+    }
+
+    /// Takes a message that came without its body: it has failed.
+    fn begin_too_large(&mut self, large: TooLarge) {
+        let (message, excess) = large.into_parts();
+        let delivery = Delivery::new(message, Arc::clone(&self.shared));
+        self.take_up(delivery, Stage::Failed(Some(Failure::TooLarge(excess))));
+    }
+
+    fn take_up(&mut self, delivery: Delivery, stage: Stage<F, E>) {
         let id = self.next;
         self.next = id.saturating_add(1);
         let waker = Arc::new(SlotWaker::new(Arc::clone(&self.ready), id));
@@ -100,13 +115,14 @@ where
 
     /// Calls the handler.
     fn call(&mut self, delivery: &Delivery) -> Stage<F, E> {
-        match contained(|| (self.handler)(delivery.clone())) {
-            Ok(handler) => Stage::Handling(Box::pin(handler)),
-            Err(text) => Stage::Failed(text),
+        let call = || handled(delivery, delivery.attempt(), || (self.handler)(delivery.clone()));
+        match contained(call) {
+            Ok(handler) => Stage::Handling(handler),
+            Err(text) => Stage::Failed(Some(Failure::Panicked(text))),
         }
     }
 
-    /// Polls what a message is at, as far as it goes now.
+    /// Polls the stage of a message, and the stages after it, until one is pending.
     fn poll_slot(&mut self, id: u64) {
         while let Some(Poll::Ready(step)) = self.slots.get_mut(&id).map(Slot::poll) {
             let next = self.after(id, step);
@@ -121,7 +137,7 @@ where
         }
     }
 
-    /// What comes after that: another stage, or nothing.
+    /// Returns the stage that follows this step, or `None` if the message is done.
     fn after(&mut self, id: u64, step: Step<E>) -> Option<Stage<F, E>> {
         match step {
             Step::Handled(Ok(())) => {
@@ -149,7 +165,11 @@ where
         let delivery = &self.slots.get(&id)?.delivery;
         let decided = contained(|| (self.options.decide)(delivery, &failure));
         let retried = delivery.attempt().saturating_sub(1);
-        match decided.unwrap_or_default().after(retried) {
+        let mut policy = decided.unwrap_or_default();
+        if matches!(failure, Failure::TooLarge(_)) {
+            policy = policy.without_retries();
+        }
+        match policy.after(retried) {
             (Some(pause), then) if self.goes_on() => {
                 Some(Stage::Resting(Box::new(Rest::new(&self.shared, pause, failure, then))))
             }
@@ -181,7 +201,7 @@ where
         Some(self.call(&delivery))
     }
 
-    /// There is no other attempt: the broker delivers the message again, unless it has forgotten it.
+    /// There is no other attempt. The broker delivers the message again, unless it has forgotten it.
     fn cut_short(&mut self, id: u64, failure: Failure<E>, then: OnFailure) -> Option<Stage<F, E>> {
         if !self.slots.get(&id)?.delivery.is_owed() {
             return self.finish(id, failure, then);
@@ -191,7 +211,7 @@ where
         None
     }
 
-    /// Does with a message whose handler has failed for the last time what the policy says.
+    /// Applies the policy to a message whose handler has failed for the last time.
     fn finish(&mut self, id: u64, failure: Failure<E>, policy: OnFailure) -> Option<Stage<F, E>> {
         self.tally.failed = self.tally.failed.saturating_add(1);
         match (policy.nack(), policy) {
@@ -215,8 +235,10 @@ where
         let profile = shared.with(|inner| inner.profile());
         // An error may panic where it is shown, and where it is dropped.
         let text = contained(|| failure.to_string()).unwrap_or_else(|text| text);
+        let excess = if let Failure::TooLarge(excess) = &failure { Some(*excess) } else { None };
         drop_each([failure]);
-        let headers = forward.headers(message, &text, &profile);
+        let mut headers = forward.headers(message, &text, &profile);
+        excess.iter().for_each(|excess| headers.set(MESSAGE_TOO_LARGE, excess.to_string()));
         let copy = SendBuilder::new(shared, &forward.destination, message.body_bytes());
         let copy = copy.headers(&headers).confirmed();
         // ActiveMQ takes a body without a length for text; so it stays.
@@ -225,7 +247,7 @@ where
         Some(Stage::Forwarding(Box::new(copy.into_future())))
     }
 
-    /// How long a message that failed keeps its place: the more fail in a row, the longer.
+    /// Returns how long a failed message still counts towards the limit. The more messages fail in a row, the longer.
     fn pause(&mut self) -> Duration {
         let (first, longest) = PAUSES;
         let pause = doubled(first, self.failures_in_a_row, longest);
@@ -233,7 +255,7 @@ where
         pause
     }
 
-    /// Acknowledges, or NACKs, unless its handler has done so.
+    /// Acknowledges the message, or sends a NACK, unless the handler has settled it.
     fn settle(&mut self, id: u64, nack: Option<Nack>) -> Option<Stage<F, E>> {
         let delivery = &self.slots.get(&id)?.delivery;
         if delivery.was_settled() {
@@ -277,7 +299,7 @@ where
         }
     }
 
-    /// What comes after a wait that is over before its time.
+    /// Ends a wait before its time, and returns the stage that follows.
     fn hurry(&mut self, id: u64) -> Option<Stage<F, E>> {
         match mem::replace(&mut self.slots.get_mut(&id)?.stage, Stage::Over) {
             Stage::Pausing(_, nack) => self.settle(id, Some(nack)),
@@ -294,7 +316,7 @@ where
         self.ready.take().into_iter().for_each(|id| self.poll_slot(id));
     }
 
-    /// Whether it is told to stop.
+    /// Checks whether the runner is told to stop.
     fn poll_stop(&mut self, cx: &mut Context<'_>) {
         let until = self.options.until.as_mut();
         match until.map(|until| contained(|| until.as_mut().poll(cx))) {
@@ -326,14 +348,16 @@ where
         }
     }
 
-    /// Begins what there is room for. Whether there may be more.
+    /// Begins as many messages as there is room for. Returns whether there may be more.
     fn poll_messages(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..BEGUN {
             if !self.has_room() {
                 return false;
             }
-            match Pin::new(&mut self.subscription).poll_next(cx) {
-                Poll::Ready(Some(message)) => self.begin(message),
+            match self.subscription.poll_item(cx) {
+                Poll::Ready(Some(SubscriptionItem::Message(message))) => self.begin(message),
+                Poll::Ready(Some(SubscriptionItem::TooLarge(large))) => self.begin_too_large(large),
+                Poll::Ready(Some(SubscriptionItem::BrowseEnd)) => {}
                 Poll::Ready(None) => {
                     self.stop(self.subscription.ended().and_then(unwilling));
                     return false;
@@ -365,7 +389,8 @@ where
         })
     }
 
-    /// Whether another message may be begun. In 1.0, where acknowledgements are cumulative, only when no other is under way.
+    /// Returns whether another message may be begun. In 1.0, where acknowledgements are cumulative, only one may be
+    /// under way.
     fn has_room(&self) -> bool {
         let auto = self.subscription.ack_mode() == AckMode::Auto;
         let (stopping, cumulative) = self.shared.with(|inner| {
@@ -396,7 +421,7 @@ where
 }
 
 impl<H, E, F> Running<H, E, F> {
-    /// Whoever disconnects the client need not wait for this runner any more.
+    /// From now on, a disconnect does not wait for this runner.
     fn leave(&mut self) {
         if let Some(id) = self.registered.take() {
             self.shared.with(|inner| inner.remove_runner(id));
@@ -404,7 +429,7 @@ impl<H, E, F> Running<H, E, F> {
     }
 }
 
-/// The reason to give, if the end was nobody's will.
+/// Returns the reason of an end that the application did not bring about.
 fn unwilling<E>(ended: &Ended) -> Option<StopReason<E>> {
     match ended {
         Ended::Browsed | Ended::Unsubscribed | Ended::Closed(Closed::Disconnected { .. }) => None,

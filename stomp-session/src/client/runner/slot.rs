@@ -1,4 +1,4 @@
-//! A message under way: in its handler, between two attempts, before its NACK, or on its way elsewhere.
+//! The state of a message in a runner: in its handler, between two attempts, before its NACK, or being forwarded.
 
 use std::{
     cell::Cell,
@@ -19,6 +19,7 @@ use crate::{
         send::Sending,
         shared::Shared,
         state::{Timer, Waiting},
+        telemetry::Handled,
         waits::For,
     },
 };
@@ -28,7 +29,8 @@ thread_local! {
     static AWAITS_END: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says that whoever is being polled awaits the end of the session: if it is a handler, the session must not await it.
+/// Notes that the future that is being polled awaits the end of the session. If it is a handler, the session must not
+/// wait for it.
 pub(in crate::client) fn awaits_end() {
     AWAITS_END.set(true);
 }
@@ -42,9 +44,9 @@ pub(super) struct Slot<F, E> {
 }
 
 pub(super) enum Stage<F, E> {
-    Handling(Pin<Box<F>>),
-    /// Its handler has panicked where it was made.
-    Failed(String),
+    Handling(Handled<F>),
+    /// There is no handler: it has panicked where it was made, or was not called.
+    Failed(Option<Failure<E>>),
     /// Between two attempts.
     Resting(Box<Rest<E>>),
     /// Before its NACK.
@@ -68,7 +70,7 @@ impl<F, E> Slot<F, E> {
         Self { delivery, stage, waker, excused: false }
     }
 
-    /// Ends what it is at. A future is not ours, and may panic when it is dropped: then the message of that.
+    /// Drops the future of this stage. Returns the message of its panic if it panics.
     pub(super) fn end(&mut self) -> Result<(), String> {
         dropped(mem::replace(&mut self.stage, Stage::Over))
     }
@@ -85,7 +87,7 @@ where
         match &mut self.stage {
             Stage::Handling(handler) => {
                 AWAITS_END.set(false);
-                let polled = contained(|| handler.as_mut().poll(cx));
+                let polled = contained(|| Pin::new(handler).poll(cx));
                 self.excused = AWAITS_END.get();
                 match polled {
                     Ok(Poll::Pending) => Poll::Pending,
@@ -93,10 +95,10 @@ where
                     Err(text) => self.handled(Err(Failure::Panicked(text))),
                 }
             }
-            Stage::Failed(text) => {
-                let failure = Failure::Panicked(mem::take(text));
-                self.handled(Err(failure))
-            }
+            Stage::Failed(failure) => match failure.take() {
+                Some(failure) => self.handled(Err(failure)),
+                None => Poll::Pending,
+            },
             Stage::Resting(rest) => rest.poll(cx, &self.delivery).map(|()| Step::Rested),
             Stage::Pausing(timer, nack) => timer.poll(cx).map(|()| Step::Paused(*nack)),
             Stage::Forwarding(sending) => Pin::new(&mut **sending).poll(cx).map(Step::Forwarded),
@@ -111,7 +113,7 @@ where
     }
 }
 
-/// One after the other, since two panics at once abort the program.
+/// Drops the stage on its own, because two panics at the same time would abort the program.
 impl<F, E> Drop for Slot<F, E> {
     fn drop(&mut self) {
         drop_each([mem::replace(&mut self.stage, Stage::Over)]);

@@ -1,25 +1,30 @@
-//! One event of `tracing` for each notice, at levels that a production system can leave on. No header but a destination is
-//! shown, and no body.
+//! One event of `tracing` for each notice, at levels that a production system can leave on. No header but a destination
+//! is shown, and no body.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tracing::{Instrument as _, Level, Span, field::Empty, level_filters::LevelFilter};
+use tracing::{Level, Span, field::display, level_filters::LevelFilter};
 
-use crate::{Closed, Endpoint, Event, Lost, Moved, Outcome, client::notice::Notice};
+use crate::{Closed, Endpoint, Event, Lost, Message, Moved, Outcome, client::notice::Notice};
 
-/// The target of all events and of the span.
+/// The target of all events and spans.
 const TARGET: &str = "stomp";
 
-/// What one line about an attempt needs of the notices before it.
+/// The earlier notices that the one event about a failed attempt needs.
 #[derive(Debug, Default)]
 pub(in super::super) struct Telemetry {
-    /// Attempts that have failed since a connection stood.
+    /// The number of attempts that have failed since the last connection.
     failures: u64,
-    /// The last one, until a line tells of it.
+    /// The last failed attempt, until an event reports it.
     failed: Option<(Endpoint, Lost)>,
 }
 
-/// What is to be said, once the lock is left: whoever listens is not ours.
+/// What is reported once the lock is released, because a subscriber of `tracing` may run any code.
 #[derive(Debug)]
 pub(in super::super) enum Report {
     Again(Box<Again>),
@@ -36,7 +41,7 @@ pub(in super::super) struct Again {
 }
 
 impl Telemetry {
-    /// What is to be said about that, if anybody listens.
+    /// Returns the report about this notice, if it is enabled.
     pub(in super::super) fn note(&mut self, notice: &Notice) -> Option<Report> {
         match notice {
             // It was told to.
@@ -60,7 +65,7 @@ impl Telemetry {
     }
 }
 
-/// Whether anybody may want to hear of that.
+/// Returns whether an event of this kind may be enabled.
 pub(in super::super) fn is_on(event: &Event) -> bool {
     let least = match event {
         Event::Receipt { .. } => Level::TRACE,
@@ -106,7 +111,7 @@ impl Report {
     }
 }
 
-/// The one line about an attempt.
+/// The one event about a failed attempt.
 fn emit_again(again: &Again) {
     let Again { failures, failed: (broker, error), next, delay } = again;
     tracing::warn!(target: TARGET, %broker, %error, failures, %next, ?delay, "no connection; trying again");
@@ -115,10 +120,8 @@ fn emit_again(again: &Again) {
 fn emit(notice: &Notice) {
     match notice {
         Notice::Connected(connection) => {
-            let broker = tracing::field::display(&connection.endpoint);
-            Span::current().record("broker", &broker);
-            let server = connection.server.as_deref();
-            tracing::info!(target: TARGET, broker, version = %connection.version, server, "connected");
+            let (broker, server) = (&connection.endpoint, connection.server.as_deref());
+            tracing::info!(target: TARGET, %broker, version = %connection.version, server, "connected");
         }
         Notice::Connecting(attempt) => {
             tracing::debug!(target: TARGET, broker = %attempt.endpoint, "dialling")
@@ -138,7 +141,7 @@ fn emit(notice: &Notice) {
             tracing::warn!(target: TARGET, subscription = %id, error = %reason, "the subscription has ended");
         }
         Notice::Resubscribing { id, reason, delay } => tracing::warn!(
-            target: TARGET, subscription = %id, error = %reason, ?delay, "the subscription does not stand; trying again"
+            target: TARGET, subscription = %id, error = %reason, ?delay, "the subscription is not active; trying again"
         ),
         Notice::Moving { reason, .. } => {
             tracing::info!(target: TARGET, reason, "leaving the connection for another one");
@@ -167,7 +170,7 @@ fn emit_closed(closed: &Closed) {
 fn emit_trouble(notice: &Notice) {
     match notice {
         Notice::LocalStall { late } => {
-            tracing::warn!(target: TARGET, ?late, "the program stood still, or its runtime, or the machine");
+            tracing::warn!(target: TARGET, ?late, "the program, its runtime or the machine was suspended");
         }
         Notice::Receipt { id, outcome: Outcome::Confirmed } => {
             tracing::trace!(target: TARGET, receipt = %id, "confirmed");
@@ -180,15 +183,15 @@ fn emit_trouble(notice: &Notice) {
             tracing::warn!(target: TARGET, %subscription, ?excess, "a message over the limits was read past");
         }
         Notice::Unroutable(frame) => {
-            let destination = frame.header("destination").map(tracing::field::display);
-            tracing::warn!(target: TARGET, command = %frame.command(), destination, "a frame that nobody waits for");
+            let destination = frame.header("destination").map(display);
+            tracing::warn!(target: TARGET, command = %frame.command(), destination, "a frame that nothing waits for");
         }
         Notice::AckLost { subscription } => tracing::warn!(
-            target: TARGET, %subscription, "handled, and not acknowledged: the connection had ended; the message comes again"
+            target: TARGET, %subscription, "a handled message was not acknowledged, since its connection had ended; the broker delivers it again"
         ),
         Notice::Stalled { subscription } => {
-            let subscription = subscription.as_ref().map(tracing::field::display);
-            tracing::warn!(target: TARGET, subscription, "nothing is read: messages wait that nobody takes");
+            let subscription = subscription.as_ref().map(display);
+            tracing::warn!(target: TARGET, subscription, "the connection is not read: messages wait that are not taken");
         }
         Notice::SendFailed(error) => {
             tracing::warn!(target: TARGET, %error, "a buffered message was not sent")
@@ -197,7 +200,75 @@ fn emit_trouble(notice: &Notice) {
     }
 }
 
-/// Runs the driver in a span that knows the broker.
-pub(in super::super) fn in_span<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    future.instrument(tracing::info_span!(target: TARGET, "stomp", broker = Empty))
+/// The span of a connection, from its dial until the next one: what the driver does is done in it. Each has its own, since a
+/// field that is recorded again is shown twice.
+#[derive(Clone, Debug)]
+pub(in super::super) struct ConnectionSpan {
+    /// The span that the driver was spawned in.
+    around: Span,
+    span: Span,
+}
+
+impl Default for ConnectionSpan {
+    fn default() -> Self {
+        Self { around: Span::none(), span: Span::none() }
+    }
+}
+
+impl ConnectionSpan {
+    /// That of no connection yet.
+    pub(in super::super) fn here() -> Self {
+        Self { around: Span::current(), span: Span::none() }
+    }
+
+    /// That of the next one, beside this.
+    pub(in super::super) fn next(&self, broker: &Endpoint) -> Self {
+        let span = tracing::info_span!(target: TARGET, parent: &self.around, "stomp.connection", %broker);
+        Self { around: self.around.clone(), span }
+    }
+
+    pub(in super::super) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.span.in_scope(work)
+    }
+}
+
+/// The future of a handler, polled and dropped in its span. Where nobody listens it has none: a message costs the same then as
+/// without this feature.
+pub(in super::super) struct Handled<F> {
+    /// Until it is dropped.
+    future: Option<Pin<Box<F>>>,
+    span: Option<Box<Span>>,
+}
+
+/// Calls a handler, in the span of this attempt.
+pub(in super::super) fn handled<F>(message: &Message, attempt: u32, call: impl FnOnce() -> F) -> Handled<F> {
+    if LevelFilter::current() < Level::INFO {
+        return Handled { future: Some(Box::pin(call())), span: None };
+    }
+    let destination = message.header("destination").map(display);
+    let span = tracing::info_span!(target: TARGET, "stomp.handle", destination, attempt);
+    let future = Some(Box::pin(span.in_scope(call)));
+    Handled { future, span: Some(Box::new(span)) }
+}
+
+impl<F: Future> Future for Handled<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { future, span } = &mut *self;
+        let Some(future) = future else { return Poll::Pending };
+        match span {
+            Some(span) => span.in_scope(|| future.as_mut().poll(cx)),
+            None => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<F> Drop for Handled<F> {
+    fn drop(&mut self) {
+        if let Some(span) = &self.span {
+            let future = self.future.take();
+            span.in_scope(|| drop(future));
+        }
+    }
 }

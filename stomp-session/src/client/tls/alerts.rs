@@ -34,7 +34,7 @@ const fn of_certificate(error: &CertificateError) -> Meaning {
     }
 }
 
-/// An alert is the broker's opinion of us.
+/// An alert says what the broker objects to in this client.
 const fn of_alert(alert: AlertDescription) -> Meaning {
     use AlertDescription as Alert;
     match alert {

@@ -1,14 +1,14 @@
-//! What a failure of TLS means, in words, and whether another try may help.
+//! What a TLS error means, in words, and whether a retry may succeed.
 
 use std::{error::Error, io};
 
 use super::{config::TlsConfig, meaning::Meaning};
 use crate::client::runtime::TransportError;
 
-/// With whom we speak, and what there is to say when it fails.
+/// The name of the broker, and what its errors depend on.
 pub(super) struct Peer {
     name: String,
-    /// Whether we have a certificate to show.
+    /// Whether the client has a certificate.
     identified: bool,
 }
 
@@ -25,7 +25,7 @@ impl Peer {
         &self.name
     }
 
-    /// Why the handshake failed.
+    /// Explains why the handshake failed.
     pub(super) fn refused(&self, error: impl Error + Send + Sync + 'static) -> io::Error {
         let meaning = meaning(&error);
         let text = self.words(meaning);
@@ -40,7 +40,7 @@ impl Peer {
         .into()
     }
 
-    /// Why a stream that stood broke. What is no matter of TLS is left as it is.
+    /// Explains why an established stream broke. Errors that TLS did not cause are left as they are.
     pub(super) fn broken(&self, error: io::Error) -> io::Error {
         match meaning(&error) {
             Meaning::CutOff => io::Error::new(io::ErrorKind::UnexpectedEof, error),
@@ -70,12 +70,12 @@ impl Peer {
             }
             Meaning::UnknownAuthority => {
                 "the broker's certificate is self-signed or from an authority that is not trusted \
-                 here: put the certificate of the right one into TlsConfig::roots"
+                 here: add the certificate of the right one to TlsConfig::roots"
                     .into()
             }
             Meaning::WrongName => {
                 format!(
-                    "the broker's certificate is not valid for \"{name}\": set TlsConfig::server_name if it goes by another name"
+                    "the broker's certificate is not valid for \"{name}\": set TlsConfig::server_name if it has another name"
                 )
             }
             Meaning::WrongPurpose => "the broker's certificate is not one for servers".into(),

@@ -1,4 +1,4 @@
-//! From a connection to a secured one: which library, how long, and what its failure means.
+//! Turns a connection into one with TLS: chooses the library, limits the time, and explains a failure.
 
 use std::{
     fmt,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Endpoint,
-    client::runtime::{Runtime, Stream, TransportError},
+    client::runtime::{Runtime, TransportError, TransportStream},
 };
 
 /// What the handshakes of one client share.
@@ -36,7 +36,7 @@ impl Tls {
         }
     }
 
-    /// Which library is to be used. What the configuration asks in vain is told before anybody is dialled.
+    /// Returns the library to use, or what is wrong with the configuration. This is checked before anything is dialled.
     pub(in crate::client) fn backend(&self) -> Result<TlsBackend, TransportError> {
         let backend = match self.config.backend {
             TlsBackend::Available if cfg!(feature = "rustls") => TlsBackend::Rustls,
@@ -63,7 +63,7 @@ impl Tls {
         Err(TransportError::permanent(format!("TlsConfig::backend cannot be used: {missing}")))
     }
 
-    /// A configuration of rustls says all by itself: what is set beside it would be set in vain.
+    /// A configuration of rustls stands alone: what is set beside it would have no effect.
     #[cfg(feature = "rustls")]
     fn check_alone(&self) -> Result<(), TransportError> {
         let config = &self.config;
@@ -75,19 +75,19 @@ impl Tls {
         ];
         match set.iter().find(|(_, is_set)| *is_set && config.rustls.is_some()) {
             Some((field, _)) => Err(TransportError::permanent(format!(
-                "TlsConfig::{field} cannot be used beside TlsConfig::rustls: say it there"
+                "TlsConfig::{field} cannot be used beside TlsConfig::rustls: set it there"
             ))),
             None => Ok(()),
         }
     }
 
-    /// Secures a connection, or says in words why not. Cancel safe: dropped, it closes the connection.
+    /// Secures a connection, or explains why not. Cancel safe: if dropped, the connection is closed.
     pub(in crate::client) async fn secure<R, S>(
         &self,
         runtime: &R,
         endpoint: &Endpoint,
         stream: S,
-    ) -> io::Result<Stream>
+    ) -> io::Result<TransportStream>
     where
         R: Runtime,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -102,7 +102,12 @@ impl Tls {
         .await
     }
 
-    async fn shake_hands<R, S>(&self, runtime: &R, endpoint: &Endpoint, stream: S) -> io::Result<Stream>
+    async fn shake_hands<R, S>(
+        &self,
+        runtime: &R,
+        endpoint: &Endpoint,
+        stream: S,
+    ) -> io::Result<TransportStream>
     where
         R: Runtime,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -119,7 +124,7 @@ impl Tls {
                 let config = self.prepared.get(runtime, &self.config).await?;
                 super::pure::connect(config, peer, stream).await
             }
-            _ => Err(TransportError::permanent("no library of TLS is compiled in").into()),
+            _ => Err(TransportError::permanent("no TLS library is compiled in").into()),
         }
     }
 }

@@ -1,19 +1,19 @@
-//! What a failure of TLS can be.
+//! What a TLS error can mean.
 
-/// What has gone wrong, whichever library tells it.
+/// What a TLS error means, whichever library reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The broker's certificate is wrong in a way that only the library's text tells.
+    /// The broker's certificate is wrong in a way that only the text of the library describes.
     BadCertificate,
-    /// The connection ended without TLS's farewell.
+    /// The connection ended without a close_notify.
     CutOff,
     Expired,
-    /// Nothing of TLS: the connection, or what the table does not know.
+    /// An error that TLS did not cause, or that is not in the table.
     Other,
     NoCommonWay,
     NotTls,
     NotYetValid,
-    /// The broker wants a certificate of ours, or does not like the one it got.
+    /// The broker wants a certificate of the client, or refuses the one that it got.
     OurCertificate,
     UnknownAuthority,
     WrongName,
@@ -21,7 +21,7 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
-    /// Whether the next try would end alike: what is wrong is an identity or a configuration.
+    /// Whether a retry would fail in the same way, because an identity or a configuration is wrong.
     pub(super) const fn is_final(self) -> bool {
         !matches!(self, Self::CutOff | Self::NotTls | Self::Other)
     }

@@ -1,4 +1,4 @@
-//! TLS over any runtime: one neutral configuration, and the handshake of whichever library is compiled in.
+//! TLS over any runtime: one configuration for all libraries, and the handshake of the library that is compiled in.
 
 #[cfg(feature = "rustls")]
 mod alerts;

@@ -11,17 +11,17 @@ use futures_io::{AsyncRead, AsyncWrite};
 use native_tls::{Certificate, Error, Identity, Protocol, TlsConnector, TlsConnectorBuilder};
 
 use super::{config::TlsConfig, explain::Peer, secured::secured};
-use crate::client::runtime::{Runtime, Stream, TransportError};
+use crate::client::runtime::{Runtime, TransportError, TransportStream};
 
-/// The first poll of the handshake builds the trust store, some 50 ms of work, and so happens where that harms nobody. The
-/// others happen in the driver's task: a handshake that were left to the pool would keep a thread and a socket when it is
-/// given up.
+/// The first poll of the handshake builds the trust store, which takes about 50 ms, so it runs on a thread for slow
+/// work. The other polls happen in the driver's task. If the whole handshake were left to the thread, it would keep the
+/// thread and a socket when the attempt is given up.
 pub(super) async fn connect<R, S>(
     runtime: &R,
     config: Arc<TlsConfig>,
     peer: Peer,
     stream: S,
-) -> io::Result<Stream>
+) -> io::Result<TransportStream>
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -58,7 +58,7 @@ fn connector(config: &TlsConfig) -> Result<TlsConnectorBuilder, TransportError> 
         let certificates = Certificate::stack_from_pem(pem).map_err(|error| unusable("roots", &error))?;
         if certificates.is_empty() {
             return Err(TransportError::permanent(
-                "TlsConfig::roots cannot be used: an entry holds no certificate",
+                "TlsConfig::roots cannot be used: an entry contains no certificate",
             ));
         }
         certificates.into_iter().for_each(|certificate| _ = builder.add_root_certificate(certificate));

@@ -21,7 +21,7 @@ use super::{
     secured::secured,
     verifier::verifier,
 };
-use crate::client::runtime::{Runtime, Stream, TransportError};
+use crate::client::runtime::{Runtime, TransportError, TransportStream};
 
 /// The configuration of rustls, made at the first dial: it reads the system's trust store.
 #[derive(Default)]
@@ -42,12 +42,16 @@ impl Prepared {
     }
 }
 
-pub(super) async fn connect<S>(config: Arc<ClientConfig>, peer: Peer, stream: S) -> io::Result<Stream>
+pub(super) async fn connect<S>(
+    config: Arc<ClientConfig>,
+    peer: Peer,
+    stream: S,
+) -> io::Result<TransportStream>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let name = ServerName::try_from(peer.name().to_owned())
-        .map_err(|error| unusable("the server name of TLS is no name and no address", &error))?;
+        .map_err(|error| unusable("the server name for TLS is neither a name nor an address", &error))?;
     match TlsConnector::from(config).connect(name, stream).await {
         Ok(stream) => Ok(secured(peer, stream)),
         Err(error) => Err(peer.refused(error)),
@@ -61,7 +65,7 @@ fn client_config(config: &TlsConfig) -> Result<ClientConfig, TransportError> {
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| unusable("the cryptography of this process lacks TLS 1.2 or 1.3", &error))?
+        .map_err(|error| unusable("the cryptography provider of this process lacks TLS 1.2 or 1.3", &error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier(config, provider)?);
     match &config.client_certificate {

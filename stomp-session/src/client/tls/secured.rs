@@ -1,4 +1,4 @@
-//! A stream whose errors are explained: in TLS 1.3 a broker refuses our certificate only after the handshake.
+//! A stream whose errors are explained. In TLS 1.3, a broker refuses the client's certificate only after the handshake.
 
 use std::{
     io,
@@ -9,14 +9,14 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::explain::Peer;
-use crate::client::runtime::Stream;
+use crate::client::runtime::TransportStream;
 
-/// The stream of a handshake that has ended, with errors in our words.
-pub(super) fn secured<S>(peer: Peer, stream: S) -> Stream
+/// Returns the stream of a finished handshake, with explained errors.
+pub(super) fn secured<S>(peer: Peer, stream: S) -> TransportStream
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    Stream::new(Secured { stream, peer })
+    TransportStream::new(Secured { stream, peer })
 }
 
 struct Secured<S> {

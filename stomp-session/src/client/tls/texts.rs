@@ -1,9 +1,9 @@
-//! What the texts of OpenSSL mean.
+//! What the error texts of OpenSSL mean.
 
 use super::meaning::Meaning;
 
-/// Parts of texts of OpenSSL, 1.1 and 3, the more special ones first. Other systems have others: what is in none of these rows
-/// is told in the library's own words.
+/// Parts of error texts of OpenSSL 1.1 and 3, the more specific ones first. Other systems have others. A text without
+/// any of these parts is shown as it is.
 const MEANINGS: [(&str, Meaning); 23] = [
     ("hostname mismatch", Meaning::WrongName),
     ("IP address mismatch", Meaning::WrongName),

@@ -1,4 +1,4 @@
-//! Whom rustls believes.
+//! Which certificates rustls accepts.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use super::{
 };
 use crate::client::runtime::TransportError;
 
-/// A small machine may have come without them.
+/// A small system may have been installed without them.
 const NO_AUTHORITIES: &str = "this system trusts no authority: install its certificates (on Debian the package \
-    ca-certificates), or put that of the broker's authority into TlsConfig::roots";
+    ca-certificates), or add that of the broker's authority to TlsConfig::roots";
 
-/// The verifier that the configuration asks for.
+/// Returns the verifier for this configuration.
 pub(super) fn verifier(
     config: &TlsConfig,
     provider: Arc<CryptoProvider>,
@@ -56,10 +56,10 @@ fn strict(
     Ok(verifier.map_err(|error| unusable(WHAT, &error))?)
 }
 
-/// What the dangerous switches make of a verifier. The broker still proves that it has the key of its certificate.
+/// A verifier for the dangerous settings. The broker must still prove that it has the key of its certificate.
 #[derive(Debug)]
 struct Lenient {
-    /// Who looks at everything but the name; nobody where any certificate will do.
+    /// Checks everything but the name. `None` accepts any certificate.
     chain: Option<Arc<dyn ServerCertVerifier>>,
     provider: Arc<CryptoProvider>,
 }

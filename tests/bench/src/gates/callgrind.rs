@@ -2,6 +2,7 @@
 
 use std::{
     env, io,
+    path::Path,
     process::{Command, Output},
 };
 
@@ -27,7 +28,8 @@ pub(crate) struct Instructions {
 pub(crate) fn count(name: &str) -> Result<Instructions, String> {
     let Workload { frames, octets, .. } = workload::find(name).ok_or("no such workload")?;
     let few = 1 + ENOUGH / octets;
-    let [fewer, more] = [few, 2 * few].map(|passes| total(name, passes));
+    let myself = env::current_exe().map_err(|error| error.to_string())?;
+    let [fewer, more] = [few, 2 * few].map(|passes| total(&myself, &[crate::WORK, name], passes));
     let instructions = more?.saturating_sub(fewer?) as f64;
     Ok(Instructions {
         per_frame: instructions / (few * frames) as f64,
@@ -35,18 +37,19 @@ pub(crate) fn count(name: &str) -> Result<Instructions, String> {
     })
 }
 
-/// All instructions of a process that runs the workload that number of times.
-fn total(name: &str, passes: u64) -> Result<u64, String> {
-    let output = run(name, passes).map_err(|error| format!("{MISSING}\n({error})"))?;
+/// All instructions of a process that runs a workload that number of times.
+pub(crate) fn total(program: &Path, arguments: &[&str], passes: u64) -> Result<u64, String> {
+    let output = run(program, arguments, passes).map_err(|error| format!("{MISSING}\n({error})"))?;
     let log = String::from_utf8_lossy(&output.stderr);
     collected(&log).filter(|_| output.status.success()).ok_or_else(|| format!("callgrind failed: {log}"))
 }
 
-fn run(name: &str, passes: u64) -> io::Result<Output> {
+fn run(program: &Path, arguments: &[&str], passes: u64) -> io::Result<Output> {
     Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(env::current_exe()?)
-        .args([crate::WORK, name, &passes.to_string()])
+        .arg(program)
+        .args(arguments)
+        .arg(passes.to_string())
         .output()
 }
 

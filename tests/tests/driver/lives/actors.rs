@@ -1,8 +1,11 @@
 //! Who lives: each draws what it does from a seed of its own.
 
-use std::{future::IntoFuture as _, time::Duration};
+use std::{collections::BTreeMap, future::IntoFuture as _, time::Duration};
 
-use stomp_session::client::{Client, Delivery, Forward, Message, OnFailure, RequestError, SendBuilder};
+use stomp_session::client::{
+    Client, Delivery, Forward, Message, OnFailure, PublishError, Publisher, RequestError, SendBuilder,
+    SendError,
+};
 use stomp_testkit::sim::{Door, Ending, Random, World};
 
 use super::ledger::Ledger;
@@ -91,6 +94,77 @@ pub(super) async fn trader(life: Life, mut random: Random) {
             _ => life.ledger.committed(bodies, &transaction.commit().await),
         }
         life.pause(&mut random, 2000).await;
+    }
+}
+
+/// Publishes in bulk, some of it given up half-way. What is known of each message is known by its number.
+pub(super) async fn publisher(life: Life, name: usize, mut random: Random) {
+    let timeout = seconds(random.within(&(1..=30)) as u64);
+    let builder = life.client.publisher(QUEUE).persistent().timeout(timeout).window(random.within(&(1..=12)));
+    let (mut publisher, settles) = match random.below(4) {
+        0 => (builder.build().unwrap(), false),
+        1 => (builder.at_least_once().build().unwrap(), true),
+        _ => (builder.confirmed().build().unwrap(), true),
+    };
+    let (mut bodies, mut failed, mut reported) = (BTreeMap::new(), BTreeMap::new(), 0);
+    for number in 0..random.within(&(1..=40)) {
+        let body = format!("bulk-{name}-{number}{}", "x".repeat(random.below(300)));
+        let before = publisher.next_number();
+        let polls = random.below(4);
+        let fed = match random.once_in(5) {
+            true => poll_times(polls, publisher.feed(body.clone())).await,
+            false => Some(publisher.feed(body.clone()).await),
+        };
+        // One that was given up was handed over or was not: the number tells.
+        let is_fed = publisher.next_number() == before + 1;
+        assert!(is_fed || publisher.next_number() == before, "one message, one number");
+        if let Some(fed) = &fed {
+            assert_eq!(fed.clone().ok(), is_fed.then_some(before));
+        }
+        match is_fed {
+            true => _ = bodies.insert(before, body),
+            false => life.ledger.sent(body, &Err(SendError::Full)),
+        }
+        let flushed = match random.below(12) {
+            0 => poll_times(polls, publisher.flush()).await,
+            1 => Some(publisher.flush().await),
+            _ => None,
+        };
+        reported += unconfirmed(flushed);
+        let is_full = matches!(fed, Some(Err(SendError::OutcomesUntaken(_))));
+        if is_full || random.once_in(10) {
+            take_failed(&mut publisher, &mut failed);
+        }
+        if random.once_in(4) {
+            life.pause(&mut random, 300).await;
+        }
+    }
+    if random.once_in(4) || !settles {
+        return;
+    }
+    reported += unconfirmed(Some(publisher.flush().await));
+    take_failed(&mut publisher, &mut failed);
+    assert_eq!(failed.len() as u64, reported, "each that was not confirmed is reported once");
+    assert_eq!(publisher.first_unsettled(), publisher.next_number(), "each has its outcome");
+    assert_eq!(bodies.len() as u64, publisher.next_number());
+    for (number, body) in bodies {
+        life.ledger.sent(body, &failed.remove(&number).map_or(Ok(()), Err));
+    }
+    assert!(failed.is_empty(), "outcomes of nothing: {failed:?}");
+}
+
+fn unconfirmed(flushed: Option<Result<(), PublishError>>) -> u64 {
+    match flushed {
+        Some(Err(PublishError::Unconfirmed { count } | PublishError::Unsent { count })) => count,
+        Some(Err(error)) => panic!("nothing waits for room: {error}"),
+        Some(Ok(())) | None => 0,
+    }
+}
+
+fn take_failed(publisher: &mut Publisher, failed: &mut BTreeMap<u64, SendError>) {
+    for (number, error) in publisher.take_unconfirmed() {
+        assert!(number < publisher.next_number());
+        assert_eq!(failed.insert(number, error), None, "message {number} has two outcomes");
     }
 }
 

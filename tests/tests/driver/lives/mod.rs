@@ -9,7 +9,7 @@ mod ledger;
 
 use std::panic;
 
-use stomp_session::client::Settings;
+use stomp_session::client::Builder;
 use stomp_testkit::{
     broker::BrokerConfig,
     sim::{Random, Sim},
@@ -19,11 +19,8 @@ use crate::kit::{config, seconds, seeds, settings};
 use actors::Life;
 use ledger::Ledger;
 
-fn drawn_settings(random: &mut Random) -> Settings {
-    let mut settings = settings();
-    settings.inbound_budget = random.within(&(1..=20_000));
-    settings.outbound_budget = random.within(&(1..=20_000));
-    settings
+fn drawn_settings(random: &mut Random) -> Builder {
+    settings().inbound_budget(random.within(&(1..=20_000))).outbound_budget(random.within(&(1..=20_000)))
 }
 
 fn drawn_broker(random: &mut Random) -> (BrokerConfig, bool) {
@@ -51,6 +48,7 @@ fn live(seed: u64) -> [u64; 3] {
     let mut fork = || Random::new(random.draw());
     let mut busy: Vec<_> =
         (0..3).map(|name| world.spawn(actors::sender(life.clone(), name, fork()))).collect();
+    busy.extend((0..2).map(|name| world.spawn(actors::publisher(life.clone(), name, fork()))));
     busy.push(world.spawn(actors::trader(life.clone(), fork())));
     busy.push(world.spawn(actors::requester(life.clone(), fork())));
     let others = [

@@ -173,7 +173,7 @@ fn a_stop_that_panics() {
         };
         let stopped = subscribe(&client).await.handle_with(handler).until(until).await.unwrap_err();
         assert_eq!(stopped.reason, StopReason::Panicked("no more".into()));
-        assert_eq!(stopped.to_string(), "what was to stop the runner panicked: no more");
+        assert_eq!(stopped.to_string(), "the future that stops the runner panicked: no more");
         assert_eq!(stopped.tally.handled, 1);
     });
 }

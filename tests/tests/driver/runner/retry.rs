@@ -7,7 +7,7 @@ use std::{
 
 use stomp_proto::AckMode;
 use stomp_session::client::{
-    Client, Delivery, Failure, Forward, OnFailure, Runtime as _, State, StopReason, Stopped, Tally,
+    Client, Delivery, Failure, Forward, OnFailure, Runtime as _, SessionState, StopReason, Stopped, Tally,
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -222,7 +222,7 @@ fn nothing_is_called_again_once_the_client_disconnects() {
             let handler = {
                 let (client, late) = (client.clone(), late.clone());
                 async move |_| {
-                    if client.state() == State::Disconnecting {
+                    if client.state() == SessionState::Disconnecting {
                         late.add("late");
                     }
                     Err::<(), _>("not yet")

@@ -13,7 +13,7 @@ use std::{
 use stomp_proto::{AckMode, Version};
 use stomp_session::{
     CommandError, Config,
-    client::{Delivery, Notice, OnFailure, Running, StopReason},
+    client::{Delivery, Notice, OnFailure, StopReason, futures::Running},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
@@ -86,8 +86,8 @@ fn a_cumulative_subscription_is_refused() {
     assert_eq!(stopped.reason, StopReason::Command(CommandError::CumulativeAck));
     assert_eq!(
         stopped.to_string(),
-        "a message could not be settled: ack mode client would acknowledge what other handlers still have: use \
-         client-individual"
+        "a message could not be settled: ack mode client would acknowledge messages that other handlers still have: \
+         use client-individual"
     );
 }
 
@@ -160,8 +160,7 @@ fn a_lost_connection_is_seen_by_handlers_and_counted() {
 fn handlers_await_receipts_behind_a_full_inbox() {
     for seed in seeds(10) {
         let mut sim = Sim::new(seed);
-        let mut settings = settings();
-        settings.inbound_budget = 2048;
+        let settings = settings().inbound_budget(2048);
         let (client, world) = (sim.client(config(), settings), sim.world());
         for _ in 0..100 {
             world.broker("broker", |broker| broker.publish(QUEUE, "x".repeat(500), &[]));
@@ -246,5 +245,23 @@ fn a_poll_after_the_end_is_pending() {
             subscribe(&client).await.handle_with(handler).until(async {}).run();
         poll_fn(|cx| Pin::new(&mut runner).poll(cx)).await.unwrap();
         assert!(Pin::new(&mut runner).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    });
+}
+
+/// A log of what a program holds says which subscription it is, and how far it has come.
+#[test]
+fn what_is_shown_of_a_runner() {
+    let (mut sim, client, _) = with_messages(BrokerConfig::default(), 3);
+    sim.block_on(async {
+        let orders = subscribe(&client).await;
+        let shown = format!("{orders:?}");
+        let runner =
+            orders.handle_with(async |_| std::future::pending::<Result<(), String>>().await).concurrency(2);
+        let before = format!("{runner:?}");
+        assert!(before.contains(&shown) && before.contains("concurrency: 2"), "{before}");
+        let mut running = runner.run();
+        assert!(poll_times(1, poll_fn(|cx| Pin::new(&mut running).poll(cx))).await.is_none());
+        let during = format!("{running:?}");
+        assert!(during.contains("Tally { handled: 0"), "{during}");
     });
 }

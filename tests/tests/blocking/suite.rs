@@ -1,14 +1,22 @@
-//! The client as a script uses it: every call waits in the thread that makes it.
+//! What holds for every adapter.
 
-use std::{collections::BTreeSet, error::Error, net::TcpListener, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    thread,
+    time::Duration,
+};
 
-use stomp_smol::{
-    AckMode, Client, Closed, CommandError, Config, ConnectError, Ended, Lost, Notice, SendError, Settings,
-    Subscription,
-    blocking::{self, Wait as _},
+use stomp_testkit::{broker::BrokerConfig, server::Server};
+
+use super::adapter::{
+    AckMode, Builder, Closed, CommandError, Config, Connect as _, ConnectError, Ended, Lost, Message,
+    SendError, Subscription,
+    blocking::{self, Client, Wait as _},
     session::proto::{Command, Frame, Version},
 };
-use stomp_testkit::{broker::BrokerConfig, server::Server};
 
 const QUEUE: &str = "/queue/a";
 
@@ -29,10 +37,10 @@ fn config(uri: &str) -> Config {
 fn connect(uri: &str, version: Version) -> Client {
     let mut config = config(uri);
     config.versions = vec![version];
-    blocking::connect_with(config, Settings::default()).expect("the broker lets us in")
+    blocking::connect_with(Builder::from(config)).expect("the broker lets us in")
 }
 
-fn next(messages: &mut Subscription) -> stomp_smol::Message {
+fn next(messages: &mut Subscription) -> Message {
     messages.next().wait_for(PATIENCE).expect("a message comes").expect("the subscription lives")
 }
 
@@ -44,7 +52,7 @@ fn dead() -> String {
 
 /// Why no broker of that configuration was reached.
 fn refusal(config: Config) -> Lost {
-    match blocking::connect_with(config, Settings::default()) {
+    match blocking::connect_with(Builder::from(config)) {
         Err(ConnectError::Closed(Closed::GaveUp { last, .. })) => last,
         other => panic!("{other:?}"),
     }
@@ -110,7 +118,7 @@ fn each_call_is_the_frame_that_it_is_called_after() {
     let server = server();
     let mut config = config(&server.uri());
     config.versions = vec![Version::V1_1];
-    let client = blocking::connect_with(config, Settings::default()).unwrap();
+    let client = blocking::connect_with(Builder::from(config)).unwrap();
     let mut messages = client.subscribe(QUEUE).header("x", "1").wait().unwrap();
     client.send(QUEUE, "one").header("x", "2").wait().unwrap();
     let first = next(&mut messages);
@@ -199,7 +207,7 @@ fn a_broker_that_never_answers_and_one_that_refuses_are_errors() {
 #[test]
 fn without_a_connection_calls_wait_or_fail_as_they_are_told() {
     let config = config(&format!("failover:({})?startupMaxReconnectAttempts=-1", dead()));
-    let (client, driver) = stomp_smol::client(config, Settings::default());
+    let (client, driver) = Builder::from(config).build().unwrap();
     let driver = thread::spawn(move || driver.run().wait());
     let send = || client.send(QUEUE, "x");
     assert_eq!(send().immediate().wait(), Err(SendError::Command(CommandError::NotConnected)));
@@ -284,7 +292,7 @@ fn two_subscriptions_of_1_0_drain_one_queue() {
         .map(|subscribe| subscribe.prefetch(1).wait().unwrap());
     let mut bodies = BTreeSet::new();
     for _ in 0..10 {
-        let message = smol::future::or(one.next(), two.next()).wait_for(PATIENCE);
+        let message = futures_lite::future::or(one.next(), two.next()).wait_for(PATIENCE);
         let message = message.expect("a message comes").expect("the subscription lives");
         assert!(bodies.insert(message.body().to_vec()), "none comes twice");
         message.ack().unwrap();
@@ -301,15 +309,82 @@ fn heart_beats_go_on_while_the_script_does_something_else() {
     let server = server();
     let mut config = config(&server.uri());
     config.send_beat = Duration::from_millis(500);
-    let client = blocking::connect_with(config, Settings::default()).unwrap();
+    let client = blocking::connect_with(Builder::from(config)).unwrap();
     let id = server.with(|broker| broker.connections()[0]);
-    let mut trace = client.trace();
-    let mut beats = 0;
-    while beats < 2 {
-        let notice = trace.next().wait_for(PATIENCE).expect("a heart-beat is due");
-        beats += u64::from(notice.expect("the session lives") == Notice::HeartBeatSent);
+    // It does not even wait for anything of the client.
+    while server.with(|broker| broker.heart_beats(id)) < 2 {
+        thread::sleep(GLANCE);
     }
-    // Confirmed, so that the broker has read what was sent before.
     client.disconnect().wait().unwrap();
-    assert!(server.with(|broker| broker.heart_beats(id)) >= 2);
+}
+
+/// Frames that clients have sent on all connections.
+fn said(server: &Server) -> Vec<String> {
+    sent(server).concat()
+}
+
+/// A script that ends without a farewell has said it all the same.
+#[test]
+fn the_last_client_that_is_dropped_ends_gracefully() {
+    let server = server();
+    let client = blocking::connect(&server.uri()).unwrap();
+    let clone = client.clone();
+    client.send(QUEUE, "one").wait().unwrap();
+    drop(client);
+    clone.send(QUEUE, "two").wait().unwrap();
+    assert!(!said(&server).contains(&"DISCONNECT".to_owned()));
+    drop(clone);
+    // Nobody has waited since.
+    assert_eq!(server.with(|broker| broker.messages(QUEUE)), ["one", "two"]);
+    assert_eq!(said(&server).last().unwrap(), "DISCONNECT");
+}
+
+#[test]
+fn a_subscription_keeps_the_session_of_a_client_that_is_dropped() {
+    let server = server();
+    let subscribed = blocking::connect(&server.uri()).unwrap().subscribe(QUEUE).wait();
+    let mut messages = subscribed.unwrap();
+    server.with(|broker| broker.publish(QUEUE, "late", &[]));
+    next(&mut messages).ack().unwrap();
+}
+
+/// A broker that says nothing after CONNECTED does not keep the thread for longer than the end may take.
+#[test]
+fn the_end_of_a_client_that_is_dropped_has_a_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = config(&format!("tcp://{}", listener.local_addr().unwrap()));
+    config.disconnect_timeout = GLANCE;
+    let broker = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        socket.write_all(b"CONNECTED\nversion:1.2\n\n\0").unwrap();
+        // Until the client has closed the connection.
+        let mut said = Vec::new();
+        socket.read_to_end(&mut said).map(|_| String::from_utf8(said).unwrap())
+    });
+    drop(blocking::connect_with(Builder::from(config)).unwrap());
+    let said = broker.join().unwrap().unwrap();
+    assert!(said.contains("DISCONNECT\n"), "{said}");
+}
+
+/// Whatever the thread is told to do, a wait with a limit ends.
+#[test]
+fn a_wait_with_a_limit_ends() {
+    assert_eq!(std::future::pending::<()>().wait_for(GLANCE), None);
+    assert_eq!(std::future::ready(7).wait_for(Duration::ZERO), Some(7));
+    assert_eq!(std::future::ready(7).wait_for(Duration::MAX), Some(7));
+}
+
+/// Many threads wait for one client.
+#[test]
+fn every_thread_may_wait() {
+    let server = server();
+    let client = blocking::connect(&server.uri()).unwrap();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let client = client.clone();
+            thread::spawn(move || (0..25).try_for_each(|_| client.send(QUEUE, "x").confirmed().wait()))
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+    assert_eq!(server.with(|broker| broker.depth(QUEUE)), 100);
 }

@@ -1,0 +1,162 @@
+//! What a message costs that is published, with the client and its driver around the session: over a stream in memory, without
+//! a runtime, so that nothing depends on luck.
+
+use std::{
+    future::{self, Future},
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use stomp_session::{
+    Endpoint, Timestamp,
+    client::{Client, Connector, Publisher, Runtime},
+};
+
+use crate::workload::Workload;
+
+/// Messages in a pass, which are flushed together.
+const MESSAGES: u64 = 256;
+const BODY: &[u8] = b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+/// Octets of a frame, nearly.
+const OCTETS: u64 = 96;
+
+type Driver = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A message at a time is fed, then all are flushed.
+pub(crate) fn published(confirmed: bool) -> Workload {
+    let (client, mut driver) = standing(confirmed);
+    let publisher = client.publisher("/queue/orders.incoming");
+    let publisher = if confirmed { publisher.confirmed() } else { publisher };
+    let mut publisher = publisher.build().expect("the headers can be written");
+    Workload {
+        frames: MESSAGES,
+        octets: MESSAGES * OCTETS,
+        pass: Box::new(move || {
+            // The client keeps its session.
+            let _ = &client;
+            publish(&mut publisher, &mut driver);
+        }),
+    }
+}
+
+fn publish(publisher: &mut Publisher, driver: &mut Driver) {
+    for _ in 0..MESSAGES {
+        assert!(poll(&mut publisher.feed(BODY)).is_ready(), "there is room for all");
+    }
+    while poll(&mut publisher.flush()).is_pending() {
+        assert!(poll(driver).is_pending(), "it runs on");
+    }
+}
+
+/// A client that is connected to a stream which takes everything.
+fn standing(answers: bool) -> (Client, Driver) {
+    let built = Client::builder("tcp://broker").build_on(Arc::new(Still), Arc::new(Loop { answers }));
+    let (client, driver) = built.expect("a list of brokers");
+    let mut driver: Driver = Box::pin(driver.run());
+    while client.connection().is_none() {
+        assert!(poll(&mut driver).is_pending(), "it runs on");
+    }
+    (client, driver)
+}
+
+fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A runtime in which no time passes.
+#[derive(Debug)]
+struct Still;
+
+impl Runtime for Still {
+    type Stream = Taker;
+
+    async fn dial(&self, _: &str, _: u16, _: u32) -> io::Result<Taker> {
+        Ok(Taker::default())
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {
+        future::pending().await
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::ZERO
+    }
+
+    async fn unblock<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        work()
+    }
+
+    fn entropy(&self) -> [u8; 32] {
+        [0; 32]
+    }
+}
+
+#[derive(Debug)]
+struct Loop {
+    answers: bool,
+}
+
+impl Connector for Loop {
+    type Stream = Taker;
+
+    async fn connect(&self, _: &Endpoint, _: u32) -> io::Result<Taker> {
+        Ok(Taker { answers: self.answers, ..Taker::default() })
+    }
+}
+
+/// Takes everything; answers CONNECT, and then each frame with the next RECEIPT, if it answers at all.
+#[derive(Debug, Default)]
+struct Taker {
+    answers: bool,
+    frames: u64,
+    said: Vec<u8>,
+    read: usize,
+}
+
+impl Taker {
+    fn answer(&mut self) {
+        use std::io::Write as _;
+        let written = match self.frames {
+            0 => self.said.write_all(b"CONNECTED\nversion:1.2\nheart-beat:0,0\n\n\0"),
+            number if self.answers => write!(self.said, "RECEIPT\nreceipt-id:{number}\n\n\0"),
+            _ => Ok(()),
+        };
+        written.expect("it is memory");
+        self.frames += 1;
+    }
+}
+
+impl AsyncRead for Taker {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        let rest = &self.said[self.read..];
+        let count = rest.len().min(space.len());
+        if count == 0 {
+            return Poll::Pending;
+        }
+        space[..count].copy_from_slice(&rest[..count]);
+        self.read += count;
+        if self.read == self.said.len() {
+            self.said.clear();
+            self.read = 0;
+        }
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl AsyncWrite for Taker {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        memchr::memchr_iter(0, octets).for_each(|_| self.answer());
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,6 @@
+//! stomp-smol.
+
+use stomp_smol as adapter;
+
+#[path = "suite.rs"]
+mod suite;
