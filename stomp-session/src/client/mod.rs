@@ -33,6 +33,7 @@ mod listener;
 mod listeners;
 mod message;
 mod moves;
+mod moving;
 mod notice;
 mod parked;
 mod prepared;

@@ -1,41 +1,33 @@
-//! Moves from one connection to the next: the runners first, then the session.
+//! How far a move from one connection to the next has come.
 
 use std::time::Duration;
 
-use super::{
-    notice::Notice,
-    shared::{Inner, Shared},
-    waits::For,
-};
 use crate::{ConnectionId, Move, Moved, Timestamp};
 
 /// Names a move: later ones are greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct MoveId(u64);
+pub(super) struct MoveId(pub(super) u64);
 
 /// The move that is under way, and the last one that has come to its end.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    newest: MoveId,
+    pub(super) newest: MoveId,
     /// One that waits for handlers.
-    holding: Option<Holding>,
+    pub(super) holding: Option<Holding>,
     /// Handlers that had not ended, and messages that nobody had taken, when the connection was left.
-    unhandled: usize,
-    returned: usize,
-    moved: Option<(MoveId, Moved)>,
+    pub(super) unhandled: usize,
+    pub(super) returned: usize,
+    pub(super) moved: Option<(MoveId, Moved)>,
 }
 
 #[derive(Debug)]
-struct Holding {
-    how: Move,
-    connection: ConnectionId,
-    timeout: Duration,
+pub(super) struct Holding {
+    pub(super) how: Move,
+    pub(super) connection: ConnectionId,
+    pub(super) timeout: Duration,
     /// That of the handlers and that of all. The driver stamps them: handles have no clock.
-    deadlines: Option<(Timestamp, Timestamp)>,
+    pub(super) deadlines: Option<(Timestamp, Timestamp)>,
 }
-
-/// The handlers' share of the time for leaving. The rest is for their ACKs and the last receipts.
-const SHARE: f64 = 0.75;
 
 impl Moves {
     /// When the handlers will have had their time.
@@ -48,104 +40,10 @@ impl Moves {
         self.moved.as_ref().filter(|(of, _)| *of >= id).map(|(_, moved)| moved.clone())
     }
 
-    const fn is_under_way(&self, moved: Option<MoveId>) -> bool {
+    pub(super) const fn is_under_way(&self, moved: Option<MoveId>) -> bool {
         match moved {
             Some(moved) => moved.0 < self.newest.0,
             None => self.newest.0 > 0,
         }
-    }
-}
-
-impl Shared {
-    /// Begins to move, or joins in.
-    pub(super) fn begin_move(&self, inner: &mut Inner, how: Move) -> MoveId {
-        self.dispatch_in(inner);
-        let moved = inner.moves.moved.as_ref().map(|(id, _)| *id);
-        let is_first = !inner.moves.is_under_way(moved);
-        if inner.closed.is_some() || inner.is_disconnecting() {
-            return MoveId(u64::MAX);
-        }
-        if is_first {
-            inner.moves.newest.0 = inner.moves.newest.0.saturating_add(1);
-            (inner.moves.unhandled, inner.moves.returned) = (0, 0);
-        }
-        inner.move_on(how, is_first);
-        self.dispatch_in(inner);
-        inner.moves.newest
-    }
-}
-
-impl Inner {
-    fn move_on(&mut self, how: Move, is_first: bool) {
-        if let Some(holding) = &mut self.moves.holding {
-            if let Some(to) = how.to {
-                holding.how = holding.how.clone().to(to);
-            }
-            return;
-        }
-        let stands = self.session.connection().map(|connection| connection.id).filter(|_| is_first);
-        match stands {
-            Some(connection) if self.runners.hold(true) => {
-                let timeout = how.within.unwrap_or_else(|| self.session.config().disconnect_timeout);
-                self.moves.holding = Some(Holding { how, connection, timeout, deadlines: None });
-                self.wake_runners();
-                self.changed();
-            }
-            _ => self.leave_connection(how),
-        }
-    }
-
-    /// Once the handlers have ended.
-    fn leave_connection(&mut self, how: Move) {
-        // It is not disconnecting.
-        let _ = self.session.reconnect(how);
-        if !self.session.is_leaving() {
-            self.release_runners(0);
-        }
-    }
-
-    /// Goes on with a move when the handlers have ended, or had their time. The driver's business.
-    pub(super) fn continue_move(&mut self, now: Timestamp) {
-        let is_idle = self.runners.owing() == 0;
-        let stands = self.session.connection().map(|connection| connection.id);
-        let Some(holding) = &mut self.moves.holding else { return };
-        let timeout = holding.timeout;
-        let (handlers, all) =
-            *holding.deadlines.get_or_insert_with(|| (now.after(timeout.mul_f64(SHARE)), now.after(timeout)));
-        if !is_idle && now < handlers && stands == Some(holding.connection) {
-            return;
-        }
-        let how = holding.how.clone().within(all.since(now));
-        self.moves.holding = None;
-        self.moves.unhandled = self.runners.owing();
-        self.leave_connection(how);
-    }
-
-    /// The connection was left, with that number of messages that nobody had taken: handlers may go on.
-    pub(super) fn release_runners(&mut self, returned: usize) {
-        self.moves.returned = self.moves.returned.saturating_add(returned);
-        if self.moves.holding.is_none() && self.runners.are_holding() {
-            self.runners.hold(false);
-            self.wake_runners();
-        }
-    }
-
-    pub(super) fn end_move(&mut self, moved: Moved) {
-        let Moves { newest, unhandled, returned, .. } = &self.moves;
-        let returned = moved.returned.saturating_add(*returned);
-        let (newest, moved) = (*newest, Moved { unhandled: *unhandled, returned, ..moved });
-        self.note(&Notice::Moved(Box::new(moved.clone())));
-        self.moves.moved = Some((newest, moved));
-        self.wake_all(For::Move);
-    }
-
-    /// The session ends instead.
-    pub(super) fn forget_move(&mut self) {
-        self.moves.holding = None;
-        self.runners.hold(false);
-    }
-
-    pub(super) fn is_moving(&self) -> bool {
-        self.moves.holding.is_some() || self.session.is_leaving()
     }
 }

@@ -99,25 +99,25 @@ impl Schedule {
         self.round.clear();
     }
 
-    /// Begins anew with that broker, or with the one behind `present` in the list; the others follow in the order of the list,
-    /// and `present` is the last. Those that are held back come later. Gives the first.
+    /// Begins anew with that broker, or with the one behind `present` in the list that is not held back. The others follow in
+    /// the order of the list, and `present` is the last. Returns the first.
+    ///
+    /// Those that are held back are passed over when it is their turn, if they still are: a command brings no time.
     pub(super) fn move_on(&mut self, to: Option<Endpoint>, present: &Endpoint, now: Timestamp) -> Endpoint {
         self.held_back.retain(|(_, until)| *until > now);
         let listed = &self.brokers.endpoints;
         let behind = listed.iter().position(|other| other == present).map_or(0, |at| at.saturating_add(1));
-        let held_back = &self.held_back;
-        let may_be_tried = |endpoint: &&Endpoint| {
-            to.as_ref() != Some(*endpoint) && !held_back.iter().any(|(held, _)| held == *endpoint)
-        };
-        let in_turn = listed.iter().cycle().skip(behind).take(listed.len()).filter(may_be_tried);
-        let mut round: VecDeque<_> = to.iter().chain(in_turn).cloned().collect();
-        let first = round.pop_front().unwrap_or_else(|| present.clone());
+        let in_turn = || listed.iter().cycle().skip(behind).take(listed.len());
+        let is_free = |endpoint: &&Endpoint| !self.held_back.iter().any(|(held, _)| held == *endpoint);
+        let first = to.or_else(|| in_turn().find(is_free).cloned()).unwrap_or_else(|| present.clone());
+        let others = in_turn().filter(|endpoint| **endpoint != first).cloned();
+        let round = others.map(|endpoint| Entry { endpoint, again: false }).collect();
         self.restart();
         // This is the first round.
         self.rounds = 1;
         (self.given, self.tries, self.last) = (Duration::ZERO, Vec::new(), Some(first.clone()));
         self.count(&first);
-        self.round = round.into_iter().map(|endpoint| Entry { endpoint, again: false }).collect();
+        self.round = round;
         first
     }
 

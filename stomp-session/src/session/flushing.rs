@@ -1,17 +1,7 @@
 //! What has left, for the client layer.
 
-use super::Session;
-use crate::{
-    link::{Link, WireMark as Mark},
-    model::ids::{ConnectionId, ReceiptId},
-};
-
-/// How far the frames of a connection had come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct WireMark {
-    connection: ConnectionId,
-    mark: Mark,
-}
+use super::{Session, mark::WireMark};
+use crate::{link::Link, model::ids::ReceiptId};
 
 impl Session {
     /// Stands behind everything that was written on the connection, if one stands.

@@ -5,6 +5,9 @@ mod ending;
 #[cfg(feature = "client")]
 mod flushing;
 mod life;
+#[cfg(feature = "client")]
+mod mark;
+mod moves;
 mod moving;
 mod output;
 mod phase;
@@ -16,11 +19,11 @@ use alloc::collections::VecDeque;
 use core::mem;
 
 #[cfg(feature = "client")]
-pub(crate) use flushing::WireMark;
+pub(crate) use mark::WireMark;
 pub use phase::Phase;
 
 use self::{
-    moving::Moving,
+    moves::Moving,
     state::{Ending, State},
 };
 use crate::{

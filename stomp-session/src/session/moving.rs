@@ -3,70 +3,19 @@
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use super::{Session, state::State};
+use super::{
+    Session,
+    moves::{Moving, Stage},
+    state::State,
+};
 use crate::model::{
-    connection::Connection,
     endpoint::Endpoint,
     error::{CommandError, Lost},
     event::Event,
-    events::Told,
     ids::SubscriptionId,
-    moving::{Move, Moved},
+    moving::Move,
     timestamp::Timestamp,
 };
-
-/// A move that has begun.
-#[derive(Debug)]
-pub(super) struct Moving {
-    how: Move,
-    timeout: Duration,
-    /// None until the first call that brings the time.
-    deadline: Option<Timestamp>,
-    stage: Stage,
-    transactions: usize,
-    at_risk: usize,
-    /// Subscriptions that were made meanwhile, for the next connection.
-    unwritten: BTreeSet<SubscriptionId>,
-}
-
-#[derive(Debug)]
-enum Stage {
-    /// The connection still stands.
-    Leaving,
-    /// It does not; what had become of things then.
-    Left { graceful: bool, told: Told },
-}
-
-impl Moving {
-    pub(super) fn stamp(&mut self, now: Timestamp) {
-        self.deadline.get_or_insert_with(|| now.after(self.timeout));
-    }
-
-    /// By when the connection is left. One without a time wants one at once.
-    fn deadline(&self) -> Option<Timestamp> {
-        self.is_leaving().then(|| self.deadline.unwrap_or(Timestamp::ZERO))
-    }
-
-    pub(super) const fn is_leaving(&self) -> bool {
-        matches!(self.stage, Stage::Leaving)
-    }
-
-    fn into_moved(self, connection: Connection) -> Option<Moved> {
-        let Stage::Left { graceful, told } = self.stage else { return None };
-        Some(Moved {
-            reason: self.how.reason,
-            connection,
-            graceful,
-            confirmed: told.receipted,
-            unconfirmed: told.unreceipted,
-            #[cfg(feature = "client")]
-            unhandled: 0,
-            returned: told.returned,
-            transactions: self.transactions,
-            at_risk: self.at_risk,
-        })
-    }
-}
 
 /// Moving.
 impl Session {

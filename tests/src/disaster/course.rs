@@ -131,6 +131,10 @@ impl Course {
     /// The session says when it dials next.
     pub(super) fn announce(&mut self, broker: usize, delay: Duration, now: Timestamp) -> Checked {
         self.check_called(broker)?;
+        // A move lines up all brokers: those that are held back when it is their turn are passed over.
+        let free =
+            self.left.iter().copied().filter(|it| self.called == Some(*it) || !self.is_held_back(*it, now));
+        self.left = free.collect();
         let expected = if self.left.is_empty() { self.begin_round(now) } else { Duration::ZERO };
         demand(!self.is_poisoned(now), Law::Poison, || format!("it goes on after {:?}", self.poisons))?;
         demand(delay == expected, Law::Schedule, || format!("the delay is {delay:?} and not {expected:?}"))?;
@@ -189,15 +193,17 @@ impl Course {
     /// The schedule begins anew, with the broker that was named, or with another one than the last.
     pub(super) fn go_to(&mut self, to: Option<usize>, now: Timestamp) {
         (self.rounds, self.grown, self.given) = (1, self.policy.initial_delay, Duration::ZERO);
-        let is_held = |broker: &usize| self.held_back.get(broker).is_some_and(|until| *until > now);
-        let free = (0..self.brokers).filter(|broker| !self.barred.contains(broker) && !is_held(broker));
-        self.left = free.collect();
-        self.passed_over = self.last.filter(|last| to.is_none() && self.left.iter().any(|it| it != last));
-        self.left.extend(to);
-        if self.left.is_empty() {
-            self.left.extend(self.last);
-        }
-        self.called = to.or_else(|| self.last.filter(|_| self.left.len() == 1));
+        let listed = (0..self.brokers).filter(|broker| !self.barred.contains(broker));
+        self.left = listed.collect();
+        let free: Vec<_> = self.left.iter().filter(|broker| !self.is_held_back(**broker, now)).collect();
+        let is_alone = free.iter().all(|broker| Some(**broker) == self.last);
+        self.passed_over = self.last.filter(|_| to.is_none() && !is_alone);
+        self.called = to.or_else(|| self.last.filter(|_| is_alone));
+        self.left.extend(self.called);
+    }
+
+    fn is_held_back(&self, broker: usize, now: Timestamp) -> bool {
+        self.held_back.get(&broker).is_some_and(|until| *until > now)
     }
 
     fn check_called(&mut self, broker: usize) -> Checked {

@@ -30,8 +30,8 @@ pub(super) fn check_login(broker: usize, setting: &Setting, connect: &Frame) -> 
 impl Actor {
     /// A connection begins with the subscriptions that live, in order, each as it was made.
     pub(super) fn check_replay(&mut self, watch: &mut Watch, frame: &Frame, now: Timestamp) -> Checked {
-        // A client that is leaving, or moves on, sends what waits, and wants no more messages.
-        if self.is_leaving() || self.is_moving() {
+        // A client that is leaving sends what waits, and wants no more messages.
+        if self.is_leaving() {
             watch.replay.clear();
         }
         let lives = |mark: &Mark| self.subscriptions.contains_key(mark);
@@ -41,6 +41,9 @@ impl Actor {
                 frame.command(),
                 Command::Ack | Command::Connect | Command::Disconnect | Command::Nack | Command::Unsubscribe
             );
+            // What was handed over leaves before a connection is left, which gets no more subscriptions; those that it gets
+            // nevertheless come in order.
+            let may_precede = may_precede || self.is_moving();
             return demand(may_precede || !watch.replay.iter().any(lives), Law::Replay, || {
                 format!("{} comes before the subscriptions {:?}", frame.command(), watch.replay)
             });

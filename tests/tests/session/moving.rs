@@ -85,7 +85,7 @@ fn an_idle_session_says_goodbye_and_stands_at_the_next_broker() {
     reconnect(&mut script);
     assert_eq!(script.events(), ["moving: maintenance"]);
     part(&mut script);
-    let left = "disconnected: connection 1, the connection was left as its owner asked, 0 unsent";
+    let left = "disconnected: connection 1, the connection was left at the application's request, 0 unsent";
     assert_eq!(script.events(), [left, "next: b in 0ns"]);
     assert!(script.closes());
     script.pass(Duration::ZERO);
@@ -356,6 +356,20 @@ fn without_a_connection_it_dials_at_once() {
     }
 }
 
+/// A command brings no time: whether a broker is held back is looked at when its turn comes.
+#[test]
+fn a_broker_that_was_held_back_has_its_turn() {
+    let mut script = listed("failover:(tcp://a,tcp://b)");
+    script.report(Lost::ClosedBeforeConnected);
+    script.attempt();
+    assert_eq!(host(&script), "b");
+    reconnect(&mut script);
+    script.events();
+    script.now = script.now.after(seconds(30));
+    script.report(Lost::Eof);
+    assert_eq!(script.events(), ["failed: b, the broker closed the connection", "next: a in 0ns"]);
+}
+
 #[test]
 fn what_is_dialled_goes_on_unless_another_one_is_named() {
     let mut script = listed(THREE);
@@ -364,7 +378,10 @@ fn what_is_dialled_goes_on_unless_another_one_is_named() {
     assert!(!script.closes());
     assert_eq!(script.events(), ["moving: maintenance"], "the second joins the first");
     script.session.reconnect(Move::new("there").to(endpoint("c"))).unwrap();
-    assert_eq!(script.events(), ["failed: a, the connection was left as its owner asked", "next: c in 0ns"]);
+    assert_eq!(
+        script.events(),
+        ["failed: a, the connection was left at the application's request", "next: c in 0ns"]
+    );
     assert!(script.closes());
     script.pass(Duration::ZERO);
     script.reconnect(Version::V1_2);
