@@ -179,7 +179,7 @@ fn what_goes_wrong_is_warned_of_where_it_happens() {
             world.sleep(seconds(1)).await;
             let lines = log.take();
             assert!(
-                lines.contains("a frame that nobody waits for command=MESSAGE destination=/queue/strange"),
+                lines.contains("a frame that nothing waits for command=MESSAGE destination=/queue/strange"),
                 "{lines}"
             );
             assert!(
@@ -191,8 +191,9 @@ fn what_goes_wrong_is_warned_of_where_it_happens() {
             world.sleep(seconds(60)).await;
             let lines = log.take();
             assert!(
-                lines
-                    .contains(&format!("nothing is read: messages wait that nobody takes subscription={id}")),
+                lines.contains(&format!(
+                    "the connection is not read: messages wait that are not taken subscription={id}"
+                )),
                 "{lines}"
             );
 
@@ -214,7 +215,7 @@ fn what_goes_wrong_is_warned_of_where_it_happens() {
             let lines = log.take();
             assert!(lines.contains("the connection is lost error="), "{lines}");
             assert!(
-                lines.contains("handled, and not acknowledged")
+                lines.contains("a handled message was not acknowledged")
                     && lines.contains(&format!("subscription={id}")),
                 "{lines}"
             );
@@ -236,7 +237,7 @@ fn what_goes_wrong_is_warned_of_where_it_happens() {
             client.subscribe("/queue/parcels").await.unwrap_err();
             let lines = log.take();
             let again =
-                format!("the subscription does not stand; trying again subscription={} error=", orders.id());
+                format!("the subscription is not active; trying again subscription={} error=", orders.id());
             for part in [&*again, "the subscription has ended subscription=", "no: not here"] {
                 assert!(lines.contains(part), "{part}: {lines}");
             }
