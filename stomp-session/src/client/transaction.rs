@@ -127,7 +127,7 @@ impl Transaction {
     ///
     /// The send resolves once the message waits for the transport, because the outcome is known only after the
     /// [`commit`](Self::commit). [`confirmed`](SendBuilder::confirmed) and
-    /// [`at_least_once`](SendBuilder::at_least_once) therefore fail with [`SendError::InTransaction`].
+    /// [`at_least_once`](SendBuilder::at_least_once) therefore fail with [`SendError::InTransaction`](super::SendError::InTransaction).
     pub fn send(&self, destination: &str, body: impl Into<Bytes>) -> SendBuilder {
         SendBuilder::new(Arc::clone(&self.keep.shared), destination, body.into()).in_transaction(self.id)
     }

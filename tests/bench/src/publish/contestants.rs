@@ -50,7 +50,7 @@ pub(crate) struct Bulk {
 }
 
 impl Bulk {
-    pub(crate) async fn new(address: SocketAddr, confirmed: bool) -> Box<dyn Contestant> {
+    pub(crate) async fn connect(address: SocketAddr, confirmed: bool) -> Box<dyn Contestant> {
         let message = message();
         let publisher = publisher(&client(address).await, &message);
         let publisher = if confirmed { publisher.confirmed() } else { publisher };
@@ -77,7 +77,7 @@ pub(crate) struct Single {
 }
 
 impl Single {
-    pub(crate) async fn new(address: SocketAddr, is_prepared: bool) -> Box<dyn Contestant> {
+    pub(crate) async fn connect(address: SocketAddr, is_prepared: bool) -> Box<dyn Contestant> {
         let (client, message) = (client(address).await, message());
         let prepared = is_prepared.then(|| single(&client, &message).prepare().expect(SENT));
         Box::new(Self { client, message, prepared })
@@ -107,7 +107,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) async fn new(address: SocketAddr, confirmed: bool) -> Box<dyn Contestant> {
+    pub(crate) async fn connect(address: SocketAddr, confirmed: bool) -> Box<dyn Contestant> {
         let connector = Connector::builder().server(address).virtualhost("/".to_owned());
         let transport = connector.connect().await.expect("the sink lets everybody in");
         Box::new(Self { transport, message: message(), confirmed, receipts: 0 })

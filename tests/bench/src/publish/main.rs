@@ -54,8 +54,11 @@ fn work(name: &str, rounds: &str) -> Option<()> {
     Some(())
 }
 
+/// Each with its name.
+type Contestants = Vec<(&'static str, Box<dyn Contestant>)>;
+
 /// All of them, connected.
-fn start() -> (Runtime, Vec<(&'static str, Box<dyn Contestant>)>) {
+fn start() -> (Runtime, Contestants) {
     let address = sink::start().expect("a loopback port");
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let contestants = runtime.block_on(all(address));
@@ -90,14 +93,14 @@ fn run() -> Vec<bool> {
     judge(&medians)
 }
 
-async fn all(address: SocketAddr) -> Vec<(&'static str, Box<dyn Contestant>)> {
+async fn all(address: SocketAddr) -> Contestants {
     vec![
-        ("async-stomp, feed, plain", Feed::new(address, false).await),
-        ("publisher, plain", Bulk::new(address, false).await),
-        ("prepared sends, plain", Single::new(address, true).await),
-        ("sends, plain", Single::new(address, false).await),
-        ("async-stomp, feed, confirmed", Feed::new(address, true).await),
-        ("publisher, confirmed", Bulk::new(address, true).await),
+        ("async-stomp, feed, plain", Feed::connect(address, false).await),
+        ("publisher, plain", Bulk::connect(address, false).await),
+        ("prepared sends, plain", Single::connect(address, true).await),
+        ("sends, plain", Single::connect(address, false).await),
+        ("async-stomp, feed, confirmed", Feed::connect(address, true).await),
+        ("publisher, confirmed", Bulk::connect(address, true).await),
     ]
 }
 
