@@ -38,6 +38,8 @@ pub(super) struct Course {
     /// The broker that a move dials, and the one that it must not, whatever else there is.
     called: Option<usize>,
     passed_over: Option<usize>,
+    /// The broker that a move dials is still to be said.
+    begins_anew: bool,
     /// What was no STOMP, and when.
     poisons: Vec<(Timestamp, ParseErrorKind, Option<String>)>,
 }
@@ -76,6 +78,7 @@ impl Course {
             refused: BTreeMap::new(),
             called: None,
             passed_over: None,
+            begins_anew: false,
             poisons: Vec::new(),
         }
     }
@@ -131,10 +134,11 @@ impl Course {
     /// The session says when it dials next.
     pub(super) fn announce(&mut self, broker: usize, delay: Duration, now: Timestamp) -> Checked {
         self.check_called(broker)?;
-        // A move lines up all brokers: those that are held back when it is their turn are passed over.
-        let free =
-            self.left.iter().copied().filter(|it| self.called == Some(*it) || !self.is_held_back(*it, now));
-        self.left = free.collect();
+        if !std::mem::take(&mut self.begins_anew) {
+            // A move lines up all brokers: those that are held back when it is their turn are passed over.
+            let free = self.left.iter().copied().filter(|broker| !self.is_held_back(*broker, now));
+            self.left = free.collect();
+        }
         let expected = if self.left.is_empty() { self.begin_round(now) } else { Duration::ZERO };
         demand(!self.is_poisoned(now), Law::Poison, || format!("it goes on after {:?}", self.poisons))?;
         demand(delay == expected, Law::Schedule, || format!("the delay is {delay:?} and not {expected:?}"))?;
@@ -187,7 +191,7 @@ impl Course {
     pub(super) fn go_on_with(&mut self, current: usize, now: Timestamp) {
         self.go_to(Some(current), now);
         self.left.remove(&current);
-        (self.called, self.announced) = (None, false);
+        (self.called, self.announced, self.begins_anew) = (None, false, false);
     }
 
     /// The schedule begins anew, with the broker that was named, or with another one than the last.
@@ -200,6 +204,7 @@ impl Course {
         self.passed_over = self.last.filter(|_| to.is_none() && !is_alone);
         self.called = to.or_else(|| self.last.filter(|_| is_alone));
         self.left.extend(self.called);
+        self.begins_anew = true;
     }
 
     fn is_held_back(&self, broker: usize, now: Timestamp) -> bool {

@@ -44,23 +44,23 @@ impl Actor {
         let asked = named.iter().fold(asked, |asked, endpoint| asked.to(endpoint.clone()));
         let to = named.as_ref().map(broker_of);
         let leaving = matches!(self.session.phase(), Phase::Connected(_) | Phase::Disconnecting(_));
-        // What is dialled without a connection, unless that goes on already.
-        let first = match self.session.phase() {
-            Phase::Waiting { endpoint, .. } => Some(to.unwrap_or_else(|| broker_of(endpoint))),
-            Phase::Connecting(endpoint) => {
-                let current = broker_of(endpoint);
-                self.course.go_on_with(current, now);
-                to.filter(|to| *to != current)
-            }
+        let before = self.session.phase();
+        let dialled = match before {
+            Phase::Waiting { endpoint, .. } | Phase::Connecting(endpoint) => Some(broker_of(endpoint)),
             _ => None,
         };
+        let goes_on = matches!(before, Phase::Connecting(_)) && to.is_none_or(|to| Some(to) == dialled);
         let is_over = self.is_leaving() || self.closed.is_some();
         if let Err(error) = self.session.reconnect(asked) {
             let is_lawful = is_over && error == CommandError::Closed;
             return demand(is_lawful, Law::Move, || format!("a move was refused: {error}"));
         }
         demand(!is_over, Law::Move, || "a move began after the end".to_owned())?;
-        first.into_iter().for_each(|first| self.course.go_to(Some(first), now));
+        match dialled {
+            Some(current) if goes_on => self.course.go_on_with(current, now),
+            Some(current) => self.course.go_to(to.or(Some(current)), now),
+            None => {}
+        }
         match &mut self.going {
             Some(going) => going.to = to.or(going.to),
             going => *going = Some(Going { to, by: now.after(within), leaving, confirmed: false }),

@@ -41,8 +41,7 @@ impl Actor {
                 frame.command(),
                 Command::Ack | Command::Connect | Command::Disconnect | Command::Nack | Command::Unsubscribe
             );
-            // What was handed over leaves before a connection is left, which gets no more subscriptions; those that it gets
-            // nevertheless come in order.
+            // What was handed over leaves before a connection is left, which does not get what is sent alone any more.
             let may_precede = may_precede || self.is_moving();
             return demand(may_precede || !watch.replay.iter().any(lives), Law::Replay, || {
                 format!("{} comes before the subscriptions {:?}", frame.command(), watch.replay)
@@ -74,6 +73,11 @@ impl Actor {
         // One that has ended meanwhile may still be on its way, or not.
         while watch.replay.front().is_some_and(|front| *front != mark && !lives(front)) {
             watch.replay.pop_front();
+        }
+        if self.is_moving() {
+            // What is sent alone is passed over; the others come in order.
+            let passed_over = watch.replay.iter().position(|other| *other == mark);
+            watch.replay.drain(..passed_over.unwrap_or(watch.replay.len()));
         }
         let expected = watch.replay.pop_front();
         demand(expected.is_none_or(|expected| expected == mark), Law::Replay, || {
