@@ -59,6 +59,43 @@ fn all_that_was_handed_over_has_left_when_it_resolves() {
     }
 }
 
+/// Messages of a publisher are frames like others, and what waits for a connection is parked like others.
+#[test]
+fn what_publishers_have_handed_over_counts() {
+    for seed in seeds(20) {
+        let mut sim = Sim::new(seed);
+        let world = sim.world();
+        world.set_door("broker", Door::Refusing);
+        let client = sim.client(config(), settings());
+        sim.block_on(async {
+            let plain = client.publisher("/queue/a");
+            let publishers = [plain.clone(), plain.clone().confirmed(), plain.at_least_once()];
+            let mut publishers = publishers.map(|builder| builder.build().unwrap());
+            let mut feeding = Vec::new();
+            for publisher in &mut publishers {
+                let mut feed = publisher.feed("parked");
+                let _ = poll_once(&mut feed).await;
+                feeding.push(feed);
+            }
+            let mut flushing = client.flush();
+            assert!(poll_once(&mut flushing).await.is_pending());
+            world.set_door("broker", Door::Open);
+            flushing.await.unwrap();
+            world.sleep(seconds(5)).await;
+            assert_eq!(read(&world, Command::Send), 3, "seed {seed}");
+            drop(feeding);
+            for publisher in &mut publishers {
+                for _ in 0..100 {
+                    publisher.feed("x").await.unwrap();
+                }
+            }
+            client.flush().await.unwrap();
+            world.sleep(seconds(5)).await;
+            assert_eq!(read(&world, Command::Send), 303, "seed {seed}");
+        });
+    }
+}
+
 /// What waits for a connection is handed over; neither its futures nor those of others are polled again.
 #[test]
 fn what_is_parked_counts_whoever_polls_it() {

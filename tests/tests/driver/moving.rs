@@ -100,6 +100,38 @@ fn an_idle_client_says_goodbye_and_its_subscriptions_stand_at_the_next_broker() 
     }
 }
 
+/// What was fed before leaves before the DISCONNECT; what is fed meanwhile waits for the next connection.
+#[test]
+fn publishers_wait_as_senders_do() {
+    for seed in seeds(20) {
+        let (mut sim, client, world) = sim(seed);
+        sim.block_on(async {
+            let plain = client.publisher("/queue/out");
+            let publishers = [plain.clone(), plain.confirmed()];
+            for mut publisher in publishers.map(|builder| builder.build().unwrap()) {
+                publisher.feed("before").await.unwrap();
+                publisher.flush().await.unwrap();
+                world.set_frozen("a", true);
+                let mut moving = client.reconnect("away").to(endpoint("b")).into_future();
+                assert!(poll_once(&mut moving).await.is_pending());
+                let mut feeding = publisher.feed("after");
+                assert!(poll_once(&mut feeding).await.is_pending());
+                world.sleep(seconds(1)).await;
+                assert!(poll_once(&mut feeding).await.is_pending(), "seed {seed}");
+                world.set_frozen("a", false);
+                let moved = moving.await.unwrap();
+                assert_eq!((moved.graceful, moved.unconfirmed), (true, 0), "seed {seed}");
+                assert_eq!(feeding.await, Ok(1));
+                publisher.flush().await.unwrap();
+                client.reconnect("back").to(endpoint("a")).await.unwrap();
+            }
+            client.disconnect().await.unwrap();
+            assert_eq!(bodies(&world, "a", "/queue/out"), ["before", "before"], "seed {seed}");
+            assert_eq!(bodies(&world, "b", "/queue/out"), ["after", "after"], "seed {seed}");
+        });
+    }
+}
+
 /// Producers, a consumer, and moves from one broker to the other and back: what was confirmed is handled, and once.
 #[test]
 fn nothing_is_lost_and_nothing_doubled() {
