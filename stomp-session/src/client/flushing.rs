@@ -48,7 +48,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// The future returns a [`FlushError`](super::FlushError) if not everything was written.
+    /// The future returns a [`FlushError`] if not everything was written.
     pub fn flush(&self) -> Flushing {
         Flushing::new(Arc::clone(&self.keep().shared))
     }

@@ -23,7 +23,7 @@ impl Session {
     ///
     /// All subscriptions, and all messages that are sent at least once, go on with the new connection. Use this method when
     /// credentials have changed, before a broker is stopped, or to distribute load anew.
-    /// [`Event::Moving`](crate::Event::Moving) follows, and [`Event::Moved`](crate::Event::Moved) when the next connection is
+    /// [`Event::Moving`] follows, and [`Event::Moved`] when the next connection is
     /// established.
     ///
     /// - Frames that wait for a RECEIPT are awaited. Then DISCONNECT is sent and its RECEIPT awaited, all within

@@ -75,7 +75,8 @@ impl Actor {
             return demand(!is_told, Law::Move, || "a connection was left, and nobody has asked".to_owned());
         };
         going.leaving = false;
-        going.confirmed = watch.is_some_and(|watch| {
+        // An ERROR that names nobody ends the connection before what follows it.
+        going.confirmed = watch.filter(|watch| !watch.deaf).is_some_and(|watch| {
             watch.receipts_for(Command::Disconnect).any(|receipt| watch.receipts.contains(receipt))
         });
         let to = going.to;

@@ -60,7 +60,7 @@ pub(super) struct Watch {
     /// Subscriptions that were taken.
     pub(super) taken: Vec<Mark>,
     /// An ERROR that names nobody was the last that counts.
-    deaf: bool,
+    pub(super) deaf: bool,
     /// Subscriptions that must be written before anything else.
     pub(super) replay: VecDeque<Mark>,
     /// Subscriptions that were written, by their id here.
