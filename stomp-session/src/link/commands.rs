@@ -152,7 +152,8 @@ impl Link {
         if subscription.subscribe.expected {
             return false;
         }
-        if self.isolation.as_mut().is_some_and(|isolation| isolation.forget(id)) {
+        let waits = self.isolation.as_mut().is_some_and(|isolation| isolation.forget(id));
+        if waits || self.passed_over.remove(&id) {
             return false;
         }
         if subscription.subscribe.id.is_some() {

@@ -20,7 +20,7 @@ mod unsubscribing;
 mod warnings;
 mod wire;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -68,6 +68,8 @@ pub(crate) struct Link {
     wire: Wire,
     /// What is sent alone, if anything is.
     isolation: Option<Isolation>,
+    /// Subscriptions that were to be sent alone, and are not, since the connection is being left.
+    passed_over: BTreeSet<SubscriptionId>,
     heart_beats: HeartBeats,
     transactions: Transactions,
     settlement: Settlement,
@@ -89,6 +91,7 @@ impl Link {
             since: cx.now,
             wire,
             isolation,
+            passed_over: BTreeSet::new(),
             heart_beats: HeartBeats::new(connection.heart_beat, cx.config, cx.now),
             transactions: Transactions::new(connection.id),
             settlement: Settlement::default(),

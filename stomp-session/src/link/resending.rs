@@ -110,7 +110,10 @@ impl Link {
                 None
             }
             Step::Kept(id) => self.write_copy(id, order, cx),
-            Step::Subscription(_) if cx.is_leaving() => None,
+            Step::Subscription(id) if cx.is_leaving() => {
+                self.passed_over.insert(id);
+                None
+            }
             Step::Subscription(id) => self.resubscribe(id, order, cx),
         }
     }

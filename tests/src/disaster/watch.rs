@@ -213,8 +213,10 @@ impl Watch {
     }
 
     fn note_receipt(&mut self, id: String) {
-        if let Some(Asked::Subscribe(mark, _)) = self.asked_receipts.get(&id)
+        // One that is repeated after the broker has cancelled the subscription says nothing.
+        if let Some(Asked::Subscribe(mark, name)) = self.asked_receipts.get(&id)
             && !self.deaf
+            && !self.refused_ids.contains(name)
             && !self.refusals.contains_key(&id)
         {
             self.taken.push(*mark);

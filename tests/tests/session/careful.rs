@@ -2,7 +2,7 @@
 //! else, until it is known which one the broker does not take.
 
 use stomp_proto::{Limits, Version};
-use stomp_session::{AtLeastOnce, Event, Lost, Outcome, Subscribe};
+use stomp_session::{AtLeastOnce, Event, Lost, Move, Outcome, Subscribe};
 use stomp_testkit::{broker::BrokerConfig, pair::Pair};
 
 use crate::script::{Script, config, milliseconds, seconds, send_frame};
@@ -87,6 +87,25 @@ fn a_subscription_that_ends_before_its_turn_is_never_sent() {
     script.session.unsubscribe(first).unwrap();
     script.confirm("one");
     assert_eq!(script.commands(), ["UNSUBSCRIBE"], "the first one stands");
+}
+
+#[test]
+fn a_subscription_that_a_move_has_passed_over_is_not_unsubscribed() {
+    let mut script = Script::connected(config(), Version::V1_2);
+    let mut subscribe = |destination| script.session.subscribe(Subscribe::new(destination)).unwrap();
+    let [_, second, third] = ["/queue/a", "/queue/b", "/queue/c"].map(&mut subscribe);
+    script.said();
+    script.hear(ERROR);
+    reconnect(&mut script);
+    assert_eq!(said(&mut script), ["/queue/a"]);
+    script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+    script.session.reconnect(Move::new("away")).unwrap();
+    script.session.unsubscribe(third).unwrap();
+    script.confirm("/queue/a");
+    assert_eq!(said(&mut script), ["x"], "the others are for the next connection");
+    script.session.unsubscribe(second).unwrap();
+    script.confirm("x");
+    assert_eq!(script.commands(), ["DISCONNECT"]);
 }
 
 #[test]
