@@ -1,8 +1,9 @@
-//! Messages that a client receives, over a stream in memory: `client received|handled PASSES`. The gates count its instructions.
+//! Messages that a client receives or publishes, over a stream in memory, without a runtime. The gates count its instructions.
 
 #![forbid(unsafe_code)]
 
 mod line;
+mod published;
 
 use std::{
     convert::Infallible,
@@ -21,20 +22,31 @@ use line::Line;
 use stomp_session::client::{Client, Delivery, Subscription};
 
 /// Messages in a pass.
-const MESSAGES: u64 = 64;
+const MESSAGES: u64 = 256;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [what @ ("received" | "handled"), passes] => {
-            run(*what == "handled", passes.parse().expect("a number"))
-        }
-        _ => {
-            eprintln!("usage: client received|handled PASSES");
-            return ExitCode::from(2);
-        }
+        [what, passes] => work(what, passes).map_or_else(usage, |()| ExitCode::SUCCESS),
+        _ => usage(),
     }
-    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: client received|handled|published|published-confirmed PASSES");
+    ExitCode::from(2)
+}
+
+fn work(what: &str, passes: &str) -> Option<()> {
+    let passes = passes.parse().ok()?;
+    match what {
+        "received" => run(false, passes),
+        "handled" => run(true, passes),
+        "published" => published::run(false, passes),
+        "published-confirmed" => published::run(true, passes),
+        _ => return None,
+    }
+    Some(())
 }
 
 fn run(handled: bool, passes: u64) {

@@ -11,6 +11,14 @@ use crate::callgrind::total;
 /// Passes, and as many more: what start and end cost cancels out.
 const PASSES: u64 = 20;
 
+/// Messages in a pass of that program.
+const MESSAGES: u64 = 256;
+
+/// What a message costs.
+pub(crate) fn count_one(what: &str) -> Result<f64, String> {
+    Ok(count(what, &[])? / (PASSES * MESSAGES) as f64)
+}
+
 /// What a message costs with tracing compiled in, relative to what it costs without.
 pub(crate) fn count_traced(what: &str) -> Result<f64, String> {
     Ok(count(what, &["--features", "tracing"])? / count(what, &[])?)

@@ -9,7 +9,7 @@ use stomp_bench::{
     encoders,
 };
 
-use crate::{published, session};
+use crate::session;
 
 /// Frames of one kind, read or written.
 pub(crate) struct Workload {
@@ -52,8 +52,6 @@ pub(crate) fn find(name: &str) -> Option<Workload> {
         "encode-owned" => writing(corpus::sends().swap_remove(0), encoders::with_frame),
         "receipts-1" => session::receipts(1),
         "receipts-1000000" => session::receipts(1_000_000),
-        "published" => published::published(false),
-        "published-confirmed" => published::published(true),
         "received" => session::received(),
         "unsubscribes-4" => session::unsubscribes(4),
         "unsubscribes-4000" => session::unsubscribes(4000),

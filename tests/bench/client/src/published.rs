@@ -15,30 +15,20 @@ use stomp_session::{
     client::{Client, Connector, Publisher, Runtime},
 };
 
-use crate::workload::Workload;
+use crate::MESSAGES;
 
-/// Messages in a pass, which are flushed together.
-const MESSAGES: u64 = 256;
 const BODY: &[u8] = b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
-/// Octets of a frame, nearly.
-const OCTETS: u64 = 96;
 
 type Driver = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A message at a time is fed, then all are flushed.
-pub(crate) fn published(confirmed: bool) -> Workload {
+/// Messages are fed one by one; those of a pass are flushed together.
+pub(crate) fn run(confirmed: bool, passes: u64) {
     let (client, mut driver) = standing(confirmed);
     let publisher = client.publisher("/queue/orders.incoming");
     let publisher = if confirmed { publisher.confirmed() } else { publisher };
     let mut publisher = publisher.build().expect("the headers can be written");
-    Workload {
-        frames: MESSAGES,
-        octets: MESSAGES * OCTETS,
-        pass: Box::new(move || {
-            // The client keeps its session.
-            let _ = &client;
-            publish(&mut publisher, &mut driver);
-        }),
+    for _ in 0..passes {
+        publish(&mut publisher, &mut driver);
     }
 }
 
