@@ -1,4 +1,4 @@
-//! Who waits until everything that was handed over has been written.
+//! The waits of [`Client::flush`](super::Client::flush).
 
 use std::{collections::BTreeMap, task::Waker};
 
@@ -9,7 +9,7 @@ use crate::{Closed, Lost, ReceiptId, Session, WireMark};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FlushId(u64);
 
-/// All that wait.
+/// All waits.
 #[derive(Default)]
 pub(super) struct Flushes {
     table: BTreeMap<FlushId, Flush>,
@@ -84,7 +84,7 @@ impl Flushes {
         id
     }
 
-    /// The result, or a waker that is of no use any more.
+    /// Returns the result if there is one, and a waker that is not needed any more.
     pub(super) fn poll(
         &mut self,
         id: FlushId,
@@ -100,7 +100,7 @@ impl Flushes {
         }
     }
 
-    /// Nobody waits any more.
+    /// Forgets a wait whose future was dropped.
     pub(super) fn forget(&mut self, id: FlushId) -> Option<Waker> {
         self.table.remove(&id)?.waker
     }
@@ -129,7 +129,7 @@ impl Flushes {
         }
     }
 
-    /// Looks what has left: see [`Flush::is_over`]. Gives whom to wake.
+    /// Ends the waits for which nothing is left: see [`Flush::is_over`]. Returns the wakers to wake.
     pub(super) fn proceed(
         &mut self,
         flushed: bool,

@@ -1,4 +1,4 @@
-//! Publishing in bulk: many messages that differ in their body alone, without a future, a waker and a place in a map for each.
+//! Publishing in bulk: many messages that differ only in their bodies, without a future, a waker and a map entry for each.
 
 use std::{
     future::Future,
@@ -22,11 +22,13 @@ use super::{
 };
 use crate::{CommandError, Session};
 
-/// How many messages may wait for an outcome unless it is said.
+/// The default of [`PublisherBuilder::window`].
 const WINDOW: usize = 1_000;
 
 impl Client {
-    /// Publishes many messages to one destination. They differ in their body alone: the headers are checked and escaped once.
+    /// Returns a builder for a publisher, which sends many messages to one destination.
+    ///
+    /// The messages differ only in their bodies: the headers are checked and escaped once.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -44,7 +46,7 @@ impl Client {
     }
 }
 
-/// Builds a [`Publisher`]. [`Client::publisher`] makes it.
+/// A builder for a [`Publisher`]. It is created by [`Client::publisher`].
 #[must_use = "nothing can be published before `build`"]
 #[derive(Clone, Debug)]
 pub struct PublisherBuilder {
@@ -59,68 +61,70 @@ impl PublisherBuilder {
         self
     }
 
-    /// Sets a header of each message, in place of those that had its name, as [`SendBuilder::header`].
+    /// Sets a header of each message and replaces those with the same name, as [`SendBuilder::header`] does.
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.send(|send| send.header(name, value))
     }
 
-    /// Adds a header to each message, after those that have its name, as [`SendBuilder::append_header`].
+    /// Adds a header to each message, after those with the same name, as [`SendBuilder::append_header`] does.
     pub fn append_header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.send(|send| send.append_header(name, value))
     }
 
-    /// Sets several headers of each message, as [`SendBuilder::headers`].
+    /// Sets several headers of each message, as [`SendBuilder::headers`] does.
     pub fn headers(self, headers: &Headers) -> Self {
         self.send(|send| send.headers(headers))
     }
 
-    /// `persistent:true`, as [`SendBuilder::persistent`].
+    /// Makes each message persistent, as [`SendBuilder::persistent`] does.
     pub fn persistent(self) -> Self {
         self.send(SendBuilder::persistent)
     }
 
-    /// To a queue, whatever its name looks like, as [`SendBuilder::to_queue`].
+    /// Sends each message to a queue, whatever the destination looks like, as [`SendBuilder::to_queue`] does.
     pub fn to_queue(self) -> Self {
         self.send(SendBuilder::to_queue)
     }
 
-    /// Without `content-length`, as [`SendBuilder::text`].
+    /// Sends each message without `content-length`, as [`SendBuilder::text`] does.
     pub fn text(self) -> Self {
         self.send(SendBuilder::text)
     }
 
-    /// Asks for the RECEIPT of each message, as [`SendBuilder::confirmed`]. [`Publisher::flush`] waits for all of them.
+    /// Asks for the RECEIPT of each message, as [`SendBuilder::confirmed`] does. [`Publisher::flush`] waits for all of them.
     pub fn confirmed(self) -> Self {
         self.send(SendBuilder::confirmed)
     }
 
-    /// Sends each message until a broker has confirmed it, as [`SendBuilder::at_least_once`].
+    /// Sends each message until a broker has confirmed it, as [`SendBuilder::at_least_once`] does.
     pub fn at_least_once(self) -> Self {
         self.send(SendBuilder::at_least_once)
     }
 
-    /// [At least once](Self::at_least_once), and one at a time, as [`SendBuilder::ordered`].
+    /// Sends the messages [at least once](Self::at_least_once) and one at a time, as [`SendBuilder::ordered`] does.
     pub fn ordered(self) -> Self {
         self.send(SendBuilder::ordered)
     }
 
-    /// How long a message may wait for room and for its RECEIPT, as [`SendBuilder::timeout`].
+    /// Sets how long a message may wait for room and for its RECEIPT, as [`SendBuilder::timeout`] does.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.send(|send| send.timeout(timeout))
     }
 
-    /// How many messages may wait for their outcome, those included whose outcome is not "confirmed" and
-    /// [was not taken](Publisher::take_unconfirmed). It bounds the memory of the publisher. 1,000, and at least 1. A plain
-    /// publisher has no outcomes to wait for.
+    /// Sets how many messages may wait for their outcome. Default: 1,000. The minimum is 1.
+    ///
+    /// A message whose outcome is not "confirmed" counts until the outcome is
+    /// [taken](Publisher::take_unconfirmed). The window bounds the memory of the publisher. It has no effect on plain
+    /// messages, which have no outcome.
     pub fn window(mut self, messages: usize) -> Self {
         self.window = messages.max(1);
         self
     }
 
-    /// The publisher.
+    /// Creates the publisher.
     ///
     /// # Errors
-    /// [`SendError::Command`] when the headers cannot be written, as [`SendBuilder::prepare`] says.
+    /// Returns [`SendError::Command`] if the headers cannot be written; see [`SendBuilder::prepare`].
     pub fn build(self) -> Result<Publisher, SendError> {
         let Self { keep, send: SendBuilder { frame, mut how, .. }, window } = self;
         Session::check_send(&frame)?;
@@ -133,87 +137,97 @@ impl PublisherBuilder {
     }
 }
 
-/// Publishes many messages to one destination. [`Client::publisher`] makes it.
+/// Sends many messages to one destination. It is created by [`Client::publisher`].
 ///
-/// - [`feed`](Self::feed) hands a message over and gives its number: the first is 0. It waits for room only. Several of them
-///   leave in one write. There is no need to flush for them to leave.
-/// - [`flush`](Self::flush) waits until all that was handed over is on the wire, and confirmed if it is to be.
+/// - [`feed`](Self::feed) hands over a message and returns its number, which is 0 for the first. It waits only for room.
+///   Messages are written several at a time, and without a flush.
+/// - [`flush`](Self::flush) waits until all messages that were handed over have been written, and confirmed if the publisher
+///   asks for confirmation.
 /// - [`send`](Self::send) does both.
 ///
-/// Single sends and other publishers get their share: a message that finds no room waits in the same queue, in the order of
-/// the first polls, and does not depend on being polled again. What happens to a message on the way is what would happen to a
-/// single send: when the connection ends, a plain message is lost, one that is to be confirmed was not sent or its outcome is
-/// unknown, and one that is sent at least once is sent again. The publisher goes on with the next connection.
+/// Single sends and other publishers get their share: a message for which there is no room waits in the same queue, in the
+/// order of the first polls, and need not be polled again to be sent. When the connection ends, messages fare as single sends
+/// do: a plain message is lost, a message that asks for confirmation was not sent or has an unknown outcome, and a message
+/// that is sent at least once is sent again. The publisher goes on with the next connection.
 ///
-/// Dropped, it leaves nothing behind. What was handed over leaves all the same, but nobody is told what becomes of it.
-/// [`Client::disconnect`] waits for those RECEIPTs, too.
+/// When a publisher is dropped, messages that were handed over are still sent, but their outcomes are not reported.
+/// [`Client::disconnect`] waits for their RECEIPTs too.
 ///
-/// With the feature `sink` it is a `Sink` of futures.
+/// With the feature `sink`, a publisher implements `Sink` of the crate `futures`.
 #[derive(Debug)]
 pub struct Publisher {
     pub(super) keep: Keep,
     pub(super) terms: Terms,
-    /// What was handed to the `Sink` and waits for room.
+    /// A message that was given to the `Sink` and waits for room.
     pub(super) parked: Option<ParkedId>,
 }
 
 impl Publisher {
-    /// Hands a message over, and returns its number. Waits while the window is full, or until there is a connection with
-    /// room, for as long as [`timeout`](PublisherBuilder::timeout) or
-    /// [`Builder::send_timeout`](super::Builder::send_timeout) says.
+    /// Hands over a message and returns its number.
     ///
-    /// Cancel safe: dropped before the end, the message was handed over or was not; [`next_number`](Self::next_number) tells.
+    /// The future waits while the window is full, and until there is a connection with room, for at most
+    /// [`timeout`](PublisherBuilder::timeout) or [`Builder::send_timeout`](super::Builder::send_timeout).
+    ///
+    /// It is cancel safe: if it is dropped before it resolves, the message either was handed over or was not, and
+    /// [`next_number`](Self::next_number) says which.
     ///
     /// # Errors
-    /// [`SendError`]; this message was not sent and has no number. Above all [`SendError::OutcomesUntaken`] when so many
-    /// messages were not confirmed that they fill the window.
+    /// The future returns a [`SendError`] if the message was not handed over; it then has no number. It returns
+    /// [`SendError::OutcomesUntaken`] if the window is full of outcomes that were not
+    /// [taken](Self::take_unconfirmed).
     pub fn feed(&mut self, body: impl Into<Bytes>) -> Feeding<'_> {
         Feeding { publisher: self, body: body.into(), stage: Stage::New }
     }
 
-    /// [`feed`](Self::feed), then [`flush`](Self::flush). Returns the number of the message.
+    /// Hands over a message as [`feed`](Self::feed) does, waits as [`flush`](Self::flush) does, and returns the number of the
+    /// message.
     ///
-    /// Cancel safe, as those.
+    /// The future is cancel safe, as those two are.
     ///
     /// # Errors
-    /// [`PublishError`], of this message or of any before it.
+    /// The future returns a [`PublishError`], which may concern this message or any earlier one.
     pub fn send(&mut self, body: impl Into<Bytes>) -> Publishing<'_> {
         Publishing { feeding: self.feed(body), number: None }
     }
 
-    /// Waits until all messages that were handed over are on the wire, and have their outcome if they are to be confirmed.
+    /// Waits until all messages that were handed over have been written, and until each has its outcome if the publisher asks
+    /// for confirmation.
     ///
-    /// Cancel safe: it only watches.
+    /// The future only waits, and is cancel safe.
     ///
     /// # Errors
-    /// [`PublishError`]: how many were not confirmed, or may not have left. A second flush counts anew.
+    /// The future returns a [`PublishError`] if messages were not confirmed or may not have been written. The next flush
+    /// starts to count anew.
     pub const fn flush(&mut self) -> PublisherFlushing<'_> {
         PublisherFlushing { publisher: self, waits: false }
     }
 
-    /// The number that the next message will have: that many were handed over.
+    /// Returns the number of the next message, which is also the number of messages that were handed over.
     #[must_use]
     pub fn next_number(&self) -> u64 {
         self.keep.shared.with(|inner| inner.publishers.next_number(self.terms.id))
     }
 
-    /// The number of the oldest message that waits for its outcome; without one, [`next_number`](Self::next_number). All
-    /// before it were confirmed, but for those that [`take_unconfirmed`](Self::take_unconfirmed) gives.
+    /// Returns the number of the oldest message that waits for its outcome, or [`next_number`](Self::next_number) if there is
+    /// none.
+    ///
+    /// All earlier messages were confirmed, except for those that [`take_unconfirmed`](Self::take_unconfirmed) returns.
     #[must_use]
     pub fn first_unsettled(&self) -> u64 {
         self.keep.shared.with(|inner| inner.publishers.first_unsettled(self.terms.id))
     }
 
-    /// Takes the outcomes that are known and are not "confirmed", in the order in which they came: the number of the message,
-    /// and what a single send of it would have returned. [`SendError::Rejected`], [`SendError::NotSent`] and
-    /// [`SendError::Unknown`] are those that there are. Each outcome is given once. They count in the
-    /// [window](PublisherBuilder::window) until they are taken.
+    /// Takes the outcomes that are not "confirmed", in the order in which they came.
+    ///
+    /// Each is the number of the message and the error that a single send of it would have returned:
+    /// [`SendError::Rejected`], [`SendError::NotSent`] or [`SendError::Unknown`]. Each outcome is returned once, and counts in
+    /// the [window](PublisherBuilder::window) until then.
     #[must_use = "an outcome is given once"]
     pub fn take_unconfirmed(&mut self) -> Vec<(u64, SendError)> {
         self.keep.shared.with(|inner| inner.publishers.take_failed(self.terms.id)).into()
     }
 
-    /// Waits until what was handed to the `Sink` has found room.
+    /// Waits until the message that was given to the `Sink` has found room.
     pub(super) fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(id) = self.parked else { return Poll::Ready(Ok(())) };
         let polled = ready!(self.keep.shared.with(|inner| inner.poll_parked(id, cx.waker().clone())));
@@ -227,7 +241,7 @@ impl Publisher {
         self.keep.shared.with(|inner| inner.poll_publisher_flush(&self.terms, waker))
     }
 
-    /// Nobody waits for its outcomes any more.
+    /// Drops the waker of a future that waited for outcomes.
     fn stop_waiting(&self) {
         self.keep.shared.with(|inner| {
             let waker = inner.publishers.stop_waiting(self.terms.id);
@@ -248,7 +262,7 @@ impl Drop for Publisher {
 
 /// The future of [`Publisher::feed`].
 ///
-/// Cancel safe: dropped before the end, the message was handed over or was not.
+/// It is cancel safe: if it is dropped before it resolves, the message either was handed over or was not.
 #[must_use = "nothing is sent until it is awaited"]
 #[derive(Debug)]
 pub struct Feeding<'a> {
@@ -260,7 +274,7 @@ pub struct Feeding<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     New,
-    /// For room in the window.
+    /// It waits for room in the window.
     Waits,
     Parked(ParkedId),
     Done,
@@ -298,7 +312,7 @@ impl Future for Feeding<'_> {
     }
 }
 
-/// What a publisher has parked is admitted under a number.
+/// The number under which a parked message was admitted.
 const fn number(admitted: Admitted) -> u64 {
     if let Admitted::Published(number) = admitted { number } else { 0 }
 }
@@ -315,7 +329,7 @@ impl Drop for Feeding<'_> {
 
 /// The future of [`Publisher::flush`].
 ///
-/// Cancel safe: it only watches.
+/// It only waits, and is cancel safe.
 #[must_use = "futures do nothing unless they are polled"]
 #[derive(Debug)]
 pub struct PublisherFlushing<'a> {
@@ -343,7 +357,7 @@ impl Drop for PublisherFlushing<'_> {
 
 /// The future of [`Publisher::send`].
 ///
-/// Cancel safe: dropped before the end, the message was handed over or was not.
+/// It is cancel safe: if it is dropped before it resolves, the message either was handed over or was not.
 #[must_use = "nothing is sent until it is awaited"]
 #[derive(Debug)]
 pub struct Publishing<'a> {

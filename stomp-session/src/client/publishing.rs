@@ -1,4 +1,4 @@
-//! How what is published in bulk is handed over: at once where there is room, else parked as any other send.
+//! Handing over the messages of publishers: at once if there is room, otherwise parked as any other send.
 
 use std::{
     sync::{Arc, Mutex},
@@ -19,23 +19,23 @@ use super::{
 };
 use crate::{AtLeastOnce, ReceiptId};
 
-/// How far a message has come.
+/// What became of a message that was fed.
 pub(super) enum Fed {
-    /// It was handed over, under that number.
+    /// It was handed over under this number.
     HandedOver(u64),
     /// It waits by itself for a connection with room.
     Parked(ParkedId),
-    /// It was not taken: the window is full. Whoever waits is woken when it is not.
+    /// It was not taken, because the window is full. The waker is woken when there is room.
     Full,
 }
 
-/// What a publisher sends, and how.
+/// The frame that a publisher sends, and how it is sent.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) id: PublisherId,
     pub(super) how: How,
     pub(super) frame: PreparedFrame,
-    /// Octets of the frame without a body.
+    /// The size of the frame without a body, in octets.
     pub(super) size: usize,
 }
 
@@ -65,7 +65,7 @@ impl Inner {
         Ok(Fed::Parked(self.park(line, parked)))
     }
 
-    /// Whether there is room in the window; if not, whoever waits is woken when there is.
+    /// Whether there is room in the window. If there is none, the waker is woken when there is.
     pub(super) fn poll_window(&mut self, id: PublisherId, waker: &Waker) -> Result<Poll<()>, SendError> {
         match self.publishers.window(id) {
             Window::Open => Ok(Poll::Ready(())),
@@ -96,7 +96,7 @@ impl Inner {
         Ok(self.note_published(*id, receipt))
     }
 
-    /// Counts a message that has left for the session.
+    /// Counts a message that was handed to the session.
     pub(super) fn note_published(&mut self, id: PublisherId, receipt: Option<ReceiptId>) -> u64 {
         let position = if receipt.is_none() { self.session.sends_appended() } else { 0 };
         self.publishers.hand_over(id, receipt, position)
@@ -117,7 +117,7 @@ impl Inner {
         }
     }
 
-    /// What was handed over leaves; nobody is told what becomes of it.
+    /// Messages that were handed over are still sent; their outcomes are not reported.
     pub(super) fn remove_publisher(&mut self, id: PublisherId) {
         let waker = self.publishers.remove(id);
         self.discard(waker);
