@@ -132,9 +132,8 @@ impl Parser {
         self.version = Some(version);
     }
 
-    /// Sets the limits for the rest of the stream, for example larger ones once a peer has logged in.
-    ///
-    /// Call this between two frames, like [`set_version`](Self::set_version).
+    /// Sets the limits for the rest of the stream, for example larger ones once a peer has logged in. Call this between
+    /// two frames.
     pub const fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
@@ -170,10 +169,7 @@ impl Parser {
         }
     }
 
-    /// Copies octets into the parser.
-    ///
-    /// Use this for octets that are already in memory. To read from a socket, use [`space`](Self::space), which avoids
-    /// the copy.
+    /// Copies octets into the parser. To read from a socket, use [`space`](Self::space), which avoids the copy.
     pub fn feed(&mut self, octets: &[u8]) {
         self.end_loan();
         if self.failed.is_none() {

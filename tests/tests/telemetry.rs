@@ -64,7 +64,8 @@ fn logged(level: Level, run: impl FnOnce(&Log)) {
 fn the_log() {
     with_the_broker_gone_there_is_a_line_for_each_attempt();
     what_is_shown_is_nobodys_secret();
-    what_goes_wrong_is_warned_of_where_it_happens();
+    what_becomes_of_messages_is_warned_of();
+    what_fails_behind_the_program_is_warned_of();
     each_connection_has_its_span();
     what_a_handler_says_is_said_in_its_span();
     a_handler_that_is_dropped_is_dropped_in_its_span();
@@ -151,8 +152,8 @@ fn what_is_shown_is_nobodys_secret() {
     });
 }
 
-/// What nobody would notice otherwise, each with a line of its own, and a program that is well is silent.
-fn what_goes_wrong_is_warned_of_where_it_happens() {
+/// Messages that are not handled, each with a line of its own; a program that is well is silent.
+fn what_becomes_of_messages_is_warned_of() {
     logged(Level::WARN, |log| {
         let mut sim = Sim::in_weather(1, Weather::calm());
         sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
@@ -219,7 +220,20 @@ fn what_goes_wrong_is_warned_of_where_it_happens() {
                     && lines.contains(&format!("subscription={id}")),
                 "{lines}"
             );
+            client.disconnect().await.unwrap();
+        });
+    });
+}
 
+/// A send that nobody awaits, and a subscription that comes to nothing.
+fn what_fails_behind_the_program_is_warned_of() {
+    logged(Level::WARN, |log| {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
+        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let world = sim.world();
+        sim.block_on(async {
+            client.send("/queue/a", "x").confirmed().await.unwrap();
             world.set_door("broker", Door::Refusing);
             world.cut("broker", Ending::Reset);
             world.sleep(seconds(1)).await;

@@ -14,8 +14,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
     closing::ClosingStream,
-    contain::{Contained, drop_each},
-    credentials::Credentials,
+    contain::drop_each,
+    dialling::{Dialling, dial, dial_failure},
     error::RequestError,
     export::Export,
     interrupted::uninterrupted,
@@ -25,7 +25,7 @@ use super::{
     statistics::Counters,
     telemetry::ConnectionSpan,
 };
-use crate::{Action, Attempt, AttemptId, Closed, Input, Login, Lost, Timestamp, TransportFailure};
+use crate::{Action, AttemptId, Closed, Input, Lost, Timestamp, TransportFailure};
 
 /// The reads of one turn. With more, the writer that carries the ACKs could starve. With fewer, each would cost a turn.
 const READS: usize = 8;
@@ -47,11 +47,9 @@ pub struct Driver<R: Runtime, C: Connector> {
     export: Export,
 }
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
 struct Timer {
     at: Timestamp,
-    sleep: Boxed<()>,
+    sleep: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 enum Link<S> {
@@ -59,13 +57,6 @@ enum Link<S> {
     Dialling(Dialling<S>),
     Up(Box<Up<S>>),
     Closing(ClosingStream<S>),
-}
-
-/// An attempt to connect that is under way.
-struct Dialling<S> {
-    attempt: AttemptId,
-    addresses: Arc<Addresses>,
-    dial: Boxed<Result<(S, Option<Login>), Lost>>,
 }
 
 /// A stream, and what is being read from it and written to it.
@@ -434,47 +425,6 @@ impl Drop for Writing {
     fn drop(&mut self) {
         drop_each([mem::take(&mut self.0)]);
     }
-}
-
-/// Asks for the login first, because a broker does not wait long for CONNECT once a connection is made.
-async fn dial<C: Connector>(
-    attempt: Attempt,
-    addresses: Arc<Addresses>,
-    connector: Arc<C>,
-    credentials: Option<Credentials>,
-) -> Result<(C::Stream, Option<Login>), Lost> {
-    let login = match credentials {
-        Some(credentials) => Some(credentials.ask(attempt.clone()).await?),
-        None => None,
-    };
-    login.as_ref().map_or(Ok(()), |login| attempt.check(login))?;
-    let connected = async { connector.connect_counted(&attempt.endpoint, &addresses).await };
-    let failed = |reason, permanent| Err(Lost::DialFailed { reason, permanent });
-    match Contained::new(connected).await {
-        Ok(Ok(stream)) => Ok((stream, login)),
-        Ok(Err(error)) => failed(dial_failure(&error), TransportError::is_permanent(&error)),
-        Err(panic) => failed(format!("the connector panicked: {panic}").into(), false),
-    }
-}
-
-/// Returns the error of the operating system with what to do about it, or the explanation of a TLS error with its
-/// source.
-fn dial_error(error: &io::Error) -> String {
-    if let Some(source) = std::error::Error::source(error) {
-        return format!("{error} ({source})");
-    }
-    match error.kind() {
-        _ if error.get_ref().is_some_and(|inner| inner.is::<TransportError>()) => error.to_string(),
-        io::ErrorKind::ConnectionRefused => format!("{error}: is a broker listening there?"),
-        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            format!("{error}: is the host reachable from here?")
-        }
-        _ => error.to_string(),
-    }
-}
-
-fn dial_failure(error: &io::Error) -> TransportFailure {
-    TransportFailure::from(dial_error(error)).of_kind(error.kind())
 }
 
 fn lost(error: &io::Error) -> Lost {

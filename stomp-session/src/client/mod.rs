@@ -12,6 +12,7 @@ mod contain;
 mod content;
 mod credentials;
 mod dial;
+mod dialling;
 mod dispatch;
 mod driver;
 mod error;

@@ -23,6 +23,7 @@ mod overload;
 mod panics;
 mod parked;
 mod publisher;
+mod publisher_sink;
 mod reconnect;
 mod replay_headers;
 mod request;
