@@ -75,8 +75,17 @@ impl Session {
         self.ending.is_some() || self.is_closed()
     }
 
-    /// Goes on once nothing waits any more: RabbitMQ and Artemis drop the receipts that DISCONNECT overtakes.
+    /// Goes on with an end or a move. Asked at each message: mostly there is neither.
+    #[inline(always)]
     pub(super) fn continue_ending(&mut self) {
+        if self.ending.is_some() || self.moving.is_some() {
+            self.continue_leaving();
+        }
+    }
+
+    /// Goes on once nothing waits any more: RabbitMQ and Artemis drop the receipts that DISCONNECT overtakes.
+    #[cold]
+    fn continue_leaving(&mut self) {
         self.continue_moving();
         if self.ending.is_none() || self.replay.kept.len() > 0 {
             return;
