@@ -1,6 +1,7 @@
 //! How to test an application: with a broker in the process, which a test looks into and makes fail.
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
+use std::time::{Duration, Instant};
 
 use stomp_testkit::{
     broker::{BrokerConfig, Denial, proto::Command},
@@ -52,7 +53,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
     println!("{what}");
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !is_so() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -5,6 +5,7 @@ use std::{
     error::Error,
     io::{Read as _, Write as _},
     net::TcpListener,
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -12,7 +13,7 @@ use std::{
 use stomp_testkit::{broker::BrokerConfig, server::Server};
 
 use super::adapter::{
-    AckMode, Builder, Closed, CommandError, Config, Connect as _, ConnectError, Ended, Lost, Message,
+    AckMode, Builder, Closed, CommandError, Config, Connect as _, ConnectError, Ended, Lost, Message, Notice,
     SendError, Subscription,
     blocking::{self, Client, Wait as _},
     session::proto::{Command, Frame, Version},
@@ -311,11 +312,23 @@ fn heart_beats_go_on_while_the_script_does_something_else() {
     config.send_beat = Duration::from_millis(500);
     let client = blocking::connect_with(Builder::from(config)).unwrap();
     let id = server.with(|broker| broker.connections()[0]);
-    // It does not even wait for anything of the client.
-    while server.with(|broker| broker.heart_beats(id)) < 2 {
-        thread::sleep(GLANCE);
+    // Heard in a thread without a runtime: nothing here drives the session.
+    let mut trace = client.trace();
+    let (heard, beats) = mpsc::channel();
+    let listener = thread::spawn(move || {
+        while let Some(notice) = futures_lite::future::block_on(trace.next()) {
+            if notice == Notice::HeartBeatSent && heard.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    for _ in 0..2 {
+        beats.recv_timeout(PATIENCE).expect("a heart-beat is due");
     }
+    // Confirmed, so that the broker has read what was sent before.
     client.disconnect().wait().unwrap();
+    assert!(server.with(|broker| broker.heart_beats(id)) >= 2);
+    listener.join().unwrap();
 }
 
 /// Frames that clients have sent on all connections.

@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use stomp_testkit::{broker::BrokerConfig, server::Server};
 use stomp_tokio as adapter;
-use stomp_tokio::blocking::{self, Wait as _};
+use stomp_tokio::{
+    Closed, Notice,
+    blocking::{self, Wait as _},
+};
+
+/// Within this time the end comes, or the test has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[path = "suite.rs"]
 mod suite;
@@ -43,8 +49,15 @@ fn to_wait_in_a_thread_for_slow_work_is_fine() {
 fn to_drop_a_client_within_asynchronous_code_is_fine() {
     let server = Server::start(BrokerConfig::default()).expect("a loopback port");
     let client = blocking::connect(&server.uri()).expect("the broker lets us in");
+    client.send("/queue/a", "x").wait().expect("there is a connection");
+    let mut listener = client.listen();
     in_runtime(async { drop(client) });
-    while !server.with(|broker| broker.connections().is_empty()) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let end = loop {
+        let notice = listener.next().wait_for(PATIENCE).expect("the end has a deadline");
+        if let Notice::Closed(closed) = notice.expect("the end is told") {
+            break closed;
+        }
+    };
+    assert!(matches!(end, Closed::Disconnected { confirmed: true, .. }), "{end}");
+    assert_eq!(server.with(|broker| broker.depth("/queue/a")), 1);
 }
