@@ -1,7 +1,6 @@
 //! How to test an application: with a broker in the process, which a test looks into and makes fail.
 
-use std::error::Error;
-use std::time::{Duration, Instant};
+use std::{error::Error, time::Duration};
 
 use stomp_testkit::{
     broker::{BrokerConfig, Denial, proto::Command},
@@ -53,9 +52,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
     println!("{what}");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while !is_so() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
+        assert!(std::time::Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
