@@ -67,14 +67,22 @@ impl From<BeginError> for SendError {
     }
 }
 
+/// The outcome of a frame as the error of the call that sent it.
+fn result<E: From<NotSent> + From<Unknown>>(
+    outcome: Outcome,
+    rejected: fn(ServerError) -> E,
+) -> Result<(), E> {
+    match outcome {
+        Outcome::Confirmed => Ok(()),
+        Outcome::Rejected(error) => Err(rejected(error)),
+        Outcome::NotSent(reason) => Err(reason.into()),
+        Outcome::Unknown(unknown) => Err(unknown.into()),
+    }
+}
+
 impl SendError {
     pub(super) fn from_outcome(outcome: Outcome) -> Result<(), Self> {
-        match outcome {
-            Outcome::Confirmed => Ok(()),
-            Outcome::Rejected(error) => Err(Self::Rejected(error)),
-            Outcome::NotSent(reason) => Err(Self::NotSent(reason)),
-            Outcome::Unknown(unknown) => Err(Self::Unknown(unknown)),
-        }
+        result(outcome, Self::Rejected)
     }
 }
 
@@ -99,12 +107,7 @@ pub enum AckError {
 
 impl AckError {
     pub(super) fn from_outcome(outcome: Outcome) -> Result<(), Self> {
-        match outcome {
-            Outcome::Confirmed => Ok(()),
-            Outcome::Rejected(error) => Err(Self::Rejected(error)),
-            Outcome::NotSent(reason) => Err(Self::NotSent(reason)),
-            Outcome::Unknown(unknown) => Err(Self::Unknown(unknown)),
-        }
+        result(outcome, Self::Rejected)
     }
 }
 
@@ -170,12 +173,7 @@ pub enum CommitError {
 
 impl CommitError {
     pub(super) fn from_outcome(outcome: Outcome) -> Result<(), Self> {
-        match outcome {
-            Outcome::Confirmed => Ok(()),
-            Outcome::Rejected(error) => Err(Self::Rejected(error)),
-            Outcome::NotSent(reason) => Err(Self::NotSent(reason)),
-            Outcome::Unknown(unknown) => Err(Self::Unknown(unknown)),
-        }
+        result(outcome, Self::Rejected)
     }
 }
 
