@@ -13,7 +13,7 @@ use stomp_session::{
 };
 use stomp_testkit::{
     broker::{BrokerConfig, Denial},
-    sim::{Door, Ending, Sim, Weather},
+    sim::{Door, Ending, Sim, Weather, World},
 };
 use tracing::{Level, subscriber::with_default};
 
@@ -59,12 +59,32 @@ fn logged(level: Level, run: impl FnOnce(&Log)) {
     with_default(subscriber.with_writer(move || writer.clone()).finish(), || run(&log));
 }
 
+fn broker() -> BrokerConfig {
+    BrokerConfig::default().user("user", PASSCODE)
+}
+
+/// A client of that broker in calm weather, which has not begun to dial.
+fn calm(broker: BrokerConfig) -> (Sim, Client, World) {
+    let sim = Sim::in_weather(1, Weather::calm());
+    sim.add_broker("broker", broker);
+    let client = sim.client(config(), Client::builder("tcp://broker").inbound_budget(1024));
+    let world = sim.world();
+    (sim, client, world)
+}
+
+/// Fails unless the log has each of these.
+#[track_caller]
+fn assert_shown<'a>(lines: &str, parts: impl IntoIterator<Item = &'a str>) {
+    parts.into_iter().for_each(|part| assert!(lines.contains(part), "{part}: {lines}"));
+}
+
 /// One after the other: what is enabled is the same for all threads.
 #[test]
 fn the_log() {
     with_the_broker_gone_there_is_a_line_for_each_attempt();
     what_is_shown_is_nobodys_secret();
-    what_becomes_of_messages_is_warned_of();
+    what_nobody_handles_is_warned_of();
+    what_is_handled_and_not_acknowledged_is_warned_of();
     what_fails_behind_the_program_is_warned_of();
     each_connection_has_its_span();
     what_a_handler_says_is_said_in_its_span();
@@ -76,11 +96,8 @@ fn the_log() {
 /// A line for each attempt: what happened, how often, and when the next one is.
 fn with_the_broker_gone_there_is_a_line_for_each_attempt() {
     logged(Level::INFO, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        sim.set_door("broker", Door::Refusing);
-        let client = sim.client(config(), Client::builder("tcp://broker"));
-        let world = sim.world();
+        let (mut sim, client, world) = calm(broker());
+        world.set_door("broker", Door::Refusing);
         sim.block_on(async {
             world.sleep(seconds(60)).await;
             let (lines, dials) = (log.take(), world.dials("broker"));
@@ -121,10 +138,7 @@ fn with_the_broker_gone_there_is_a_line_for_each_attempt() {
 /// Everything there is, and no passcode, no body and no header but a destination.
 fn what_is_shown_is_nobodys_secret() {
     logged(Level::TRACE, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        let client = sim.client(config(), Client::builder("tcp://broker"));
-        let world = sim.world();
+        let (mut sim, client, world) = calm(broker());
         sim.block_on(async {
             let mut messages = client.subscribe("/queue/a").await.unwrap();
             let send = client.send("/queue/a", "the-body").header("secret", "the-header");
@@ -136,29 +150,25 @@ fn what_is_shown_is_nobodys_secret() {
             client.disconnect().await.unwrap();
         });
         let lines = log.take();
-        for part in [
+        let parts = [
             "dialling",
             "connected",
             "subscribed",
             "stomp: confirmed",
             "stomp: not confirmed",
             "stomp: disconnected",
-        ] {
-            assert!(lines.contains(part), "{part}: {lines}");
-        }
+        ];
+        assert_shown(&lines, parts);
         for part in [PASSCODE, "the-body", "the-header"] {
             assert!(!lines.contains(part), "{part}: {lines}");
         }
     });
 }
 
-/// Messages that are not handled, each with a line of its own; a program that is well is silent.
-fn what_becomes_of_messages_is_warned_of() {
+/// Frames that nothing can be done with, and messages that are not taken; a program that is well is silent.
+fn what_nobody_handles_is_warned_of() {
     logged(Level::WARN, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        let client = sim.client(config(), Client::builder("tcp://broker").inbound_budget(1024));
-        let world = sim.world();
+        let (mut sim, client, world) = calm(broker());
         sim.block_on(async {
             let mut messages = client.subscribe("/queue/a").id("mine").await.unwrap();
             let id = messages.id();
@@ -178,33 +188,32 @@ fn what_becomes_of_messages_is_warned_of() {
                 "MESSAGE\nx:{long}\nsubscription:mine\nmessage-id:1\ndestination:a\nack:1\n\n\0"
             ));
             world.sleep(seconds(1)).await;
-            let lines = log.take();
-            assert!(
-                lines.contains("a frame that nothing waits for command=MESSAGE destination=/queue/strange"),
-                "{lines}"
-            );
-            assert!(
-                lines.contains(&format!("a message over the limits was read past subscription={id} excess=")),
-                "{lines}"
-            );
+            let too_large = format!("a message over the limits was read past subscription={id} excess=");
+            let strange = "a frame that nothing waits for command=MESSAGE destination=/queue/strange";
+            assert_shown(&log.take(), [strange, &too_large]);
 
             client.send("/queue/a", vec![b'x'; 2048]).confirmed().await.unwrap();
             world.sleep(seconds(60)).await;
-            let lines = log.take();
-            assert!(
-                lines.contains(&format!(
-                    "the connection is not read: messages wait that are not taken subscription={id}"
-                )),
-                "{lines}"
-            );
+            let stalled =
+                format!("the connection is not read: messages wait that are not taken subscription={id}");
+            assert_shown(&log.take(), [&*stalled]);
+            client.disconnect().await.unwrap();
+        });
+    });
+}
 
-            let cut = {
-                let world = world.clone();
-                async move {
-                    world.sleep(seconds(1)).await;
-                    world.cut("broker", Ending::Reset);
-                    world.sleep(seconds(1)).await;
-                }
+/// A message whose connection ended while its handler ran.
+fn what_is_handled_and_not_acknowledged_is_warned_of() {
+    logged(Level::WARN, |log| {
+        let (mut sim, client, world) = calm(broker());
+        sim.block_on(async {
+            let messages = client.subscribe("/queue/a").await.unwrap();
+            let id = messages.id();
+            client.send("/queue/a", "x").confirmed().await.unwrap();
+            let cut = async move {
+                world.sleep(seconds(1)).await;
+                world.cut("broker", Ending::Reset);
+                world.sleep(seconds(1)).await;
             };
             let handler = async |message: Delivery| {
                 if message.header("redelivered").is_none_or(|redelivered| redelivered != "true") {
@@ -213,13 +222,10 @@ fn what_becomes_of_messages_is_warned_of() {
                 Ok::<_, String>(())
             };
             messages.handle(handler).until(cut).run().await.unwrap();
-            let lines = log.take();
-            assert!(lines.contains("the connection is lost error="), "{lines}");
-            assert!(
-                lines.contains("a handled message was not acknowledged")
-                    && lines.contains(&format!("subscription={id}")),
-                "{lines}"
-            );
+            let unacknowledged = format!("subscription={id}");
+            let parts =
+                ["the connection is lost error=", "a handled message was not acknowledged", &unacknowledged];
+            assert_shown(&log.take(), parts);
             client.disconnect().await.unwrap();
         });
     });
@@ -228,10 +234,7 @@ fn what_becomes_of_messages_is_warned_of() {
 /// A send that nobody awaits, and a subscription that comes to nothing.
 fn what_fails_behind_the_program_is_warned_of() {
     logged(Level::WARN, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        let client = sim.client(config(), Client::builder("tcp://broker"));
-        let world = sim.world();
+        let (mut sim, client, world) = calm(broker());
         sim.block_on(async {
             client.send("/queue/a", "x").confirmed().await.unwrap();
             world.set_door("broker", Door::Refusing);
@@ -252,9 +255,7 @@ fn what_fails_behind_the_program_is_warned_of() {
             let lines = log.take();
             let again =
                 format!("the subscription is not active; trying again subscription={} error=", orders.id());
-            for part in [&*again, "the subscription has ended subscription=", "no: not here"] {
-                assert!(lines.contains(part), "{part}: {lines}");
-            }
+            assert_shown(&lines, [&*again, "the subscription has ended subscription=", "no: not here"]);
             client.disconnect().await.unwrap();
         });
     });
@@ -263,10 +264,7 @@ fn what_fails_behind_the_program_is_warned_of() {
 /// Each names its broker once, however many there were before.
 fn each_connection_has_its_span() {
     logged(Level::INFO, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        let client = sim.client(config(), Client::builder("tcp://broker"));
-        let world = sim.world();
+        let (mut sim, client, world) = calm(broker());
         sim.block_on(async {
             for _ in 0..3 {
                 client.send("/queue/a", "x").at_least_once().await.unwrap();
@@ -288,10 +286,7 @@ fn each_connection_has_its_span() {
 /// Of each attempt, and of no other message: two handlers run at once, and are polled in turn.
 fn what_a_handler_says_is_said_in_its_span() {
     logged(Level::INFO, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        let client = sim.client(config(), Client::builder("tcp://broker"));
-        let world = sim.world();
+        let (mut sim, client, world) = calm(broker());
         sim.block_on(async {
             for body in ["one", "two"] {
                 client.send("/queue/a", body).header("secret", "the-header").await.unwrap();
@@ -335,10 +330,7 @@ fn a_handler_that_is_dropped_is_dropped_in_its_span() {
         }
     }
     logged(Level::INFO, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::default().user("user", PASSCODE));
-        let client = sim.client(config(), Client::builder("tcp://broker"));
-        let world = sim.world();
+        let (mut sim, client, world) = calm(broker());
         sim.block_on(async {
             client.send("/queue/a", "x").await.unwrap();
             let messages = client.subscribe("/queue/a").await.unwrap();
@@ -365,10 +357,7 @@ fn a_handler_that_is_dropped_is_dropped_in_its_span() {
 /// ActiveMQ's ERROR without a `receipt-id`, which leaves everything as it is.
 fn an_error_that_ends_nothing_is_shown() {
     logged(Level::WARN, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::activemq().user("user", PASSCODE));
-        let client = sim.client(config(), Client::builder("tcp://broker"));
-        let world = sim.world();
+        let (mut sim, client, world) = calm(BrokerConfig::activemq().user("user", PASSCODE));
         sim.block_on(async {
             client.send("/queue/a", "x").confirmed().await.unwrap();
             world.broker("broker", |broker| {
@@ -388,9 +377,7 @@ fn an_error_that_ends_nothing_is_shown() {
 /// At level ERROR there is one line, and none before it.
 fn of_errors_alone_the_end_is_one() {
     logged(Level::ERROR, |log| {
-        let mut sim = Sim::in_weather(1, Weather::calm());
-        sim.add_broker("broker", BrokerConfig::default().user("user", "another"));
-        let client = sim.client(config(), Client::builder("tcp://broker"));
+        let (mut sim, client, _) = calm(BrokerConfig::default().user("user", "another"));
         sim.block_on(client.connected()).unwrap_err();
         let lines = log.take();
         assert!(lines.contains("the session has ended error=") && lines.lines().count() == 1, "{lines}");
