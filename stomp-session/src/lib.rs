@@ -48,7 +48,7 @@ pub use model::{
     transport_failure::TransportFailure,
 };
 #[cfg(feature = "client")]
-pub(crate) use session::WireMark;
+pub(crate) use session::ConnectionMark;
 pub use session::{Phase, Session};
 
 pub use stomp_proto as proto;

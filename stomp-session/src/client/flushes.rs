@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, task::Waker};
 
 use super::error::FlushError;
-use crate::{Closed, Lost, ReceiptId, Session, WireMark};
+use crate::{Closed, ConnectionMark, Lost, ReceiptId, Session};
 
 /// Names a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ struct Flush {
     /// Frames with a receipt count if theirs is less.
     receipts: ReceiptId,
     /// What the connection's frames must be past. None where there is no connection.
-    wire: Option<WireMark>,
+    wire: Option<ConnectionMark>,
     /// Something that is kept until it is confirmed has not begun to leave.
     awaits_kept: bool,
     /// Something would be lost if the connection ended now.
@@ -47,7 +47,7 @@ impl Flush {
         let awaited_kept = std::mem::replace(&mut self.awaits_kept, session.keeps_unsent(self.receipts));
         if awaited_kept && !self.awaits_kept {
             // The last of them may have left in part.
-            self.wire = session.wire_mark();
+            self.wire = session.mark();
         }
         self.at_risk = match &self.wire {
             // Its end is still to be told: it stays as it was.
@@ -72,7 +72,7 @@ impl Flushes {
         let mut flush = Flush {
             parked,
             receipts: session.next_receipt(),
-            wire: session.wire_mark(),
+            wire: session.mark(),
             awaits_kept: false,
             at_risk: false,
             unsent: 0,
@@ -114,7 +114,7 @@ impl Flushes {
     pub(super) fn note_admitted(&mut self, number: u64, is_sent: bool, session: &Session) {
         for flush in self.table.values_mut().filter(|flush| number < flush.parked) {
             if is_sent {
-                (flush.wire, flush.receipts) = (session.wire_mark(), session.next_receipt());
+                (flush.wire, flush.receipts) = (session.mark(), session.next_receipt());
                 flush.look(session, self.in_flight);
             } else {
                 flush.unsent = flush.unsent.saturating_add(1);

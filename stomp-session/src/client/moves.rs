@@ -40,10 +40,8 @@ impl Moves {
         self.moved.as_ref().filter(|(of, _)| *of >= id).map(|(_, moved)| moved.clone())
     }
 
-    pub(super) const fn is_under_way(&self, moved: Option<MoveId>) -> bool {
-        match moved {
-            Some(moved) => moved.0 < self.newest.0,
-            None => self.newest.0 > 0,
-        }
+    /// Whether the newest move has not come to its end.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.moved.as_ref().map_or(MoveId::default(), |(id, _)| *id) < self.newest
     }
 }

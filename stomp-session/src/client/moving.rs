@@ -15,11 +15,11 @@ impl Shared {
     /// Begins to move, or joins in.
     pub(super) fn begin_move(&self, inner: &mut Inner, how: Move) -> MoveId {
         self.dispatch_in(inner);
-        let moved = inner.moves.moved.as_ref().map(|(id, _)| *id);
-        let is_first = !inner.moves.is_under_way(moved);
         if inner.closed.is_some() || inner.is_disconnecting() {
+            // No move comes to this: the end of the session is what is told.
             return MoveId(u64::MAX);
         }
+        let is_first = !inner.moves.is_under_way();
         if is_first {
             inner.moves.newest.0 = inner.moves.newest.0.saturating_add(1);
             (inner.moves.unhandled, inner.moves.returned) = (0, 0);

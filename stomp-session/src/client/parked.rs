@@ -59,7 +59,7 @@ pub(super) enum Admitted {
 #[derive(Default)]
 pub(super) struct Parking {
     parked: BTreeMap<ParkedId, Parked>,
-    /// Results that their senders have not taken.
+    /// Results that their senders have not taken. What can go wrong while a send waits is what can go wrong with a BEGIN.
     results: BTreeMap<ParkedId, Result<Admitted, BeginError>>,
     /// Without a deadline yet.
     newcomers: Vec<ParkedId>,

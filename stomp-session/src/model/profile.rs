@@ -65,6 +65,9 @@ pub struct Profile {
     pub durable: &'static [&'static str],
     /// The headers that direct a SEND to a queue if the destination's name does not say that it is a queue.
     pub send_to_queue: &'static [(&'static str, &'static str)],
+    /// The headers by which a SUBSCRIBE says that its destination is a queue. With them, every other destination is a
+    /// topic; without them, the destination's name says what it is.
+    pub subscribe_to_queue: &'static [(&'static str, &'static str)],
     /// How a client gets a queue for the replies to its requests.
     pub reply_queue: ReplyQueue,
     /// The header by which the broker recognises a SEND that it has stored before. Brokers that have none ignore the
@@ -338,6 +341,7 @@ impl Profile {
         cumulative: Cumulative::Subscription,
         durable: &["durable-subscription-name"],
         send_to_queue: &[("destination-type", "ANYCAST")],
+        subscribe_to_queue: &[("subscription-type", "ANYCAST")],
         // It knows no temporary queues: this one goes when nobody has used it for a while.
         reply_queue: ReplyQueue {
             prefix: "",
@@ -373,6 +377,7 @@ impl Profile {
         deletes_unsubscribed: false,
         browse_end: Some(("browser", ("browser", "end"))),
         send_to_queue: &[],
+        subscribe_to_queue: &[],
         reply_queue: ReplyQueue { prefix: "/temp-queue/", subscribes: true, headers: &[] },
         deduplication_header: "_AMQ_DUPL_ID",
         phrases: &[

@@ -79,12 +79,28 @@ impl Subscription {
 
     /// Whether messages are gone that come while no connection stands, or that the broker has sent and nobody has read.
     pub(crate) fn is_at_risk(&self, profile: &Profile) -> bool {
-        let Subscribe { destination, ack_mode, headers, expected, .. } = &self.subscribe;
+        let Subscribe { destination, ack_mode, expected, .. } = &self.subscribe;
         let is_temporary = ["/temp-", "temp-"].iter().any(|prefix| destination.starts_with(prefix))
-            || profile.temporary.iter().any(|(name, value)| headers.get(name).is_some_and(|it| it == *value));
-        let is_topic =
-            ["/topic/", "topic://", "/exchange/"].iter().any(|prefix| destination.starts_with(prefix));
-        *expected || *ack_mode == AckMode::Auto || is_temporary || (is_topic && !self.is_durable(profile))
+            || profile.temporary.iter().any(|header| self.has(header));
+        *expected
+            || *ack_mode == AckMode::Auto
+            || is_temporary
+            || (self.is_of_topic(profile) && !self.is_durable(profile))
+    }
+
+    fn is_of_topic(&self, profile: &Profile) -> bool {
+        match profile.subscribe_to_queue {
+            // The names by which RabbitMQ and ActiveMQ tell topics.
+            [] => {
+                let names = ["/topic/", "topic://", "/exchange/"];
+                names.iter().any(|prefix| self.subscribe.destination.starts_with(prefix))
+            }
+            told => !told.iter().all(|header| self.has(header)),
+        }
+    }
+
+    fn has(&self, (name, value): &(&str, &str)) -> bool {
+        self.subscribe.headers.get(name).is_some_and(|it| it == *value)
     }
 
     /// Whether a MESSAGE is no message, but marks the end of the browsed queue.

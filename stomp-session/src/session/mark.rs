@@ -1,10 +1,10 @@
 //! A place in the frames of a connection.
 
-use crate::{link::WireMark as Mark, model::ids::ConnectionId};
+use crate::{link::WireMark, model::ids::ConnectionId};
 
 /// How far the frames of a connection had come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct WireMark {
+pub(crate) struct ConnectionMark {
     pub(super) connection: ConnectionId,
-    pub(super) mark: Mark,
+    pub(super) mark: WireMark,
 }

@@ -19,7 +19,7 @@ use alloc::collections::VecDeque;
 use core::mem;
 
 #[cfg(feature = "client")]
-pub(crate) use mark::WireMark;
+pub(crate) use mark::ConnectionMark;
 pub use phase::Phase;
 
 use self::{

@@ -278,6 +278,29 @@ fn messages_that_come_meanwhile() {
     assert_eq!((moved.returned, moved.at_risk), (2, 2));
 }
 
+/// Artemis takes a destination for a topic unless the SUBSCRIBE says that it is a queue, whatever its name looks like.
+#[test]
+fn on_artemis_what_is_not_said_to_be_a_queue_is_at_risk() {
+    let mut script = listed("failover:(tcp://a?profile=artemis,tcp://b?profile=artemis)");
+    script.accept(Version::V1_2);
+    for subscribe in [
+        Subscribe::new("/queue/a"),
+        Subscribe::new("orders"),
+        Subscribe::new("orders").header("subscription-type", "ANYCAST"),
+        Subscribe::new("/topic/b").header("durable-subscription-name", "mine"),
+    ] {
+        script.session.subscribe(subscribe).unwrap();
+    }
+    for receipt in receipts(&script.said()) {
+        answer(&mut script, &receipt);
+    }
+    reconnect(&mut script);
+    part(&mut script);
+    script.pass(Duration::ZERO);
+    script.reconnect(Version::V1_2);
+    assert_eq!(moved(&mut script).at_risk, 2);
+}
+
 #[test]
 fn what_cannot_be_settled_any_more_is_stale() {
     let mut script = connected(THREE);
