@@ -1,4 +1,4 @@
-//! All that comes for a subscription, and not its whole messages alone.
+//! The items of a subscription: its messages, those over a limit included, and the end of browsing.
 
 use std::{
     fmt,
@@ -14,13 +14,14 @@ use super::{message::Message, subscription::Subscription};
 use crate::{CommandError, Ended};
 
 impl Subscription {
-    /// Returns what comes as a [`Stream`] that has more than whole messages: those over the
-    /// [limits](super::Builder::limits), if the subscription was made with
-    /// [`Oversized::Deliver`](crate::Oversized::Deliver), and the end of what a browser of ActiveMQ shows.
+    /// Returns a [`Stream`] of the subscription's items.
     ///
-    /// A message over a limit has its place among the others and counts as one, in the prefetch and in what nobody has taken,
-    /// until it is settled: with the default, [`Oversized::Leave`](crate::Oversized::Leave), one such message and a prefetch of
-    /// 1 mean that nothing else comes. [`next`](Self::next) passes over them and leaves them with the broker.
+    /// Beside whole messages these are messages over the [limits](super::Builder::limits), if the subscription was made
+    /// with [`Oversized::Deliver`](crate::Oversized::Deliver), and the end of browsing on ActiveMQ.
+    ///
+    /// A message over a limit comes in its order, and counts in the prefetch until it is settled. With
+    /// [`Oversized::Leave`](crate::Oversized::Leave), the default, and a prefetch of 1, nothing comes after such a message.
+    /// [`next`](Self::next) skips these messages and leaves them with the broker.
     ///
     /// ```
     /// # async fn example(client: &stomp_session::client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -44,6 +45,7 @@ impl Subscription {
         Items { subscription: self, shown: false }
     }
 
+    // As the stream of messages does it: one function for both would move each message once more.
     pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<SubscriptionItem>> {
         let taken = ready!(self.poll_taken(cx));
         Poll::Ready(taken.map(|mut message| {
@@ -57,30 +59,32 @@ impl Subscription {
     }
 }
 
-/// What comes for a subscription: see [`Subscription::items`].
+/// An item of a subscription: see [`Subscription::items`].
 #[derive(Debug)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each message")]
 pub enum SubscriptionItem {
     /// A message.
     Message(Message),
-    /// A message that was over a limit and was read past.
+    /// A message over a limit, which was read past.
     TooLarge(TooLarge),
-    /// All that the queue holds has been shown to a browser. The subscription has [ended](Ended::Browsed).
+    /// A browser has been shown everything in the queue. The subscription has [ended](Ended::Browsed).
     BrowseEnd,
 }
 
-/// A [`Stream`] of all that comes for a subscription: see [`Subscription::items`].
+/// A [`Stream`] of the items of a subscription: see [`Subscription::items`].
 #[must_use = "nothing comes until it is polled"]
 #[derive(Debug)]
 pub struct Items<'a> {
     subscription: &'a mut Subscription,
-    /// The end of what a browser shows was told.
+    /// Whether the end of browsing was returned.
     shown: bool,
 }
 
 impl Items<'_> {
-    /// Returns what comes next, or `None` after the end. Cancel safe: nothing is lost.
+    /// Waits for the next item. Returns `None` when the subscription has ended.
+    ///
+    /// This method is cancel safe: no item is lost if its future is dropped.
     pub async fn next(&mut self) -> Option<SubscriptionItem> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -99,17 +103,17 @@ impl Stream for Items<'_> {
     }
 }
 
-/// A message that was over the [limits](super::Builder::limits) and was read past: its headers, or those that the protocol
-/// needs if they were what was over a limit, and no body.
+/// A message over the [limits](super::Builder::limits), without its body.
 ///
-/// Dropping it acknowledges nothing, as with a [`Message`].
+/// If the headers were over a limit, only those that the protocol needs were kept. Dropping this value acknowledges
+/// nothing, as with a [`Message`].
 pub struct TooLarge {
     message: Message,
     excess: Excess,
 }
 
 impl TooLarge {
-    /// Returns what was over the limit, and how long it was.
+    /// Returns the part of the message that was over the limit, and its length.
     #[must_use]
     pub const fn excess(&self) -> Excess {
         self.excess
@@ -121,42 +125,43 @@ impl TooLarge {
         self.message.headers()
     }
 
-    /// Returns the value of the first header with that name.
+    /// Returns the value of the first header with this name, or `None` if there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Text<'_>> {
         self.message.header(name)
     }
 
-    /// Returns the value of the first header with that name as text, if it is UTF-8.
+    /// Returns the value of the first header with this name as text, or `None` if there is none or it is not UTF-8.
     #[must_use]
     pub fn header_str(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
         self.message.header_str(name)
     }
 
-    /// Returns whether it must be acknowledged.
+    /// Returns `true` if the message must be acknowledged.
     #[must_use]
     pub fn needs_ack(&self) -> bool {
         self.message.needs_ack()
     }
 
-    /// Returns whether its connection has ended: the broker delivers it again, unless it came with ack mode `auto`.
+    /// Returns `true` if the message's connection has ended. The broker then delivers it again, unless the ack mode is
+    /// `auto`.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.message.is_lost()
     }
 
-    /// Acknowledges it, and so gives its body up. The ACK is queued at once; this never waits.
+    /// Acknowledges the message, whose body is then lost. The ACK is queued at once, without waiting.
     ///
     /// # Errors
-    /// As [`Message::ack`].
+    /// Returns the same errors as [`Message::ack`].
     pub fn ack(self) -> Result<(), CommandError> {
         self.message.ack()
     }
 
-    /// Tells the broker that it was not consumed; see [`Message::nack`].
+    /// Rejects the message; see [`Message::nack`].
     ///
     /// # Errors
-    /// As [`Message::nack`].
+    /// Returns the same errors as [`Message::nack`].
     pub fn nack(self) -> Result<(), CommandError> {
         self.message.nack()
     }

@@ -42,6 +42,6 @@ impl Moves {
 
     /// Whether the newest move has not come to its end.
     pub(super) fn is_under_way(&self) -> bool {
-        self.moved.as_ref().map_or(MoveId::default(), |(id, _)| *id) < self.newest
+        self.moved.as_ref().map(|(id, _)| *id).unwrap_or_default() < self.newest
     }
 }

@@ -40,7 +40,7 @@ use crate::{
         connection::Connection,
         frames,
         ids::{Ids, ReceiptId, SubscriptionId},
-        profile::{DeliveryIds, Profile},
+        profile::DeliveryIds,
         timestamp::Timestamp,
     },
     replay::Subscription,
@@ -215,7 +215,7 @@ impl Unsubscribing {
         if let Some(commit) = commit {
             let _ = parts.wire.push(&commit, Kind::Unanswered);
         }
-        if strands.is_some() && !it.is_temporary(&parts.connection.profile) {
+        if strands.is_some() && !it.subscription.is_temporary(&parts.connection.profile) {
             (it.stage, it.deadline) = (Stage::Said, None);
             self.remember(id, it, parts);
         }
@@ -295,12 +295,6 @@ impl Unsubscription {
     /// Whether anything of it can be stranded, at a place that does not go with it.
     fn is_acknowledged(&self) -> bool {
         self.subscription.subscribe.ack_mode != AckMode::Auto && !self.how.deletes
-    }
-
-    /// Whether its queue goes with it.
-    fn is_temporary(&self, profile: &Profile) -> bool {
-        let headers = &self.subscription.subscribe.headers;
-        profile.temporary.iter().any(|(name, value)| headers.get(name).is_some_and(|it| it == *value))
     }
 
     fn transaction(&self) -> String {

@@ -80,12 +80,16 @@ impl Subscription {
     /// Whether messages are gone that come while no connection stands, or that the broker has sent and nobody has read.
     pub(crate) fn is_at_risk(&self, profile: &Profile) -> bool {
         let Subscribe { destination, ack_mode, expected, .. } = &self.subscribe;
-        let is_temporary = ["/temp-", "temp-"].iter().any(|prefix| destination.starts_with(prefix))
-            || profile.temporary.iter().any(|header| self.has(header));
         *expected
             || *ack_mode == AckMode::Auto
-            || is_temporary
+            || ["/temp-", "temp-"].iter().any(|prefix| destination.starts_with(prefix))
+            || self.is_temporary(profile)
             || (self.is_of_topic(profile) && !self.is_durable(profile))
+    }
+
+    /// Whether the queue disappears with its last consumer.
+    pub(crate) fn is_temporary(&self, profile: &Profile) -> bool {
+        profile.temporary.iter().any(|header| self.has(header))
     }
 
     fn is_of_topic(&self, profile: &Profile) -> bool {
