@@ -18,12 +18,8 @@ use crate::{
 };
 
 impl Shared {
-    /// Hands on the session's events. The driver's business.
-    pub(super) fn dispatch(&self) {
-        self.with(|inner| self.dispatch_in(inner));
-    }
-
-    /// The same, for a caller that is about to report something to listeners that comes after these events.
+    /// Hands on the session's events: the driver does, and whoever is about to report something to listeners that comes
+    /// after these events.
     pub(super) fn dispatch_in(&self, inner: &mut Inner) {
         while let Some(event) = inner.session.poll_event() {
             self.hand_on(inner, event);
@@ -31,12 +27,10 @@ impl Shared {
     }
 
     /// Hands on what came out of the input. The driver's business.
-    pub(super) fn pull(&self, input: &mut Input, now: Timestamp) {
-        self.with(|inner| {
-            while let Some(event) = inner.session.next_event(input, now) {
-                self.hand_on(inner, event);
-            }
-        });
+    pub(super) fn pull(&self, inner: &mut Inner, input: &mut Input, now: Timestamp) {
+        while let Some(event) = inner.session.next_event(input, now) {
+            self.hand_on(inner, event);
+        }
     }
 
     fn hand_on(&self, inner: &mut Inner, event: Event) {

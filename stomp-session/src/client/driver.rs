@@ -6,7 +6,7 @@ use std::{
     io, mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf as _, Bytes};
@@ -16,19 +16,21 @@ use super::{
     closing::ClosingStream,
     contain::drop_each,
     dialling::{Dialling, dial, dial_failure},
-    error::RequestError,
     export::Export,
     interrupted::uninterrupted,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
-    shared::{Inner, Shared},
+    shared::Shared,
     statistics::Counters,
     telemetry::ConnectionSpan,
+    turn::{Report, Standing, Turn},
 };
 use crate::{Action, AttemptId, Closed, Input, Lost, Timestamp, TransportFailure};
 
-/// The reads of one turn. With more, the writer that carries the ACKs could starve. With fewer, each would cost a turn.
+/// The reads of one round. With more, the writer that carries the ACKs could starve.
 const READS: usize = 8;
+/// The least room that an [`Input`] gives. It is not asked to make room for more before what came was looked at.
+const ROOM: usize = 512;
 /// The rounds of one poll, after which other tasks may run.
 const ROUNDS: usize = 32;
 
@@ -64,6 +66,8 @@ struct Up<S> {
     attempt: AttemptId,
     stream: S,
     input: Input,
+    /// Something was read that the session has not seen.
+    came: bool,
     writing: Writing,
     flushed: bool,
     paused: bool,
@@ -107,17 +111,13 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let waker = cx.waker().clone();
-        self.shared.with(|inner| {
-            let replaced = inner.driver.replace(waker);
-            inner.discard(replaced);
-        });
         if let Link::Up(up) = &mut self.link {
             up.dry_before = mem::take(&mut up.dry);
         }
+        let mut waker = Some(cx.waker().clone());
         for _ in 0..ROUNDS {
             let span = self.span.clone();
-            if let Some(polled) = span.run(|| self.poll_round(cx)) {
+            if let Some(polled) = span.run(|| self.poll_round(cx, &mut waker)) {
                 return polled;
             }
         }
@@ -125,58 +125,41 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         Poll::Pending
     }
 
-    /// What the driver has come to, unless it goes on.
-    fn poll_round(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+    /// What the driver has come to, unless it goes on. The waker is registered in the first round.
+    fn poll_round(&mut self, cx: &mut Context<'_>, waker: &mut Option<Waker>) -> Option<Poll<()>> {
         // Reading comes before the clock: bytes that wait in the socket count before a peer is called dead.
-        let moved = self.dialled(cx) | self.read(cx) | self.write(cx);
-        let acted = self.turn();
-        self.close(cx);
-        if self.shared.with(|inner| inner.closed.is_some()) {
-            self.link = Link::Down;
-            let now = self.runtime.now();
-            if !self.shared.with(|inner| inner.lingers(now)) {
+        let moved = self.dialled(cx) | self.read(cx);
+        let mut turn = self.turn(waker.take());
+        let acted = !turn.actions.is_empty();
+        mem::take(&mut turn.actions).into_iter().for_each(|action| self.obey(action));
+        let wrote = self.write(cx, turn.more);
+        if turn.ended || matches!(self.link, Link::Closing(_)) {
+            if self.close(cx) {
                 return Some(Poll::Ready(()));
             }
+            turn.deadline = self.shared.with(|inner| inner.next_deadline());
         }
-        (!moved && !acted && self.sleep(cx).is_pending()).then_some(Poll::Pending)
+        let idle = !moved && !acted && !turn.again && !wrote;
+        (idle && self.sleep(cx, turn.deadline).is_pending()).then_some(Poll::Pending)
     }
 
-    /// Reports the time, then hands on events and obeys actions. Whether anything was to be done.
-    fn turn(&mut self) -> bool {
-        let now = self.runtime.now();
-        let flushed = matches!(&self.link, Link::Up(up) if up.is_flushed());
-        let (due, actions) = self.shared.with(|inner| {
-            inner.expire_waits(now);
-            inner.proceed_flushes(flushed);
-            inner.continue_disconnect(now);
-            self.ends_by = inner.session.ends_by().unwrap_or(self.ends_by);
-            let due = inner.session.poll_timeout().is_some_and(|at| at <= now);
-            if due {
-                inner.session.handle_timeout(now);
+    /// Reports the time and what was read, and takes what is to be done.
+    fn turn(&mut self, waker: Option<Waker>) -> Turn {
+        let stream = if let Link::Up(up) = &mut self.link { Some(up.standing()) } else { None };
+        let mut turn = self.shared.turn(Report { now: self.runtime.now(), waker, stream });
+        self.ends_by = turn.ends_by.unwrap_or(self.ends_by);
+        if let Link::Up(up) = &mut self.link {
+            if let Some(promised) = turn.beats.filter(|_| !mem::replace(&mut up.told, true)) {
+                self.runtime.broker_beats(promised);
             }
-            let actions: Vec<_> = std::iter::from_fn(|| inner.session.poll_action()).collect();
-            (due, actions)
-        });
-        self.shared.dispatch();
-        self.tell_runtime();
-        let acted = !actions.is_empty();
-        actions.into_iter().for_each(|action| self.obey(action));
-        let resumed = self.pause(now);
-        self.refill(now) || resumed || due || acted
-    }
-
-    /// Reports, once for each connection, whether its broker promises heart-beats.
-    fn tell_runtime(&mut self) {
-        let Link::Up(up) = &mut self.link else { return };
-        if up.told {
-            return;
+            up.paused = turn.pause;
+            if let Some(octets) = turn.octets.take() {
+                self.shared.counters.count_written(octets.len());
+                drop_each([mem::replace(&mut up.writing.0, octets)]);
+                up.flushed = false;
+            }
         }
-        let promised =
-            self.shared.with(|inner| inner.session.connection().map(|it| it.heart_beat.incoming > 0));
-        if let Some(promised) = promised {
-            up.told = true;
-            self.runtime.broker_beats(promised);
-        }
+        turn
     }
 
     fn obey(&mut self, action: Action) {
@@ -200,46 +183,6 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         };
     }
 
-    /// Stops or resumes reading. Returns whether reading was resumed or something is to be reported.
-    fn pause(&mut self, now: Timestamp) -> bool {
-        let Link::Up(up) = &mut self.link else { return false };
-        let shared = &self.shared;
-        shared.with(|inner| {
-            let (pressure, budget) = (&shared.pressure, shared.settings.inbound_budget);
-            let pause = pressure.pauses(budget, &inner.session, inner.requests.await_replies());
-            let is_over = pause && pressure.is_over(budget);
-            let gave_up = inner.stall.note_over(is_over, now) && inner.give_up_waits(pressure.undelivered());
-            inner.note_pause(pause, now);
-            let changed = mem::replace(&mut up.paused, pause) != pause;
-            match (changed, pause) {
-                (true, true) => inner.session.pause_input(),
-                (true, false) => inner.session.resume_input(now),
-                (false, _) => {}
-            }
-            gave_up || changed && !pause
-        })
-    }
-
-    /// Takes the next bytes to write, once the last ones are gone.
-    fn refill(&mut self, now: Timestamp) -> bool {
-        let Link::Up(up) = &mut self.link else { return false };
-        if !up.writing.0.is_empty() || up.broken.is_some() {
-            return false;
-        }
-        let flushed = up.flushed;
-        let next = self.shared.with(|inner| {
-            if flushed {
-                inner.note_written();
-            }
-            inner.take_octets(now)
-        });
-        let Some(next) = next else { return false };
-        self.shared.counters.count_written(next.len());
-        drop_each([mem::replace(&mut up.writing.0, next)]);
-        up.flushed = false;
-        true
-    }
-
     fn dialled(&mut self, cx: &mut Context<'_>) -> bool {
         let Link::Dialling(Dialling { attempt, addresses, dial }) = &mut self.link else { return false };
         let attempt = *attempt;
@@ -258,44 +201,44 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
                     None => Link::Down,
                 };
             }
-            Err(lost) => self.lose(attempt, lost),
+            Err(lost) => {
+                self.link = Link::Down;
+                self.shared.with(|inner| inner.session.handle_disconnected(attempt, lost, now));
+            }
         }
         true
     }
 
+    /// Reads what there is, as far as there is room for it. Returns whether there may be more.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut moved = false;
         for _ in 0..READS {
-            let Link::Up(up) = &mut self.link else { return moved };
+            let Link::Up(up) = &mut self.link else { return false };
             // Where writing has failed, what there is to read is bounded, and its end must be seen.
             if up.paused && up.broken.is_none() {
-                return moved;
+                return false;
             }
-            let now = self.runtime.now();
             match up.poll_read(cx, &self.shared.counters) {
-                Poll::Ready(None) => {
-                    moved = true;
-                    let input = &mut up.input;
-                    self.shared.pull(input, now);
-                }
-                Poll::Ready(Some(lost)) => {
-                    let attempt = up.attempt;
-                    self.lose(attempt, lost);
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return true,
+                Poll::Ready(Err(lost)) => {
+                    self.lose(lost);
                     return true;
                 }
-                Poll::Pending => break,
+                Poll::Pending => return false,
             }
         }
-        moved
+        true
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Writes what there is. Returns whether to go on at once: if writing failed, or if something was written and there is
+    /// `more`.
+    fn write(&mut self, cx: &mut Context<'_>, more: bool) -> bool {
         let Link::Up(up) = &mut self.link else { return false };
         if up.broken.is_some() {
             return false;
         }
         match up.poll_write(cx) {
-            Poll::Ready(Ok(moved)) => moved,
+            Poll::Ready(Ok(moved)) => moved && more,
             Poll::Ready(Err(error)) => {
                 up.broken = Some(Lost::Io(TransportFailure::from(&error)));
                 true
@@ -304,30 +247,44 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
     }
 
-    /// Continues to close the stream, then reports how the session has ended.
-    fn close(&mut self, cx: &mut Context<'_>) {
+    /// Continues to close the stream, then reports how the session has ended, if it has. Returns whether the driver has ended
+    /// too.
+    fn close(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.runtime.now();
         if let Link::Closing(closing) = &mut self.link {
-            if closing.poll(cx).is_pending() && closing.until > self.runtime.now() {
-                return;
+            if closing.poll(cx).is_pending() && closing.until > now {
+                return false;
             }
             self.link = Link::Down;
         }
-        self.shared.with(|inner| {
-            let closed = inner.ended.take();
-            closed.into_iter().for_each(|closed| inner.close(closed));
+        let closed = self.shared.with(|inner| {
+            let ended = inner.ended.take();
+            ended.into_iter().for_each(|closed| inner.close(closed));
+            inner.closed.is_some()
         });
+        if closed {
+            self.link = Link::Down;
+        }
+        closed && !self.shared.with(|inner| inner.lingers(now))
     }
 
-    fn lose(&mut self, attempt: AttemptId, lost: Lost) {
-        self.link = mem::replace(&mut self.link, Link::Down).closing(self.ends_by);
+    /// Reports that the stream has ended, after what came before.
+    fn lose(&mut self, lost: Lost) {
         let now = self.runtime.now();
-        self.shared.with(|inner| inner.session.handle_disconnected(attempt, lost, now));
+        let Link::Up(mut up) = mem::replace(&mut self.link, Link::Down) else { return };
+        self.shared.with(|inner| {
+            inner.note_flushed(up.is_flushed());
+            if let Some(input) = up.standing().input {
+                self.shared.pull(inner, input, now);
+            }
+            inner.session.handle_disconnected(up.attempt, lost, now);
+        });
+        self.link = Link::Up(up).closing(self.ends_by);
     }
 
     /// Waits for the next deadline. A timer is made anew only for an earlier one, or after it has fired.
-    fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn sleep(&mut self, cx: &mut Context<'_>, due: Option<Timestamp>) -> Poll<()> {
         let closing = if let Link::Closing(closing) = &self.link { Some(closing.until) } else { None };
-        let due = self.shared.with(|inner| inner.next_deadline());
         let Some(at) = due.into_iter().chain(closing).min() else { return Poll::Pending };
         if self.timer.as_ref().is_none_or(|timer| at < timer.at) {
             let runtime = Arc::clone(&self.runtime);
@@ -358,6 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             attempt,
             stream,
             input,
+            came: false,
             writing: Writing::default(),
             flushed: true,
             paused: false,
@@ -368,32 +326,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
         }
     }
 
+    /// What the session is told of it.
+    fn standing(&mut self) -> Standing<'_> {
+        let flushed = self.is_flushed();
+        let takes = self.writing.0.is_empty() && self.broken.is_none();
+        let input = mem::take(&mut self.came).then_some(&mut self.input);
+        Standing { input, takes, flushed, paused: self.paused }
+    }
+
     /// Whether the transport holds nothing of what it was given.
     fn is_flushed(&self) -> bool {
         self.writing.0.is_empty() && self.flushed && self.broken.is_none()
     }
 
-    /// Reads once. Returns `None` if something came, or else why nothing will.
-    fn poll_read(&mut self, cx: &mut Context<'_>, counters: &Counters) -> Poll<Option<Lost>> {
-        match uninterrupted(|| Pin::new(&mut self.stream).poll_read(cx, self.input.space())) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Some(self.broken.take().unwrap_or(Lost::Eof))),
+    /// Reads once. Returns whether there is room for more, or why nothing will come any more.
+    fn poll_read(&mut self, cx: &mut Context<'_>, counters: &Counters) -> Poll<Result<bool, Lost>> {
+        let room = self.input.space();
+        let size = room.len();
+        match uninterrupted(|| Pin::new(&mut self.stream).poll_read(cx, room)) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(self.broken.take().unwrap_or(Lost::Eof))),
             Poll::Ready(Ok(count)) => {
                 self.input.commit(count);
                 counters.count_read(count);
-                (self.dry, self.dry_before) = (false, false);
-                Poll::Ready(None)
+                (self.came, self.dry, self.dry_before) = (true, false, false);
+                Poll::Ready(Ok(size.saturating_sub(count) >= ROOM))
             }
             // What says that no retry helps is the cause; that writing failed was its consequence.
-            Poll::Ready(Err(error)) if TransportError::is_permanent(&error) => {
-                Poll::Ready(Some(lost(&error)))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Some(self.broken.take().unwrap_or_else(|| lost(&error)))),
+            Poll::Ready(Err(error)) if TransportError::is_permanent(&error) => Poll::Ready(Err(lost(&error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken.take().unwrap_or_else(|| lost(&error)))),
             Poll::Pending if self.broken.is_some() && !self.dry_before => {
                 self.dry = true;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Poll::Pending => self.broken.take().map_or(Poll::Pending, |lost| Poll::Ready(Some(lost))),
+            Poll::Pending => self.broken.take().map_or(Poll::Pending, |lost| Poll::Ready(Err(lost))),
         }
     }
 
@@ -433,48 +399,6 @@ fn lost(error: &io::Error) -> Lost {
         // A TLS stream that ends without its farewell is an end like any other.
         false if error.kind() == io::ErrorKind::UnexpectedEof => Lost::Eof,
         false => Lost::Io(error.into()),
-    }
-}
-
-impl Inner {
-    /// Notes whether reading is paused, and reports a long pause to the listeners.
-    fn note_pause(&mut self, pause: bool, now: Timestamp) {
-        if self.stall.note(pause, now) {
-            let fullest =
-                self.inboxes.iter().max_by_key(|(_, inbox)| inbox.octets.saturating_add(inbox.batch));
-            let subscription = fullest.map(|(id, _)| *id);
-            self.note(&Notice::Stalled { subscription });
-        }
-    }
-
-    /// Gives up what is awaited behind messages that are not taken. Returns whether there was anything.
-    fn give_up_waits(&mut self, octets: usize) -> bool {
-        let replies = self.requests.await_replies();
-        self.fail_requests(|_| true, &RequestError::InboxFull { octets });
-        self.session.give_up_receipts(octets) | replies
-    }
-
-    /// All that was taken for the transport is on the wire.
-    fn note_written(&mut self) {
-        let wakers = self.publishers.note_written(self.session.sends_handed_over());
-        wakers.into_iter().for_each(|waker| self.wake(waker));
-    }
-
-    fn expire_waits(&mut self, now: Timestamp) {
-        self.waits.expire(now).into_iter().for_each(|waker| self.wake(waker));
-        self.expire_parked(now);
-    }
-
-    fn next_deadline(&mut self) -> Option<Timestamp> {
-        let deadlines = [
-            self.session.poll_timeout(),
-            self.waits.deadline(),
-            self.parking.deadline(),
-            self.runners.deadline(),
-            self.moves.deadline(),
-            self.stall.deadline(),
-        ];
-        deadlines.into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
     }
 }
 

@@ -100,6 +100,10 @@ impl Flushes {
         }
     }
 
+    pub(super) fn are_awaited(&self) -> bool {
+        !self.table.is_empty()
+    }
+
     /// Forgets a wait whose future was dropped.
     pub(super) fn forget(&mut self, id: FlushId) -> Option<Waker> {
         self.table.remove(&id)?.waker
@@ -137,6 +141,9 @@ impl Flushes {
         session: &Session,
     ) -> Vec<Waker> {
         self.in_flight &= !flushed;
+        if self.table.is_empty() {
+            return Vec::new();
+        }
         let mut wakers = Vec::new();
         for flush in self.table.values_mut().filter(|flush| flush.result.is_none()) {
             flush.look(session, self.in_flight);

@@ -38,13 +38,20 @@ impl Gauge {
     /// Waits until no more than `few` are left, or waits on. It begins to wait where there are more than `many`. Returns
     /// whether it has to wait.
     pub(super) fn wait(&self, many: usize, few: usize) -> bool {
-        let waited = self.awaited.swap(few, Ordering::SeqCst) != NOBODY;
+        let waited = self.awaited.load(Ordering::SeqCst) != NOBODY;
+        if !waited && self.level() <= many {
+            return false;
+        }
+        self.awaited.store(few, Ordering::SeqCst);
         // Asked after it was said how few are few enough: whoever takes the last of them now wakes the waiter.
         self.level() > if waited { few } else { many }
     }
 
     /// Stops waiting.
     pub(super) fn go_on(&self) {
-        self.awaited.store(NOBODY, Ordering::SeqCst);
+        // Only the one thread sets it. Mostly there is nothing to take back.
+        if self.awaited.load(Ordering::Relaxed) != NOBODY {
+            self.awaited.store(NOBODY, Ordering::SeqCst);
+        }
     }
 }

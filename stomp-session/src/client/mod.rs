@@ -64,6 +64,7 @@ mod telemetry;
 mod terms;
 mod tls;
 mod transaction;
+mod turn;
 mod unanswered;
 mod unsubscribing;
 mod waits;

@@ -81,6 +81,10 @@ impl Publishers {
         id
     }
 
+    pub(super) fn are_any(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     /// Forgets a publisher, and what it waits for. Gives its waker.
     pub(super) fn remove(&mut self, id: PublisherId) -> Option<Waker> {
         let waker = self.stop_waiting(id);

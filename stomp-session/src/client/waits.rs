@@ -67,7 +67,13 @@ impl Queues {
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {
-        self.all().into_iter().flat_map(|waits| waits.expire(now)).collect()
+        let mut wakers = Vec::new();
+        for waits in self.all() {
+            if !waits.waiters.is_empty() {
+                waits.expire(now, &mut wakers);
+            }
+        }
+        wakers
     }
 
     pub(super) fn deadline(&mut self) -> Option<Timestamp> {
@@ -122,14 +128,13 @@ impl Waits {
     }
 
     /// Sets the deadlines of new waits, and takes the wakers of those that have passed their deadline.
-    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {
+    fn expire(&mut self, now: Timestamp, wakers: &mut Vec<Waker>) {
         let newcomers = self.waiters.iter_mut().rev().take_while(|(_, waiter)| waiter.deadline.is_none());
         for (ticket, waiter) in newcomers {
             let deadline = now.after(waiter.patience);
             waiter.deadline = Some(deadline);
             self.deadlines.insert((deadline, *ticket));
         }
-        let mut wakers = Vec::new();
         while let Some((_, ticket)) = self.deadlines.first().copied().filter(|(deadline, _)| *deadline <= now)
         {
             self.deadlines.pop_first();
@@ -138,7 +143,6 @@ impl Waits {
                 wakers.extend(waiter.waker.take());
             }
         }
-        wakers
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
+    mem,
     ops::Deref,
     pin::pin,
     sync::Arc,
@@ -44,18 +45,20 @@ pub struct Sim {
     world: World,
     woken: Arc<Woken>,
     tasks: BTreeMap<TaskId, Running>,
-    /// Polls of the main task at this instant.
+    /// Polls of the main task at this instant, since an octet moved.
     main_polls: u32,
+    /// Octets that had moved then.
+    moved: u64,
     patience: Duration,
 }
 
 struct Running {
     future: Spawned,
-    /// Polls at this instant.
+    /// Polls at this instant, since an octet moved.
     polls: u32,
 }
 
-/// Polls of one task at one instant: more, and it spins.
+/// Polls of one task at one instant in which no octet moves: more, and it spins.
 const POLLS: u32 = 1000;
 /// In one of this many turns a task is polled whether it was woken or not.
 const SPURIOUS: usize = 4;
@@ -75,7 +78,7 @@ impl Sim {
         let world = World::new(seed, weather);
         world.add_broker("broker", BrokerConfig::default().recording());
         let (woken, tasks) = (Arc::default(), BTreeMap::new());
-        Self { seed, world, woken, tasks, main_polls: 0, patience: PATIENCE }
+        Self { seed, world, woken, tasks, main_polls: 0, moved: 0, patience: PATIENCE }
     }
 
     /// How much virtual time [`block_on`](Self::block_on) may take before the test fails. An hour.
@@ -125,6 +128,10 @@ impl Sim {
         let limit = self.now().after(self.patience);
         self.woken.add(TaskId::MAIN);
         loop {
+            let moved = self.world.with(|state| state.moved);
+            if mem::replace(&mut self.moved, moved) != moved {
+                self.forget_polls();
+            }
             if self.turn() == Some(TaskId::MAIN) {
                 self.main_polls = self.counted(self.main_polls, &"the main task");
                 if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -196,9 +203,8 @@ impl Sim {
 
     /// Takes in tasks that were spawned, and drops those that were cancelled.
     fn welcome(&mut self) {
-        let (spawned, cancelled) = self
-            .world
-            .with(|state| (std::mem::take(&mut state.spawned), std::mem::take(&mut state.cancelled)));
+        let (spawned, cancelled) =
+            self.world.with(|state| (mem::take(&mut state.spawned), mem::take(&mut state.cancelled)));
         for (id, future) in spawned {
             self.tasks.insert(id, Running { future, polls: 0 });
             self.woken.add(id);
@@ -223,6 +229,10 @@ impl Sim {
         };
         assert!(next <= limit, "seed {seed}: it took more than {:?} of virtual time", self.patience);
         self.world.with(|state| state.pass(next));
+        self.forget_polls();
+    }
+
+    fn forget_polls(&mut self) {
         self.main_polls = 0;
         self.tasks.values_mut().for_each(|task| task.polls = 0);
     }

@@ -83,6 +83,7 @@ impl State {
                 let octets = wire.down.read(most.min(room.len()), now);
                 room.iter_mut().zip(&octets).for_each(|(to, from)| *to = *from);
                 self.trace.note(Note::Read, id.0, &octets);
+                self.moved += octets.len() as u64;
                 Poll::Ready(Ok(octets.len()))
             }
         }
@@ -104,6 +105,7 @@ impl State {
             return Poll::Pending;
         }
         let cut = wire.up.write(taken, arrives);
+        self.moved += taken.len() as u64;
         self.trace.note(Note::Written, id.0, taken);
         if let Some(ending) = cut {
             self.break_up(id, ending);

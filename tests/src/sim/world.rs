@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) spawned: Vec<(TaskId, Spawned)>,
     pub(super) cancelled: Vec<TaskId>,
     pub(super) numbers: u64,
+    /// Octets that streams have taken or given.
+    pub(super) moved: u64,
     beats: Vec<bool>,
     wake: Vec<Waker>,
     discarded: Vec<Waker>,
@@ -61,6 +63,7 @@ impl World {
             spawned: Vec::new(),
             cancelled: Vec::new(),
             numbers: 0,
+            moved: 0,
             beats: Vec::new(),
             wake: Vec::new(),
             discarded: Vec::new(),
