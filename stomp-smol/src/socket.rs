@@ -1,12 +1,15 @@
 //! A TCP stream of smol that is kept alive.
 
 use std::{
-    io,
+    io::{self, Read as _},
+    net,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use smol::{
+    Async,
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
@@ -17,12 +20,17 @@ use crate::tcp::{self, Beats};
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
+    /// The same, to be read.
+    source: Arc<Async<net::TcpStream>>,
+    /// The last read took all there was: without an event another one is a system call for nothing.
+    drained: bool,
     beats: Beats,
 }
 
 impl Socket {
-    pub(crate) const fn new(stream: TcpStream, beats: Beats) -> Self {
-        Self { stream, beats }
+    pub(crate) fn new(stream: TcpStream, beats: Beats) -> Self {
+        let source = stream.clone().into();
+        Self { stream, source, drained: false, beats }
     }
 
     /// Returns a reference to smol's stream.
@@ -34,13 +42,27 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_read(cx, room)
+        let Self { source, drained, .. } = &mut *self;
+        loop {
+            if *drained {
+                ready!(source.poll_readable(cx))?;
+            }
+            let read = source.get_ref().read(room);
+            // The reactor reports what is there when it is asked, not only what comes: nothing is missed.
+            *drained = match &read {
+                Ok(count) => (1..room.len()).contains(count),
+                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+            };
+            if !(read.is_err() && *drained) {
+                return Poll::Ready(read);
+            }
+        }
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, beats } = &mut *self;
+        let Self { stream, beats, .. } = &mut *self;
         tcp::trust_beats(stream, beats);
         Pin::new(stream).poll_write(cx, octets)
     }

@@ -285,7 +285,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
     /// Waits for the next deadline. A timer is made anew only for an earlier one, or after it has fired.
     fn sleep(&mut self, cx: &mut Context<'_>, due: Option<Timestamp>) -> Poll<()> {
         let closing = if let Link::Closing(closing) = &self.link { Some(closing.until) } else { None };
-        let Some(at) = due.into_iter().chain(closing).min() else { return Poll::Pending };
+        let Some(at) = Timestamp::first([due, closing]) else { return Poll::Pending };
         if self.timer.as_ref().is_none_or(|timer| at < timer.at) {
             let runtime = Arc::clone(&self.runtime);
             self.timer = Some(Timer { at, sleep: Box::pin(async move { runtime.sleep_until(at).await }) });

@@ -184,7 +184,7 @@ impl Parking {
         let one = self.deadlines.first().map(|(deadline, _)| *deadline);
         let closing = self.closing.as_ref().filter(|closing| !closing.is_over);
         let all = closing.and_then(|closing| closing.deadlines).map(|(waiting, _)| waiting);
-        one.into_iter().chain(all).min()
+        Timestamp::first([one, all])
     }
 
     /// Accepts nothing more, and gives what waits its share of this time.

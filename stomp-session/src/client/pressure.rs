@@ -103,6 +103,6 @@ impl Stall {
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.at.filter(|_| !self.told).into_iter().chain(self.give_up_at.filter(|_| !self.gives_up)).min()
+        Timestamp::first([self.at.filter(|_| !self.told), self.give_up_at.filter(|_| !self.gives_up)])
     }
 }

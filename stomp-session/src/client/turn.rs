@@ -121,6 +121,7 @@ impl Inner {
     fn note_time(&mut self, now: Timestamp) -> bool {
         self.expire_waits(now);
         self.continue_disconnect(now);
+        self.session.take_time(now);
         let is_due = self.session.poll_timeout().is_some_and(|at| at <= now);
         if is_due {
             self.session.handle_timeout(now);
@@ -167,6 +168,6 @@ impl Inner {
             self.moves.deadline(),
             self.stall.deadline(),
         ];
-        deadlines.into_iter().flatten().min().filter(|at| *at < Timestamp::MAX)
+        Timestamp::first(deadlines).filter(|at| *at < Timestamp::MAX)
     }
 }

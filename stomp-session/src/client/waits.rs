@@ -77,7 +77,7 @@ impl Queues {
     }
 
     pub(super) fn deadline(&mut self) -> Option<Timestamp> {
-        self.all().into_iter().filter_map(|waits| waits.deadline()).min()
+        Timestamp::first(self.all().map(|waits| waits.deadline()))
     }
 
     pub(super) fn wake_all(&mut self) -> Vec<Waker> {

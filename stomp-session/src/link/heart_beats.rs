@@ -115,7 +115,7 @@ impl HeartBeats {
     }
 
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        [self.send_at(), self.hear_at()].into_iter().flatten().min()
+        Timestamp::first([self.send_at(), self.hear_at()])
     }
 
     fn send_at(&self) -> Option<Timestamp> {

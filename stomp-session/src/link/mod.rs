@@ -194,7 +194,7 @@ impl Link {
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let isolation = self.isolation.as_ref().and_then(Isolation::deadline);
         let (receipts, beats) = (self.wire.receipts.deadline(), self.heart_beats.deadline());
-        [receipts, isolation, beats, self.unsubscribing.deadline()].into_iter().flatten().min()
+        Timestamp::first([receipts, isolation, beats, self.unsubscribing.deadline()])
     }
 
     /// Whether something may be sent alone.

@@ -37,7 +37,9 @@ impl Deadlines {
     }
 
     pub(crate) fn first(&self) -> Option<Timestamp> {
-        self.earliest().map(|(at, _)| at)
+        let [one, other] = &self.queues;
+        let others = self.others.first();
+        Timestamp::first([one.first(), other.first(), others.copied()].map(|wait| wait.map(|(at, _)| at)))
     }
 
     /// Gives memory back that waits which are over have left.

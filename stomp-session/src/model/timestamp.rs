@@ -39,6 +39,21 @@ impl Timestamp {
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// The first of several deadlines.
+    #[inline]
+    pub(crate) fn first<const N: usize>(deadlines: [Option<Self>; N]) -> Option<Self> {
+        // At each message: with iterators the compiler goes through all the cases.
+        let mut first = None;
+        for at in deadlines {
+            first = match (first, at) {
+                (Some(one), Some(other)) if one <= other => Some(one),
+                (one, None) => one,
+                (_, other) => other,
+            };
+        }
+        first
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -94,8 +94,8 @@ impl Replay {
         let (kept, kept_alone) = self.kept.deadlines(clock);
         let (subscribe, subscribe_alone) =
             if subscribes { self.subscriptions.deadlines(clock) } else { none };
-        let alone = kept_alone.into_iter().chain(subscribe_alone).filter(|_| alone);
-        alone.chain(kept).chain(subscribe).min()
+        let alone = Timestamp::first([kept_alone, subscribe_alone]).filter(|_| alone);
+        Timestamp::first([alone, kept, subscribe])
     }
 
     /// Ends a SEND that is kept, with the answer of the broker.

@@ -90,7 +90,7 @@ impl<K: Copy + Ord> Waiting<K> {
         let alone = self.order.range((Wait::Alone(Timestamp::ZERO), 0, self.least()?)..).next();
         let alone = alone.and_then(|(wait, ..)| if let Wait::Alone(at) = wait { Some(*at) } else { None });
         let on_clock = self.order.last().filter(|(wait, ..)| *wait == Wait::Clock).map(|_| clock);
-        alone.into_iter().chain(on_clock).min()
+        Timestamp::first([alone, on_clock])
     }
 }
 

@@ -58,10 +58,8 @@ impl Session {
         let ending = self.ending.as_ref().map(Ending::deadline);
         let moving = self.moves_by();
         let link = self.state.link().and_then(|link| link.deadline());
-        [self.state.deadline(), ending, moving, self.replay.kept.deadline(), link, self.try_at()]
-            .into_iter()
-            .flatten()
-            .min()
+        let kept = self.replay.kept.deadline();
+        Timestamp::first([self.state.deadline(), ending, moving, kept, link, self.try_at()])
             .filter(|at| *at < Timestamp::MAX)
     }
 
@@ -149,6 +147,12 @@ impl Session {
 
     pub(crate) const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Takes the time, and counts that of what was commanded from now on. What is due stays due.
+    pub(crate) fn take_time(&mut self, now: Timestamp) {
+        self.set_now(now);
+        self.stamp();
     }
 
     /// SENDs without a RECEIPT on this connection, those that wait for the transport included.
