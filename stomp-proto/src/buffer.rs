@@ -10,6 +10,11 @@ const SMALL: usize = 1024;
 const LARGE: usize = 128 * 1024;
 /// The smallest room that is worth a read.
 const LEAST: usize = 512;
+/// From this size on, what is in the buffer is not copied to make room behind it: its memory grows, which large allocations
+/// mostly do where they are.
+const HEAVY: usize = 64 * 1024;
+/// Room beyond this was made for one large frame, and goes with it.
+const OUTGROWN: usize = 2 * LARGE;
 
 /// Received octets. Everything in `bytes` is initialised; the first `filled` octets are data.
 ///
@@ -100,6 +105,9 @@ impl ReadBuffer {
     /// Takes the first `count` octets out, without a copy.
     pub(crate) fn take(&mut self, count: usize) -> Bytes {
         let count = count.min(self.filled);
+        if self.is_outgrown_after(count) {
+            return self.take_memory(count);
+        }
         self.filled = self.filled.saturating_sub(count);
         self.bytes.split_to(count).freeze()
     }
@@ -107,8 +115,33 @@ impl ReadBuffer {
     /// Drops the first `count` octets.
     pub(crate) fn skip(&mut self, count: usize) {
         let count = count.min(self.filled);
+        if self.is_outgrown_after(count) {
+            drop(self.start_anew(count));
+            return;
+        }
         self.filled = self.filled.saturating_sub(count);
         self.bytes.advance(count);
+    }
+
+    /// Whether the buffer has grown for what it had to hold, and will not need that much without its first `count` octets.
+    fn is_outgrown_after(&self, count: usize) -> bool {
+        self.bytes.capacity() > OUTGROWN && self.filled.saturating_sub(count) <= LARGE
+    }
+
+    /// Takes out the first `count` octets, and with them the memory.
+    #[cold]
+    fn take_memory(&mut self, count: usize) -> Bytes {
+        let mut octets = self.start_anew(count);
+        octets.truncate(count);
+        octets.freeze()
+    }
+
+    /// Copies what follows the first `count` octets into new memory. Returns the old.
+    #[cold]
+    fn start_anew(&mut self, count: usize) -> BytesMut {
+        let rest = BytesMut::from(self.data().get(count..).unwrap_or_default());
+        self.filled = rest.len();
+        mem::replace(&mut self.bytes, rest)
     }
 
     /// The room that the buffer should have. For a frame in progress it doubles, so that each octet is copied a bounded
@@ -118,9 +151,16 @@ impl ReadBuffer {
         missing.min(self.filled).max(self.room).max(SMALL)
     }
 
+    /// Makes room for a read. What is reserved for a large frame is zeroed a part at a time, so that it is in the cache when
+    /// it is read into, and takes no memory before.
     fn make_room(&mut self, expected: usize) {
-        self.reserve(self.wanted(expected));
-        self.bytes.resize(self.bytes.capacity(), 0);
+        let wanted = self.wanted(expected);
+        self.bytes.truncate(self.filled);
+        if self.filled < HEAVY || self.room_left() < wanted.min(LEAST) {
+            self.reserve(wanted);
+        }
+        let zeroed = self.filled.saturating_add(LARGE).min(self.bytes.capacity());
+        self.bytes.resize(zeroed, 0);
     }
 
     /// Enlarges the room for later reads, since this one was filled.
@@ -131,7 +171,9 @@ impl ReadBuffer {
     /// Makes room behind the data, and drops whatever followed the data.
     fn reserve(&mut self, room: usize) {
         self.bytes.truncate(self.filled);
-        if !self.bytes.try_reclaim(room) {
+        if self.filled >= HEAVY {
+            self.bytes.reserve(room);
+        } else if !self.bytes.try_reclaim(room) {
             let mut fresh = BytesMut::with_capacity(self.filled.saturating_add(room));
             fresh.extend_from_slice(&self.bytes);
             self.bytes = fresh;

@@ -1,4 +1,4 @@
-//! What a peer can make the parser hold: never much more than it has sent, and never what it only announced.
+//! What a peer can make the parser hold: never a large multiple of what it has sent, and never what it only announced.
 //!
 //! Allocations are counted for each thread by the allocator of this program.
 
@@ -79,16 +79,18 @@ fn a_conformance_row_takes_no_more_than_twice_its_length() {
     assert!(count > 250, "only {count} rows");
 }
 
-/// Whether it ends or not, and whether its length is announced or not.
+/// Whether it ends or not. Twice if its length is not announced. If it is, the memory grows to less than twice what has come,
+/// and this allocator cannot let it grow where it is: the old and the new count for a moment.
 #[test]
-fn a_large_body_takes_no_more_than_twice_its_length() {
+fn a_large_body_takes_no_more_than_a_bounded_multiple_of_its_length() {
     let setting = setting(Limits::default());
     for length in [100_000, 1 << 20, 16 << 20] {
+        let announced = format!("MESSAGE\ncontent-length:{length}\n\n");
         // A body of announced length may be all NULs.
-        for (head, octet) in [("MESSAGE\n\n", b'x'), (&format!("MESSAGE\ncontent-length:{length}\n\n"), 0)] {
+        for (head, octet, times) in [("MESSAGE\n\n", b'x', 2), (&announced, 0, 3)] {
             let octets = [head.as_bytes(), &vec![octet; length], b"\0"].concat();
             for sent in [octets.len(), octets.len() - 1, octets.len() * 2 / 3, octets.len() / 2 + 1] {
-                let (octets, bound) = (&octets[..sent], 2 * sent + BUFFER);
+                let (octets, bound) = (&octets[..sent], times * sent + BUFFER);
                 let mut peaks = [16 << 20, 1 << 20, 100_000, 16 * 1024, 1460]
                     .map(|size| peak(&setting, octets, size))
                     .to_vec();

@@ -1,8 +1,7 @@
-//! A body that outgrows the read buffer is kept in pieces, which are put together once.
+//! A body of unknown length that outgrows the read buffer is kept in pieces, which are put together once.
 //!
-//! If the buffer grew instead, the old one and a new one of twice its size would exist at each growth, so that a peer
-//! could make us hold three times what it sent. The pieces hold what was received, and the frame put together of them
-//! holds it once more.
+//! If the buffer grew instead, it would always be up to twice as large as what has arrived, and most of that for nothing if
+//! the body ends. A body whose length was announced stays in the buffer, which grows towards that length.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -73,14 +72,14 @@ impl Parser {
         }
     }
 
-    /// Whether there is room left, and it is for a large body.
+    /// Whether there is room left, and it is for a piece.
     pub(super) fn makes_piece(&mut self) -> bool {
         self.read_on();
         self.is_large() && (!self.buffer.space_left().is_empty() || self.set_aside(PIECE))
     }
 
     /// If much has arrived and no item was asked for, reads on to the body of the first frame. A large one is then kept
-    /// in pieces, and one that is read past is not kept at all.
+    /// in its way, and one that is read past is not kept at all.
     fn read_on(&mut self) {
         if self.buffer.len() >= MOST && !matches!(self.stage, Stage::Counted { .. } | Stage::Terminated) {
             self.look_ahead();
@@ -99,17 +98,16 @@ impl Parser {
         }
     }
 
-    /// Whether a body is in progress of which more has arrived than may be copied repeatedly.
+    /// Whether a body of unknown length is in progress of which more has arrived than may be copied repeatedly.
     #[inline]
     pub(super) const fn is_large(&self) -> bool {
-        self.buffer.len() >= self.pieces.most
-            && matches!(self.stage, Stage::Counted { .. } | Stage::Terminated)
+        self.buffer.len() >= self.pieces.most && matches!(self.stage, Stage::Terminated)
     }
 
     /// Makes a piece of what is in the buffer if all of it belongs to the frame in progress, and makes room for
     /// another. Then looks ahead, since no item may have been asked for after the frame exceeded its limit.
     fn set_aside(&mut self, room: usize) -> bool {
-        let ends_later = self.ends_later();
+        let ends_later = self.fresh().is_some_and(|fresh| memchr(0, fresh).is_none());
         if ends_later {
             // The end of a body is not looked for in a piece.
             self.scanned = self.received();
@@ -117,13 +115,6 @@ impl Parser {
             self.look_ahead();
         }
         ends_later && self.failed.is_none()
-    }
-
-    fn ends_later(&self) -> bool {
-        match self.stage {
-            Stage::Counted { length } => self.received() <= self.head.line.saturating_add(length),
-            _ => self.fresh().is_some_and(|fresh| memchr(0, fresh).is_none()),
-        }
     }
 
     /// How many octets of the frame in progress and of what follows it have arrived.
