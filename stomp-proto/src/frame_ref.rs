@@ -206,7 +206,7 @@ mod tests {
     fn headers_beyond_the_index_are_refused() {
         for (end, expected) in [(u32::MAX - 1, Ok(())), (u32::MAX, Err(EncodeError::HeadersTooLarge))] {
             let slots: Slots = [Slot::new(0, 1, end as usize)].into_iter().collect();
-            let headers = HeadersRef::new(b"a:1", slots.as_slices(), false);
+            let headers = HeadersRef::new(b"a:1", slots.as_ref(), false);
             let frame = FrameRef::new(Command::Send, headers, b"", true);
             assert_eq!(frame.encode(Version::V1_2, &mut BytesMut::new()), expected);
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Text,
-    slots::{Slot, Slots},
+    slots::{Slot, Slots, SlotsRef},
 };
 
 /// The headers of a frame, in order.
@@ -61,7 +61,7 @@ impl Headers {
     /// Returns a borrowed view of the headers.
     #[must_use]
     pub fn as_ref(&self) -> HeadersRef<'_> {
-        HeadersRef { octets: self.block.octets(), slots: self.slots.as_slices(), escaped: self.escaped }
+        HeadersRef { octets: self.block.octets(), slots: self.slots.as_ref(), escaped: self.escaped }
     }
 
     /// Returns the value of the first header with this name, or `None` if there is none.
@@ -203,12 +203,12 @@ impl fmt::Debug for Headers {
 #[derive(Clone, Copy)]
 pub struct HeadersRef<'a> {
     octets: &'a [u8],
-    slots: [&'a [Slot]; 2],
+    slots: SlotsRef<'a>,
     escaped: bool,
 }
 
 impl<'a> HeadersRef<'a> {
-    pub(crate) const fn new(octets: &'a [u8], slots: [&'a [Slot]; 2], escaped: bool) -> Self {
+    pub(crate) const fn new(octets: &'a [u8], slots: SlotsRef<'a>, escaped: bool) -> Self {
         Self { octets, slots, escaped }
     }
 
@@ -221,10 +221,7 @@ impl<'a> HeadersRef<'a> {
     /// The first header of that name.
     #[inline]
     fn find(self, name: &[u8]) -> Option<Slot> {
-        // Not as a chain: that costs as much as all else here, where the first header is the one.
-        let [inline, more] = self.slots;
-        let is_it = |slot: &&Slot| self.is_named(**slot, name);
-        inline.iter().find(is_it).or_else(|| more.iter().find(is_it)).copied()
+        self.slots.find(|slot| self.is_named(*slot, name))
     }
 
     /// Returns `true` if there is a header with this name.
@@ -235,41 +232,35 @@ impl<'a> HeadersRef<'a> {
 
     /// Returns an iterator over all headers in order, repeated names included, as pairs of name and value.
     pub fn iter(self) -> impl Iterator<Item = (Text<'a>, Text<'a>)> {
-        self.slots().map(move |slot| (self.text(slot.name()), self.text(slot.value())))
+        self.slots.iter().map(move |slot| (self.text(slot.name()), self.text(slot.value())))
     }
 
     /// Returns the number of headers, repeated names included.
     #[must_use]
     pub fn len(self) -> usize {
-        self.slots().count()
+        self.slots.iter().count()
     }
 
     /// Returns `true` if there are no headers.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        self.slots().next().is_none()
+        self.slots.iter().next().is_none()
     }
 
     /// The octets that the slots point into, up to the end of the last.
     pub(crate) fn octets(self) -> &'a [u8] {
-        let [inline, more] = self.slots;
-        let end = more.last().or_else(|| inline.last()).map_or(0, |slot| slot.end());
+        let end = self.slots.last().map_or(0, Slot::end);
         self.octets.get(..end).unwrap_or(self.octets)
     }
 
     /// Whether every slot still fits its index; a built block beyond 4 GiB does not.
     pub(crate) fn is_indexed(self) -> bool {
-        self.slots().all(Slot::is_exact)
+        self.slots.iter().all(Slot::is_exact)
     }
 
     /// The same headers, in octets that begin like these.
     pub(crate) fn moved_to(self, block: Bytes) -> Headers {
-        Headers::parsed(block, self.slots().collect(), self.escaped)
-    }
-
-    fn slots(self) -> impl Iterator<Item = Slot> {
-        let [inline, more] = self.slots;
-        inline.iter().chain(more).copied()
+        Headers::parsed(block, self.slots.iter().collect(), self.escaped)
     }
 
     /// Whether a header has that name. Without escapes its length is compared first.

@@ -40,16 +40,34 @@ impl Slot {
     }
 }
 
+/// A slot in half the room, for a header that ends before octet 2^16.
+#[derive(Clone, Copy, Default, Debug)]
+struct Compact {
+    start: u16,
+    colon: u16,
+    end: u16,
+}
+
+impl Compact {
+    const fn slot(self) -> Slot {
+        Slot { start: self.start as u32, colon: self.colon as u32, end: self.end as u32 }
+    }
+}
+
 /// Slots without an allocation. They suffice for the usual number of headers: a MESSAGE of RabbitMQ or ActiveMQ has 7
-/// to 11.
+/// to 11. A frame is moved on its way to whoever reads it, and its slots are half of it: hence the compact ones.
 pub(crate) const INLINE: usize = 12;
 
-/// Only the first `len` slots are valid. The others, inline or not, are left over from other frames.
+/// The first slots inline, as far as they fit there, and the others after them.
+///
+/// Only the first `inlined` slots inline are valid, and only `len` slots in all. The others are left over from other
+/// frames.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Slots {
-    inline: [Slot; INLINE],
-    len: usize,
     more: Vec<Slot>,
+    inline: [Compact; INLINE],
+    len: u32,
+    inlined: u32,
 }
 
 impl Slots {
@@ -57,53 +75,57 @@ impl Slots {
     /// copying it would cost more than everything else about a header.
     #[inline]
     pub(crate) fn push(&mut self, slot: Slot) {
-        let place = match self.inline.get_mut(self.len) {
-            Some(free) => Some(free),
-            None => self.one_more(),
-        };
-        if let Some(place) = place {
-            *place = slot;
+        let all_inline = self.len == self.inlined && slot.end <= u16::MAX as u32;
+        match self.inline.get_mut(self.len as usize).filter(|_| all_inline) {
+            Some(free) => {
+                let Slot { start, colon, end } = slot;
+                *free = Compact { start: start as u16, colon: colon as u16, end: end as u16 };
+                self.inlined = self.inlined.wrapping_add(1);
+            }
+            None => self.push_more(slot),
         }
         self.len = self.len.wrapping_add(1);
     }
 
     #[cold]
     #[inline(never)]
-    fn one_more(&mut self) -> Option<&mut Slot> {
-        self.more.truncate(self.len.wrapping_sub(INLINE));
-        self.more.push(Slot::default());
-        self.more.last_mut()
+    fn push_more(&mut self, slot: Slot) {
+        self.more.truncate(self.len.wrapping_sub(self.inlined) as usize);
+        self.more.push(slot);
     }
 
     /// Takes all slots out.
+    #[inline]
     pub(crate) fn take(&mut self) -> Self {
-        let more = if self.len > INLINE { mem::take(&mut self.more) } else { Vec::new() };
-        Self { inline: self.inline, len: mem::take(&mut self.len), more }
+        let (len, inlined) = (mem::take(&mut self.len), mem::take(&mut self.inlined));
+        let more = if len > inlined { mem::take(&mut self.more) } else { Vec::new() };
+        Self { more, inline: self.inline, len, inlined }
     }
 
     /// Lends the slots and forgets them, so that the next frame begins without any.
-    pub(crate) fn lend(&mut self) -> [&[Slot]; 2] {
-        let len = mem::take(&mut self.len);
-        self.first(len)
+    pub(crate) fn lend(&mut self) -> SlotsRef<'_> {
+        let (len, inlined) = (mem::take(&mut self.len), mem::take(&mut self.inlined));
+        self.first(len, inlined)
     }
 
-    pub(crate) fn as_slices(&self) -> [&[Slot]; 2] {
-        self.first(self.len)
+    pub(crate) fn as_ref(&self) -> SlotsRef<'_> {
+        self.first(self.len, self.inlined)
     }
 
-    /// The first `count`.
-    fn first(&self, count: usize) -> [&[Slot]; 2] {
-        let inline = self.inline.get(..count).unwrap_or(&self.inline);
-        [inline, self.more.get(..count.saturating_sub(INLINE)).unwrap_or_default()]
+    fn first(&self, len: u32, inlined: u32) -> SlotsRef<'_> {
+        let more = len.saturating_sub(inlined) as usize;
+        SlotsRef {
+            inline: self.inline.get(..inlined as usize).unwrap_or_default(),
+            more: self.more.get(..more).unwrap_or_default(),
+        }
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Slot> {
-        let [inline, more] = self.as_slices();
-        inline.iter().chain(more).copied()
+        self.as_ref().iter()
     }
 }
 
@@ -113,5 +135,58 @@ impl FromIterator<Slot> for Slots {
             all.push(slot);
             all
         })
+    }
+}
+
+/// [`Slots`], borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotsRef<'a> {
+    inline: &'a [Compact],
+    more: &'a [Slot],
+}
+
+impl<'a> SlotsRef<'a> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = Slot> + use<'a> {
+        self.inline.iter().map(|slot| slot.slot()).chain(self.more.iter().copied())
+    }
+
+    /// The first slot for which `is_it` returns `true`.
+    #[inline]
+    pub(crate) fn find(self, is_it: impl Fn(&Slot) -> bool) -> Option<Slot> {
+        // Not as a chain: that costs as much as all else here, where the first header is the one.
+        let inline = self.inline.iter().map(|slot| slot.slot()).find(&is_it);
+        inline.or_else(|| self.more.iter().find(|slot| is_it(slot)).copied())
+    }
+
+    pub(crate) fn last(self) -> Option<Slot> {
+        self.more.last().copied().or_else(|| self.inline.last().map(|slot| slot.slot()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the order of small and large positions, none is cut and none is left over from the frame before.
+    #[test]
+    fn slots_come_out_as_they_went_in() {
+        let far = u16::MAX as usize;
+        let ends = [[1, 2, 3, 4], [1, far, far + 1, far + 2], [far, far + 1, 3, 4], [far + 1, 2, 3, 4]];
+        let mut slots = Slots::default();
+        for ends in ends.iter().cycle().take(9) {
+            for count in [2, 4, INLINE, INLINE + 3] {
+                let wanted: Vec<_> = ends.iter().cycle().take(count).map(|end| (0..0, 1..*end)).collect();
+                for (_, value) in &wanted {
+                    slots.push(Slot::new(0, 0, value.end));
+                }
+                let last = slots.as_ref().last().map(Slot::end);
+                assert_eq!(last, wanted.last().map(|(_, value)| value.end));
+                let kept = slots.clone().take();
+                assert_eq!((kept.len(), slots.len()), (count, count));
+                let found = slots.lend().iter().map(|slot| (slot.name(), slot.value()));
+                assert!(found.eq(wanted.iter().cloned()), "{ends:?}, {count}");
+                assert!(kept.iter().map(Slot::value).eq(wanted.into_iter().map(|(_, value)| value)));
+            }
+        }
     }
 }

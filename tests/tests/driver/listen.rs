@@ -181,7 +181,7 @@ fn a_slow_listener_misses_some_and_harms_nobody() {
     let slow = client.trace();
     let quick = sim.spawn(all(client.trace()));
     sim.block_on(async {
-        for number in 0..500 {
+        for number in 0..700 {
             client.send("/queue/a", vec![b'x'; number]).await.unwrap();
         }
         client.disconnect().await.unwrap();
