@@ -1,5 +1,6 @@
 //! What the application commands on a connection.
 
+use alloc::{borrow::Cow, vec::Vec};
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -100,7 +101,9 @@ impl Link {
         cx: &mut Cx<'_>,
     ) -> Result<(), CommandError> {
         self.check_settle(message, cx.replay)?;
-        self.settlement.settle(command, message, headers, &mut self.wire)?;
+        let headers = headers.iter().map(|(name, value)| (*name, Cow::Borrowed(value.as_bytes())));
+        let headers: Vec<_> = headers.collect();
+        self.settlement.settle(command, message, &headers, &mut self.wire)?;
         message.arrival_mut().settled = true;
         self.proceed_unsubscribing(message.arrival().subscription(), cx.ids);
         Ok(())

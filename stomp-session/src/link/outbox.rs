@@ -4,9 +4,9 @@ use alloc::{boxed::Box, collections::VecDeque};
 use core::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
-use stomp_proto::{Command, EncodeError, Frame, PreparedFrame, Version};
+use stomp_proto::{Command, EncodeError, Frame, FrameWriter, PreparedFrame, Version};
 
-use crate::model::{event::Event, ids::ReceiptId};
+use crate::model::{event::Event, frames::Header, ids::ReceiptId};
 
 /// The most that is handed over at once.
 const BATCH: usize = 64 * 1024;
@@ -179,6 +179,27 @@ impl Outbox {
         self.close_batch(before);
         Ok(self.append(Entry { kind, length, ..Entry::QUIET }, || {
             Event::FrameSent(without_secrets(&whole(prepared, body, kind)))
+        }))
+    }
+
+    /// The same for a frame of these headers, without a body, which need not be made first.
+    pub(crate) fn push_headers(
+        &mut self,
+        command: Command,
+        headers: [&[Header<'_>]; 2],
+        version: Version,
+        kind: Kind,
+    ) -> Result<Place, EncodeError> {
+        let before = self.bytes.len();
+        let written = write_headers(command, headers, version, &mut self.bytes);
+        written.inspect_err(|_| self.bytes.truncate(before))?;
+        let length = self.bytes.len().saturating_sub(before);
+        self.close_batch(before);
+        Ok(self.append(Entry { kind, length, ..Entry::QUIET }, || {
+            let headers = headers.into_iter().flatten();
+            let frame =
+                headers.fold(Frame::new(command), |frame, (name, value)| frame.with_header(name, value));
+            Event::FrameSent(frame)
         }))
     }
 
@@ -390,6 +411,19 @@ impl Trace {
             *event = None;
         }
     }
+}
+
+fn write_headers(
+    command: Command,
+    headers: [&[Header<'_>]; 2],
+    version: Version,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let mut writer = FrameWriter::new(command, version, out)?;
+    for (name, value) in headers.into_iter().flatten() {
+        writer.header(name.as_bytes(), value)?;
+    }
+    writer.finish(b"")
 }
 
 fn write_prepared(

@@ -18,7 +18,7 @@ use super::{
 use crate::model::{
     arrival::{Arrival, Arrived},
     error::CommandError,
-    frames::{self, FrameError},
+    frames::{self, FrameError, Header},
     ids::{Ids, ReceiptId, SubscriptionId},
     profile::DeliveryIds,
 };
@@ -111,22 +111,35 @@ impl Settlement {
         &mut self,
         command: Command,
         message: &dyn Arrived,
-        headers: &[(&str, &str)],
+        headers: &[Header<'_>],
         wire: &mut Wire,
     ) -> Result<(), CommandError> {
-        let ack = acknowledgement(message.frame(), wire.version())?;
+        frames::with_ack_headers(message.frame(), wire.version(), |ack| {
+            self.settle_named(command, message, [ack, headers], wire)
+        })
+        .map_err(|error| no_ack(message.frame(), error))?
+    }
+
+    fn settle_named(
+        &mut self,
+        command: Command,
+        message: &dyn Arrived,
+        [ack, headers]: [&[Header<'_>]; 2],
+        wire: &mut Wire,
+    ) -> Result<(), CommandError> {
         let (id, delivery) = (message.arrival().subscription(), message.arrival().delivery);
         let unsettled = self.unsettled.entry(id).or_default();
         if unsettled.is_covered(delivery) {
             return Err(CommandError::AlreadySettled);
         }
         if command == Command::Ack && unsettled.waits() {
+            let ack = acknowledgement(message.frame(), wire.version())?;
             return write_prefix(unsettled.settle_prefix(delivery, ack, None), wire);
         }
-        wire.push_settlement(&with_command(command, &ack, headers))?;
+        wire.push_settlement(command, [ack, headers])?;
         for ack in unsettled.settle(delivery) {
             // One that cannot be written stays with the broker, which delivers it again.
-            let _ = wire.push_settlement(&with_command(command, &ack, headers));
+            let _ = wire.push_settlement(command, [&headers_of(&ack), headers]);
         }
         Ok(())
     }
@@ -208,7 +221,7 @@ fn write_prefix(acks: Vec<(Frame, Option<ReceiptId>)>, wire: &mut Wire) -> Resul
         // Nobody may wait for it any more.
         match receipt.filter(|id| wire.receipts.awaited(*id).is_some()) {
             Some(id) => wire.push_ack(&ack, id, Awaited::Ack, Duration::MAX)?,
-            None => wire.push_settlement(&ack)?,
+            None => wire.push_settlement(Command::Ack, [&headers_of(&ack), &[]])?,
         }
     }
     Ok(())
@@ -220,10 +233,20 @@ pub(super) fn with_command(command: Command, ack: &Frame, headers: &[(&str, &str
     headers.iter().fold(frame, |frame, (name, value)| frame.with_header(name, value))
 }
 
+/// The headers of an ACK that was kept, whose names are ours.
+fn headers_of(ack: &Frame) -> Vec<Header<'_>> {
+    let names = ["id", "subscription", "message-id"];
+    names.into_iter().filter_map(|name| Some((name, ack.header(name)?.octets()))).collect()
+}
+
 fn acknowledgement(message: &Frame, version: Version) -> Result<Frame, CommandError> {
-    frames::ack(message, version).map_err(|error| match error {
+    frames::ack(message, version).map_err(|error| no_ack(message, error))
+}
+
+fn no_ack(message: &Frame, error: FrameError) -> CommandError {
+    match error {
         FrameError::MissingHeader { header, .. } => CommandError::NoAckHeader(header),
         // It came as a MESSAGE, and every version has ACK.
         _ => CommandError::WrongCommand(message.command()),
-    })
+    }
 }

@@ -3,13 +3,13 @@
 use core::time::Duration;
 
 use bytes::Bytes;
-use stomp_proto::{EncodeError, Frame, PreparedFrame, Version};
+use stomp_proto::{Command, EncodeError, Frame, PreparedFrame, Version};
 
 use super::{
     outbox::{Kind, Outbox, Place, Progress},
     receipts::{Awaited, Pending, Receipts, Stage},
 };
-use crate::model::{error::CommandError, event::Event, ids::ReceiptId, timestamp::Timestamp};
+use crate::model::{error::CommandError, event::Event, frames::Header, ids::ReceiptId, timestamp::Timestamp};
 
 /// The frames that wait for the transport, and those that wait for an answer.
 #[derive(Debug)]
@@ -79,10 +79,15 @@ impl Wire {
         self.sends = self.sends.saturating_add(u64::from(kind == Kind::Send));
     }
 
-    /// Appends an ACK or NACK. It waits for nothing that is sent alone.
-    pub(super) fn push_settlement(&mut self, frame: &Frame) -> Result<(), EncodeError> {
+    /// Appends an ACK or NACK of these headers. It waits for nothing that is sent alone.
+    pub(super) fn push_settlement(
+        &mut self,
+        command: Command,
+        headers: [&[Header<'_>]; 2],
+    ) -> Result<(), EncodeError> {
         let version = self.version;
-        self.first().push(frame, version, Kind::Settlement).map(|_| ())
+        self.first().push_headers(command, headers, version, Kind::Settlement)?;
+        Ok(())
     }
 
     /// Appends an ACK that asks for that RECEIPT, and waits for it unless somebody has begun to. `timeout` runs from the call.

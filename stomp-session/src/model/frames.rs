@@ -30,6 +30,7 @@
 //! ```
 
 use alloc::{
+    borrow::Cow,
     string::{String, ToString},
     vec::Vec,
 };
@@ -139,14 +140,31 @@ pub fn unsubscribe(id: &str, destination: &str, version: Version) -> Frame {
 /// # Errors
 /// Returns a [`FrameError`] if `message` is not a MESSAGE or lacks one of these headers.
 pub fn ack(message: &Frame, version: Version) -> Result<Frame, FrameError> {
+    with_ack_headers(message, version, |headers| {
+        let named = headers.iter().map(|(name, value)| (*name, value));
+        named.fold(Frame::new(Command::Ack), |frame, (name, value)| frame.with_header(name, value))
+    })
+}
+
+/// A header that is to be written.
+pub(crate) type Header<'a> = (&'a str, Cow<'a, [u8]>);
+
+/// Does something with the headers by which an ACK or NACK names a MESSAGE. They are lent, since each move of something that was
+/// just made costs as much as writing it.
+#[inline]
+pub(crate) fn with_ack_headers<R>(
+    message: &Frame,
+    version: Version,
+    run: impl FnOnce(&[Header<'_>]) -> R,
+) -> Result<R, FrameError> {
     expect(message, Command::Message)?;
-    let frame = Frame::new(Command::Ack);
+    let value = |name| Ok::<_, FrameError>(need(message, name)?.octets());
     Ok(match version {
-        Version::V1_0 => frame.with_header("message-id", need(message, "message-id")?.octets()),
-        Version::V1_1 => frame
-            .with_header("subscription", need(message, "subscription")?.octets())
-            .with_header("message-id", need(message, "message-id")?.octets()),
-        Version::V1_2 => frame.with_header("id", need(message, "ack")?.octets()),
+        Version::V1_0 => run(&[("message-id", value("message-id")?)]),
+        Version::V1_1 => {
+            run(&[("subscription", value("subscription")?), ("message-id", value("message-id")?)])
+        }
+        Version::V1_2 => run(&[("id", value("ack")?)]),
     })
 }
 
