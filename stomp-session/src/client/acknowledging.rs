@@ -11,7 +11,7 @@ use super::{
     error::AckError,
     shared::{Inner, Receipt, Shared},
 };
-use crate::{CommandError, Message, ReceiptId};
+use crate::{CommandError, ReceiptId, Settle};
 
 /// The future of [`Message::ack_confirmed`](super::Message::ack_confirmed) and
 /// [`Delivery::ack_confirmed`](super::Delivery::ack_confirmed).
@@ -33,7 +33,7 @@ enum Asked {
 
 impl Acknowledging {
     /// Acknowledges a message.
-    pub(super) fn new(shared: &Arc<Shared>, message: &mut Message) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, message: &mut impl Settle) -> Self {
         let asked = shared.command(|inner| inner.ack_confirmed(message));
         let asked = asked.map_or_else(Asked::Refused, Asked::Waits);
         Self { shared: Arc::clone(shared), asked }
@@ -74,7 +74,7 @@ impl Drop for Acknowledging {
 }
 
 impl Inner {
-    fn ack_confirmed(&mut self, message: &mut Message) -> Result<ReceiptId, CommandError> {
+    fn ack_confirmed(&mut self, message: &mut impl Settle) -> Result<ReceiptId, CommandError> {
         let id = self.session.ack_confirmed(message)?;
         self.receipts.insert(id, Receipt::default());
         Ok(id)

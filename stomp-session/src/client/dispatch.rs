@@ -1,6 +1,11 @@
 //! Passes the session's events on to what waits for them.
 
-use std::{collections::VecDeque, mem, sync::atomic::Ordering};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 use stomp_proto::{Command, Excess};
 
@@ -8,7 +13,8 @@ use super::{
     error::RequestError,
     notice::Notice,
     pressure::Stall,
-    shared::{Inbox, Inner, Shared},
+    requests::Requests,
+    shared::{After, Inbox, Inner, Shared},
     telemetry::is_on,
     waits::For,
 };
@@ -28,9 +34,24 @@ impl Shared {
 
     /// Hands on what came out of the input. The driver's business.
     pub(super) fn pull(&self, inner: &mut Inner, input: &mut Input, now: Timestamp) {
-        while let Some(event) = inner.session.next_event(input, now) {
+        while let Some(event) = self.deliver_next(inner, input, now) {
             self.hand_on(inner, event);
         }
+    }
+
+    /// Delivers messages up to the next event that is none. No listener is told of a message.
+    fn deliver_next(&self, inner: &mut Inner, input: &mut Input, now: Timestamp) -> Option<Event> {
+        let Inner { session, inboxes, requests, after, .. } = inner;
+        // Counted once for all: nobody can take one of them before.
+        let (mut count, mut octets) = (0_usize, 0_usize);
+        let event = session.next_event_with(input, now, |frame, arrival| {
+            count = count.saturating_add(1);
+            octets = octets.saturating_add(deliver(inboxes, requests, after, Message::new(frame, arrival)));
+            None
+        });
+        self.counters.count_received(count);
+        self.pressure.count_in(octets);
+        event
     }
 
     fn hand_on(&self, inner: &mut Inner, event: Event) {
@@ -45,7 +66,10 @@ impl Shared {
 
     fn dispatch_one(&self, inner: &mut Inner, event: Event) {
         match event {
-            Event::Message(message) => self.deliver(inner, message),
+            Event::Message(message) => {
+                let Inner { inboxes, requests, after, .. } = inner;
+                self.pressure.count_in(deliver(inboxes, requests, after, message));
+            }
             Event::Receipt { id, outcome } => {
                 inner.note_outcome(id, &outcome);
                 inner.resolve(id, outcome);
@@ -104,24 +128,12 @@ impl Shared {
         }
     }
 
-    fn deliver(&self, inner: &mut Inner, message: Message) {
-        let Inner { requests, after, .. } = &mut *inner;
-        let Some(message) = requests.route(message, |waker| after.wake(waker)) else { return };
-        let Some(inbox) = inner.inboxes.get_mut(&message.subscription()) else {
-            inner.after.drop_messages(VecDeque::from([message]));
-            return;
-        };
-        inbox.octets = inbox.octets.saturating_add(self.pressure.count_in(&message));
-        inbox.messages.push_back(message);
-        let waker = inbox.waker.take();
-        inner.after.wake(waker);
-    }
-
     /// A message without its body is dropped, unless the subscription asked for it.
     fn deliver_too_large(&self, inner: &mut Inner, mut message: Message, excess: Excess) {
         if inner.session.delivers_oversized(message.subscription()) {
             message.set_excess(excess);
-            return self.deliver(inner, message);
+            let Inner { inboxes, requests, after, .. } = inner;
+            return self.pressure.count_in(deliver(inboxes, requests, after, message));
         }
         inner.session.give_back(&message);
         inner.count_unroutable();
@@ -154,7 +166,56 @@ impl Shared {
     }
 }
 
+/// Gives a message to whoever waits for it. Returns what it counts in the budget of octets that are not taken.
+fn deliver(
+    inboxes: &mut BTreeMap<SubscriptionId, Inbox>,
+    requests: &mut Requests,
+    after: &mut After,
+    message: Message,
+) -> usize {
+    let subscription = message.subscription();
+    let message = match requests.has_queue(subscription) {
+        false => message,
+        true => match requests.route(message, |waker| after.wake(waker)) {
+            Some(message) => message,
+            None => return 0,
+        },
+    };
+    let Some(inbox) = inboxes.get_mut(&subscription) else {
+        after.drop_messages(VecDeque::from([message]));
+        return 0;
+    };
+    let octets = message.size();
+    inbox.octets = inbox.octets.saturating_add(octets);
+    inbox.messages.push_back(message);
+    inbox.used = true;
+    if let Some(waker) = inbox.waker.take() {
+        after.wake(Some(waker));
+    }
+    octets
+}
+
+/// How often the room of inboxes is looked at, at most: there may be thousands.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Inbox {
+    /// Gives back its room, if nothing came since the last call and nothing waits.
+    fn give_back_room(&mut self) {
+        if !mem::take(&mut self.used) && self.messages.is_empty() {
+            self.messages = VecDeque::new();
+        }
+    }
+}
+
 impl Inner {
+    /// Gives memory back that quiet subscriptions do not need. The driver's business, whenever something is due.
+    pub(super) fn give_back_room(&mut self, now: Timestamp) {
+        if now >= self.room_at.after(ROOM_INTERVAL) {
+            self.room_at = now;
+            self.inboxes.values_mut().for_each(Inbox::give_back_room);
+        }
+    }
+
     const fn count_unroutable(&mut self) {
         self.unroutable = self.unroutable.saturating_add(1);
     }
@@ -224,5 +285,24 @@ impl Inner {
         self.changes = self.changes.saturating_add(1);
         let wakers = self.waits.wake_all();
         wakers.into_iter().for_each(|waker| self.wake(waker));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{Command, Frame};
+
+    #[test]
+    fn an_inbox_keeps_its_room_only_while_messages_come() {
+        let mut inbox = Inbox { messages: VecDeque::with_capacity(100), used: true, ..Inbox::default() };
+        inbox.give_back_room();
+        assert!(inbox.messages.capacity() >= 100, "one came since the last time");
+        inbox.messages.push_back(Message::detached(Frame::new(Command::Message)));
+        inbox.give_back_room();
+        assert_eq!(inbox.messages.len(), 1, "it waits");
+        inbox.messages.clear();
+        inbox.give_back_room();
+        assert_eq!(inbox.messages.capacity(), 0);
     }
 }

@@ -45,16 +45,13 @@ impl Subscription {
         Items { subscription: self, shown: false }
     }
 
-    // As the stream of messages does it: one function for both would move each message once more.
     pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<SubscriptionItem>> {
-        let taken = ready!(self.poll_taken(cx));
-        Poll::Ready(taken.map(|mut message| {
-            let excess = message.take_excess();
-            let message = Message::new(message, self.shared());
-            match excess {
-                None => SubscriptionItem::Message(message),
-                Some(excess) => SubscriptionItem::TooLarge(TooLarge { message, excess }),
-            }
+        if !ready!(self.poll_ready(cx)) {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(self.take_next().map(|mut message| match message.take_excess() {
+            None => SubscriptionItem::Message(message),
+            Some(excess) => SubscriptionItem::TooLarge(TooLarge { message, excess }),
         }))
     }
 }
@@ -164,11 +161,6 @@ impl TooLarge {
     /// Returns the same errors as [`Message::nack`].
     pub fn nack(self) -> Result<(), CommandError> {
         self.message.nack()
-    }
-
-    /// The message, whose body is empty, and what was over the limit.
-    pub(super) fn into_parts(self) -> (Message, Excess) {
-        (self.message, self.excess)
     }
 }
 

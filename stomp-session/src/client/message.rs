@@ -2,6 +2,8 @@
 
 use std::{fmt, future::poll_fn, ops::Deref, sync::Arc};
 
+use stomp_proto::Excess;
+
 use super::{acknowledging::Acknowledging, shared::Shared, state::Waiting, waits::For};
 use crate::{CommandError, Nack, Session};
 
@@ -19,6 +21,11 @@ pub struct Message {
 impl Message {
     pub(super) const fn new(message: crate::Message, shared: Arc<Shared>) -> Self {
         Self { message, shared }
+    }
+
+    /// See [`take_excess`](crate::Message::take_excess).
+    pub(super) fn take_excess(&mut self) -> Option<Excess> {
+        self.message.take_excess()
     }
 
     /// Acknowledges the message. The ACK is queued at once; this method never waits.
@@ -93,16 +100,27 @@ impl Message {
 
     /// Acknowledges the message through a shared handle, and asks for the broker's answer.
     pub(super) fn confirm(&self) -> Acknowledging {
-        Acknowledging::new(&self.shared, &mut self.message.twin())
+        Acknowledging::new(&self.shared, &mut self.message.shared())
     }
 
     /// Acknowledges the message, or sends a NACK with this effect.
     pub(super) fn settle(&self, nack: Option<Nack>) -> Result<(), CommandError> {
-        let mut message = self.message.twin();
+        let mut message = self.message.shared();
         self.shared.command(|inner| match nack {
             None => inner.session.ack(&mut message),
             Some(nack) => inner.session.nack_as(&mut message, nack),
         })
+    }
+
+    /// Sends a NACK through a shared handle, whatever its effect is.
+    pub(super) fn refuse(&self) -> Result<(), CommandError> {
+        let mut message = self.message.shared();
+        self.shared.command(|inner| inner.session.nack(&mut message))
+    }
+
+    /// Says that it was settled through a shared handle.
+    pub(super) const fn note_settled(&mut self) {
+        self.message.note_settled();
     }
 
     /// Settles the message by a command of the session from which it came.

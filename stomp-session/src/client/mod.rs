@@ -24,6 +24,7 @@ pub mod futures;
 mod gauge;
 pub mod guide;
 mod handle;
+mod handler_box;
 mod interrupted;
 mod items;
 #[cfg(feature = "json")]

@@ -1,7 +1,7 @@
 //! Back-pressure on the broker: messages that are not taken are counted, and above the budget the driver stops reading.
 //! Nothing is dropped.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, mem, time::Duration};
 
 use super::gauge::Gauge;
 use crate::{Message, Session, Timestamp};
@@ -24,11 +24,9 @@ impl Pressure {
         self.0.level()
     }
 
-    /// Counts a message that came. Gives what it counts, in octets.
-    pub(super) fn count_in(&self, message: &Message) -> usize {
-        let size = message.size();
-        self.0.add(size);
-        size
+    /// Counts messages that came.
+    pub(super) fn count_in(&self, octets: usize) {
+        self.0.add(octets);
     }
 
     /// Counts messages no more that nobody takes. Gives what they counted, in octets. Whoever calls this wakes the driver, or
@@ -37,11 +35,6 @@ impl Pressure {
         let size = messages.iter().map(Message::size).sum();
         let _ = self.0.take(size);
         size
-    }
-
-    /// Says that a message was taken. Whether the driver may read again, and is to be woken.
-    pub(super) fn take(&self, message: &Message) -> bool {
-        self.0.take(message.size())
     }
 
     /// Returns whether to stop reading, because more octets than the budget are not taken, or too many ACKs are unsent.
@@ -63,6 +56,31 @@ impl Pressure {
     /// Returns whether the octets that are not taken are over the hard limit.
     pub(super) fn is_over(&self, budget: usize) -> bool {
         self.undelivered() > budget.saturating_mul(HARD)
+    }
+}
+
+/// What a consumer has taken and was not counted out yet.
+///
+/// Counting out each message would cost an operation on memory that the driver's thread writes. What waits here counts
+/// as not taken: it is little, and nothing when the consumer has no messages left.
+#[derive(Debug, Default)]
+pub(super) struct Taken(usize);
+
+/// The part of the budget that is counted out together.
+const STEP: usize = 64;
+
+impl Taken {
+    /// Says that a message was taken, and whether it was the last one. Returns whether the driver may read again, and is
+    /// to be woken.
+    #[inline]
+    pub(super) fn count(&mut self, octets: usize, is_last: bool, pressure: &Pressure, budget: usize) -> bool {
+        self.0 = self.0.saturating_add(octets);
+        (is_last || self.0 > budget / STEP) && self.flush(pressure)
+    }
+
+    /// Counts out all that was taken. Returns the same.
+    pub(super) fn flush(&mut self, pressure: &Pressure) -> bool {
+        pressure.0.take(mem::take(&mut self.0))
     }
 }
 
@@ -104,5 +122,29 @@ impl Stall {
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         Timestamp::first([self.at.filter(|_| !self.told), self.give_up_at.filter(|_| !self.gives_up)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_counted_out_in_steps_and_at_the_last_message() {
+        const BUDGET: usize = 64 * 100;
+        let (pressure, mut taken) = (Pressure::default(), Taken::default());
+        pressure.count_in(1000);
+        for (octets, is_last, left) in
+            [(60, false, 1000), (60, false, 880), (100, false, 880), (10, true, 770)]
+        {
+            assert!(!taken.count(octets, is_last, &pressure, BUDGET), "nobody waits");
+            assert_eq!(pressure.undelivered(), left);
+        }
+        assert!(pressure.0.wait(700, 500));
+        assert!(!taken.count(200, false, &pressure, BUDGET));
+        assert!(taken.count(200, false, &pressure, BUDGET), "the driver may read again");
+        taken.count(5, false, &pressure, BUDGET);
+        taken.flush(&pressure);
+        assert_eq!(pressure.undelivered(), 365);
     }
 }

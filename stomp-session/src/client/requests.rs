@@ -54,11 +54,15 @@ impl Requests {
         id
     }
 
+    /// Whether that is the subscription of the queue.
+    pub(super) fn has_queue(&self, subscription: SubscriptionId) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.subscription == subscription)
+    }
+
     /// Stores a reply for its request, and passes the request's waker to `wake`. Returns a message that is no reply, or
     /// that comes too late.
     pub(super) fn route(&mut self, message: Message, wake: impl FnOnce(Option<Waker>)) -> Option<Message> {
-        let queue = self.queue.as_ref();
-        if queue.is_none_or(|queue| queue.subscription != message.subscription()) {
+        if !self.has_queue(message.subscription()) {
             return Some(message);
         }
         let id = message.header("correlation-id").and_then(|id| id.number()).map(RequestId);

@@ -1,8 +1,10 @@
 //! The handler runner, which calls an asynchronous function for each message of a subscription.
 
+mod beginning;
 mod delivery;
 mod options;
 mod outcome;
+mod own_waker;
 mod policy;
 mod ready;
 mod running;

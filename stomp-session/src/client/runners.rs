@@ -1,7 +1,8 @@
 //! The handler runners of a session, which a graceful disconnect waits for.
 
-use std::{collections::BTreeMap, task::Waker, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, task::Waker, time::Duration};
 
+use super::sync::atomic::{AtomicBool, Ordering};
 use crate::Timestamp;
 
 /// Names a runner.
@@ -44,6 +45,8 @@ pub(super) struct Runners {
     stopping: Option<Stopping>,
     /// No message is taken while a connection is being left.
     holding: bool,
+    /// Whether one of these is so, for runners to see without the lock.
+    halted: Arc<AtomicBool>,
     /// Until when handlers may run although the session has ended by itself.
     lingers: Option<Timestamp>,
     /// That time is over.
@@ -105,6 +108,7 @@ impl Runners {
         let are_any = !self.table.is_empty();
         if are_any {
             self.stopping.get_or_insert(Stopping { deadlines: None, over: false });
+            self.note_halted();
         }
         are_any
     }
@@ -112,7 +116,17 @@ impl Runners {
     /// Tells the runners to take no messages, or to go on. Returns whether there are any.
     pub(super) fn hold(&mut self, holding: bool) -> bool {
         self.holding = holding;
+        self.note_halted();
         !self.table.is_empty()
+    }
+
+    fn note_halted(&self) {
+        self.halted.store(self.holding || self.are_stopping(), Ordering::Release);
+    }
+
+    /// Whether no message is taken, for runners, which ask before each.
+    pub(super) fn halted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.halted)
     }
 
     pub(super) const fn are_holding(&self) -> bool {

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     Closed, Connection, ConnectionId, Ended, Message, Outcome, Profile, ReceiptId, Session, SubscriptionId,
+    Timestamp,
 };
 
 /// What handles, messages and the driver share.
@@ -75,6 +76,8 @@ pub(super) struct Inner {
     /// Messages of subscriptions that are not known here, or without their body.
     pub(super) unroutable: u64,
     pub(super) stall: Stall,
+    /// When the room of all inboxes was looked at.
+    pub(super) room_at: Timestamp,
     /// How many connections have stood, and the newest.
     pub(super) stood: (u64, Option<Connection>),
     /// How often the state has changed.
@@ -87,6 +90,8 @@ pub(super) struct Inner {
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) messages: VecDeque<Message>,
+    /// Whether a message came since its room was looked at.
+    pub(super) used: bool,
     /// The octets of `messages`, as they count in the budget, and those of the batch that was taken last.
     pub(super) octets: usize,
     pub(super) batch: usize,
@@ -192,6 +197,7 @@ impl Shared {
             handles: 0,
             unroutable: 0,
             stall: Stall::default(),
+            room_at: Timestamp::ZERO,
             stood: (0, None),
             changes: 0,
             after: After::default(),
@@ -208,15 +214,14 @@ impl Shared {
     /// Locks, changes, leaves, and then wakes and drops what the change left behind. A poisoned lock is entered: a panic of
     /// somebody else's is no reason to leave everybody waiting.
     pub(super) fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
-        let (result, after) = {
-            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let result = change(&mut inner);
-            // Whatever made the room.
-            inner.admit(&self.settings);
-            let bodies = inner.session.take_discarded();
-            inner.after.drop_bodies.extend(bodies);
-            (result, inner.after.take())
-        };
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut inner);
+        // Whatever made the room.
+        inner.admit(&self.settings);
+        let bodies = inner.session.take_discarded();
+        inner.after.drop_bodies.extend(bodies);
+        let after = inner.after.take();
+        drop(inner);
         if let Some(after) = after {
             after.run();
         }
@@ -239,13 +244,6 @@ impl Shared {
 
     pub(super) fn is_lost(&self, connection: ConnectionId) -> bool {
         connection.0.value != self.connection.load(Ordering::Acquire)
-    }
-
-    /// Says that a message was taken, and wakes the driver if it may read again.
-    pub(super) fn taken(&self, message: &Message) {
-        if self.pressure.take(message) {
-            self.with(Inner::wake_driver);
-        }
     }
 
     /// Reports that these messages will not be settled.

@@ -91,6 +91,10 @@ impl Counters {
         add(counter, 1);
     }
 
+    pub(super) fn count_received(&self, count: usize) {
+        add(&self.messages_received, count);
+    }
+
     pub(super) fn count_sent(&self) {
         add(&self.messages_sent, 1);
     }

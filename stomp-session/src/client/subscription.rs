@@ -22,6 +22,7 @@ use super::{
     keep::Keep,
     message::Message,
     notice::Notice,
+    pressure::Taken,
     shared::{Inner, Shared},
     unsubscribing::Unsubscribing,
     waits::{For, Ticket},
@@ -204,6 +205,7 @@ pub struct Subscription {
     batch: VecDeque<crate::Message>,
     /// The number of messages in the batch that the broker delivers again if their connection is left.
     left: Arc<AtomicUsize>,
+    taken: Taken,
     /// Delivers messages of a connection that has ended too.
     keeps_stale: bool,
     row: Row,
@@ -221,8 +223,8 @@ impl Subscription {
             let inbox = inner.inboxes.entry(id).or_default();
             Ok((id, Arc::clone(&inbox.left)))
         })?;
-        let (batch, row) = (VecDeque::new(), Row::default());
-        Ok(Self { keep, id, ack_mode, batch, left, keeps_stale, row, ended: None })
+        let (batch, row, taken) = (VecDeque::new(), Row::default(), Taken::default());
+        Ok(Self { keep, id, ack_mode, batch, left, taken, keeps_stale, row, ended: None })
     }
 
     /// Returns the id of the subscription, which [`Notice`]s name.
@@ -309,27 +311,26 @@ impl Subscription {
         }
     }
 
-    fn note_left(&self) {
+    fn note_left(&self, left: usize) {
         if self.ack_mode != AckMode::Auto && !self.keeps_stale {
-            self.left.store(self.batch.len(), Ordering::Relaxed);
+            self.left.store(left, Ordering::Relaxed);
         }
     }
 
-    /// Takes the next message that can still be settled, whether it is whole or was over a limit.
+    /// Waits for the next message that can still be settled, whether it is whole or was over a limit. Returns whether there
+    /// is one, which [`take_next`](Self::take_next) takes. It is large: so it is not returned here, and moved once less.
     #[inline]
-    pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Option<crate::Message>> {
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         ready!(self.row.poll(cx));
         loop {
-            while let Some(message) = self.batch.pop_front() {
-                let shared = &self.keep.shared;
-                shared.taken(&message);
-                self.note_left();
-                if self.keeps_stale || !shared.is_stale(&message) {
-                    return Poll::Ready(Some(message));
+            while let Some(message) = self.batch.front() {
+                if self.keeps_stale || !self.keep.shared.is_stale(message) {
+                    return Poll::Ready(true);
                 }
+                drop(self.take_next());
             }
             if self.ended.is_some() {
-                return Poll::Ready(None);
+                return Poll::Ready(false);
             }
             if self.take_batch(cx.waker().clone()).is_pending() {
                 self.row.end();
@@ -338,17 +339,32 @@ impl Subscription {
         }
     }
 
+    /// Whether the message at the front of the batch was over a limit.
+    pub(super) fn is_next_over(&self) -> bool {
+        self.batch.front().is_some_and(crate::Message::is_over)
+    }
+
+    /// Takes the message at the front of the batch.
+    #[inline]
+    pub(super) fn take_next(&mut self) -> Option<Message> {
+        let octets = self.batch.front()?.size();
+        let left = self.batch.len().saturating_sub(1);
+        self.note_left(left);
+        let Shared { pressure, settings, .. } = &*self.keep.shared;
+        if self.taken.count(octets, left == 0, pressure, settings.inbound_budget) {
+            self.keep.shared.with(Inner::wake_driver);
+        }
+        // At last, and not before it: whatever came between would move the message once more.
+        let shared = self.shared();
+        self.batch.pop_front().map(|message| Message::new(message, shared))
+    }
+
     fn take_batch(&mut self, waker: Waker) -> Poll<()> {
         let shared = &self.keep.shared;
-        let id = self.id;
-        let taken = shared.with(|inner| inner.take_batch(id, waker));
-        match taken {
-            Poll::Ready(Ok(batch)) => {
-                self.batch = batch;
-                self.note_left();
-            }
-            Poll::Ready(Err(ended)) => self.ended = Some(ended),
-            Poll::Pending => return Poll::Pending,
+        let (id, batch) = (self.id, &mut self.batch);
+        match ready!(shared.with(|inner| inner.take_batch(id, batch, waker))) {
+            Ok(()) => self.note_left(self.batch.len()),
+            Err(ended) => self.ended = Some(ended),
         }
         Poll::Ready(())
     }
@@ -359,13 +375,12 @@ impl Stream for Subscription {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let this = &mut *self;
-        while let Some(mut message) = ready!(this.poll_taken(cx)) {
-            let excess = message.take_excess();
-            let message = Message::new(message, this.shared());
+        while ready!(this.poll_ready(cx)) {
             // Dropped, one that was over a limit stays with the broker: whoever wants it asks for items.
-            if excess.is_none() {
-                return Poll::Ready(Some(message));
+            if !this.is_next_over() {
+                return Poll::Ready(this.take_next());
             }
+            drop(this.take_next());
         }
         Poll::Ready(None)
     }
@@ -375,7 +390,8 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let shared = &self.keep.shared;
         let batch = mem::take(&mut self.batch);
-        batch.iter().for_each(|message| shared.taken(message));
+        shared.pressure.count_out(&batch);
+        self.taken.flush(&shared.pressure);
         shared.command(|inner| {
             batch.iter().for_each(|message| inner.session.give_back(message));
             self.end(inner);
@@ -416,11 +432,14 @@ impl Inner {
         Poll::Ready(result)
     }
 
+    /// Takes all messages of an inbox, which gets the room of the last batch for the next ones: that is the room which a
+    /// busy subscription needs.
     fn take_batch(
         &mut self,
         id: SubscriptionId,
+        batch: &mut VecDeque<crate::Message>,
         waker: Waker,
-    ) -> Poll<Result<VecDeque<crate::Message>, Ended>> {
+    ) -> Poll<Result<(), Ended>> {
         let Some(inbox) = self.inboxes.get_mut(&id) else {
             self.discard(Some(waker));
             return Poll::Ready(Err(Ended::Unsubscribed));
@@ -429,11 +448,15 @@ impl Inner {
         inbox.batch = 0;
         let result = if !inbox.messages.is_empty() {
             inbox.batch = mem::take(&mut inbox.octets);
-            Ok(mem::take(&mut inbox.messages))
+            mem::swap(&mut inbox.messages, batch);
+            Ok(())
         } else if let Some(ended) = &inbox.ended {
             Err(ended.clone())
         } else {
             let replaced = inbox.waker.replace(waker);
+            if batch.capacity() > inbox.messages.capacity() {
+                inbox.messages = mem::take(batch);
+            }
             self.discard(replaced);
             return Poll::Pending;
         };

@@ -125,6 +125,7 @@ impl Inner {
         let is_due = self.session.poll_timeout().is_some_and(|at| at <= now);
         if is_due {
             self.session.handle_timeout(now);
+            self.give_back_room(now);
         }
         is_due
     }

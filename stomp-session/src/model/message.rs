@@ -69,6 +69,16 @@ pub trait Settle: Arrived {
     }
 }
 
+/// A message that others hold as well.
+#[cfg(feature = "client")]
+#[derive(Debug)]
+pub(crate) struct SharedMessage<'a> {
+    frame: &'a Frame,
+    arrival: Arrival,
+}
+
+#[cfg(feature = "client")]
+impl Settle for SharedMessage<'_> {}
 impl Settle for Message {}
 impl Settle for AckToken {}
 
@@ -196,10 +206,16 @@ impl Message {
         Self { frame: self.frame.into_owned(), ..self }
     }
 
-    /// Another handle on this message, through which it can be settled after it was given away.
+    /// This message for one settlement, although others hold it as well.
     #[cfg(feature = "client")]
-    pub(crate) fn twin(&self) -> Self {
-        Self { frame: self.frame.clone(), ..*self }
+    pub(crate) const fn shared(&self) -> SharedMessage<'_> {
+        SharedMessage { frame: &self.frame, arrival: self.arrival }
+    }
+
+    /// Says that it was settled through another value.
+    #[cfg(feature = "client")]
+    pub(crate) const fn note_settled(&mut self) {
+        self.arrival.settled = true;
     }
 
     #[cfg(feature = "client")]
@@ -214,6 +230,12 @@ impl Message {
         let is_body = matches!(excess, Excess::Body { .. });
         self.arrival.over = Some(if is_body { Over::Body } else { Over::Headers });
         self.set_body(Bytes::copy_from_slice(&excess.length().to_be_bytes()));
+    }
+
+    /// Whether it was over a limit.
+    #[cfg(feature = "client")]
+    pub(crate) const fn is_over(&self) -> bool {
+        self.arrival.over.is_some()
     }
 
     /// What was over a limit, if it was [said](Self::set_excess). The message has an empty body from then on.
@@ -253,6 +275,21 @@ impl Arrived for Message {
 
     fn frame(&self) -> &Frame {
         &self.frame
+    }
+}
+
+#[cfg(feature = "client")]
+impl Arrived for SharedMessage<'_> {
+    fn arrival(&self) -> &Arrival {
+        &self.arrival
+    }
+
+    fn arrival_mut(&mut self) -> &mut Arrival {
+        &mut self.arrival
+    }
+
+    fn frame(&self) -> &Frame {
+        self.frame
     }
 }
 

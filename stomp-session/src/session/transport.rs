@@ -100,6 +100,18 @@ impl Session {
     /// from then on keeps no data.
     #[must_use = "an event that is not looked at is lost"]
     pub fn next_event(&mut self, input: &mut Input, now: Timestamp) -> Option<Event> {
+        self.next_event_with(input, now, |frame, arrival| Some(Event::Message(Message::new(frame, arrival))))
+    }
+
+    /// As [`next_event`](Self::next_event), but messages that come first are passed to `take`, and this goes on where it
+    /// returns `None`. A frame is large: so it is moved once, to where it is kept.
+    #[inline]
+    pub(crate) fn next_event_with(
+        &mut self,
+        input: &mut Input,
+        now: Timestamp,
+        mut take: impl FnMut(Frame, Arrival) -> Option<Event>,
+    ) -> Option<Event> {
         self.set_now(now);
         self.stamp();
         if input.is_fresh() && self.is_current(input) && input.take_fresh() {
@@ -110,28 +122,17 @@ impl Session {
                 self.retire(input);
                 return None;
             }
-            let item = input.next_item();
-            // By far the most that comes. A frame is large: this one is moved once, into its event.
-            if let Ok(Some(Item::Frame(frame))) = &item
-                && self.is_for_application(frame)
-            {
-                let arrival = self.accept(frame);
-                if let Some(arrival) = arrival
-                    && let Ok(Some(Item::Frame(frame))) = item
-                {
-                    if self.events.is_empty() {
-                        return Some(Event::Message(Message::new(frame, arrival)));
+            match input.next_item() {
+                // By far the most that comes.
+                Ok(Some(Item::Frame(frame))) if self.is_for_application(&frame) => {
+                    let Some(arrival) = self.accept(&frame) else { continue };
+                    if !self.events.is_empty() {
+                        self.events.push(Event::Message(Message::new(frame, arrival)));
+                    } else if let Some(event) = take(frame, arrival) {
+                        return Some(event);
                     }
-                    self.events.push(Event::Message(Message::new(frame, arrival)));
                 }
-                continue;
-            }
-            if let Ok(Some(Item::Frame(frame))) = &item
-                && self.confirm_command(frame)
-            {
-                continue;
-            }
-            match item {
+                Ok(Some(Item::Frame(frame))) if self.confirm_command(&frame) => {}
                 Ok(Some(item)) => self.handle_item(item, input),
                 Ok(None) => return None,
                 Err(error) => {

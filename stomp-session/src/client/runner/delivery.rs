@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     CommandError, Nack,
-    client::{acknowledging::Acknowledging, message::Message, shared::Shared},
+    client::{acknowledging::Acknowledging, message::Message},
 };
 
 /// A message that is passed to a handler. It dereferences to [`Message`]. A clone is the same message.
@@ -26,13 +26,32 @@ pub struct Delivery {
 
 struct Held {
     message: Message,
-    shared: Arc<Shared>,
     settled: AtomicBool,
 }
 
+/// What was settled has not to be given back.
+impl Drop for Held {
+    fn drop(&mut self) {
+        if *self.settled.get_mut() {
+            self.message.note_settled();
+        }
+    }
+}
+
 impl Delivery {
-    pub(super) fn new(message: Message, shared: Arc<Shared>) -> Self {
-        Self { held: Arc::new(Held { message, shared, settled: AtomicBool::new(false) }), attempt: 1 }
+    pub(super) fn new(message: Message) -> Self {
+        Self { held: Arc::new(Held { message, settled: AtomicBool::new(false) }), attempt: 1 }
+    }
+
+    /// Creates one where another was that is done with, if nobody has a clone of that.
+    pub(super) fn new_in(mut done: Self, message: Message) -> Self {
+        match Arc::get_mut(&mut done.held) {
+            Some(held) => {
+                *held = Held { message, settled: AtomicBool::new(false) };
+                Self { attempt: 1, ..done }
+            }
+            None => Self::new(message),
+        }
     }
 
     /// Acknowledges the message before its handler ends. The ACK is queued at once; this method never waits, and does not
@@ -75,8 +94,7 @@ impl Delivery {
     /// Returns the same errors as [`Message::nack`], and [`CommandError::AlreadySettled`] if the message was settled
     /// before.
     pub fn nack(&self) -> Result<(), CommandError> {
-        let mut message = self.held.message.twin();
-        self.settled(self.held.shared.command(|inner| inner.session.nack(&mut message)))
+        self.settled(self.held.message.refuse())
     }
 
     /// Returns how many times this runner has called the handler with this message: 1 the first time.
@@ -97,11 +115,18 @@ impl Delivery {
         self.settled(self.held.message.settle(nack))
     }
 
-    fn settled(&self, result: Result<(), CommandError>) -> Result<(), CommandError> {
-        if result.is_ok() {
-            self.held.settled.store(true, Ordering::Release);
+    /// Does the same, unless the handler has settled the message. With ack mode `auto` there is nothing to acknowledge.
+    pub(super) fn settle_unless_settled(&self, nack: Option<Nack>) -> Result<(), CommandError> {
+        match self.was_settled() || (nack.is_none() && !self.needs_ack()) {
+            true => Ok(()),
+            false => self.settle(nack),
         }
-        result
+    }
+
+    fn settled(&self, result: Result<(), CommandError>) -> Result<(), CommandError> {
+        result?;
+        self.held.settled.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Whether the broker still expects an answer, and delivers the message again without one.

@@ -62,10 +62,17 @@ impl SlotWaker {
         Self { ready, slot, queued: AtomicBool::new(false) }
     }
 
+    /// Whether it was not woken since it was polled.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.queued.load(Ordering::Acquire)
+    }
+
     /// It is polled now: from here on a wake counts again. One that came before and was not queued, as the slot was already, has
     /// its effect by this: what was done before it is seen by the poll, which a mere store would not ensure.
     pub(super) fn polled(&self) {
-        self.queued.swap(false, Ordering::AcqRel);
+        if !self.is_quiet() {
+            self.queued.swap(false, Ordering::AcqRel);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Wake as _, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -18,22 +18,20 @@ use super::{
     options::Options,
     outcome::{Failure, StopReason, Stopped, Tally},
     policy::{Forward, OnFailure, doubled},
-    ready::{Ready, SlotWaker},
-    slot::{Rest, Slot, Stage, Step},
+    ready::Ready,
+    slot::{Rest, Slot, Spare, Stage, Step},
 };
 use crate::{
     Closed, CommandError, Ended, Nack,
     client::{
         contain::{contained, drop_each},
-        items::{SubscriptionItem, TooLarge},
-        message::Message,
         notice::Notice,
         runners::{Call, Report, RunnerId},
         send::SendBuilder,
-        shared::Shared,
+        shared::{Inner, Shared},
         state::Timer,
         subscription::Subscription,
-        telemetry::handled,
+        sync::atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -48,14 +46,19 @@ const BEGUN: usize = 64;
 /// spawned, and resolves when the runner has ended.
 #[must_use = "a runner handles nothing until it is awaited or spawned"]
 pub struct Running<H, E, F> {
-    handler: H,
-    subscription: Subscription,
+    pub(super) handler: H,
+    pub(super) subscription: Subscription,
     shared: Arc<Shared>,
     options: Options<E>,
-    slots: BTreeMap<u64, Slot<F, E>>,
-    next: u64,
-    ready: Arc<Ready>,
-    tally: Tally,
+    pub(super) slots: BTreeMap<u64, Slot<F, E>>,
+    pub(super) next: u64,
+    pub(super) ready: Arc<Ready>,
+    pub(super) spare: Spare<F>,
+    /// Whether no message is taken, since the client disconnects or moves.
+    halted: Arc<AtomicBool>,
+    /// Whether acknowledgements are cumulative, on which connection.
+    cumulative: (Option<u64>, bool),
+    pub(super) tally: Tally,
     failures_in_a_row: u32,
     registered: Option<RunnerId>,
     phase: Phase<E>,
@@ -76,14 +79,18 @@ where
     E: fmt::Display,
 {
     pub(super) fn new(subscription: Subscription, handler: H, options: Options<E>) -> Self {
+        let shared = subscription.shared();
         Self {
             handler,
-            shared: subscription.shared(),
+            halted: shared.with(|inner| inner.runners.halted()),
+            shared,
             subscription,
             options,
             slots: BTreeMap::new(),
             next: 0,
             ready: Arc::default(),
+            spare: Spare::default(),
+            cumulative: (None, false),
             tally: Tally::default(),
             failures_in_a_row: 0,
             registered: None,
@@ -91,58 +98,31 @@ where
         }
     }
 
-    /// Takes a message, and polls its handler for the first time.
-    fn begin(&mut self, message: Message) {
-        let delivery = Delivery::new(message, Arc::clone(&self.shared));
-        let stage = self.call(&delivery);
-        self.take_up(delivery, stage);
-    }
-
-    /// Takes a message that came without its body: it has failed.
-    fn begin_too_large(&mut self, large: TooLarge) {
-        let (message, excess) = large.into_parts();
-        let delivery = Delivery::new(message, Arc::clone(&self.shared));
-        self.take_up(delivery, Stage::Failed(Some(Failure::TooLarge(excess))));
-    }
-
-    fn take_up(&mut self, delivery: Delivery, stage: Stage<F, E>) {
-        let id = self.next;
-        self.next = id.saturating_add(1);
-        let waker = Arc::new(SlotWaker::new(Arc::clone(&self.ready), id));
-        self.slots.insert(id, Slot::new(delivery, stage, waker));
-        self.poll_slot(id);
-    }
-
-    /// Calls the handler.
-    fn call(&mut self, delivery: &Delivery) -> Stage<F, E> {
-        let call = || handled(delivery, delivery.attempt(), || (self.handler)(delivery.clone()));
-        match contained(call) {
-            Ok(handler) => Stage::Handling(handler),
-            Err(text) => Stage::Failed(Some(Failure::Panicked(text))),
-        }
-    }
-
     /// Polls the stage of a message, and the stages after it, until one is pending.
-    fn poll_slot(&mut self, id: u64) {
+    pub(super) fn poll_slot(&mut self, id: u64) {
         while let Some(Poll::Ready(step)) = self.slots.get_mut(&id).map(Slot::poll) {
             let next = self.after(id, step);
             self.enter(id, next);
         }
     }
 
-    fn enter(&mut self, id: u64, next: Option<Stage<F, E>>) {
+    pub(super) fn enter(&mut self, id: u64, next: Option<Stage<F, E>>) {
         match (next, self.slots.get_mut(&id)) {
-            (Some(stage), Some(slot)) => drop_each([mem::replace(&mut slot.stage, stage)]),
-            _ => drop(self.slots.remove(&id)),
+            (Some(stage), Some(slot)) => drop_each([mem::replace(&mut *slot.stage, stage)]),
+            (Some(stage), None) => drop_each([stage]),
+            (None, _) => {
+                let ended = self.slots.remove(&id);
+                self.spare.empty_box =
+                    ended.and_then(|mut slot| slot.empty_box.take()).or_else(|| self.spare.empty_box.take());
+            }
         }
     }
 
     /// Returns the stage that follows this step, or `None` if the message is done.
-    fn after(&mut self, id: u64, step: Step<E>) -> Option<Stage<F, E>> {
+    pub(super) fn after(&mut self, id: u64, step: Step<E>) -> Option<Stage<F, E>> {
         match step {
             Step::Handled(Ok(())) => {
-                self.tally.handled = self.tally.handled.saturating_add(1);
-                self.failures_in_a_row = 0;
+                self.note_handled();
                 self.settle(id, None)
             }
             Step::Handled(Err(failure)) => self.fail(id, failure),
@@ -159,6 +139,11 @@ where
                 None
             }
         }
+    }
+
+    pub(super) const fn note_handled(&mut self) {
+        self.tally.handled = self.tally.handled.saturating_add(1);
+        self.failures_in_a_row = 0;
     }
 
     fn fail(&mut self, id: u64, failure: Failure<E>) -> Option<Stage<F, E>> {
@@ -258,17 +243,19 @@ where
     /// Acknowledges the message, or sends a NACK, unless the handler has settled it.
     fn settle(&mut self, id: u64, nack: Option<Nack>) -> Option<Stage<F, E>> {
         let delivery = &self.slots.get(&id)?.delivery;
-        if delivery.was_settled() {
-            return None;
-        }
-        match (delivery.settle(nack), nack) {
-            (Ok(()) | Err(CommandError::AlreadySettled), _) | (Err(CommandError::NotAcknowledged), None) => {}
-            (Err(CommandError::Stale { .. } | CommandError::Unsubscribed | CommandError::Closed), _) => {
-                self.lose();
-            }
-            (Err(error), _) => self.stop(Some(StopReason::Command(error))),
-        }
+        let settled = delivery.settle_unless_settled(nack);
+        self.note_settled(settled);
         None
+    }
+
+    pub(super) fn note_settled(&mut self, settled: Result<(), CommandError>) {
+        match settled {
+            Ok(()) | Err(CommandError::AlreadySettled) => {}
+            Err(CommandError::Stale { .. } | CommandError::Unsubscribed | CommandError::Closed) => {
+                self.lose()
+            }
+            Err(error) => self.stop(Some(StopReason::Command(error))),
+        }
     }
 
     /// A message could not be settled any more.
@@ -288,20 +275,20 @@ where
         if self.subscription.ack_mode() == AckMode::Auto {
             self.subscription.stop();
         }
-        let waiting = |slot: &Slot<F, E>| matches!(slot.stage, Stage::Pausing(..) | Stage::Resting(_));
+        let waiting = |slot: &Slot<F, E>| matches!(*slot.stage, Stage::Pausing(..) | Stage::Resting(_));
         let waiting: Vec<_> =
             self.slots.iter().filter(|(_, slot)| waiting(slot)).map(|(id, _)| *id).collect();
         for id in waiting {
             let next = self.hurry(id);
             self.enter(id, next);
             // What it is at now has not been polled.
-            self.slots.get(&id).into_iter().for_each(|slot| slot.waker.wake_by_ref());
+            self.slots.get(&id).into_iter().for_each(|slot| slot.waker.wake());
         }
     }
 
     /// Ends a wait before its time, and returns the stage that follows.
     fn hurry(&mut self, id: u64) -> Option<Stage<F, E>> {
-        match mem::replace(&mut self.slots.get_mut(&id)?.stage, Stage::Over) {
+        match mem::replace(&mut *self.slots.get_mut(&id)?.stage, Stage::Over) {
             Stage::Pausing(_, nack) => self.settle(id, Some(nack)),
             Stage::Resting(rest) => {
                 let Rest { failure, then, .. } = *rest;
@@ -327,7 +314,7 @@ where
         let running = self.slots.len();
         let stopping = !matches!(self.phase, Phase::Running);
         let owes = |slot: &Slot<F, E>| {
-            let rests = matches!(slot.stage, Stage::Pausing(..) | Stage::Resting(_));
+            let rests = matches!(*slot.stage, Stage::Pausing(..) | Stage::Resting(_));
             slot.delivery.is_owed() && !slot.excused && !rests && !slot.delivery.is_lost()
         };
         let owing = self.slots.values().filter(|slot| owes(slot)).count();
@@ -354,11 +341,9 @@ where
             if !self.has_room() {
                 return false;
             }
-            match self.subscription.poll_item(cx) {
-                Poll::Ready(Some(SubscriptionItem::Message(message))) => self.begin(message),
-                Poll::Ready(Some(SubscriptionItem::TooLarge(large))) => self.begin_too_large(large),
-                Poll::Ready(Some(SubscriptionItem::BrowseEnd)) => {}
-                Poll::Ready(None) => {
+            match self.subscription.poll_ready(cx) {
+                Poll::Ready(true) => self.begin_next(),
+                Poll::Ready(false) => {
                     self.stop(self.subscription.ended().and_then(unwilling));
                     return false;
                 }
@@ -391,21 +376,26 @@ where
 
     /// Returns whether another message may be begun. In 1.0, where acknowledgements are cumulative, only one may be
     /// under way.
-    fn has_room(&self) -> bool {
+    fn has_room(&mut self) -> bool {
         let auto = self.subscription.ack_mode() == AckMode::Auto;
-        let (stopping, cumulative) = self.shared.with(|inner| {
-            let connection = inner.session.connection();
-            let cumulative = connection.is_some_and(|connection| connection.version == Version::V1_0);
-            (inner.runners.are_stopping() || inner.runners.are_holding(), cumulative)
-        });
-        let limit = if cumulative && !auto { 1 } else { self.options.limit };
+        let limit = if !auto && self.is_cumulative() { 1 } else { self.options.limit };
         let takes = match self.phase {
-            Phase::Running => auto || !stopping,
+            Phase::Running => auto || !self.halted.load(Ordering::Acquire),
             // What the broker has forgotten already is handled all the same.
             Phase::Stopping(_, None) => auto,
             _ => false,
         };
         takes && self.slots.len() < limit
+    }
+
+    /// Whether the connection is one of 1.0. It is asked before each message, and locks once for each connection.
+    fn is_cumulative(&mut self) -> bool {
+        let number = self.shared.connection.load(Ordering::Acquire);
+        if self.cumulative.0 != Some(number) {
+            let version = |inner: &mut Inner| inner.session.connection().map(|connection| connection.version);
+            self.cumulative = (Some(number), self.shared.with(version) == Some(Version::V1_0));
+        }
+        self.cumulative.1
     }
 
     /// Drops all handlers. One that panics then has failed.
@@ -461,6 +451,7 @@ where
         if this.poll_messages(cx) {
             cx.waker().wake_by_ref();
         }
+        this.spare.delivery = None;
         this.poll_stop(cx);
         this.poll_end(cx)
     }

@@ -4,18 +4,20 @@ use std::{
     cell::Cell,
     future::Future,
     mem,
+    ops::{Deref, DerefMut},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use super::{delivery::Delivery, outcome::Failure, policy::OnFailure, ready::SlotWaker};
+use super::{delivery::Delivery, outcome::Failure, own_waker::OwnWaker, policy::OnFailure};
 use crate::{
     Nack,
     client::{
         contain::{contained, drop_each, dropped},
         error::SendError,
+        handler_box::HandlerBox,
         send::Sending,
         shared::Shared,
         state::{Timer, Waiting},
@@ -37,10 +39,26 @@ pub(in crate::client) fn awaits_end() {
 
 pub(super) struct Slot<F, E> {
     pub(super) delivery: Delivery,
-    pub(super) stage: Stage<F, E>,
-    pub(super) waker: Arc<SlotWaker>,
+    pub(super) stage: Staged<F, E>,
+    pub(super) waker: OwnWaker,
+    /// Where its last handler was.
+    pub(super) empty_box: Option<HandlerBox<F>>,
     /// Its handler awaits the end of the session, which therefore does not await it.
     pub(super) excused: bool,
+}
+
+/// What is left of handlers that have ended, for the next one.
+pub(super) struct Spare<F> {
+    /// It holds its message until another one takes its place.
+    pub(super) delivery: Option<Delivery>,
+    pub(super) empty_box: Option<HandlerBox<F>>,
+    pub(super) waker: Option<OwnWaker>,
+}
+
+impl<F> Default for Spare<F> {
+    fn default() -> Self {
+        Self { delivery: None, empty_box: None, waker: None }
+    }
 }
 
 pub(super) enum Stage<F, E> {
@@ -66,13 +84,13 @@ pub(super) enum Step<E> {
 }
 
 impl<F, E> Slot<F, E> {
-    pub(super) const fn new(delivery: Delivery, stage: Stage<F, E>, waker: Arc<SlotWaker>) -> Self {
-        Self { delivery, stage, waker, excused: false }
+    pub(super) const fn new(delivery: Delivery, stage: Stage<F, E>, waker: OwnWaker) -> Self {
+        Self { delivery, stage: Staged(stage), waker, empty_box: None, excused: false }
     }
 
     /// Drops the future of this stage. Returns the message of its panic if it panics.
     pub(super) fn end(&mut self) -> Result<(), String> {
-        dropped(mem::replace(&mut self.stage, Stage::Over))
+        dropped(mem::replace(&mut *self.stage, Stage::Over))
     }
 }
 
@@ -81,10 +99,8 @@ where
     F: Future<Output = Result<(), E>>,
 {
     pub(super) fn poll(&mut self) -> Poll<Step<E>> {
-        self.waker.polled();
-        let waker = Waker::from(Arc::clone(&self.waker));
-        let cx = &mut Context::from_waker(&waker);
-        match &mut self.stage {
+        let cx = &mut self.waker.poll();
+        match &mut *self.stage {
             Stage::Handling(handler) => {
                 AWAITS_END.set(false);
                 let polled = contained(|| Pin::new(handler).poll(cx));
@@ -108,15 +124,35 @@ where
 
     /// A handler has not succeeded before it is gone.
     fn handled(&mut self, result: Result<(), Failure<E>>) -> Poll<Step<E>> {
-        let gone = self.end().map_err(Failure::Panicked);
+        let gone = match mem::replace(&mut *self.stage, Stage::Over) {
+            Stage::Handling(handler) => contained(|| handler.empty()),
+            other => dropped(other).map(|()| None),
+        };
+        let gone = gone.map(|empty_box| self.empty_box = empty_box).map_err(Failure::Panicked);
         Poll::Ready(Step::Handled(result.and(gone)))
     }
 }
 
-/// Drops the stage on its own, because two panics at the same time would abort the program.
-impl<F, E> Drop for Slot<F, E> {
+/// A stage that is dropped on its own, because two panics at the same time would abort the program.
+pub(super) struct Staged<F, E>(Stage<F, E>);
+
+impl<F, E> Drop for Staged<F, E> {
     fn drop(&mut self) {
-        drop_each([mem::replace(&mut self.stage, Stage::Over)]);
+        drop_each([mem::replace(&mut self.0, Stage::Over)]);
+    }
+}
+
+impl<F, E> Deref for Staged<F, E> {
+    type Target = Stage<F, E>;
+
+    fn deref(&self) -> &Stage<F, E> {
+        &self.0
+    }
+}
+
+impl<F, E> DerefMut for Staged<F, E> {
+    fn deref_mut(&mut self) -> &mut Stage<F, E> {
+        &mut self.0
     }
 }
 

@@ -1,8 +1,9 @@
 //! Without the feature `tracing`, nothing is reported.
 
-use std::pin::Pin;
-
-use crate::{Endpoint, Event, Message, client::notice::Notice};
+use crate::{
+    Endpoint, Event, Message,
+    client::{handler_box::HandlerBox, notice::Notice},
+};
 
 #[derive(Debug, Default)]
 pub(in super::super) struct Telemetry {}
@@ -48,8 +49,14 @@ impl ConnectionSpan {
     }
 }
 
-pub(in super::super) type Handled<F> = Pin<Box<F>>;
+pub(in super::super) type Handled<F> = HandlerBox<F>;
 
-pub(in super::super) fn handled<F>(_: &Message, _: u32, call: impl FnOnce() -> F) -> Handled<F> {
-    Box::pin(call())
+/// Calls a handler. Its future is put into that box, if there is one.
+pub(in super::super) fn handled<F>(
+    _: &Message,
+    _: u32,
+    empty_box: Option<HandlerBox<F>>,
+    call: impl FnOnce() -> F,
+) -> Handled<F> {
+    HandlerBox::put(empty_box, call())
 }

@@ -10,7 +10,10 @@ use std::{
 
 use tracing::{Level, Span, field::display, level_filters::LevelFilter};
 
-use crate::{Closed, Endpoint, Event, Lost, Message, Moved, Outcome, client::notice::Notice};
+use crate::{
+    Closed, Endpoint, Event, Lost, Message, Moved, Outcome,
+    client::{handler_box::HandlerBox, notice::Notice},
+};
 
 /// The target of all events and spans.
 const TARGET: &str = "stomp";
@@ -235,20 +238,35 @@ impl ConnectionSpan {
 /// The future of a handler, polled and dropped in its span. Where nobody listens it has none: a message costs the same then as
 /// without this feature.
 pub(in super::super) struct Handled<F> {
-    /// Until it is dropped.
-    future: Option<Pin<Box<F>>>,
+    future: Option<HandlerBox<F>>,
     span: Option<Box<Span>>,
 }
 
-/// Calls a handler, in the span of this attempt.
-pub(in super::super) fn handled<F>(message: &Message, attempt: u32, call: impl FnOnce() -> F) -> Handled<F> {
+/// Calls a handler, in the span of this attempt. Its future is put into that box, if there is one.
+pub(in super::super) fn handled<F>(
+    message: &Message,
+    attempt: u32,
+    empty_box: Option<HandlerBox<F>>,
+    call: impl FnOnce() -> F,
+) -> Handled<F> {
     if LevelFilter::current() < Level::INFO {
-        return Handled { future: Some(Box::pin(call())), span: None };
+        return Handled { future: Some(HandlerBox::put(empty_box, call())), span: None };
     }
     let destination = message.header("destination").map(display);
     let span = tracing::info_span!(target: TARGET, "stomp.handle", destination, attempt);
-    let future = Some(Box::pin(span.in_scope(call)));
+    let future = Some(HandlerBox::put(empty_box, span.in_scope(call)));
     Handled { future, span: Some(Box::new(span)) }
+}
+
+impl<F> Handled<F> {
+    /// Drops the future, and gives its box for another one.
+    pub(in super::super) fn empty(mut self) -> Option<HandlerBox<F>> {
+        let future = self.future.take()?;
+        match &self.span {
+            Some(span) => span.in_scope(|| future.empty()),
+            None => future.empty(),
+        }
+    }
 }
 
 impl<F: Future> Future for Handled<F> {
@@ -258,8 +276,8 @@ impl<F: Future> Future for Handled<F> {
         let Self { future, span } = &mut *self;
         let Some(future) = future else { return Poll::Pending };
         match span {
-            Some(span) => span.in_scope(|| future.as_mut().poll(cx)),
-            None => future.as_mut().poll(cx),
+            Some(span) => span.in_scope(|| Pin::new(future).poll(cx)),
+            None => Pin::new(future).poll(cx),
         }
     }
 }

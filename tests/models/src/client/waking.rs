@@ -26,6 +26,7 @@ fn run(ready: &Ready, handlers: &[(Arc<SlotWaker>, Progress)], steps: usize) {
         for slot in ready.take() {
             let slot = slot as usize;
             let (waker, progress) = &handlers[slot];
+            assert!(!waker.is_quiet(), "it is polled for a reason");
             waker.polled();
             seen[slot] = progress.load(Ordering::Relaxed);
         }
