@@ -5,7 +5,7 @@ use core::mem;
 use bytes::{Buf as _, Bytes, BytesMut};
 
 /// The room of a new buffer. An idle connection needs no more.
-const SMALL: usize = 1024;
+const SMALL: usize = 512;
 /// The room to which it grows while reads fill it, so that reads are few and a frame with a body of 64 KiB fits.
 const LARGE: usize = 128 * 1024;
 /// The smallest room that is worth a read.

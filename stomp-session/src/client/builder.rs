@@ -110,7 +110,7 @@ impl Builder {
     /// The header identifies RabbitMQ, ActiveMQ and Artemis. Nothing is assumed about other brokers. A profile that is
     /// set for an [`Endpoint`](crate::Endpoint) takes precedence.
     pub fn profile(self, profile: Profile) -> Self {
-        self.session(|config| config.profile = Some(profile))
+        self.session(|config| config.profile = Some(profile.into()))
     }
 }
 

@@ -91,7 +91,7 @@ impl Shared {
                 inner.count_unroutable();
             }
             Event::TooLarge { message, excess } => self.deliver_too_large(inner, message, excess),
-            Event::Closed(closed) => inner.ended = Some(closed),
+            Event::Closed(closed) => inner.ended = Some(closed.into()),
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
             | Event::Reconnecting { .. }

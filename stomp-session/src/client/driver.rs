@@ -259,7 +259,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
         let closed = self.shared.with(|inner| {
             let ended = inner.ended.take();
-            ended.into_iter().for_each(|closed| inner.close(closed));
+            ended.into_iter().for_each(|closed| inner.close(*closed));
             inner.closed.is_some()
         });
         if closed {
@@ -409,7 +409,7 @@ impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
         drop_each([mem::replace(&mut self.link, Link::Down)]);
         self.shared.with(|inner| {
             inner.driver_dropped();
-            let closed = inner.ended.take().unwrap_or(Closed::DriverDropped);
+            let closed = inner.ended.take().map_or(Closed::DriverDropped, |closed| *closed);
             inner.close(closed);
         });
     }

@@ -69,7 +69,7 @@ pub(super) struct Inner {
     pub(super) unhandled: usize,
     pub(super) closed: Option<Closed>,
     /// How the session has ended, until its stream is closed. Then this is reported.
-    pub(super) ended: Option<Closed>,
+    pub(super) ended: Option<Box<Closed>>,
     /// Handles that keep the session alive.
     pub(super) handles: usize,
     /// Messages of subscriptions that are not known here, or without their body.

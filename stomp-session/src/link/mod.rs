@@ -20,7 +20,10 @@ mod unsubscribing;
 mod warnings;
 mod wire;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+};
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -67,7 +70,7 @@ pub(crate) struct Link {
     pub(crate) since: Timestamp,
     wire: Wire,
     /// What is sent alone, if anything is.
-    isolation: Option<Isolation>,
+    isolation: Option<Box<Isolation>>,
     /// Subscriptions that were to be sent alone, and are not, since the connection is being left.
     passed_over: BTreeSet<SubscriptionId>,
     heart_beats: HeartBeats,
@@ -82,7 +85,7 @@ pub(crate) struct Link {
 impl Link {
     /// Creates the link after CONNECTED. It goes on with the outbox into which CONNECT was written.
     pub(crate) fn new(connection: Connection, outbox: Outbox, cx: &mut Cx<'_>) -> Self {
-        let isolation = Isolation::careful(cx.replay);
+        let isolation = Isolation::careful(cx.replay).map(Box::new);
         let mut wire = Wire::new(connection.version, outbox);
         if isolation.is_some() {
             wire.hold(Outbox::numbered(cx.ids.outbox()), cx.events.traces_frames());
@@ -192,7 +195,7 @@ impl Link {
 
     /// When something is due.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let isolation = self.isolation.as_ref().and_then(Isolation::deadline);
+        let isolation = self.isolation.as_deref().and_then(Isolation::deadline);
         let (receipts, beats) = (self.wire.receipts.deadline(), self.heart_beats.deadline());
         Timestamp::first([receipts, isolation, beats, self.unsubscribing.deadline()])
     }

@@ -81,7 +81,7 @@ impl Link {
             // RabbitMQ answers the frames of a transaction after its COMMIT, which nobody must wait for.
             Some(step) if !self.transactions.is_empty() => _ = self.take_step(step, Order::Usual, cx),
             Some(step) => {
-                self.isolation = Some(Isolation::of(step, cx.now));
+                self.isolation = Some(Box::new(Isolation::of(step, cx.now)));
                 self.wire.hold(Outbox::numbered(cx.ids.outbox()), cx.events.traces_frames());
                 self.proceed_alone(cx);
             }

@@ -15,7 +15,7 @@ mod sending;
 mod state;
 mod transport;
 
-use alloc::collections::VecDeque;
+use alloc::{boxed::Box, collections::VecDeque};
 use core::mem;
 
 #[cfg(feature = "client")]
@@ -73,7 +73,7 @@ pub struct Session {
     actions: VecDeque<Action>,
     ids: Ids,
     ending: Option<Ending>,
-    moving: Option<Moving>,
+    moving: Option<Box<Moving>>,
     /// Connections in a row that did not last.
     short_lived: u32,
     /// The newest time that was handed in.

@@ -1,5 +1,6 @@
 //! The outputs of a session, and its state as others see it.
 
+use alloc::collections::VecDeque;
 #[cfg(feature = "client")]
 use alloc::vec::Vec;
 
@@ -30,7 +31,12 @@ impl Session {
     /// Returns the next action that the owner of the transport must perform, oldest first.
     #[must_use = "an action must be obeyed"]
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front()?;
+        if self.actions.is_empty() {
+            // There will be none for long.
+            self.actions = VecDeque::new();
+        }
+        Some(action)
     }
 
     /// Returns the next octets to write, which are at most 64 KiB or one large body.
