@@ -82,7 +82,7 @@ impl Shared {
                 if inner.requests.end_queue(id) {
                     inner.fail_requests(|_| true, &RequestError::Subscribe(reason.clone().into()));
                 }
-                inner.update_inbox(id, |inbox| inbox.ended = Some(reason));
+                inner.update_inbox(id, |inbox| inbox.ended = Some(reason.into()));
             }
             // A RECEIPT that nobody waits for is nothing strange, unless it names none.
             Event::Unroutable(frame)
@@ -202,7 +202,7 @@ impl Inner {
     /// Ends every wait.
     pub(super) fn close(&mut self, closed: Closed) {
         for inbox in self.inboxes.values_mut() {
-            inbox.ended.get_or_insert_with(|| Ended::Closed(closed.clone()));
+            inbox.ended.get_or_insert_with(|| Box::new(Ended::Closed(closed.clone())));
             self.after.wake(inbox.waker.take());
         }
         for receipt in self.receipts.values_mut() {

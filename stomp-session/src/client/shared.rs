@@ -49,7 +49,7 @@ pub(super) struct Shared {
 pub(super) struct Inner {
     pub(super) session: Session,
     pub(super) driver: Option<Waker>,
-    pub(super) inboxes: BTreeMap<SubscriptionId, Inbox>,
+    pub(super) inboxes: BTreeMap<SubscriptionId, Box<Inbox>>,
     pub(super) receipts: BTreeMap<ReceiptId, Receipt>,
     /// The tasks that wait for a condition.
     pub(super) waits: Queues,
@@ -94,7 +94,7 @@ pub(super) struct Inbox {
     pub(super) left: Arc<AtomicUsize>,
     pub(super) waker: Option<Waker>,
     pub(super) confirmed: bool,
-    pub(super) ended: Option<Ended>,
+    pub(super) ended: Option<Box<Ended>>,
 }
 
 /// A frame that waits for its RECEIPT.

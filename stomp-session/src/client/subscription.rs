@@ -398,7 +398,7 @@ impl Inner {
             return Poll::Ready(Err(Ended::Unsubscribed.into()));
         };
         let result = match &inbox.ended {
-            Some(ended) => Err(ended.clone().into()),
+            Some(ended) => Err((**ended).clone().into()),
             None if inbox.confirmed => Ok(()),
             None if expired => Err(SubscribeError::Timeout(patience)),
             None => {
@@ -431,7 +431,7 @@ impl Inner {
             inbox.batch = mem::take(&mut inbox.octets);
             Ok(mem::take(&mut inbox.messages))
         } else if let Some(ended) = &inbox.ended {
-            Err(ended.clone())
+            Err((**ended).clone())
         } else {
             let replaced = inbox.waker.replace(waker);
             self.discard(replaced);

@@ -47,7 +47,7 @@ pub(crate) fn connected(
 ) -> Result<(Agreement, Arc<Profile>), Lost> {
     // A broker that pads the numbers means nothing else, and is not given up for that.
     let mut agreed = frames::agreement(frame, &config.versions, HeartBeat::from_padded)?;
-    let known = || agreed.server.as_deref().map_or(Profile::UNKNOWN, Profile::of_server).into();
+    let known = || agreed.server.as_deref().map_or(Profile::UNKNOWN, Profile::of_server).shared();
     let profile = config.shared_profile_for(endpoint).cloned().unwrap_or_else(known);
     let ours = config.heart_beat();
     let both = ours.agree(agreed.heart_beat);

@@ -229,7 +229,7 @@ fn hold(step: Step, cx: &mut Cx<'_>) {
     match step {
         Step::Kept(id) => cx.replay.hold_kept(id),
         Step::Subscription(id) => {
-            let reason = Ended::KillsConnection(cx.replay.careful.clone().unwrap_or(Lost::Eof));
+            let reason = Ended::KillsConnection(cx.replay.careful.as_deref().cloned().unwrap_or(Lost::Eof));
             cx.replay.hold_subscription(id, reason, cx.now, cx.events);
         }
     }

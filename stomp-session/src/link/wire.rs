@@ -285,7 +285,11 @@ impl Wire {
             Some(ahead) if outbox.next_place().is_in_outbox_of(ahead) => ahead,
             _ => mark.usual,
         };
-        self.ahead.as_deref().into_iter().chain([&self.usual]).flat_map(move |outbox| outbox.before(end(outbox)))
+        self.ahead
+            .as_deref()
+            .into_iter()
+            .chain([&self.usual])
+            .flat_map(move |outbox| outbox.before(end(outbox)))
     }
 
     /// Whether something was handed over since the last call that is lost with the connection.

@@ -12,7 +12,10 @@ pub(crate) const TLS_PORT: u16 = 61614;
 
 /// A login, with its passcode if it has one. Neither is ever displayed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Login {
+pub struct Login(Arc<LoginParts>);
+
+#[derive(PartialEq, Eq)]
+struct LoginParts {
     login: String,
     passcode: Option<String>,
 }
@@ -20,25 +23,29 @@ pub struct Login {
 impl Login {
     /// Creates a login with a passcode.
     pub fn new(login: impl Into<String>, passcode: impl Into<String>) -> Self {
-        Self { login: login.into(), passcode: Some(passcode.into()) }
+        Self::of(login.into(), Some(passcode.into()))
     }
 
     /// Creates a login without a passcode. CONNECT then has no `passcode` header.
     pub fn without_passcode(login: impl Into<String>) -> Self {
-        Self { login: login.into(), passcode: None }
+        Self::of(login.into(), None)
+    }
+
+    fn of(login: String, passcode: Option<String>) -> Self {
+        Self(Arc::new(LoginParts { login, passcode }))
     }
 
     pub(crate) fn login(&self) -> &str {
-        &self.login
+        &self.0.login
     }
 
     pub(crate) fn passcode(&self) -> Option<&str> {
-        self.passcode.as_deref()
+        self.0.passcode.as_deref()
     }
 
     /// Brokers do not agree on how one is written in CONNECT.
     pub(crate) fn has_backslash(&self) -> bool {
-        self.login.contains('\\') || self.passcode().is_some_and(|passcode| passcode.contains('\\'))
+        self.login().contains('\\') || self.passcode().is_some_and(|passcode| passcode.contains('\\'))
     }
 }
 

@@ -5,6 +5,7 @@ mod names;
 mod subscriptions;
 mod suspects;
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 pub(crate) use kept::{KeptSend, KeptSends};
@@ -29,7 +30,7 @@ pub(crate) struct Replay {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) kept: KeptSends,
     /// Why the next connection begins with a careful replay, if it does.
-    pub(crate) careful: Option<Lost>,
+    pub(crate) careful: Option<Box<Lost>>,
     clock: Clock,
     random: Random,
 }
@@ -278,7 +279,7 @@ impl Replay {
     /// The next connection is to be careful: whatever was sent on this one may have ended it.
     pub(crate) fn be_careful(&mut self, reason: &Lost, now: Timestamp) {
         self.clock.count(reason.is_silent(), now);
-        self.careful.get_or_insert_with(|| reason.clone());
+        self.careful.get_or_insert_with(|| Box::new(reason.clone()));
     }
 
     /// The connection has ended: what was sent on it is to be sent again.

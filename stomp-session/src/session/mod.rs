@@ -85,7 +85,8 @@ impl Session {
     #[must_use]
     pub fn new(mut config: Config, now: Timestamp) -> Self {
         // From here on the failover has the list.
-        let endpoints = mem::take(&mut config.brokers.endpoints);
+        let mut endpoints = mem::take(&mut config.brokers.endpoints);
+        endpoints.shrink_to_fit();
         let brokers = Brokers { endpoints, ..config.brokers.clone() };
         let rules = Rules {
             at_start: config.refused_at_start,
