@@ -219,7 +219,7 @@ impl Inner {
             let flushes = self.flushes.close(&closed);
             flushes.into_iter().for_each(|waker| self.wake(waker));
             self.note(&Notice::Closed(closed.clone()));
-            self.closed = Some(closed);
+            self.closed = Some(closed.into());
         }
         self.changes = self.changes.saturating_add(1);
         let wakers = self.waits.wake_all();

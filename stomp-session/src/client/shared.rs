@@ -67,7 +67,7 @@ pub(super) struct Inner {
     pub(super) unsent: usize,
     /// Handlers that had not ended when the session was disconnected.
     pub(super) unhandled: usize,
-    pub(super) closed: Option<Closed>,
+    pub(super) closed: Option<Box<Closed>>,
     /// How the session has ended, until its stream is closed. Then this is reported.
     pub(super) ended: Option<Box<Closed>>,
     /// Handles that keep the session alive.

@@ -214,7 +214,7 @@ impl Subscription {
     fn begin(keep: Keep, subscribe: Subscribe) -> Result<Self, SubscribeError> {
         let (ack_mode, keeps_stale) = (subscribe.ack_mode, subscribe.keep_stale);
         let (id, left) = keep.shared.command(|inner| -> Result<_, SubscribeError> {
-            if let Some(closed) = &inner.closed {
+            if let Some(closed) = inner.closed.as_deref() {
                 return Err(Ended::Closed(closed.clone()).into());
             }
             let id = inner.session.subscribe(subscribe)?;

@@ -57,6 +57,7 @@ use crate::{
         error::Lost,
         event::Event,
         ids::{Ids, ReceiptId, SubscriptionId},
+        seldom::Seldom,
         timestamp::Timestamp,
     },
     replay::Replay,
@@ -76,7 +77,7 @@ pub(crate) struct Link {
     heart_beats: HeartBeats,
     transactions: Transactions,
     settlement: Settlement,
-    unsubscribing: Unsubscribing,
+    unsubscribing: Seldom<Unsubscribing>,
     warnings: Warnings,
     /// SUBSCRIBEs whose RECEIPT did not come in time.
     late: BTreeMap<ReceiptId, SubscriptionId>,
@@ -98,7 +99,7 @@ impl Link {
             heart_beats: HeartBeats::new(connection.heart_beat, cx.config, cx.now),
             transactions: Transactions::new(connection.id),
             settlement: Settlement::default(),
-            unsubscribing: Unsubscribing::default(),
+            unsubscribing: Seldom::default(),
             warnings: Warnings::default(),
             late: BTreeMap::new(),
             connection,
@@ -164,7 +165,8 @@ impl Link {
     /// Gives what was commanded since the last call its time.
     pub(crate) fn stamp(&mut self, config: &Config, now: Timestamp) {
         self.wire.receipts.stamp(now);
-        self.unsubscribing.stamp(config.unsubscribe_timeout, now);
+        let timeout = config.unsubscribe_timeout;
+        self.unsubscribing.used().into_iter().for_each(|it| it.stamp(timeout, now));
     }
 
     /// Does what is due. `said_all` says that DISCONNECT was: nothing follows it (1.2, "DISCONNECT").
@@ -172,7 +174,9 @@ impl Link {
         let now = cx.now;
         self.wire.shrink();
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
-        unsubscribing.expire(&mut Parts { connection, wire, settlement }, cx.ids, now);
+        if let Some(unsubscribing) = unsubscribing.used() {
+            unsubscribing.expire(&mut Parts { connection, wire, settlement }, cx.ids, now);
+        }
         let silence = self.heart_beats.silence(now);
         if self.heart_beats.take_due(now) && self.wire.is_drained() && !said_all {
             self.wire.push_heart_beat();
@@ -208,7 +212,9 @@ impl Link {
     /// The end has begun: whatever would wait for somebody does not. Gives how many transactions were open.
     pub(crate) fn begin_end(&mut self) -> usize {
         let Self { unsubscribing, connection, wire, settlement, transactions, .. } = self;
-        unsubscribing.say_all(&mut Parts { connection, wire, settlement });
+        if let Some(unsubscribing) = unsubscribing.used() {
+            unsubscribing.say_all(&mut Parts { connection, wire, settlement });
+        }
         transactions.end_uncommitted(wire)
     }
 

@@ -71,7 +71,7 @@ impl Link {
 
     /// Sends again what is due.
     fn try_again(&mut self, cx: &mut Cx<'_>) {
-        cx.replay.kept.release(cx.now);
+        cx.replay.kept.used().into_iter().for_each(|kept| kept.release(cx.now));
         while !cx.is_leaving()
             && let Some(id) = cx.replay.subscriptions.waiting().due(cx.now)
         {

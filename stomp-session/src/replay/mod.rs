@@ -20,6 +20,7 @@ use crate::model::{
     events::Events,
     ids::{Owner, ReceiptId, SubscriptionId},
     random::Random,
+    seldom::Seldom,
     timestamp::Timestamp,
     verdict::BackOff,
 };
@@ -28,7 +29,7 @@ use crate::model::{
 #[derive(Debug)]
 pub(crate) struct Replay {
     pub(crate) subscriptions: Subscriptions,
-    pub(crate) kept: KeptSends,
+    pub(crate) kept: Seldom<KeptSends>,
     /// Why the next connection begins with a careful replay, if it does.
     pub(crate) careful: Option<Box<Lost>>,
     clock: Clock,
@@ -39,7 +40,7 @@ impl Replay {
     pub(crate) fn new(random: Random, owner: Owner) -> Self {
         Self {
             subscriptions: Subscriptions::new(owner),
-            kept: KeptSends::default(),
+            kept: Seldom::default(),
             careful: None,
             clock: Clock::default(),
             random,
@@ -56,7 +57,8 @@ impl Replay {
     /// Notes that the broker has accepted this subscription.
     pub(crate) fn open_for(&mut self, id: SubscriptionId) {
         if let Some(held) = self.subscriptions.get(id) {
-            self.kept.open(held.subscribe.destination.as_bytes());
+            let destination = held.subscribe.destination.as_bytes();
+            self.kept.used().into_iter().for_each(|kept| kept.open(destination));
         }
     }
 
@@ -84,7 +86,7 @@ impl Replay {
     /// Takes the SEND that may be sent alone now.
     pub(crate) fn take_kept_to_try(&mut self, now: Timestamp) -> Option<ReceiptId> {
         let clock = self.clock.next() <= now;
-        self.kept.suspect(now, clock)
+        self.kept.used()?.suspect(now, clock)
     }
 
     /// When something that waits may be tried again on an established connection. `alone` says whether anything may be
@@ -284,7 +286,7 @@ impl Replay {
 
     /// The connection has ended: what was sent on it is to be sent again.
     pub(crate) fn note_lost(&mut self, now: Timestamp) {
-        self.kept.note_lost();
+        self.kept.used().into_iter().for_each(KeptSends::note_lost);
         self.subscriptions.note_lost(now);
     }
 }

@@ -166,7 +166,7 @@ impl Session {
     #[cold]
     fn stamp_all(&mut self) {
         let now = self.now;
-        self.replay.kept.stamp(now);
+        self.replay.kept.used().into_iter().for_each(|kept| kept.stamp(now));
         if let Some(ending) = &mut self.ending {
             ending.stamp(now);
         }
