@@ -151,7 +151,7 @@ fn what_an_ended_connection_still_brings_is_not_kept() {
         for _ in 0..200 {
             wire.hear(&octets);
             let room = wire.input.space().len();
-            assert!(room >= 512);
+            assert!(room >= 256);
             wire.input.commit(room.min(octets.len()));
             // Not even where nobody is told.
             wire.input.feed(&octets);

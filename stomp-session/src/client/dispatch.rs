@@ -1,6 +1,10 @@
 //! Passes the session's events on to what waits for them.
 
-use std::{collections::VecDeque, mem, sync::atomic::Ordering};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, atomic::Ordering},
+};
 
 use stomp_proto::{Command, Excess};
 
@@ -52,7 +56,9 @@ impl Shared {
             }
             Event::Connected(connection) => {
                 self.connection.store(connection.id.0.value, Ordering::Release);
-                inner.stood = (inner.stood.0.saturating_add(1), Some(connection));
+                let stands = inner.session.shared_connection().filter(|stands| stands.id == connection.id);
+                let newest = stands.map(Arc::clone).unwrap_or_else(|| Arc::new(connection));
+                inner.stood = (inner.stood.0.saturating_add(1), Some(newest));
                 inner.wake_all(For::Connection);
                 inner.changed();
             }

@@ -23,6 +23,7 @@ mod wire;
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 use core::time::Duration;
 
@@ -66,7 +67,8 @@ use crate::{
 /// A connection that stands. Leaving the state drops it: there is no reset to forget a field in.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) connection: Connection,
+    /// Its owner may keep it beyond the end.
+    pub(crate) connection: Arc<Connection>,
     /// Since when it stands.
     pub(crate) since: Timestamp,
     wire: Wire,
@@ -102,9 +104,9 @@ impl Link {
             unsubscribing: Seldom::default(),
             warnings: Warnings::default(),
             late: BTreeMap::new(),
-            connection,
+            connection: Arc::new(connection),
         };
-        cx.events.push(Event::Connected(link.connection.clone()));
+        cx.events.push(Event::Connected((*link.connection).clone()));
         link.replay(cx);
         link.proceed(cx);
         link.stamp(cx.config, cx.now);

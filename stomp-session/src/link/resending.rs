@@ -190,7 +190,7 @@ impl Link {
         if held.subscribe.expected {
             return Ok(None);
         }
-        let Connection { version, profile, .. } = &self.connection;
+        let Connection { version, profile, .. } = &*self.connection;
         check_client_id(held, profile, cx.config)?;
         let (asked, on_wire): (AckMode, _) = (held.subscribe.ack_mode, held.mode_on_wire(*version, profile));
         let frame = held.frame(*version, profile, receipt);

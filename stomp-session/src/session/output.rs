@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 #[cfg(feature = "client")]
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 
@@ -95,7 +95,7 @@ impl Session {
     /// Returns the established connection, if there is one.
     #[must_use]
     pub fn connection(&self) -> Option<&Connection> {
-        self.state.link().map(|link| &link.connection)
+        self.state.link().map(|link| &*link.connection)
     }
 
     /// Returns the number of octets that wait for the transport.
@@ -147,6 +147,11 @@ impl Session {
 /// What the client layer asks beside.
 #[cfg(feature = "client")]
 impl Session {
+    /// The connection that stands, to be kept beyond its end.
+    pub(crate) fn shared_connection(&self) -> Option<&Arc<Connection>> {
+        self.state.link().map(|link| &link.connection)
+    }
+
     pub(crate) const fn config(&self) -> &Config {
         &self.config
     }
