@@ -79,7 +79,7 @@ impl Inner {
     }
 
     pub(super) fn check_open(&self) -> Result<(), BeginError> {
-        self.closed.as_ref().map_or(Ok(()), |closed| Err(BeginError::Closed(closed.clone())))
+        self.closed.as_deref().map_or(Ok(()), |closed| Err(BeginError::Closed(closed.clone())))
     }
 
     /// During a graceful end, parked messages are still sent, but none is added.

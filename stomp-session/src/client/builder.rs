@@ -11,7 +11,7 @@ use super::{
     handle::Client,
     keep_alive::KeepAlive,
     runtime::{Connector, Runtime},
-    settings::Settings,
+    settings::{DialSettings, Settings},
     shared::Shared,
     tls::TlsConfig,
 };
@@ -41,6 +41,7 @@ use crate::{Brokers, BrokersError, Config, Login, OnRefusal, Profile, Reconnect,
 pub struct Builder {
     config: Result<Config, BrokersError>,
     settings: Settings,
+    dial: DialSettings,
 }
 
 impl Client {
@@ -55,13 +56,13 @@ impl Client {
         BrokersError: From<B::Error>,
     {
         let config = brokers.try_into().map(Config::new).map_err(BrokersError::from);
-        Builder { config, settings: Settings::default() }
+        Builder { config, settings: Settings::default(), dial: DialSettings::default() }
     }
 }
 
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        Self { config: Ok(config), settings: Settings::default() }
+        Self { config: Ok(config), settings: Settings::default(), dial: DialSettings::default() }
     }
 }
 
@@ -93,7 +94,7 @@ impl Builder {
     /// By default, rustls is used if it is compiled in, and the authorities that the system trusts are trusted. This
     /// setting is not used if the application has a [`Connector`] of its own.
     pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.settings.tls = tls;
+        self.dial.tls = tls;
         self
     }
 
@@ -110,7 +111,7 @@ impl Builder {
     /// The header identifies RabbitMQ, ActiveMQ and Artemis. Nothing is assumed about other brokers. A profile that is
     /// set for an [`Endpoint`](crate::Endpoint) takes precedence.
     pub fn profile(self, profile: Profile) -> Self {
-        self.session(|config| config.profile = Some(profile))
+        self.session(|config| config.profile = Some(profile.into()))
     }
 }
 
@@ -201,7 +202,7 @@ impl Builder {
     ///
     /// This setting is not used if the application has a [`Connector`] of its own.
     pub fn keep_alive(mut self, keep_alive: impl Into<Option<KeepAlive>>) -> Self {
-        self.settings.keep_alive = keep_alive.into();
+        self.dial.keep_alive = keep_alive.into();
         self
     }
 }
@@ -362,7 +363,7 @@ impl Builder {
         runtime: Arc<R>,
         connector: Arc<C>,
     ) -> Result<(Client, Driver<R, C>), BrokersError> {
-        let Self { config, settings } = self;
+        let Self { config, settings, .. } = self;
         let mut config = config?;
         let [a, b, c, d, e, f, g, h, identity @ ..] = runtime.entropy();
         config.seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
@@ -383,8 +384,8 @@ impl Builder {
         self,
         runtime: impl FnOnce(Option<KeepAlive>) -> R,
     ) -> Result<(Client, Driver<R, Dial<R>>), BrokersError> {
-        let runtime = Arc::new(runtime(self.settings.keep_alive.clone()));
-        let dial = Arc::new(Dial::new(Arc::clone(&runtime), self.settings.tls.clone()));
+        let runtime = Arc::new(runtime(self.dial.keep_alive.clone()));
+        let dial = Arc::new(Dial::new(Arc::clone(&runtime), self.dial.tls.clone()));
         self.build_on(runtime, dial)
     }
 

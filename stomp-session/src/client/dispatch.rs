@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     mem,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -76,7 +76,9 @@ impl Shared {
             }
             Event::Connected(connection) => {
                 self.connection.store(connection.id.0.value, Ordering::Release);
-                inner.stood = (inner.stood.0.saturating_add(1), Some(connection));
+                let stands = inner.session.shared_connection().filter(|stands| stands.id == connection.id);
+                let newest = stands.map(Arc::clone).unwrap_or_else(|| Arc::new(connection));
+                inner.stood = (inner.stood.0.saturating_add(1), Some(newest));
                 inner.wake_all(For::Connection);
                 inner.changed();
             }
@@ -106,7 +108,7 @@ impl Shared {
                 if inner.requests.end_queue(id) {
                     inner.fail_requests(|_| true, &RequestError::Subscribe(reason.clone().into()));
                 }
-                inner.update_inbox(id, |inbox| inbox.ended = Some(reason));
+                inner.update_inbox(id, |inbox| inbox.ended = Some(reason.into()));
             }
             // A RECEIPT that nobody waits for is nothing strange, unless it names none.
             Event::Unroutable(frame)
@@ -115,7 +117,7 @@ impl Shared {
                 inner.count_unroutable();
             }
             Event::TooLarge { message, excess } => self.deliver_too_large(inner, message, excess),
-            Event::Closed(closed) => inner.ended = Some(closed),
+            Event::Closed(closed) => inner.ended = Some(closed.into()),
             Event::ConnectFailed { .. }
             | Event::LocalStall { .. }
             | Event::Reconnecting { .. }
@@ -263,7 +265,7 @@ impl Inner {
     /// Ends every wait.
     pub(super) fn close(&mut self, closed: Closed) {
         for inbox in self.inboxes.values_mut() {
-            inbox.ended.get_or_insert_with(|| Ended::Closed(closed.clone()));
+            inbox.ended.get_or_insert_with(|| Box::new(Ended::Closed(closed.clone())));
             self.after.wake(inbox.waker.take());
         }
         for receipt in self.receipts.values_mut() {
@@ -280,7 +282,7 @@ impl Inner {
             let flushes = self.flushes.close(&closed);
             flushes.into_iter().for_each(|waker| self.wake(waker));
             self.note(&Notice::Closed(closed.clone()));
-            self.closed = Some(closed);
+            self.closed = Some(closed.into());
         }
         self.changes = self.changes.saturating_add(1);
         let wakers = self.waits.wake_all();

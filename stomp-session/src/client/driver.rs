@@ -30,7 +30,7 @@ use crate::{Action, AttemptId, Closed, Input, Lost, Timestamp, TransportFailure}
 /// The reads of one round. With more, the writer that carries the ACKs could starve.
 const READS: usize = 8;
 /// The least room that an [`Input`] gives. It is not asked to make room for more before what came was looked at.
-const ROOM: usize = 512;
+const ROOM: usize = 256;
 /// The rounds of one poll, after which other tasks may run.
 const ROUNDS: usize = 32;
 
@@ -74,7 +74,7 @@ struct Up<S> {
     /// The runtime knows whether the broker promises heart-beats.
     told: bool,
     /// Writing has failed. What the peer sent before it closed is read first: an ERROR may be among it.
-    broken: Option<Lost>,
+    broken: Option<Box<Lost>>,
     /// There was nothing to read the last time, in this poll of the driver. It is no proof that nothing will come: a
     /// runtime may hold back a task that has done much in one poll.
     dry: bool,
@@ -240,7 +240,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         match up.poll_write(cx) {
             Poll::Ready(Ok(moved)) => moved && more,
             Poll::Ready(Err(error)) => {
-                up.broken = Some(Lost::Io(TransportFailure::from(&error)));
+                up.broken = Some(Box::new(Lost::Io(TransportFailure::from(&error))));
                 true
             }
             Poll::Pending => false,
@@ -259,7 +259,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         }
         let closed = self.shared.with(|inner| {
             let ended = inner.ended.take();
-            ended.into_iter().for_each(|closed| inner.close(closed));
+            ended.into_iter().for_each(|closed| inner.close(*closed));
             inner.closed.is_some()
         });
         if closed {
@@ -344,7 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
         let room = self.input.space();
         let size = room.len();
         match uninterrupted(|| Pin::new(&mut self.stream).poll_read(cx, room)) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(self.broken.take().unwrap_or(Lost::Eof))),
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(self.broken.take().map_or(Lost::Eof, |lost| *lost))),
             Poll::Ready(Ok(count)) => {
                 self.input.commit(count);
                 counters.count_read(count);
@@ -353,13 +353,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             }
             // What says that no retry helps is the cause; that writing failed was its consequence.
             Poll::Ready(Err(error)) if TransportError::is_permanent(&error) => Poll::Ready(Err(lost(&error))),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken.take().unwrap_or_else(|| lost(&error)))),
+            Poll::Ready(Err(error)) => {
+                Poll::Ready(Err(self.broken.take().map_or_else(|| lost(&error), |lost| *lost)))
+            }
             Poll::Pending if self.broken.is_some() && !self.dry_before => {
                 self.dry = true;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Poll::Pending => self.broken.take().map_or(Poll::Pending, |lost| Poll::Ready(Err(lost))),
+            Poll::Pending => self.broken.take().map_or(Poll::Pending, |lost| Poll::Ready(Err(*lost))),
         }
     }
 
@@ -409,7 +411,7 @@ impl<R: Runtime, C: Connector> Drop for Driver<R, C> {
         drop_each([mem::replace(&mut self.link, Link::Down)]);
         self.shared.with(|inner| {
             inner.driver_dropped();
-            let closed = inner.ended.take().unwrap_or(Closed::DriverDropped);
+            let closed = inner.ended.take().map_or(Closed::DriverDropped, |closed| *closed);
             inner.close(closed);
         });
     }

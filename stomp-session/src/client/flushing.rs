@@ -111,7 +111,7 @@ impl Drop for Flushing {
 impl Inner {
     fn begin_flush(&mut self) -> FlushId {
         let id = self.flushes.begin(self.parking.next_number(), &self.session);
-        if let Some(closed) = &self.closed {
+        if let Some(closed) = self.closed.as_deref() {
             self.flushes.close(closed);
         }
         id

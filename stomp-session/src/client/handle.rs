@@ -116,7 +116,7 @@ impl Client {
             let before = *before.get_or_insert(inner.stood.0);
             let stands = inner.session.connection();
             match (&inner.closed, stands.or_else(|| inner.stood_since(before))) {
-                (Some(closed), _) => Some(Err(closed.clone())),
+                (Some(closed), _) => Some(Err((**closed).clone())),
                 (None, stood) => stood.map(|connection| Ok(connection.clone())),
             }
         })
@@ -130,7 +130,7 @@ impl Client {
     ///
     /// This method is cancel safe.
     pub async fn closed(&self) -> Closed {
-        self.wait(For::End, |inner| inner.closed.clone()).await
+        self.wait(For::End, |inner| inner.closed.as_deref().cloned()).await
     }
 
     /// Disconnects gracefully. This begins at the call; the returned future only waits for the result.
@@ -223,9 +223,10 @@ impl Future for Disconnecting {
     type Output = Result<Farewell, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Farewell, Closed>> {
-        let polled = self
-            .waiting
-            .poll(cx, |inner| inner.closed.clone().map(|closed| (closed, inner.unhandled, inner.unsent)));
+        let polled = self.waiting.poll(cx, |inner| {
+            let closed = inner.closed.as_deref()?.clone();
+            Some((closed, inner.unhandled, inner.unsent))
+        });
         if polled.is_pending() {
             awaits_end();
         }

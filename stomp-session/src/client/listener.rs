@@ -43,7 +43,7 @@ impl Listener {
         let id = shared.with(|inner| {
             // What happened before is not for the newcomer.
             shared.dispatch_in(inner);
-            let id = inner.listeners.add(traces, inner.closed.as_ref());
+            let id = inner.listeners.add(traces, inner.closed.as_deref());
             inner.session.trace_frames(inner.listeners.any_traces());
             id
         });

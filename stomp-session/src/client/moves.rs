@@ -13,11 +13,11 @@ pub(super) struct MoveId(pub(super) u64);
 pub(super) struct Moves {
     pub(super) newest: MoveId,
     /// One that waits for handlers.
-    pub(super) holding: Option<Holding>,
+    pub(super) holding: Option<Box<Holding>>,
     /// Handlers that had not ended, and messages that nobody had taken, when the connection was left.
     pub(super) unhandled: usize,
     pub(super) returned: usize,
-    pub(super) moved: Option<(MoveId, Moved)>,
+    pub(super) moved: Option<Box<(MoveId, Moved)>>,
 }
 
 #[derive(Debug)]
@@ -37,11 +37,11 @@ impl Moves {
 
     /// What that move has come to, or a later one.
     pub(super) fn result(&self, id: MoveId) -> Option<Moved> {
-        self.moved.as_ref().filter(|(of, _)| *of >= id).map(|(_, moved)| moved.clone())
+        self.moved.as_deref().filter(|(of, _)| *of >= id).map(|(_, moved)| moved.clone())
     }
 
     /// Whether the newest move has not come to its end.
     pub(super) fn is_under_way(&self) -> bool {
-        self.moved.as_ref().map(|(id, _)| *id).unwrap_or_default() < self.newest
+        self.moved.as_deref().map(|(id, _)| *id).unwrap_or_default() < self.newest
     }
 }

@@ -42,7 +42,8 @@ impl Inner {
         match stands {
             Some(connection) if self.runners.hold(true) => {
                 let timeout = how.within.unwrap_or_else(|| self.session.config().disconnect_timeout);
-                self.moves.holding = Some(Holding { how, connection, timeout, deadlines: None });
+                let holding = Holding { how, connection, timeout, deadlines: None };
+                self.moves.holding = Some(Box::new(holding));
                 self.wake_runners();
                 self.changed();
             }
@@ -90,7 +91,7 @@ impl Inner {
         let returned = moved.returned.saturating_add(*returned);
         let (newest, moved) = (*newest, Moved { unhandled: *unhandled, returned, ..moved });
         self.note(&Notice::Moved(Box::new(moved.clone())));
-        self.moves.moved = Some((newest, moved));
+        self.moves.moved = Some(Box::new((newest, moved)));
         self.wake_all(For::Move);
     }
 

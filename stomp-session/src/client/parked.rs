@@ -67,7 +67,7 @@ pub(super) struct Parking {
     /// Octets of all that waits.
     octets: usize,
     next: u64,
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
 }
 
 /// A graceful end that waits until everything has left.
@@ -189,7 +189,7 @@ impl Parking {
 
     /// Accepts nothing more, and gives what waits its share of this time.
     pub(super) fn close(&mut self, time: Duration) {
-        self.closing.get_or_insert(Closing { time, deadlines: None, is_over: false });
+        self.closing.get_or_insert_with(|| Box::new(Closing { time, deadlines: None, is_over: false }));
     }
 
     pub(super) const fn is_closing(&self) -> bool {

@@ -136,14 +136,14 @@ impl Future for Reconnecting {
         let id = self.id;
         let polled = self.waiting.poll(cx, |inner| match (inner.moves.result(id), &inner.closed) {
             (Some(moved), _) => Some(Ok(moved)),
-            (None, closed) => closed.clone().map(|closed| Err(closed.into())),
+            (None, closed) => closed.as_deref().map(|closed| Err(closed.clone().into())),
         });
         if polled.is_ready() {
             return polled;
         }
         awaits_end();
         let limit = self.timer.patience();
-        self.timer.poll(cx).map(|()| match self.shared.with(|inner| inner.closed.clone()) {
+        self.timer.poll(cx).map(|()| match self.shared.with(|inner| inner.closed.as_deref().cloned()) {
             Some(closed) => Err(closed.into()),
             None => Err(ReconnectError::Timeout(limit)),
         })

@@ -240,7 +240,7 @@ impl Drop for Requesting {
 impl Inner {
     /// Begins a request on the current connection, with the queue of replies that its broker needs.
     fn open_request(&mut self, immediate: bool) -> Option<Result<(RequestId, String), RequestError>> {
-        if let Some(closed) = &self.closed {
+        if let Some(closed) = self.closed.as_deref() {
             return Some(Err(RequestError::Closed(closed.clone())));
         }
         let Some(connection) = self.session.connection() else {

@@ -15,7 +15,7 @@ pub(super) struct RequestId(pub(super) u64);
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Requests {
-    queue: Option<Queue>,
+    queue: Option<Box<Queue>>,
     pending: BTreeMap<RequestId, Pending>,
     next: u64,
 }
@@ -34,8 +34,8 @@ struct Pending {
 }
 
 impl Requests {
-    pub(super) const fn queue(&self) -> Option<&Queue> {
-        self.queue.as_ref()
+    pub(super) fn queue(&self) -> Option<&Queue> {
+        self.queue.as_deref()
     }
 
     /// Removes a queue of another kind. The caller ends its subscription.
@@ -44,7 +44,7 @@ impl Requests {
     }
 
     pub(super) fn set_queue(&mut self, queue: Queue) {
-        self.queue = Some(queue);
+        self.queue = Some(Box::new(queue));
     }
 
     pub(super) fn add(&mut self, connection: ConnectionId) -> RequestId {

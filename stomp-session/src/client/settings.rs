@@ -13,6 +13,11 @@ pub(super) struct Settings {
     pub(super) send_timeout: Duration,
     pub(super) subscribe_timeout: Duration,
     pub(super) credentials: Option<Credentials>,
+}
+
+/// What is needed to dial, and nobody else asks for.
+#[derive(Clone, Debug)]
+pub(super) struct DialSettings {
     pub(super) keep_alive: Option<KeepAlive>,
     pub(super) tls: TlsConfig,
 }
@@ -26,8 +31,12 @@ impl Default for Settings {
             send_timeout: Duration::from_secs(60),
             subscribe_timeout: Duration::from_secs(60),
             credentials: None,
-            keep_alive: Some(KeepAlive::default()),
-            tls: TlsConfig::default(),
         }
+    }
+}
+
+impl Default for DialSettings {
+    fn default() -> Self {
+        Self { keep_alive: Some(KeepAlive::default()), tls: TlsConfig::default() }
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct Shared {
 pub(super) struct Inner {
     pub(super) session: Session,
     pub(super) driver: Option<Waker>,
-    pub(super) inboxes: BTreeMap<SubscriptionId, Inbox>,
+    pub(super) inboxes: BTreeMap<SubscriptionId, Box<Inbox>>,
     pub(super) receipts: BTreeMap<ReceiptId, Receipt>,
     /// The tasks that wait for a condition.
     pub(super) waits: Queues,
@@ -68,9 +68,9 @@ pub(super) struct Inner {
     pub(super) unsent: usize,
     /// Handlers that had not ended when the session was disconnected.
     pub(super) unhandled: usize,
-    pub(super) closed: Option<Closed>,
+    pub(super) closed: Option<Box<Closed>>,
     /// How the session has ended, until its stream is closed. Then this is reported.
-    pub(super) ended: Option<Closed>,
+    pub(super) ended: Option<Box<Closed>>,
     /// Handles that keep the session alive.
     pub(super) handles: usize,
     /// Messages of subscriptions that are not known here, or without their body.
@@ -79,7 +79,7 @@ pub(super) struct Inner {
     /// When the room of all inboxes was looked at.
     pub(super) room_at: Timestamp,
     /// How many connections have stood, and the newest.
-    pub(super) stood: (u64, Option<Connection>),
+    pub(super) stood: (u64, Option<Arc<Connection>>),
     /// How often the state has changed.
     pub(super) changes: u64,
     pub(super) counters: Arc<Counters>,
@@ -99,7 +99,7 @@ pub(super) struct Inbox {
     pub(super) left: Arc<AtomicUsize>,
     pub(super) waker: Option<Waker>,
     pub(super) confirmed: bool,
-    pub(super) ended: Option<Ended>,
+    pub(super) ended: Option<Box<Ended>>,
 }
 
 /// A frame that waits for its RECEIPT.
@@ -115,9 +115,15 @@ pub(super) struct Receipt {
 pub(super) struct After {
     wake: Vec<Waker>,
     drop_wakers: Vec<Waker>,
-    drop_messages: Vec<VecDeque<Message>>,
     /// Bodies that were sent, or were not: they are the user's.
     drop_bodies: Vec<Bytes>,
+    rest: Option<Box<Rest>>,
+}
+
+/// What is seldom left behind.
+#[derive(Default)]
+struct Rest {
+    drop_messages: Vec<VecDeque<Message>>,
     drop_contents: Vec<Content>,
     reports: Vec<Report>,
 }
@@ -132,7 +138,7 @@ impl After {
     }
 
     pub(super) fn drop_messages(&mut self, messages: VecDeque<Message>) {
-        self.drop_messages.push(messages);
+        self.rest.get_or_insert_default().drop_messages.push(messages);
     }
 
     pub(super) fn drop_body(&mut self, body: Option<Bytes>) {
@@ -140,18 +146,19 @@ impl After {
     }
 
     pub(super) fn drop_content(&mut self, content: Content) {
-        self.drop_contents.push(content);
+        self.rest.get_or_insert_default().drop_contents.push(content);
+    }
+
+    fn report(&mut self, report: Option<Report>) {
+        if let Some(report) = report {
+            self.rest.get_or_insert_default().reports.push(report);
+        }
     }
 
     /// What there is to do. Most changes leave nothing behind, and then nothing is moved.
     fn take(&mut self) -> Option<Self> {
-        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_contents, reports } = self;
-        let is_empty = wake.is_empty()
-            && drop_wakers.is_empty()
-            && drop_messages.is_empty()
-            && drop_bodies.is_empty()
-            && drop_contents.is_empty()
-            && reports.is_empty();
+        let Self { wake, drop_wakers, drop_bodies, rest } = self;
+        let is_empty = wake.is_empty() && drop_wakers.is_empty() && drop_bodies.is_empty() && rest.is_none();
         (!is_empty).then(|| mem::take(self))
     }
 
@@ -159,7 +166,8 @@ impl After {
     /// has reported it, and whoever happens to be here has no part in it. That is the driver, which all others would lose, or
     /// a destructor, where a second panic aborts the program.
     fn run(self) {
-        let Self { wake, drop_wakers, drop_messages, drop_bodies, drop_contents, reports } = self;
+        let Self { wake, drop_wakers, drop_bodies, rest } = self;
+        let Rest { drop_messages, drop_contents, reports } = rest.map(|rest| *rest).unwrap_or_default();
         reports.into_iter().for_each(|report| drop(contained(|| report.emit())));
         wake.into_iter().for_each(|waker| drop(contained(|| waker.wake())));
         drop_each(drop_wakers);
@@ -264,14 +272,14 @@ impl Shared {
 impl Inner {
     /// The newest connection, if more than `count` have stood.
     pub(super) fn stood_since(&self, count: u64) -> Option<&Connection> {
-        self.stood.1.as_ref().filter(|_| self.stood.0 > count)
+        self.stood.1.as_deref().filter(|_| self.stood.0 > count)
     }
 
     /// Tells all listeners, and `tracing`.
     pub(super) fn note(&mut self, notice: &Notice) {
         let Self { listeners, telemetry, after, .. } = self;
         listeners.tell(notice, |waker| after.wake(waker));
-        after.reports.extend(telemetry.note(notice));
+        after.report(telemetry.note(notice));
     }
 
     pub(super) fn wake(&mut self, waker: Waker) {

@@ -36,7 +36,7 @@ pub enum SessionState {
 impl Inner {
     pub(super) fn state(&self) -> SessionState {
         match (&self.closed, self.session.connection()) {
-            (Some(closed), _) => SessionState::Closed(closed.clone()),
+            (Some(closed), _) => SessionState::Closed((**closed).clone()),
             (None, _) if self.is_disconnecting() => SessionState::Disconnecting,
             (None, Some(connection)) if self.is_moving() => SessionState::Moving(connection.clone()),
             (None, Some(connection)) => SessionState::Connected(connection.clone()),

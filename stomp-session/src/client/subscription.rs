@@ -216,7 +216,7 @@ impl Subscription {
     fn begin(keep: Keep, subscribe: Subscribe) -> Result<Self, SubscribeError> {
         let (ack_mode, keeps_stale) = (subscribe.ack_mode, subscribe.keep_stale);
         let (id, left) = keep.shared.command(|inner| -> Result<_, SubscribeError> {
-            if let Some(closed) = &inner.closed {
+            if let Some(closed) = inner.closed.as_deref() {
                 return Err(Ended::Closed(closed.clone()).into());
             }
             let id = inner.session.subscribe(subscribe)?;
@@ -414,7 +414,7 @@ impl Inner {
             return Poll::Ready(Err(Ended::Unsubscribed.into()));
         };
         let result = match &inbox.ended {
-            Some(ended) => Err(ended.clone().into()),
+            Some(ended) => Err((**ended).clone().into()),
             None if inbox.confirmed => Ok(()),
             None if expired => Err(SubscribeError::Timeout(patience)),
             None => {
@@ -451,7 +451,7 @@ impl Inner {
             mem::swap(&mut inbox.messages, batch);
             Ok(())
         } else if let Some(ended) = &inbox.ended {
-            Err(ended.clone())
+            Err((**ended).clone())
         } else {
             let replaced = inbox.waker.replace(waker);
             if batch.capacity() > inbox.messages.capacity() {

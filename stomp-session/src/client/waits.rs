@@ -68,10 +68,8 @@ impl Queues {
 
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        for waits in self.all() {
-            if !waits.waiters.is_empty() {
-                waits.expire(now, &mut wakers);
-            }
+        for queue in self.all().into_iter().filter_map(|waits| waits.0.as_mut()) {
+            queue.expire(now, &mut wakers);
         }
         wakers
     }
@@ -85,26 +83,33 @@ impl Queues {
     }
 }
 
-/// The waits for one condition, in the order in which they began.
+/// The waits for one condition. Mostly there are none, and then they have no memory.
 #[derive(Default)]
-pub(super) struct Waits {
+pub(super) struct Waits(Option<Box<Queue>>);
+
+/// Waits in the order in which they began.
+#[derive(Default)]
+struct Queue {
     waiters: BTreeMap<Ticket, Waiter>,
     deadlines: BTreeSet<(Timestamp, Ticket)>,
+    /// A queue that was empty begins anew: whoever has left it uses its ticket no more.
     next: u64,
 }
 
 impl Waits {
     /// Joins the queue.
     pub(super) fn join(&mut self, waker: Waker, patience: Duration) -> Ticket {
-        let ticket = Ticket(self.next);
-        self.next = self.next.saturating_add(1);
-        self.waiters.insert(ticket, Waiter { waker: Some(waker), patience, deadline: None, expired: false });
+        let queue = self.0.get_or_insert_default();
+        let ticket = Ticket(queue.next);
+        queue.next = queue.next.saturating_add(1);
+        let waiter = Waiter { waker: Some(waker), patience, deadline: None, expired: false };
+        queue.waiters.insert(ticket, waiter);
         ticket
     }
 
     /// Waits on, and returns the waker that is replaced.
     pub(super) fn renew(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
-        match self.waiters.get_mut(&ticket) {
+        match self.0.as_mut().and_then(|queue| queue.waiters.get_mut(&ticket)) {
             Some(waiter) => waiter.waker.replace(waker),
             None => Some(waker),
         }
@@ -112,19 +117,36 @@ impl Waits {
 
     /// Leaves the queue, and returns the waker.
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Waker> {
+        let queue = self.0.as_mut()?;
+        let waker = queue.leave(ticket);
+        if queue.waiters.is_empty() {
+            self.0 = None;
+        }
+        waker
+    }
+
+    pub(super) fn is_expired(&self, ticket: Ticket) -> bool {
+        let waiter = self.0.as_ref().and_then(|queue| queue.waiters.get(&ticket));
+        waiter.is_some_and(|waiter| waiter.expired)
+    }
+
+    pub(super) fn wake_all(&mut self) -> Vec<Waker> {
+        let waiters = self.0.iter_mut().flat_map(|queue| queue.waiters.values_mut());
+        waiters.filter_map(|waiter| waiter.waker.take()).collect()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.0.as_ref()?.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+}
+
+impl Queue {
+    fn leave(&mut self, ticket: Ticket) -> Option<Waker> {
         let waiter = self.waiters.remove(&ticket)?;
         if let Some(deadline) = waiter.deadline {
             self.deadlines.remove(&(deadline, ticket));
         }
         waiter.waker
-    }
-
-    pub(super) fn is_expired(&self, ticket: Ticket) -> bool {
-        self.waiters.get(&ticket).is_some_and(|waiter| waiter.expired)
-    }
-
-    pub(super) fn wake_all(&mut self) -> Vec<Waker> {
-        self.waiters.values_mut().filter_map(|waiter| waiter.waker.take()).collect()
     }
 
     /// Sets the deadlines of new waits, and takes the wakers of those that have passed their deadline.
@@ -143,9 +165,5 @@ impl Waits {
                 wakers.extend(waiter.waker.take());
             }
         }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Failover {
     owner: Owner,
     failed_in_a_row: u32,
     /// The last ERROR that answered one of these attempts, and its broker.
-    words: Option<(Box<Endpoint>, Lost)>,
+    words: Option<Box<(Endpoint, Lost)>>,
     rules: Rules,
 }
 
@@ -86,7 +86,7 @@ pub(crate) enum Next {
     GiveUp {
         attempts: u32,
         /// What a broker has said to one of them.
-        words: Option<(Box<Endpoint>, Lost)>,
+        words: Option<Box<(Endpoint, Lost)>>,
     },
 }
 
@@ -192,7 +192,7 @@ impl Failover {
         let endpoint = &current.endpoint;
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
         if let Some(answer) = reason.refusal() {
-            self.words = Some((Box::new(endpoint.clone()), reason.clone()));
+            self.words = Some(Box::new((endpoint.clone(), reason.clone())));
             self.note(endpoint, |record| record.refused = Some(answer.clone()));
         }
         if matches!(failure, Failure::Final | Failure::Login) && self.gives_up(endpoint, now) {

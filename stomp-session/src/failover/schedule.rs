@@ -206,7 +206,10 @@ impl Schedule {
     fn count(&mut self, endpoint: &Endpoint) {
         match self.tries.iter_mut().find(|(other, _)| other == endpoint) {
             Some((_, tries)) => *tries = tries.saturating_add(1),
-            None => self.tries.push((endpoint.clone(), 1)),
+            None => {
+                self.tries.reserve_exact(1);
+                self.tries.push((endpoint.clone(), 1));
+            }
         }
     }
 

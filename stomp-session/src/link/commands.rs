@@ -135,7 +135,9 @@ impl Link {
 
     fn proceed_unsubscribing(&mut self, id: SubscriptionId, ids: &mut Ids) {
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
-        unsubscribing.proceed(id, &mut Parts { connection, wire, settlement }, ids);
+        if let Some(unsubscribing) = unsubscribing.used() {
+            unsubscribing.proceed(id, &mut Parts { connection, wire, settlement }, ids);
+        }
     }
 
     /// Whether that subscription can be deleted at the broker.

@@ -1,6 +1,6 @@
 //! CONNECT out, CONNECTED in: which version, which heart-beats, which broker.
 
-use alloc::string::ToString;
+use alloc::{string::ToString, sync::Arc};
 
 use stomp_proto::{Frame, HeartBeat, Version};
 
@@ -44,11 +44,11 @@ pub(crate) fn connected(
     config: &Config,
     endpoint: &Endpoint,
     frame: &Frame,
-) -> Result<(Agreement, Profile), Lost> {
+) -> Result<(Agreement, Arc<Profile>), Lost> {
     // A broker that pads the numbers means nothing else, and is not given up for that.
     let mut agreed = frames::agreement(frame, &config.versions, HeartBeat::from_padded)?;
-    let known = || agreed.server.as_deref().map_or(Profile::UNKNOWN, Profile::of_server);
-    let profile = config.profile_for(endpoint).cloned().unwrap_or_else(known);
+    let known = || agreed.server.as_deref().map_or(Profile::UNKNOWN, Profile::of_server).shared();
+    let profile = config.shared_profile_for(endpoint).cloned().unwrap_or_else(known);
     let ours = config.heart_beat();
     let both = ours.agree(agreed.heart_beat);
     // 1.0 knows no heart-beats. What we send harms nobody; what does not come proves nothing.
@@ -80,7 +80,7 @@ mod tests {
     fn a_backslash_in_a_passcode() {
         let mut config = config();
         assert_eq!(passcode(&config), r"p\\\\ss", "written twice, shown escaped");
-        config.profile = Some(Profile::ARTEMIS);
+        config.profile = Some(Profile::ARTEMIS.into());
         assert_eq!(passcode(&config), r"p\\ss");
         config.profile = None;
         config.versions = alloc::vec![Version::V1_0];

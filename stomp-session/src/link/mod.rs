@@ -20,7 +20,11 @@ mod unsubscribing;
 mod warnings;
 mod wire;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -54,6 +58,7 @@ use crate::{
         error::Lost,
         event::Event,
         ids::{Ids, ReceiptId, SubscriptionId},
+        seldom::Seldom,
         timestamp::Timestamp,
     },
     replay::Replay,
@@ -62,18 +67,19 @@ use crate::{
 /// A connection that stands. Leaving the state drops it: there is no reset to forget a field in.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) connection: Connection,
+    /// Its owner may keep it beyond the end.
+    pub(crate) connection: Arc<Connection>,
     /// Since when it stands.
     pub(crate) since: Timestamp,
     wire: Wire,
     /// What is sent alone, if anything is.
-    isolation: Option<Isolation>,
+    isolation: Option<Box<Isolation>>,
     /// Subscriptions that were to be sent alone, and are not, since the connection is being left.
     passed_over: BTreeSet<SubscriptionId>,
     heart_beats: HeartBeats,
     transactions: Transactions,
     settlement: Settlement,
-    unsubscribing: Unsubscribing,
+    unsubscribing: Seldom<Unsubscribing>,
     warnings: Warnings,
     /// SUBSCRIBEs whose RECEIPT did not come in time.
     late: BTreeMap<ReceiptId, SubscriptionId>,
@@ -82,7 +88,7 @@ pub(crate) struct Link {
 impl Link {
     /// Creates the link after CONNECTED. It goes on with the outbox into which CONNECT was written.
     pub(crate) fn new(connection: Connection, outbox: Outbox, cx: &mut Cx<'_>) -> Self {
-        let isolation = Isolation::careful(cx.replay);
+        let isolation = Isolation::careful(cx.replay).map(Box::new);
         let mut wire = Wire::new(connection.version, outbox);
         if isolation.is_some() {
             wire.hold(Outbox::numbered(cx.ids.outbox()), cx.events.traces_frames());
@@ -95,12 +101,12 @@ impl Link {
             heart_beats: HeartBeats::new(connection.heart_beat, cx.config, cx.now),
             transactions: Transactions::new(connection.id),
             settlement: Settlement::default(),
-            unsubscribing: Unsubscribing::default(),
+            unsubscribing: Seldom::default(),
             warnings: Warnings::default(),
             late: BTreeMap::new(),
-            connection,
+            connection: Arc::new(connection),
         };
-        cx.events.push(Event::Connected(link.connection.clone()));
+        cx.events.push(Event::Connected((*link.connection).clone()));
         link.replay(cx);
         link.proceed(cx);
         link.stamp(cx.config, cx.now);
@@ -161,7 +167,8 @@ impl Link {
     /// Gives what was commanded since the last call its time.
     pub(crate) fn stamp(&mut self, config: &Config, now: Timestamp) {
         self.wire.receipts.stamp(now);
-        self.unsubscribing.stamp(config.unsubscribe_timeout, now);
+        let timeout = config.unsubscribe_timeout;
+        self.unsubscribing.used().into_iter().for_each(|it| it.stamp(timeout, now));
     }
 
     /// Does what is due. `said_all` says that DISCONNECT was: nothing follows it (1.2, "DISCONNECT").
@@ -169,7 +176,9 @@ impl Link {
         let now = cx.now;
         self.wire.shrink();
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
-        unsubscribing.expire(&mut Parts { connection, wire, settlement }, cx.ids, now);
+        if let Some(unsubscribing) = unsubscribing.used() {
+            unsubscribing.expire(&mut Parts { connection, wire, settlement }, cx.ids, now);
+        }
         let silence = self.heart_beats.silence(now);
         if self.heart_beats.take_due(now) && self.wire.is_drained() && !said_all {
             self.wire.push_heart_beat();
@@ -192,7 +201,7 @@ impl Link {
 
     /// When something is due.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let isolation = self.isolation.as_ref().and_then(Isolation::deadline);
+        let isolation = self.isolation.as_deref().and_then(Isolation::deadline);
         let (receipts, beats) = (self.wire.receipts.deadline(), self.heart_beats.deadline());
         Timestamp::first([receipts, isolation, beats, self.unsubscribing.deadline()])
     }
@@ -205,7 +214,9 @@ impl Link {
     /// The end has begun: whatever would wait for somebody does not. Gives how many transactions were open.
     pub(crate) fn begin_end(&mut self) -> usize {
         let Self { unsubscribing, connection, wire, settlement, transactions, .. } = self;
-        unsubscribing.say_all(&mut Parts { connection, wire, settlement });
+        if let Some(unsubscribing) = unsubscribing.used() {
+            unsubscribing.say_all(&mut Parts { connection, wire, settlement });
+        }
         transactions.end_uncommitted(wire)
     }
 

@@ -108,7 +108,7 @@ pub(crate) struct Outbox {
     bodies: usize,
     /// Octets of frames that have no answer.
     unanswered: usize,
-    trace: Option<Trace>,
+    trace: Option<Box<Trace>>,
 }
 
 /// What is to be told of frames when they have left.
@@ -204,6 +204,10 @@ impl Outbox {
     }
 
     pub(crate) fn push_heart_beat(&mut self) {
+        if self.entries.is_empty() {
+            // All that leaves for long, where there is nothing else.
+            self.entries.reserve_exact(1);
+        }
         self.bytes.extend_from_slice(b"\n");
         self.append(Entry { length: 1, ..Entry::QUIET }, || Event::HeartBeatSent);
     }

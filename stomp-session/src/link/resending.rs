@@ -71,7 +71,7 @@ impl Link {
 
     /// Sends again what is due.
     fn try_again(&mut self, cx: &mut Cx<'_>) {
-        cx.replay.kept.release(cx.now);
+        cx.replay.kept.used().into_iter().for_each(|kept| kept.release(cx.now));
         while !cx.is_leaving()
             && let Some(id) = cx.replay.subscriptions.waiting().due(cx.now)
         {
@@ -81,7 +81,7 @@ impl Link {
             // RabbitMQ answers the frames of a transaction after its COMMIT, which nobody must wait for.
             Some(step) if !self.transactions.is_empty() => _ = self.take_step(step, Order::Usual, cx),
             Some(step) => {
-                self.isolation = Some(Isolation::of(step, cx.now));
+                self.isolation = Some(Box::new(Isolation::of(step, cx.now)));
                 self.wire.hold(Outbox::numbered(cx.ids.outbox()), cx.events.traces_frames());
                 self.proceed_alone(cx);
             }
@@ -190,7 +190,7 @@ impl Link {
         if held.subscribe.expected {
             return Ok(None);
         }
-        let Connection { version, profile, .. } = &self.connection;
+        let Connection { version, profile, .. } = &*self.connection;
         check_client_id(held, profile, cx.config)?;
         let (asked, on_wire): (AckMode, _) = (held.subscribe.ack_mode, held.mode_on_wire(*version, profile));
         let frame = held.frame(*version, profile, receipt);
@@ -229,7 +229,7 @@ fn hold(step: Step, cx: &mut Cx<'_>) {
     match step {
         Step::Kept(id) => cx.replay.hold_kept(id),
         Step::Subscription(id) => {
-            let reason = Ended::KillsConnection(cx.replay.careful.clone().unwrap_or(Lost::Eof));
+            let reason = Ended::KillsConnection(cx.replay.careful.as_deref().cloned().unwrap_or(Lost::Eof));
             cx.replay.hold_subscription(id, reason, cx.now, cx.events);
         }
     }

@@ -41,6 +41,7 @@ use crate::{
         frames,
         ids::{Ids, ReceiptId, SubscriptionId},
         profile::DeliveryIds,
+        seldom::Empty,
         timestamp::Timestamp,
     },
     replay::Subscription,
@@ -97,6 +98,22 @@ pub(super) struct Unsubscribing {
     turns: VecDeque<SubscriptionId>,
     /// Those whose owner waits for the answer.
     asked: BTreeSet<SubscriptionId>,
+}
+
+impl Empty for Unsubscribing {
+    const EMPTY: &'static Self = {
+        static EMPTY: Unsubscribing = Unsubscribing {
+            table: BTreeMap::new(),
+            names: BTreeMap::new(),
+            unstamped: Vec::new(),
+            deadlines: BTreeSet::new(),
+            said: BTreeSet::new(),
+            begun: 0,
+            turns: VecDeque::new(),
+            asked: BTreeSet::new(),
+        };
+        &EMPTY
+    };
 }
 
 impl Unsubscribing {

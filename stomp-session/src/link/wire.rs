@@ -1,5 +1,6 @@
 //! What leaves on a connection, and the RECEIPTs that are awaited for it.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ pub(crate) struct Wire {
     version: Version,
     usual: Outbox,
     /// What leaves before the usual, while something is sent alone.
-    ahead: Option<Outbox>,
+    ahead: Option<Box<Outbox>>,
     pub(super) receipts: Receipts,
     /// A frame without a RECEIPT was handed over, or one whose RECEIPT did not come: an ERROR may mean that.
     pub(super) unanswered: bool,
@@ -156,18 +157,18 @@ impl Wire {
 
     /// The outbox from which the next octets come.
     fn first(&mut self) -> &mut Outbox {
-        self.ahead.as_mut().unwrap_or(&mut self.usual)
+        self.ahead.as_deref_mut().unwrap_or(&mut self.usual)
     }
 
     /// Whether nothing waits that may leave now.
     pub(super) fn is_drained(&self) -> bool {
-        self.ahead.as_ref().unwrap_or(&self.usual).is_empty()
+        self.ahead.as_deref().unwrap_or(&self.usual).is_empty()
     }
 
     /// From here on what waits leaves before everything that is appended as usual.
     pub(super) fn hold(&mut self, mut usual: Outbox, traces: bool) {
         usual.trace(traces);
-        self.ahead = Some(core::mem::replace(&mut self.usual, usual));
+        self.ahead = Some(Box::new(core::mem::replace(&mut self.usual, usual)));
     }
 
     /// The next octets for the transport; `note` is told what they are of. `holds` says whether the usual ones still wait.
@@ -278,7 +279,7 @@ impl Wire {
 
     #[cfg(feature = "client")]
     pub(super) fn mark(&self) -> WireMark {
-        WireMark { usual: self.usual.next_place(), ahead: self.ahead.as_ref().map(Outbox::next_place) }
+        WireMark { usual: self.usual.next_place(), ahead: self.ahead.as_deref().map(Outbox::next_place) }
     }
 
     /// What was written before that and waits.
@@ -289,7 +290,11 @@ impl Wire {
             Some(ahead) if outbox.next_place().is_in_outbox_of(ahead) => ahead,
             _ => mark.usual,
         };
-        self.ahead.iter().chain([&self.usual]).flat_map(move |outbox| outbox.before(end(outbox)))
+        self.ahead
+            .as_deref()
+            .into_iter()
+            .chain([&self.usual])
+            .flat_map(move |outbox| outbox.before(end(outbox)))
     }
 
     /// Whether something was handed over since the last call that is lost with the connection.
@@ -306,13 +311,13 @@ impl Wire {
 
     /// Octets that wait for the transport.
     pub(super) fn len(&self) -> usize {
-        self.usual.len().saturating_add(self.ahead.as_ref().map_or(0, Outbox::len))
+        self.usual.len().saturating_add(self.ahead.as_deref().map_or(0, Outbox::len))
     }
 
     /// Octets of ACKs, NACKs and other frames without an answer that wait.
     #[cfg(feature = "client")]
     pub(super) fn unanswered_octets(&self) -> usize {
-        self.usual.unanswered().saturating_add(self.ahead.as_ref().map_or(0, Outbox::unanswered))
+        self.usual.unanswered().saturating_add(self.ahead.as_deref().map_or(0, Outbox::unanswered))
     }
 
     pub(super) fn trace(&mut self, traces: bool) {
@@ -326,7 +331,7 @@ impl Wire {
 
     /// In the order in which their frames leave.
     fn outboxes(&mut self) -> impl Iterator<Item = &mut Outbox> {
-        self.ahead.iter_mut().chain([&mut self.usual])
+        self.ahead.as_deref_mut().into_iter().chain([&mut self.usual])
     }
 
     /// The bodies that it holds, for whoever must see to it where they are dropped.

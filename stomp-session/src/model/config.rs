@@ -1,6 +1,6 @@
 //! The settings of a session, each default with its reason.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
 use stomp_proto::{HeartBeat, Limits, Oversize, Version};
@@ -134,7 +134,7 @@ pub struct Config {
     /// header.
     ///
     /// A profile that is set for an [`Endpoint`] takes precedence.
-    pub profile: Option<Profile>,
+    pub profile: Option<Arc<Profile>>,
     /// The seed for jitter and shuffling. Default: 0.
     pub seed: u64,
     /// Additional headers of CONNECT.
@@ -229,7 +229,11 @@ impl Config {
 
     /// The profile that was set for this endpoint, or else for all.
     pub(crate) fn profile_for<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a Profile> {
-        endpoint.profile().or(self.profile.as_ref())
+        self.shared_profile_for(endpoint).map(|profile| &**profile)
+    }
+
+    pub(crate) fn shared_profile_for<'a>(&'a self, endpoint: &'a Endpoint) -> Option<&'a Arc<Profile>> {
+        endpoint.shared_profile().or(self.profile.as_ref())
     }
 
     /// The value of the `heart-beat` header of CONNECT. Periods are rounded up, since 0 would promise nothing.

@@ -1,6 +1,6 @@
 //! An established connection, and what the owner of the transport must do to get one.
 
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, sync::Arc};
 use core::time::Duration;
 
 use stomp_proto::{HeartBeat, Version};
@@ -29,7 +29,7 @@ pub struct Connection {
     /// The `session` header of CONNECTED.
     pub session: Option<String>,
     /// The broker's profile.
-    pub profile: Box<Profile>,
+    pub profile: Arc<Profile>,
 }
 
 /// Something that the owner of the transport must do, at once and in order.

@@ -15,6 +15,11 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
+    pub(crate) const fn new() -> Self {
+        const NONE: Queue = Queue { slots: VecDeque::new(), live: 0 };
+        Self { queues: [NONE; 2], others: BTreeSet::new() }
+    }
+
     pub(crate) fn add(&mut self, at: Timestamp, id: ReceiptId) {
         if at == Timestamp::MAX {
             return;

@@ -1,6 +1,6 @@
 //! What the owner of a session has not been told yet.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use bytes::Bytes;
 use stomp_proto::{Frame, Item};
@@ -16,8 +16,8 @@ use super::{
 pub(crate) struct Events {
     queue: VecDeque<Event>,
     traces_frames: bool,
-    farewell: Option<Told>,
-    departure: Option<Told>,
+    farewell: Option<Box<Told>>,
+    departure: Option<Box<Told>>,
     /// Bodies that are done with, where the owner wants to drop them.
     discarded: Option<Vec<Bytes>>,
 }
@@ -67,23 +67,23 @@ impl Events {
 
     /// Counts outcomes from here on.
     pub(crate) fn begin_farewell(&mut self) {
-        self.farewell = Some(Told::default());
+        self.farewell = Some(Box::default());
     }
 
     /// What the end of a session says that its owner has asked for.
     pub(crate) fn end_farewell(&mut self, confirmed: bool) -> Closed {
-        let Told { receipted, unreceipted, .. } = self.farewell.take().unwrap_or_default();
+        let Told { receipted, unreceipted, .. } = *self.farewell.take().unwrap_or_default();
         Closed::Disconnected { confirmed, receipted, unreceipted }
     }
 
     /// Counts what becomes of things until a connection is left.
     pub(crate) fn begin_departure(&mut self) {
-        self.departure = Some(Told::default());
+        self.departure = Some(Box::default());
     }
 
     /// What had become of things when a connection was left.
     pub(crate) fn end_departure(&mut self) -> Told {
-        self.departure.take().unwrap_or_default()
+        *self.departure.take().unwrap_or_default()
     }
 
     /// Counts a message that is not handed out, since its connection is being left.

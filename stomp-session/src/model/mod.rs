@@ -18,6 +18,7 @@ pub(crate) mod message;
 pub(crate) mod moving;
 pub(crate) mod profile;
 pub(crate) mod random;
+pub(crate) mod seldom;
 pub(crate) mod subscribe;
 pub(crate) mod timestamp;
 pub(crate) mod transport_failure;

@@ -1,6 +1,6 @@
 //! What brokers mean by the same frames, as data: there is no `if rabbit` anywhere.
 
-use alloc::string::String;
+use alloc::{string::String, sync::Arc};
 
 use memchr::memmem;
 use stomp_proto::AckMode;
@@ -409,6 +409,21 @@ impl Profile {
     pub fn of_name(name: &str) -> Option<Self> {
         let known = [Self::RABBITMQ, Self::ACTIVEMQ, Self::ARTEMIS];
         known.into_iter().find(|profile| profile.name.eq_ignore_ascii_case(name))
+    }
+
+    /// One of its kind, where it is one of the constants: nearly all connections have one of these.
+    #[cfg(feature = "client")]
+    pub(crate) fn shared(self) -> Arc<Self> {
+        static KNOWN: std::sync::OnceLock<[Arc<Profile>; 4]> = std::sync::OnceLock::new();
+        let known = || [Self::UNKNOWN, Self::RABBITMQ, Self::ACTIVEMQ, Self::ARTEMIS].map(Arc::new);
+        let found = KNOWN.get_or_init(known).iter().find(|known| ***known == self).map(Arc::clone);
+        found.unwrap_or_else(|| Arc::new(self))
+    }
+
+    /// Without the standard library nothing is made once for all.
+    #[cfg(not(feature = "client"))]
+    pub(crate) fn shared(self) -> Arc<Self> {
+        Arc::new(self)
     }
 
     /// The headers of a NACK that does that, if one can be written.

@@ -12,7 +12,7 @@ use stomp_proto::Frame;
 use super::suspects::{Strikes, Wait, Waiting};
 use crate::model::{
     at_least_once::AtLeastOnce, deadlines::Deadlines, endpoint::Endpoint, error::Lost, ids::ReceiptId,
-    timestamp::Timestamp,
+    seldom::Empty, timestamp::Timestamp,
 };
 
 /// The most destinations that are remembered. A SEND to one that is forgotten is tried once more.
@@ -96,6 +96,24 @@ pub(crate) struct KeptSends {
     /// Destinations that a broker has said it cannot serve for now. SENDs to one of these wait until one of them is
     /// confirmed.
     closed: BTreeSet<Vec<u8>>,
+}
+
+impl Empty for KeptSends {
+    const EMPTY: &'static Self = {
+        static EMPTY: KeptSends = KeptSends {
+            kept: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            written: BTreeSet::new(),
+            waiting: Waiting::new(),
+            lanes: BTreeMap::new(),
+            deadlines: Deadlines::new(),
+            unstamped: BTreeSet::new(),
+            unsent: BTreeSet::new(),
+            octets: 0,
+            closed: BTreeSet::new(),
+        };
+        &EMPTY
+    };
 }
 
 impl KeptSends {

@@ -5,6 +5,7 @@ mod names;
 mod subscriptions;
 mod suspects;
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 pub(crate) use kept::{KeptSend, KeptSends};
@@ -19,6 +20,7 @@ use crate::model::{
     events::Events,
     ids::{Owner, ReceiptId, SubscriptionId},
     random::Random,
+    seldom::Seldom,
     timestamp::Timestamp,
     verdict::BackOff,
 };
@@ -27,9 +29,9 @@ use crate::model::{
 #[derive(Debug)]
 pub(crate) struct Replay {
     pub(crate) subscriptions: Subscriptions,
-    pub(crate) kept: KeptSends,
+    pub(crate) kept: Seldom<KeptSends>,
     /// Why the next connection begins with a careful replay, if it does.
-    pub(crate) careful: Option<Lost>,
+    pub(crate) careful: Option<Box<Lost>>,
     clock: Clock,
     random: Random,
 }
@@ -38,7 +40,7 @@ impl Replay {
     pub(crate) fn new(random: Random, owner: Owner) -> Self {
         Self {
             subscriptions: Subscriptions::new(owner),
-            kept: KeptSends::default(),
+            kept: Seldom::default(),
             careful: None,
             clock: Clock::default(),
             random,
@@ -55,7 +57,8 @@ impl Replay {
     /// Notes that the broker has accepted this subscription.
     pub(crate) fn open_for(&mut self, id: SubscriptionId) {
         if let Some(held) = self.subscriptions.get(id) {
-            self.kept.open(held.subscribe.destination.as_bytes());
+            let destination = held.subscribe.destination.as_bytes();
+            self.kept.used().into_iter().for_each(|kept| kept.open(destination));
         }
     }
 
@@ -83,7 +86,7 @@ impl Replay {
     /// Takes the SEND that may be sent alone now.
     pub(crate) fn take_kept_to_try(&mut self, now: Timestamp) -> Option<ReceiptId> {
         let clock = self.clock.next() <= now;
-        self.kept.suspect(now, clock)
+        self.kept.used()?.suspect(now, clock)
     }
 
     /// When something that waits may be tried again on an established connection. `alone` says whether anything may be
@@ -278,12 +281,12 @@ impl Replay {
     /// The next connection is to be careful: whatever was sent on this one may have ended it.
     pub(crate) fn be_careful(&mut self, reason: &Lost, now: Timestamp) {
         self.clock.count(reason.is_silent(), now);
-        self.careful.get_or_insert_with(|| reason.clone());
+        self.careful.get_or_insert_with(|| Box::new(reason.clone()));
     }
 
     /// The connection has ended: what was sent on it is to be sent again.
     pub(crate) fn note_lost(&mut self, now: Timestamp) {
-        self.kept.note_lost();
+        self.kept.used().into_iter().for_each(KeptSends::note_lost);
         self.subscriptions.note_lost(now);
     }
 }

@@ -30,6 +30,12 @@ pub(crate) struct Waiting<K> {
 
 impl<K> Default for Waiting<K> {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K> Waiting<K> {
+    pub(crate) const fn new() -> Self {
         Self { places: BTreeMap::new(), order: BTreeSet::new(), next: 0 }
     }
 }

@@ -170,8 +170,9 @@ impl Session {
             }
             Next::GiveUp { .. } if self.ending.is_some() => self.end(false, &last, false),
             Next::GiveUp { attempts, words } => {
-                let said = words.filter(|_| !matches!(last, Lost::ServerError(_)));
-                let (broker, last) = said.map_or((broker, last), |(broker, words)| (Some(broker), words));
+                let said = words.filter(|_| !matches!(last, Lost::ServerError(_))).map(|said| *said);
+                let (broker, last) =
+                    said.map_or((broker, last), |(broker, words)| (Some(Box::new(broker)), words));
                 self.give_up(Closed::GaveUp { attempts, broker, last: last.clone() }, &last, false);
             }
         }

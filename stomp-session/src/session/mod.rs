@@ -15,7 +15,7 @@ mod sending;
 mod state;
 mod transport;
 
-use alloc::collections::VecDeque;
+use alloc::{boxed::Box, collections::VecDeque};
 use core::mem;
 
 #[cfg(feature = "client")]
@@ -73,7 +73,7 @@ pub struct Session {
     actions: VecDeque<Action>,
     ids: Ids,
     ending: Option<Ending>,
-    moving: Option<Moving>,
+    moving: Option<Box<Moving>>,
     /// Connections in a row that did not last.
     short_lived: u32,
     /// The newest time that was handed in.
@@ -85,7 +85,8 @@ impl Session {
     #[must_use]
     pub fn new(mut config: Config, now: Timestamp) -> Self {
         // From here on the failover has the list.
-        let endpoints = mem::take(&mut config.brokers.endpoints);
+        let mut endpoints = mem::take(&mut config.brokers.endpoints);
+        endpoints.shrink_to_fit();
         let brokers = Brokers { endpoints, ..config.brokers.clone() };
         let rules = Rules {
             at_start: config.refused_at_start,
@@ -165,7 +166,7 @@ impl Session {
     #[cold]
     fn stamp_all(&mut self) {
         let now = self.now;
-        self.replay.kept.stamp(now);
+        self.replay.kept.used().into_iter().for_each(|kept| kept.stamp(now));
         if let Some(ending) = &mut self.ending {
             ending.stamp(now);
         }

@@ -1,6 +1,6 @@
 //! A move: the connection is left in good order, and the next broker is dialled at once.
 
-use alloc::collections::BTreeSet;
+use alloc::{boxed::Box, collections::BTreeSet};
 use core::time::Duration;
 
 use super::{
@@ -62,7 +62,7 @@ impl Session {
 
     /// Whether a connection stands that is being left.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.moving.as_ref().is_some_and(Moving::is_leaving)
+        self.moving.as_deref().is_some_and(Moving::is_leaving)
     }
 
     fn begin_move(&mut self, how: Move) {
@@ -81,7 +81,8 @@ impl Session {
         let (transactions, at_risk) = begun.unwrap_or_default();
         let timeout = how.within.unwrap_or(self.config.disconnect_timeout);
         let unwritten = BTreeSet::new();
-        self.moving = Some(Moving { how, timeout, deadline: None, stage, transactions, at_risk, unwritten });
+        let moving = Moving { how, timeout, deadline: None, stage, transactions, at_risk, unwritten };
+        self.moving = Some(Box::new(moving));
     }
 
     /// Remembers that a subscription is to be sent on the next connection only. Whether that is so.
@@ -120,7 +121,7 @@ impl Session {
 
     /// By when the connection is left, unless the session ends anyway.
     pub(super) fn moves_by(&self) -> Option<Timestamp> {
-        self.moving.as_ref().filter(|_| self.ending.is_none()).and_then(Moving::deadline)
+        self.moving.as_deref().filter(|_| self.ending.is_none()).and_then(Moving::deadline)
     }
 
     /// Leaves the connection, and goes on to the next broker. `graceful` says whether the broker has confirmed that, `open`

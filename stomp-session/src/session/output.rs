@@ -1,7 +1,8 @@
 //! The outputs of a session, and its state as others see it.
 
+use alloc::collections::VecDeque;
 #[cfg(feature = "client")]
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 
@@ -30,7 +31,12 @@ impl Session {
     /// Returns the next action that the owner of the transport must perform, oldest first.
     #[must_use = "an action must be obeyed"]
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front()?;
+        if self.actions.is_empty() {
+            // There will be none for long.
+            self.actions = VecDeque::new();
+        }
+        Some(action)
     }
 
     /// Returns the next octets to write, which are at most 64 KiB or one large body.
@@ -89,7 +95,7 @@ impl Session {
     /// Returns the established connection, if there is one.
     #[must_use]
     pub fn connection(&self) -> Option<&Connection> {
-        self.state.link().map(|link| &link.connection)
+        self.state.link().map(|link| &*link.connection)
     }
 
     /// Returns the number of octets that wait for the transport.
@@ -141,6 +147,11 @@ impl Session {
 /// What the client layer asks beside.
 #[cfg(feature = "client")]
 impl Session {
+    /// The connection that stands, to be kept beyond its end.
+    pub(crate) fn shared_connection(&self) -> Option<&Arc<Connection>> {
+        self.state.link().map(|link| &link.connection)
+    }
+
     pub(crate) const fn config(&self) -> &Config {
         &self.config
     }

@@ -19,10 +19,6 @@ use crate::{
 /// With an [`Ending`] it goes the same way, but takes no commands, and connects only for what is to
 /// be sent at least once.
 #[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a session has one, and a box would be one more for each connection"
-)]
 pub(super) enum State {
     Waiting {
         endpoint: Endpoint,
@@ -35,7 +31,7 @@ pub(super) enum State {
     Handshake {
         endpoint: Endpoint,
         deadline: Timestamp,
-        outbox: Outbox,
+        outbox: Box<Outbox>,
         /// How a backslash in the credentials was written, if there was one.
         backslash: Option<ConnectEscaping>,
     },

@@ -77,7 +77,7 @@ impl Session {
         let deadline = self.now.after(self.config.connected_timeout.max(LEAST));
         let has_backslash = login.is_some_and(|login| login.has_backslash());
         let backslash = has_backslash.then(|| handshake::escaping(&self.config, &endpoint));
-        Ok(State::Handshake { endpoint, deadline, outbox, backslash })
+        Ok(State::Handshake { endpoint, deadline, outbox: Box::new(outbox), backslash })
     }
 
     /// Reports how many addresses the host name of this attempt's broker has.
@@ -259,7 +259,7 @@ impl Session {
         let State::Handshake { endpoint, outbox, .. } = &mut self.state else { return Ok(()) };
         let (agreed, profile) = handshake::connected(&self.config, endpoint, frame)?;
         input.agree(agreed.version, self.config.limits.clone());
-        let (endpoint, outbox) = (endpoint.clone(), core::mem::take(outbox));
+        let (endpoint, outbox) = (endpoint.clone(), core::mem::take(&mut **outbox));
         let mask = self.mask();
         let hide = |text: String| mask.hide(&text).unwrap_or(text);
         let connection = Connection {
@@ -269,7 +269,7 @@ impl Session {
             heart_beat: agreed.heart_beat,
             server: agreed.server.map(hide),
             session: agreed.session.map(hide),
-            profile: Box::new(profile),
+            profile,
         };
         self.establish(connection, outbox);
         Ok(())
@@ -349,7 +349,6 @@ impl Session {
     fn tick(&mut self) {
         // A quiet session keeps no room for much.
         self.events.shrink();
-        self.actions.shrink_to_fit();
         let said_all = matches!(self.state, State::Disconnecting(_));
         match self.with_link(|link: &mut Link, cx| link.tick(said_all, cx)) {
             Some(Err(reason)) => self.lose(reason, true),

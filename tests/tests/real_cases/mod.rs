@@ -51,7 +51,7 @@ impl Bench<'_> {
         let mut config = config(&self.broker.uri());
         config.versions = vec![self.version];
         if self.version == Version::V1_0 && !self.description.behaviour.names_itself_in_1_0 {
-            config.profile = Some(self.profile());
+            config.profile = Some(self.profile().into());
         }
         config
     }

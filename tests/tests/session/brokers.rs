@@ -42,7 +42,7 @@ fn connect_values_are_written_as_each_broker_reads_them() {
     ];
     for (profile, expected) in rows {
         let mut config = config();
-        config.profile = profile;
+        config.profile = profile.map(Into::into);
         config.login = Some(Login::new("me", r"p\ss"));
         let said = Script::dialled(config).said();
         assert!(said.lines().any(|line| line == expected), "{expected}: {said}");

@@ -102,7 +102,7 @@ fn a_refused_backslash_says_which_switch_to_try() {
     for (login, profile, hint, hints) in rows {
         for answer in [None, Some("ERROR\nmessage:User name [me] or password is invalid.\n\n\0")] {
             let mut config = config();
-            config.profile = profile.clone();
+            config.profile = profile.clone().map(Into::into);
             let mut script = Script::new(config);
             script.dial_as(login.clone());
             match answer {

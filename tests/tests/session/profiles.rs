@@ -35,7 +35,7 @@ fn the_server_header_chooses_and_what_was_set_goes_before_it() {
     for (server, expected) in rows {
         assert_eq!(profile(&connected(config(), Version::V1_2, server)), &expected, "{server}");
         let mut set = config();
-        set.profile = Some(Profile::ACTIVEMQ);
+        set.profile = Some(Profile::ACTIVEMQ.into());
         assert_eq!(profile(&connected(set.clone(), Version::V1_2, server)), &Profile::ACTIVEMQ, "{server}");
         let own = set.brokers.endpoints.remove(0).with_profile(Profile::ARTEMIS);
         set.brokers.endpoints.push(own);
@@ -50,7 +50,7 @@ fn a_profile_is_data_that_users_write() {
     ours.prefetch = &[Prefetch::Messages("max-inflight")];
     ours.phrases = &[("no such tenant", Meaning::Login)];
     let mut config = config();
-    config.profile = Some(ours);
+    config.profile = Some(ours.into());
     let mut script = connected(config.clone(), Version::V1_2, RABBITMQ);
     script.session.subscribe(Subscribe::new("/queue/a")).unwrap();
     let said = script.said();
@@ -82,7 +82,7 @@ fn what_a_broker_says_of_a_wrong_login_is_final() {
     ];
     let ends = |profile: &Profile, text: &str| {
         let mut config = config();
-        config.profile = Some(profile.clone());
+        config.profile = Some(profile.clone().into());
         let mut script = Script::dialled(config);
         script.hear(format!("ERROR\nmessage:no\n\n{text}\0"));
         script.session.is_closed()
@@ -251,7 +251,7 @@ fn artemis_in_version_1_0_hears_a_line_end_every_period_unasked() {
         [("", Some(Profile::ARTEMIS), true), ("", None, false), (RABBITMQ, None, false)]
     {
         let mut config = config();
-        config.profile = set;
+        config.profile = set.map(Into::into);
         config.send_beat = seconds(10);
         let mut script = connected(config, Version::V1_0, server);
         for _ in 0..10 {

@@ -110,7 +110,7 @@ fn the_wire_form_depends_on_version_and_broker() {
 #[test]
 fn a_profile_of_the_user_wins() {
     let mut config = config();
-    config.profile = Some(Profile::ARTEMIS);
+    config.profile = Some(Profile::ARTEMIS.into());
     let mut script = Script::dialled(config);
     script.hear("CONNECTED\nversion:1.2\nserver:RabbitMQ/3.10.8\n\n\0");
     assert_eq!(*script.session.connection().unwrap().profile, Profile::ARTEMIS);
