@@ -170,7 +170,7 @@ impl Shared {
 
 /// Gives a message to whoever waits for it. Returns what it counts in the budget of octets that are not taken.
 fn deliver(
-    inboxes: &mut BTreeMap<SubscriptionId, Inbox>,
+    inboxes: &mut BTreeMap<SubscriptionId, Box<Inbox>>,
     requests: &mut Requests,
     after: &mut After,
     message: Message,
@@ -214,7 +214,7 @@ impl Inner {
     pub(super) fn give_back_room(&mut self, now: Timestamp) {
         if now >= self.room_at.after(ROOM_INTERVAL) {
             self.room_at = now;
-            self.inboxes.values_mut().for_each(Inbox::give_back_room);
+            self.inboxes.values_mut().for_each(|inbox| inbox.give_back_room());
         }
     }
 
