@@ -27,6 +27,30 @@ const PROTOCOL_HEADERS: [&str; 17] = [
     "version",
 ];
 
+/// Where the name stands in that table. Written out, since a search would cost as much as writing the header.
+fn protocol_header(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"accept-version" => 0,
+        b"ack" => 1,
+        b"content-length" => 2,
+        b"content-type" => 3,
+        b"destination" => 4,
+        b"heart-beat" => 5,
+        b"host" => 6,
+        b"id" => 7,
+        b"login" => 8,
+        b"message-id" => 9,
+        b"passcode" => 10,
+        b"receipt" => 11,
+        b"receipt-id" => 12,
+        b"session" => 13,
+        b"subscription" => 14,
+        b"transaction" => 15,
+        b"version" => 16,
+        _ => return None,
+    })
+}
+
 /// A writer that encodes one frame straight into a buffer.
 ///
 /// It takes borrowed parts and does not allocate, except when the buffer has to grow. To encode a
@@ -110,6 +134,18 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
+    /// Writes a header that stands somewhere as `name:value`, without escapes.
+    pub(crate) fn line(&mut self, name: &[u8], value: &[u8], line: &[u8]) -> Result<(), EncodeError> {
+        let is_written_so = |field: &[u8]| !field.is_empty() && is_plain(field);
+        if !is_written_so(name) || !is_written_so(value) {
+            return self.header(name, value);
+        }
+        self.check_protocol_header(name, value)?;
+        self.out.extend_from_slice(line);
+        self.out.extend_from_slice(b"\n");
+        Ok(())
+    }
+
     /// Writes a header whose value is a number, in decimal.
     ///
     /// ```
@@ -174,6 +210,17 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
+    /// Ends the headers of a frame with this body, which is not written.
+    ///
+    /// The caller has to write the body and a NUL afterwards. Use this to send a body without copying it. A
+    /// `content-length` is added as by [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// Returns the same errors as [`finish`](Self::finish).
+    pub fn finish_head(mut self, body: &[u8]) -> Result<(), EncodeError> {
+        self.head(body)
+    }
+
     /// Ends the headers of a frame with this body, adding a `content-length` where one is due.
     pub(crate) fn head(&mut self, body: &[u8]) -> Result<(), EncodeError> {
         let Head { command, announced, announces, .. } = self.head;
@@ -216,9 +263,7 @@ impl<'a> FrameWriter<'a> {
     }
 
     fn check_protocol_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
-        let Some(known) = PROTOCOL_HEADERS.iter().position(|header| header.as_bytes() == name) else {
-            return Ok(());
-        };
+        let Some(known) = protocol_header(name) else { return Ok(()) };
         let bit = 1_u32.checked_shl(u32::try_from(known).unwrap_or(u32::MAX)).unwrap_or_default();
         if self.head.written & bit != 0 {
             return Err(EncodeError::DuplicateHeader {
@@ -336,6 +381,10 @@ mod tests {
     #[test]
     fn each_protocol_header_has_a_bit() {
         assert!(PROTOCOL_HEADERS.len() <= 32);
+        for (at, name) in PROTOCOL_HEADERS.iter().enumerate() {
+            assert_eq!(protocol_header(name.as_bytes()), Some(at), "{name}");
+        }
+        assert_eq!(protocol_header(b"priority"), None);
     }
 
     /// Without `content-length`, for which a NUL would be the end.

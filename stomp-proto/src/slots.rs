@@ -38,6 +38,11 @@ impl Slot {
     pub(crate) const fn value(self) -> Range<usize> {
         self.colon.saturating_add(1) as usize..self.end as usize
     }
+
+    /// Name and value, and the colon between them.
+    pub(crate) const fn line(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// Slots without an allocation. They suffice for the usual number of headers: a MESSAGE of RabbitMQ or ActiveMQ has 7

@@ -23,6 +23,7 @@ use super::{
     parked::Parking,
     pressure::{Pressure, Stall},
     publishers::Publishers,
+    receipts::Receipts,
     requests::Requests,
     runners::Runners,
     settings::Settings,
@@ -31,9 +32,7 @@ use super::{
     unanswered::Unanswered,
     waits::{For, Queues, Ticket},
 };
-use crate::{
-    Closed, Connection, ConnectionId, Ended, Message, Outcome, Profile, ReceiptId, Session, SubscriptionId,
-};
+use crate::{Closed, Connection, ConnectionId, Ended, Message, Profile, Session, SubscriptionId};
 
 /// What handles, messages and the driver share.
 pub(super) struct Shared {
@@ -50,7 +49,7 @@ pub(super) struct Inner {
     pub(super) session: Session,
     pub(super) driver: Option<Waker>,
     pub(super) inboxes: BTreeMap<SubscriptionId, Inbox>,
-    pub(super) receipts: BTreeMap<ReceiptId, Receipt>,
+    pub(super) receipts: Receipts,
     /// The tasks that wait for a condition.
     pub(super) waits: Queues,
     pub(super) listeners: Listeners,
@@ -95,13 +94,6 @@ pub(super) struct Inbox {
     pub(super) waker: Option<Waker>,
     pub(super) confirmed: bool,
     pub(super) ended: Option<Ended>,
-}
-
-/// A frame that waits for its RECEIPT.
-#[derive(Default)]
-pub(super) struct Receipt {
-    pub(super) waker: Option<Waker>,
-    pub(super) outcome: Option<Outcome>,
 }
 
 /// What must not happen under the lock. Wakers and messages belong to the application: waking may run a task in place,
@@ -174,7 +166,7 @@ impl Shared {
             session,
             driver: None,
             inboxes: BTreeMap::new(),
-            receipts: BTreeMap::new(),
+            receipts: Receipts::default(),
             waits: Queues::default(),
             listeners: Listeners::default(),
             telemetry: Telemetry::default(),

@@ -1,5 +1,6 @@
 //! What outlives a connection: subscriptions, and SENDs that are kept until they are confirmed.
 
+mod deduplication;
 mod kept;
 mod names;
 mod subscriptions;
@@ -7,6 +8,7 @@ mod suspects;
 
 use core::time::Duration;
 
+pub(crate) use deduplication::Deduplication;
 pub(crate) use kept::{KeptSend, KeptSends};
 pub(crate) use subscriptions::{Subscription, Subscriptions};
 pub(crate) use suspects::Wait;
@@ -17,6 +19,7 @@ use crate::model::{
     error::{Ended, Lost, NotSent, Outcome, Unknown},
     event::Event,
     events::Events,
+    frames,
     ids::{Owner, ReceiptId, SubscriptionId},
     random::Random,
     timestamp::Timestamp,
@@ -101,7 +104,7 @@ impl Replay {
     /// Ends a SEND that is kept, with the answer of the broker.
     pub(crate) fn answer(&mut self, id: ReceiptId, outcome: Outcome, events: &mut Events) {
         if let Some(kept) = self.kept.take(id) {
-            events.discard([kept.frame.body_bytes()]);
+            events.discard(frames::foreign_body(&kept.frame));
             events.tell(id, outcome);
         }
     }
@@ -115,15 +118,14 @@ impl Replay {
         events: &mut Events,
     ) -> Option<ReceiptId> {
         let KeptSend { frame, handed_over, copy, .. } = self.kept.take(id)?;
-        events.discard([frame.body_bytes()]);
+        events.discard(frames::foreign_body(&frame));
         events.tell(id, if handed_over { Outcome::Unknown(unknown) } else { Outcome::NotSent(not_sent) });
         copy
     }
 
     /// Ends a SEND whose time is over. Returns the receipt that its copy on this connection asks for.
     pub(crate) fn expire(&mut self, id: ReceiptId, events: &mut Events) -> Option<ReceiptId> {
-        let kept = self.kept.get(id)?;
-        let limit = kept.limit;
+        let (kept, limit) = (self.kept.get(id)?, self.kept.limit(id)?);
         let unknown = match kept.last.clone() {
             Some(last) => Unknown::TimeoutAfter { limit, last },
             None => Unknown::Timeout(limit),

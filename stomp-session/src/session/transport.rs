@@ -348,6 +348,7 @@ impl Session {
     fn tick(&mut self) {
         // A quiet session keeps no room for much.
         self.events.shrink();
+        self.replay.kept.shrink();
         self.actions.shrink_to_fit();
         let said_all = matches!(self.state, State::Disconnecting(_));
         match self.with_link(|link: &mut Link, cx| link.tick(said_all, cx)) {
