@@ -163,21 +163,16 @@ impl<'a> FrameWriter<'a> {
     /// As [`header`](Self::header).
     pub fn number(&mut self, name: &[u8], value: u64) -> Result<(), EncodeError> {
         // ':', at most 20 digits, and the end of the line.
-        let mut line = [b'\n'; 22];
-        let (mut rest, mut start) = (value, line.len().saturating_sub(1));
-        for (at, digit) in line.iter_mut().enumerate().rev().skip(1).take_while(|(at, _)| *at > 0) {
-            (*digit, start) = (b'0' | (rest % 10) as u8, at);
+        let mut line = *b":\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
+        let end = (value.checked_ilog10().unwrap_or_default() as usize).saturating_add(2);
+        let mut rest = value;
+        for digit in line.get_mut(1..end).unwrap_or_default().iter_mut().rev() {
+            *digit = b'0' | (rest % 10) as u8;
             rest /= 10;
-            if rest == 0 {
-                break;
-            }
         }
-        let digits = start..line.len().saturating_sub(1);
-        self.check_protocol_header(name, line.get(digits).unwrap_or_default())?;
+        self.check_protocol_header(name, line.get(1..end).unwrap_or_default())?;
         self.field(name, true)?;
-        start = start.saturating_sub(1);
-        line.iter_mut().skip(start).take(1).for_each(|octet| *octet = b':');
-        self.out.extend_from_slice(line.get(start..).unwrap_or_default());
+        self.out.extend_from_slice(line.get(..end.saturating_add(1)).unwrap_or_default());
         Ok(())
     }
 

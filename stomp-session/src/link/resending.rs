@@ -20,7 +20,7 @@ use crate::{
         ids::{ReceiptId, SubscriptionId},
         profile::Profile,
     },
-    replay::{Deduplication, Subscription},
+    replay::Subscription,
 };
 
 /// Among the others, or before them.
@@ -138,7 +138,7 @@ impl Link {
         let kept = cx.replay.kept.get(id)?;
         let configured = cx.config.deduplication_header.as_deref();
         let name = configured.unwrap_or(self.connection.profile.deduplication_header);
-        let value = Deduplication::of(cx.config.identity.unwrap_or_default(), id);
+        let value = cx.replay.deduplication.of(id);
         let header = (!kept.frame.headers().contains(name)).then(|| (name, value.text()));
         let written = self.wire.push_copy(&kept.frame, header, receipt, id, order == Order::Ahead);
         match written {

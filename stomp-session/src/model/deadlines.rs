@@ -49,21 +49,19 @@ impl Deadlines {
         if at == Timestamp::MAX {
             return Place::Nowhere;
         }
-        match self.queue_of(limit) {
-            Some((queue, of)) if of.fits(at) => Place::Queue { queue, group: of.add(at, number) },
-            _ => {
-                self.others.insert(number, (at, limit));
-                self.sorted.insert((at, number));
-                Place::Others
-            }
-        }
+        self.add_to_queue(number, limit, at).unwrap_or_else(|| {
+            self.others.insert(number, (at, limit));
+            self.sorted.insert((at, number));
+            Place::Others
+        })
     }
 
-    /// The queue for waits of that length, unless there are too many.
-    fn queue_of(&mut self, limit: Duration) -> Option<(u32, &mut Queue)> {
+    /// Counts a wait in the queue for its length, unless there are too many lengths.
+    fn add_to_queue(&mut self, number: u64, limit: Duration, at: Timestamp) -> Option<Place> {
         let found = self.queues.iter().position(|queue| queue.limit == limit);
         let queue = found.or_else(|| self.begin_queue(limit))?;
-        Some((u32::try_from(queue).ok()?, self.queues.get_mut(queue)?))
+        let group = self.queues.get_mut(queue)?.add(at, number)?;
+        Some(Place::Queue { queue: u32::try_from(queue).ok()?, group })
     }
 
     fn begin_queue(&mut self, limit: Duration) -> Option<usize> {
@@ -170,25 +168,21 @@ struct Group {
 }
 
 impl Queue {
-    /// Whether it ends after all others.
-    fn fits(&self, at: Timestamp) -> bool {
-        self.groups.last().is_none_or(|last| last.at <= at)
-    }
-
-    /// Gives the number of the group.
-    fn add(&mut self, at: Timestamp, number: u64) -> u64 {
-        match self.groups.last_mut().filter(|last| last.at == at) {
-            Some(last) => {
+    /// Gives the number of the group, or nothing if others end later.
+    fn add(&mut self, at: Timestamp, number: u64) -> Option<u64> {
+        match self.groups.last_mut() {
+            Some(last) if last.at == at => {
                 last.first = last.first.min(number);
                 last.last = last.last.max(number);
                 last.count = last.count.saturating_add(1);
             }
-            None => {
+            Some(last) if last.at > at => return None,
+            _ => {
                 self.groups.push(self.next, Group { at, first: number, last: number, count: 1 });
                 self.next = self.next.saturating_add(1);
             }
         }
-        self.next.saturating_sub(1)
+        self.next.checked_sub(1)
     }
 
     fn remove(&mut self, group: u64) {

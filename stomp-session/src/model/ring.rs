@@ -125,10 +125,6 @@ impl<T> Ring<T> {
     }
 
     /// The newest.
-    pub(crate) fn last(&self) -> Option<&T> {
-        self.slots.back()?.value.as_ref()
-    }
-
     pub(crate) fn last_mut(&mut self) -> Option<&mut T> {
         self.slots.back_mut()?.value.as_mut()
     }
@@ -184,7 +180,7 @@ mod tests {
                 let since: Vec<_> = ring.since(wanted).map(|(number, _)| number).collect();
                 assert_eq!(since, map.range(wanted..).map(|(number, _)| *number).collect::<Vec<_>>());
                 assert_eq!(ring.len(), map.len(), "seed {seed}");
-                let ends = (ring.first().copied(), ring.last().copied());
+                let ends = (ring.first().copied(), ring.last_mut().copied());
                 assert_eq!(ends, (map.values().next().copied(), map.values().last().copied()));
                 assert!(ring.iter().map(|(_, value)| value).eq(map.values()), "seed {seed}");
                 assert!(ring.slots.len() <= 2 * map.len() + 1, "seed {seed}");

@@ -67,7 +67,8 @@ impl KeptSend {
 /// The SENDs that are kept.
 #[derive(Debug, Default)]
 pub(crate) struct KeptSends {
-    kept: Timed<KeptSend>,
+    /// Boxed: they are large, and are moved when they are taken out.
+    kept: Timed<Box<KeptSend>>,
     /// Those that may be written, the oldest first.
     ready: Numbers,
     /// How many were written on this connection.
@@ -153,7 +154,7 @@ impl KeptSends {
         }
         self.octets = self.octets.saturating_add(frame.size());
         let limit = how.timeout.unwrap_or(default_timeout);
-        self.kept.add(id.number(), KeptSend::new(id, frame, lane), limit);
+        self.kept.add(id.number(), Box::new(KeptSend::new(id, frame, lane)), limit);
         self.unsent.insert(id.number());
     }
 
@@ -174,7 +175,7 @@ impl KeptSends {
     }
 
     pub(crate) fn get(&self, id: ReceiptId) -> Option<&KeptSend> {
-        self.kept.get(id.number())
+        self.kept.get(id.number()).map(Box::as_ref)
     }
 
     /// The time that ends the wait.
@@ -198,7 +199,7 @@ impl KeptSends {
     }
 
     /// Takes one out: it is not written again.
-    pub(crate) fn take(&mut self, id: ReceiptId) -> Option<KeptSend> {
+    pub(crate) fn take(&mut self, id: ReceiptId) -> Option<Box<KeptSend>> {
         let kept = self.kept.take(id.number())?;
         self.ready.remove(id.number());
         self.written = self.written.saturating_sub(usize::from(kept.copy.is_some()));
@@ -232,7 +233,7 @@ impl KeptSends {
     }
 
     pub(crate) fn get_mut(&mut self, id: ReceiptId) -> Option<&mut KeptSend> {
-        self.kept.get_mut(id.number())
+        self.kept.get_mut(id.number()).map(Box::as_mut)
     }
 
     /// Waits until it may be written again.

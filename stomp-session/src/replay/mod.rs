@@ -8,12 +8,14 @@ mod suspects;
 
 use core::time::Duration;
 
-pub(crate) use deduplication::Deduplication;
 pub(crate) use kept::{KeptSend, KeptSends};
 pub(crate) use subscriptions::{Subscription, Subscriptions};
 pub(crate) use suspects::Wait;
 
-use self::suspects::{Clock, back_off};
+use self::{
+    deduplication::Deduplication,
+    suspects::{Clock, back_off},
+};
 use crate::model::{
     endpoint::Endpoint,
     error::{Ended, Lost, NotSent, Outcome, Unknown},
@@ -31,6 +33,7 @@ use crate::model::{
 pub(crate) struct Replay {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) kept: KeptSends,
+    pub(crate) deduplication: Deduplication,
     /// Why the next connection begins with a careful replay, if it does.
     pub(crate) careful: Option<Lost>,
     clock: Clock,
@@ -38,10 +41,11 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    pub(crate) fn new(random: Random, owner: Owner) -> Self {
+    pub(crate) fn new(random: Random, identity: Option<u128>, owner: Owner) -> Self {
         Self {
             subscriptions: Subscriptions::new(owner),
             kept: KeptSends::default(),
+            deduplication: Deduplication::new(identity.unwrap_or_default()),
             careful: None,
             clock: Clock::default(),
             random,
@@ -117,10 +121,11 @@ impl Replay {
         unknown: Unknown,
         events: &mut Events,
     ) -> Option<ReceiptId> {
-        let KeptSend { frame, handed_over, copy, .. } = self.kept.take(id)?;
-        events.discard(frames::foreign_body(&frame));
-        events.tell(id, if handed_over { Outcome::Unknown(unknown) } else { Outcome::NotSent(not_sent) });
-        copy
+        let kept = self.kept.take(id)?;
+        events.discard(frames::foreign_body(&kept.frame));
+        events
+            .tell(id, if kept.handed_over { Outcome::Unknown(unknown) } else { Outcome::NotSent(not_sent) });
+        kept.copy
     }
 
     /// Ends a SEND whose time is over. Returns the receipt that its copy on this connection asks for.

@@ -14,7 +14,6 @@ use crate::{
         frames,
         ids::ReceiptId,
     },
-    replay::KeptSend,
 };
 
 /// Sending.
@@ -202,10 +201,10 @@ impl Session {
             return false;
         }
         let withdrawn = match self.replay.kept.take(id) {
-            Some(KeptSend { frame, handed_over, copy, .. }) => {
-                self.events.discard(frames::foreign_body(&frame));
-                copy.map(|copy| self.forget(copy));
-                !handed_over
+            Some(kept) => {
+                self.events.discard(frames::foreign_body(&kept.frame));
+                kept.copy.map(|copy| self.forget(copy));
+                !kept.handed_over
             }
             None => self.forget(id),
         };
