@@ -27,6 +27,30 @@ const PROTOCOL_HEADERS: [&str; 17] = [
     "version",
 ];
 
+/// Where the name stands in that table. Written out, since a search would cost as much as writing the header.
+fn protocol_header(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"accept-version" => 0,
+        b"ack" => 1,
+        b"content-length" => 2,
+        b"content-type" => 3,
+        b"destination" => 4,
+        b"heart-beat" => 5,
+        b"host" => 6,
+        b"id" => 7,
+        b"login" => 8,
+        b"message-id" => 9,
+        b"passcode" => 10,
+        b"receipt" => 11,
+        b"receipt-id" => 12,
+        b"session" => 13,
+        b"subscription" => 14,
+        b"transaction" => 15,
+        b"version" => 16,
+        _ => return None,
+    })
+}
+
 /// A writer that encodes one frame straight into a buffer.
 ///
 /// It takes borrowed parts and does not allocate, except when the buffer has to grow. To encode a
@@ -110,6 +134,18 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
+    /// Writes a header that stands somewhere as `name:value`, without escapes.
+    pub(crate) fn line(&mut self, name: &[u8], value: &[u8], line: &[u8]) -> Result<(), EncodeError> {
+        let is_written_so = |field: &[u8]| !field.is_empty() && is_plain(field);
+        if !is_written_so(name) || !is_written_so(value) {
+            return self.header(name, value);
+        }
+        self.check_protocol_header(name, value)?;
+        self.out.extend_from_slice(line);
+        self.out.extend_from_slice(b"\n");
+        Ok(())
+    }
+
     /// Writes a header whose value is a number, in decimal.
     ///
     /// ```
@@ -127,21 +163,16 @@ impl<'a> FrameWriter<'a> {
     /// As [`header`](Self::header).
     pub fn number(&mut self, name: &[u8], value: u64) -> Result<(), EncodeError> {
         // ':', at most 20 digits, and the end of the line.
-        let mut line = [b'\n'; 22];
-        let (mut rest, mut start) = (value, line.len().saturating_sub(1));
-        for (at, digit) in line.iter_mut().enumerate().rev().skip(1).take_while(|(at, _)| *at > 0) {
-            (*digit, start) = (b'0' | (rest % 10) as u8, at);
+        let mut line = *b":\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
+        let end = (value.checked_ilog10().unwrap_or_default() as usize).saturating_add(2);
+        let mut rest = value;
+        for digit in line.get_mut(1..end).unwrap_or_default().iter_mut().rev() {
+            *digit = b'0' | (rest % 10) as u8;
             rest /= 10;
-            if rest == 0 {
-                break;
-            }
         }
-        let digits = start..line.len().saturating_sub(1);
-        self.check_protocol_header(name, line.get(digits).unwrap_or_default())?;
+        self.check_protocol_header(name, line.get(1..end).unwrap_or_default())?;
         self.field(name, true)?;
-        start = start.saturating_sub(1);
-        line.iter_mut().skip(start).take(1).for_each(|octet| *octet = b':');
-        self.out.extend_from_slice(line.get(start..).unwrap_or_default());
+        self.out.extend_from_slice(line.get(..end.saturating_add(1)).unwrap_or_default());
         Ok(())
     }
 
@@ -172,6 +203,17 @@ impl<'a> FrameWriter<'a> {
         self.head(body)?;
         self.end(body);
         Ok(())
+    }
+
+    /// Ends the headers of a frame with this body, which is not written.
+    ///
+    /// The caller has to write the body and a NUL afterwards. Use this to send a body without copying it. A
+    /// `content-length` is added as by [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// Returns the same errors as [`finish`](Self::finish).
+    pub fn finish_head(mut self, body: &[u8]) -> Result<(), EncodeError> {
+        self.head(body)
     }
 
     /// Ends the headers of a frame with this body, adding a `content-length` where one is due.
@@ -216,9 +258,7 @@ impl<'a> FrameWriter<'a> {
     }
 
     fn check_protocol_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
-        let Some(known) = PROTOCOL_HEADERS.iter().position(|header| header.as_bytes() == name) else {
-            return Ok(());
-        };
+        let Some(known) = protocol_header(name) else { return Ok(()) };
         let bit = 1_u32.checked_shl(u32::try_from(known).unwrap_or(u32::MAX)).unwrap_or_default();
         if self.head.written & bit != 0 {
             return Err(EncodeError::DuplicateHeader {
@@ -336,6 +376,10 @@ mod tests {
     #[test]
     fn each_protocol_header_has_a_bit() {
         assert!(PROTOCOL_HEADERS.len() <= 32);
+        for (at, name) in PROTOCOL_HEADERS.iter().enumerate() {
+            assert_eq!(protocol_header(name.as_bytes()), Some(at), "{name}");
+        }
+        assert_eq!(protocol_header(b"priority"), None);
     }
 
     /// Without `content-length`, for which a NUL would be the end.

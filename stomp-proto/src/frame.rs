@@ -5,7 +5,7 @@ use core::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{Command, EncodeError, FrameRef, Headers, PreparedFrame, Text, Version};
+use crate::{Command, EncodeError, FrameRef, FrameWriter, Headers, PreparedFrame, Text, Version};
 
 /// A STOMP frame.
 ///
@@ -180,6 +180,34 @@ impl Frame {
     /// Returns the same errors as [`encode`](Self::encode).
     pub fn encode_head(&self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
         self.as_ref().encode_head(version, out)
+    }
+
+    /// Appends the command and the headers to `out` and returns a writer for the rest of the frame.
+    ///
+    /// Use it to add headers to what is written, such as `receipt`, without changing the frame. The body is not written:
+    /// pass it to [`FrameWriter::finish`], which adds a `content-length` under the same conditions as
+    /// [`encode`](Self::encode). After an error, truncate `out` to its previous length.
+    ///
+    /// ```
+    /// # use bytes::BytesMut;
+    /// # use stomp_proto::{Command, Frame, Version};
+    /// let frame = Frame::new(Command::Send).with_header("destination", "/queue/a").with_body("hello");
+    /// let mut out = BytesMut::new();
+    /// let mut writer = frame.writer(Version::V1_2, &mut out)?;
+    /// writer.number(b"receipt", 7)?;
+    /// writer.finish(frame.body())?;
+    /// assert_eq!(&out[..], b"SEND\ndestination:/queue/a\nreceipt:7\ncontent-length:5\n\nhello\0");
+    /// # Ok::<(), stomp_proto::EncodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`EncodeError`] if the command or the headers cannot be encoded for this version.
+    pub fn writer<'a>(
+        &self,
+        version: Version,
+        out: &'a mut BytesMut,
+    ) -> Result<FrameWriter<'a>, EncodeError> {
+        self.as_ref().writer(version, out)
     }
 
     /// Encodes the command and the headers once, for many frames that differ in little but their bodies.

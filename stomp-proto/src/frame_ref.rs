@@ -112,22 +112,28 @@ impl<'a> FrameRef<'a> {
     }
 
     fn write_head(self, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
-        self.write_headers(version, out)?.head(self.body)
+        self.writer(version, out)?.head(self.body)
     }
 
-    /// Writes the command and the headers, but nothing that depends on the body.
-    pub(crate) fn write_headers(
-        self,
-        version: Version,
-        out: &mut BytesMut,
-    ) -> Result<FrameWriter<'_>, EncodeError> {
+    /// Appends the command and the headers to `out` and returns a writer for the rest of the frame. See
+    /// [`Frame::writer`].
+    ///
+    /// # Errors
+    /// Returns the same errors as [`Frame::writer`].
+    pub fn writer(self, version: Version, out: &mut BytesMut) -> Result<FrameWriter<'_>, EncodeError> {
         if !self.headers.is_indexed() {
             return Err(EncodeError::HeadersTooLarge);
         }
         let mut writer = FrameWriter::new(self.command, version, out)?;
         writer.set_announces(self.announce_length);
-        for (name, value) in self.headers.iter() {
-            writer.header(&name.octets(), &value.octets())?;
+        if let Some(lines) = self.headers.lines() {
+            for (name, value, line) in lines {
+                writer.line(name, value, line)?;
+            }
+        } else {
+            for (name, value) in self.headers.iter() {
+                writer.header(&name.octets(), &value.octets())?;
+            }
         }
         Ok(writer)
     }

@@ -1,7 +1,7 @@
 //! The headers of a frame: an ordered list that keeps repeated names, of which the first counts.
 
 use alloc::{borrow::Cow, vec::Vec};
-use core::{fmt, mem, ops::Range};
+use core::{fmt, ops::Range};
 
 use bytes::Bytes;
 
@@ -120,17 +120,13 @@ impl Headers {
     ///
     /// Whether it can be written depends on the version, so it is checked when the frame is encoded.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        let mut block = self.take_built();
-        if block.is_empty() {
-            block.reserve(BUILT);
+        if let Block::Parsed(_) = self.block {
+            // The octets to append to are unescaped, and nobody else's.
+            *self = self.iter().collect();
         }
-        let start = block.len();
-        block.extend_from_slice(name.as_ref());
-        let colon = block.len();
-        block.push(b':');
-        block.extend_from_slice(value.as_ref());
-        self.slots.push(Slot::new(start, colon, block.len()));
-        self.block = Block::Built(block);
+        if let Block::Built(block) = &mut self.block {
+            self.slots.push(append(block, name.as_ref(), value.as_ref()));
+        }
     }
 
     /// Removes all headers with this name and appends one with this value.
@@ -160,17 +156,22 @@ impl Headers {
             Block::Built(block) => Bytes::copy_from_slice(block.get(start..).unwrap_or_default()),
         }
     }
+}
 
-    /// The octets to append to, unescaped: a parsed block is copied out first.
-    fn take_built(&mut self) -> Vec<u8> {
-        if let Block::Parsed(_) = self.block {
-            *self = self.iter().collect();
-        }
-        match mem::take(&mut self.block) {
-            Block::Built(octets) => octets,
-            Block::Parsed(octets) => octets.to_vec(),
-        }
+/// Appends a header to a block.
+fn append(block: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Slot {
+    let length = name.len().saturating_add(value.len()).saturating_add(1);
+    if block.capacity() == 0 {
+        *block = Vec::with_capacity(length.max(BUILT));
+    } else {
+        block.reserve(length);
     }
+    let start = block.len();
+    block.extend_from_slice(name);
+    let colon = block.len();
+    block.push(b':');
+    block.extend_from_slice(value);
+    Slot::new(start, colon, block.len())
 }
 
 impl<'a> FromIterator<(Text<'a>, Text<'a>)> for Headers {
@@ -233,6 +234,14 @@ impl<'a> HeadersRef<'a> {
     /// Returns an iterator over all headers in order, repeated names included, as pairs of name and value.
     pub fn iter(self) -> impl Iterator<Item = (Text<'a>, Text<'a>)> {
         self.slots.iter().map(move |slot| (self.text(slot.name()), self.text(slot.value())))
+    }
+
+    /// The same where they are not escaped, each also as the octets `name:value`.
+    pub(crate) fn lines(self) -> Option<impl Iterator<Item = (&'a [u8], &'a [u8], &'a [u8])>> {
+        let octets = |range| self.octets.get(range).unwrap_or_default();
+        let lines =
+            self.slots.iter().map(move |slot| (octets(slot.name()), octets(slot.value()), octets(slot.line())));
+        (!self.escaped).then_some(lines)
     }
 
     /// Returns the number of headers, repeated names included.

@@ -44,7 +44,7 @@ impl PreparedFrame {
     pub(crate) fn new(frame: Frame, version: Version) -> Result<Self, EncodeError> {
         let frame = frame.with_body(Bytes::new());
         let mut octets = BytesMut::new();
-        let head = frame.as_ref().write_headers(version, &mut octets)?.pause();
+        let head = frame.as_ref().writer(version, &mut octets)?.pause();
         Ok(Self { frame, version, octets: octets.freeze(), head })
     }
 

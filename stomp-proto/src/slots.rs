@@ -38,6 +38,11 @@ impl Slot {
     pub(crate) const fn value(self) -> Range<usize> {
         self.colon.saturating_add(1) as usize..self.end as usize
     }
+
+    /// Name and value, and the colon between them.
+    pub(crate) const fn line(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// A slot in half the room, for a header that ends before octet 2^16.

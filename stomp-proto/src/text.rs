@@ -57,6 +57,18 @@ impl<'a> Text<'a> {
     }
 }
 
+impl Text<'_> {
+    /// Whether both are the same text, with escapes undone.
+    #[cold]
+    fn means(self, other: Self) -> bool {
+        match (self.escaped, other.escaped) {
+            (true, true) => unescaped(self.octets).eq(unescaped(other.octets)),
+            (true, false) => unescaped(self.octets).eq(other.octets.iter().copied()),
+            (false, _) => unescaped(other.octets).eq(self.octets.iter().copied()),
+        }
+    }
+}
+
 /// `1*DIGIT` as a number. Written out because `str::parse` takes a sign.
 pub(crate) fn parse_number(octets: &[u8]) -> Option<u64> {
     if octets.is_empty() {
@@ -82,12 +94,14 @@ pub(crate) fn parse_padded_number(octets: &[u8]) -> Option<u64> {
 pub struct NotUtf8;
 
 impl PartialEq<str> for Text<'_> {
+    #[inline]
     fn eq(&self, other: &str) -> bool {
         *self == Text::new(other.as_bytes(), false)
     }
 }
 
 impl PartialEq<&str> for Text<'_> {
+    #[inline]
     fn eq(&self, other: &&str) -> bool {
         *self == **other
     }
@@ -95,13 +109,9 @@ impl PartialEq<&str> for Text<'_> {
 
 /// Compares the unescaped octets, without an allocation.
 impl PartialEq for Text<'_> {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        match (self.escaped, other.escaped) {
-            (false, false) => self.octets == other.octets,
-            (true, false) => unescaped(self.octets).eq(other.octets.iter().copied()),
-            (false, true) => other == self,
-            (true, true) => unescaped(self.octets).eq(unescaped(other.octets)),
-        }
+        if self.escaped || other.escaped { self.means(*other) } else { self.octets == other.octets }
     }
 }
 

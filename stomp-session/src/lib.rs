@@ -27,6 +27,8 @@ pub mod client;
 
 pub use failover::{BrokersError, Schedule, Which};
 pub use link::input::Input;
+#[cfg(feature = "client")]
+pub(crate) use model::ring::Ring;
 pub use model::{
     at_least_once::AtLeastOnce,
     brokers::{Brokers, Reconnect},

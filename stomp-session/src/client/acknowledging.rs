@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     error::AckError,
-    shared::{Inner, Receipt, Shared},
+    shared::{Inner, Shared},
 };
 use crate::{CommandError, ReceiptId, Settle};
 
@@ -51,13 +51,10 @@ impl Future for Acknowledging {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = match &self.asked {
             Asked::Refused(error) => Err(error.clone().into()),
-            Asked::Waits(id) => {
-                let waker = cx.waker().clone();
-                match self.shared.with(|inner| inner.poll_receipt(*id, waker)) {
-                    Some(outcome) => AckError::from_outcome(outcome),
-                    None => return Poll::Pending,
-                }
-            }
+            Asked::Waits(id) => match self.shared.with(|inner| inner.poll_receipt(*id, cx.waker())) {
+                Some(outcome) => AckError::from_outcome(outcome),
+                None => return Poll::Pending,
+            },
             Asked::Done => return Poll::Pending,
         };
         self.asked = Asked::Done;
@@ -76,13 +73,13 @@ impl Drop for Acknowledging {
 impl Inner {
     fn ack_confirmed(&mut self, message: &mut impl Settle) -> Result<ReceiptId, CommandError> {
         let id = self.session.ack_confirmed(message)?;
-        self.receipts.insert(id, Receipt::default());
+        self.receipts.await_one(id, None);
         Ok(id)
     }
 
     /// Nobody waits for that receipt any more. Its frame stays.
     fn unwatch_receipt(&mut self, id: ReceiptId) {
-        let receipt = self.receipts.remove(&id);
-        self.discard(receipt.and_then(|receipt| receipt.waker));
+        let (_, waker) = self.receipts.forget(id);
+        self.discard(waker);
     }
 }

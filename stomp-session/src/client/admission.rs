@@ -12,7 +12,7 @@ use super::{
     notice::Notice,
     parked::{Admitted, Parked, ParkedId, What},
     settings::Settings,
-    shared::{Inner, Receipt},
+    shared::Inner,
     terms::{How, Line, Mode},
 };
 use crate::{AtLeastOnce, Closed, CommandError, ReceiptId, Timestamp, TransactionId};
@@ -39,11 +39,11 @@ impl Inner {
         }
         let is_over = how.transaction.is_some_and(|transaction| !self.stands(transaction));
         if is_over || self.may_pass(how.line(), content.size(), settings) {
-            return Ok(Started::Admitted(self.send_now(content, how, how.timeout)?));
+            return Ok(Started::Admitted(self.send_now(content, how, how.timeout, Some(waker))?));
         }
         self.check_parking()?;
         if how.immediate {
-            return self.send_immediately(content, how);
+            return self.send_immediately(content, how, waker);
         }
         let watcher = if how.is_buffered() {
             let octets = self.parking.octets().saturating_add(content.size());
@@ -88,11 +88,16 @@ impl Inner {
     }
 
     /// Sends without waiting. If there is no connection, the session returns the error.
-    fn send_immediately(&mut self, content: &mut Content, how: How) -> Result<Started, SendError> {
+    fn send_immediately(
+        &mut self,
+        content: &mut Content,
+        how: How,
+        waker: &Waker,
+    ) -> Result<Started, SendError> {
         if how.line() == Line::Transport && self.session.takes_sends() {
             return Err(SendError::Full);
         }
-        Ok(Started::Admitted(self.send_now(content, how, how.timeout)?))
+        Ok(Started::Admitted(self.send_now(content, how, how.timeout, Some(waker))?))
     }
 
     pub(super) fn park(&mut self, line: Line, parked: Parked) -> ParkedId {
@@ -138,7 +143,7 @@ impl Inner {
         let rest = parked.rest(self.session.now());
         let admitted = match &mut parked.what {
             What::Begin => self.begin(),
-            What::Send { content, how } => self.send_now(content, *how, how.timeout.map(|_| rest)),
+            What::Send { content, how } => self.send_now(content, *how, how.timeout.map(|_| rest), None),
         };
         self.settle_parked(id, parked, admitted);
     }
@@ -154,9 +159,12 @@ impl Inner {
         self.wake_driver();
         match (watcher, result) {
             (Some(waker), result) => {
-                match result.as_ref().ok().and_then(|admitted| self.receipt_of(*admitted)) {
-                    Some(receipt) => receipt.waker = Some(waker),
-                    None => self.after.wake(Some(waker)),
+                match result {
+                    Ok(Admitted::Receipt(receipt)) => {
+                        let unused = self.receipts.watch(receipt, waker);
+                        self.discard(unused);
+                    }
+                    _ => self.after.wake(Some(waker)),
                 }
                 self.parking.keep(id, result);
             }
@@ -165,16 +173,13 @@ impl Inner {
         }
     }
 
-    fn receipt_of(&mut self, admitted: Admitted) -> Option<&mut Receipt> {
-        let Admitted::Receipt(id) = admitted else { return None };
-        self.receipts.get_mut(&id)
-    }
-
+    /// Sends. If a RECEIPT is awaited, that wakes the `waker`.
     fn send_now(
         &mut self,
         content: &mut Content,
         how: How,
         rest: Option<Duration>,
+        waker: Option<&Waker>,
     ) -> Result<Admitted, BeginError> {
         let receipt = match (how.mode, how.transaction) {
             (Mode::Plain, None) => {
@@ -198,9 +203,11 @@ impl Inner {
             self.wake_driver();
             return Ok(Admitted::Published(self.note_published(publisher, receipt)));
         }
-        self.receipts.extend(receipt.map(|id| (id, Receipt::default())));
         self.wake_driver();
-        Ok(receipt.map_or(Admitted::Sent, Admitted::Receipt))
+        Ok(receipt.map_or(Admitted::Sent, |id| {
+            self.receipts.await_one(id, waker.cloned());
+            Admitted::Receipt(id)
+        }))
     }
 
     fn begin(&mut self) -> Result<Admitted, BeginError> {
@@ -262,25 +269,17 @@ impl Inner {
         }
     }
 
-    pub(super) fn poll_receipt(&mut self, id: ReceiptId, waker: Waker) -> Option<crate::Outcome> {
-        let receipt = self.receipts.get_mut(&id)?;
-        if let Some(outcome) = receipt.outcome.take() {
-            self.receipts.remove(&id);
-            self.discard(Some(waker));
-            return Some(outcome);
-        }
-        let replaced = receipt.waker.replace(waker);
-        self.discard(replaced);
-        None
+    pub(super) fn poll_receipt(&mut self, id: ReceiptId, waker: &Waker) -> Option<crate::Outcome> {
+        self.receipts.poll(id, waker).map_err(|replaced| self.after.discard(replaced)).ok()
     }
 
     /// Stops waiting for a receipt, and withdraws its frame if nothing of it was handed to the transport.
     pub(super) fn forget_receipt(&mut self, id: ReceiptId) {
-        let receipt = self.receipts.remove(&id);
-        if receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_none()) {
+        let (waited, waker) = self.receipts.forget(id);
+        if waited {
             self.session.cancel(id);
             self.wake_driver();
         }
-        self.discard(receipt.and_then(|receipt| receipt.waker));
+        self.discard(waker);
     }
 }

@@ -58,7 +58,7 @@ impl Content {
     }
 
     pub(super) fn confirm(
-        &mut self,
+        &self,
         session: &mut Session,
         timeout: Duration,
     ) -> Result<ReceiptId, CommandError> {

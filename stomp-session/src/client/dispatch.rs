@@ -13,6 +13,7 @@ use super::{
     error::RequestError,
     notice::Notice,
     pressure::Stall,
+    receipts::Settled,
     requests::Requests,
     shared::{After, Inbox, Inner, Shared},
     telemetry::is_on,
@@ -238,15 +239,18 @@ impl Inner {
     }
 
     fn resolve(&mut self, id: ReceiptId, outcome: Outcome) {
-        let outcome = match self.publishers.settle(id, outcome) {
-            Ok(waker) => return self.after.wake(waker),
-            Err(outcome) => outcome,
+        let settled = self.receipts.settle(id, outcome);
+        settled.into_iter().for_each(|settled| self.note_settled(settled));
+    }
+
+    fn note_settled(&mut self, settled: Settled) {
+        let waker = match settled {
+            Settled::Future(waker) => waker,
+            Settled::Published { publisher, number, outcome } => {
+                self.publishers.settle(publisher, number, outcome)
+            }
         };
-        if let Some(receipt) = self.receipts.get_mut(&id) {
-            receipt.outcome = Some(outcome);
-            let waker = receipt.waker.take();
-            self.after.wake(waker);
-        }
+        self.after.wake(waker);
     }
 
     fn update_inbox(&mut self, id: SubscriptionId, update: impl FnOnce(&mut Inbox)) {
@@ -268,10 +272,8 @@ impl Inner {
             inbox.ended.get_or_insert_with(|| Box::new(Ended::Closed(closed.clone())));
             self.after.wake(inbox.waker.take());
         }
-        for receipt in self.receipts.values_mut() {
-            receipt.outcome.get_or_insert(Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
-            self.after.wake(receipt.waker.take());
-        }
+        let settled = self.receipts.settle_all(&Outcome::Unknown(Unknown::Lost(Lost::DriverDropped)));
+        settled.into_iter().for_each(|settled| self.note_settled(settled));
         let publishing = self.publishers.close();
         publishing.into_iter().for_each(|waker| self.wake(waker));
         self.end_unanswered();

@@ -377,6 +377,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
             }
             moved = true;
         }
+        if moved {
+            // The send buffer uses the memory again, unless somebody holds it.
+            drop_each([mem::take(&mut self.writing.0)]);
+        }
         if !self.flushed {
             ready!(uninterrupted(|| Pin::new(&mut self.stream).poll_flush(cx)))?;
             self.flushed = true;

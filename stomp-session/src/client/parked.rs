@@ -117,6 +117,9 @@ impl Parking {
     }
 
     fn first_of(&self, line: Line) -> Option<(&ParkedId, &Parked)> {
+        if self.parked.is_empty() {
+            return None;
+        }
         self.parked.range(ParkedId { line, number: 0 }..).next().filter(|(id, _)| id.line == line)
     }
 

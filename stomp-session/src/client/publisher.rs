@@ -214,7 +214,7 @@ impl Publisher {
     /// All earlier messages were confirmed, except for those that [`take_unconfirmed`](Self::take_unconfirmed) returns.
     #[must_use]
     pub fn first_unsettled(&self) -> u64 {
-        self.keep.shared.with(|inner| inner.publishers.first_unsettled(self.terms.id))
+        self.keep.shared.with(|inner| inner.first_unsettled(self.terms.id))
     }
 
     /// Takes the outcomes that are not "confirmed", in the order in which they came.

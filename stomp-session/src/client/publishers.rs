@@ -1,4 +1,4 @@
-//! Who publishes in bulk, and what is known of their messages: one ring of receipts for all, and one waker for each.
+//! Who publishes in bulk, and what is known of their messages: one waker for each publisher.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::error::SendError;
-use crate::{Lost, Outcome, ReceiptId, Unknown};
+use crate::Outcome;
 
 /// Names a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +17,6 @@ pub(super) struct PublisherId(u64);
 #[derive(Debug, Default)]
 pub(super) struct Publishers {
     records: BTreeMap<PublisherId, Record>,
-    ring: Ring,
     next: u64,
     /// SENDs without a RECEIPT that are on the wire of this connection.
     written: u64,
@@ -88,24 +87,19 @@ impl Publishers {
     /// Forgets a publisher, and what it waits for. Gives its waker.
     pub(super) fn remove(&mut self, id: PublisherId) -> Option<Waker> {
         let waker = self.stop_waiting(id);
-        let record = self.records.remove(&id);
-        if record.is_some_and(|record| record.unsettled > 0) {
-            self.ring.forget(id);
-        }
+        self.records.remove(&id);
         waker
     }
 
-    /// Counts a message that was handed over, and gives its number.
-    pub(super) fn hand_over(&mut self, id: PublisherId, receipt: Option<ReceiptId>, position: u64) -> u64 {
+    /// Counts a message that was handed over, and gives its number. One without a `position` among those without a RECEIPT
+    /// has an outcome.
+    pub(super) fn hand_over(&mut self, id: PublisherId, position: Option<u64>) -> u64 {
         let Some(record) = self.records.get_mut(&id) else { return 0 };
         let number = record.next;
         record.next = number.saturating_add(1);
-        match receipt {
-            Some(receipt) => {
-                record.unsettled = record.unsettled.saturating_add(1);
-                self.ring.push(receipt, id, number);
-            }
-            None => record.position = position,
+        match position {
+            Some(position) => record.position = position,
+            None => record.unsettled = record.unsettled.saturating_add(1),
         }
         number
     }
@@ -135,11 +129,9 @@ impl Publishers {
         Some(waker)
     }
 
-    /// An outcome, if it is one of theirs: then whom to wake. One of somebody else's is given back.
-    pub(super) fn settle(&mut self, receipt: ReceiptId, outcome: Outcome) -> Result<Option<Waker>, Outcome> {
-        let Some((id, number)) = self.ring.take(receipt) else { return Err(outcome) };
-        let outcome = SendError::from_outcome(outcome);
-        Ok(self.records.get_mut(&id).and_then(|record| record.settle(number, outcome)))
+    /// The outcome of a message. Gives whom to wake.
+    pub(super) fn settle(&mut self, id: PublisherId, number: u64, outcome: Outcome) -> Option<Waker> {
+        self.records.get_mut(&id)?.settle(number, SendError::from_outcome(outcome))
     }
 
     /// Looks how far a flush has come; one that is not over waits on. Gives a waker that is of no use any more.
@@ -174,13 +166,9 @@ impl Publishers {
         self.wake_written(u64::MAX)
     }
 
-    /// The session has ended: nobody hears of an outcome any more. Gives whom to wake.
+    /// The session has ended, and all outcomes have come. Gives whom to wake.
     pub(super) fn close(&mut self) -> Vec<Waker> {
         let mut wakers = self.note_lost();
-        for (id, number) in self.ring.take_all() {
-            let outcome = Err(SendError::Unknown(Unknown::Lost(Lost::DriverDropped)));
-            wakers.extend(self.records.get_mut(&id).and_then(|record| record.settle(number, outcome)));
-        }
         wakers.extend(self.records.values_mut().filter_map(Record::wake));
         wakers
     }
@@ -190,9 +178,9 @@ impl Publishers {
         self.records.get(&id).map_or(0, |record| record.next)
     }
 
-    /// The number of the oldest message without an outcome, or of the next one.
-    pub(super) fn first_unsettled(&self, id: PublisherId) -> u64 {
-        self.ring.first_of(id).unwrap_or_else(|| self.next_number(id))
+    /// Whether messages have no outcome yet.
+    pub(super) fn has_unsettled(&self, id: PublisherId) -> bool {
+        self.records.get(&id).is_some_and(|record| record.unsettled > 0)
     }
 
     /// Takes the outcomes that are not "confirmed".
@@ -275,77 +263,3 @@ impl Record {
         }
     }
 }
-
-/// Messages that wait for an outcome, in the order of their receipts: those that were settled out of order leave holes until
-/// they are half of it.
-#[derive(Debug, Default)]
-struct Ring {
-    slots: VecDeque<Slot>,
-    live: usize,
-}
-
-#[derive(Debug)]
-struct Slot {
-    receipt: ReceiptId,
-    /// Of whom, until it has an outcome.
-    publisher: Option<PublisherId>,
-    number: u64,
-}
-
-impl Ring {
-    /// Adds the newest: receipts count up.
-    fn push(&mut self, receipt: ReceiptId, publisher: PublisherId, number: u64) {
-        self.slots.push_back(Slot { receipt, publisher: Some(publisher), number });
-        self.live = self.live.saturating_add(1);
-    }
-
-    /// Takes out the one that waits for that receipt.
-    fn take(&mut self, receipt: ReceiptId) -> Option<(PublisherId, u64)> {
-        let slot = self.find(receipt)?;
-        let taken = (slot.publisher.take()?, slot.number);
-        self.live = self.live.saturating_sub(1);
-        self.close_holes();
-        Some(taken)
-    }
-
-    /// Most come in order.
-    fn find(&mut self, receipt: ReceiptId) -> Option<&mut Slot> {
-        let first = self.slots.front()?.receipt;
-        let at = match first == receipt {
-            true => 0,
-            false => self.slots.binary_search_by_key(&receipt, |slot| slot.receipt).ok()?,
-        };
-        self.slots.get_mut(at)
-    }
-
-    fn close_holes(&mut self) {
-        while self.slots.front().is_some_and(|slot| slot.publisher.is_none()) {
-            self.slots.pop_front();
-        }
-        if self.slots.len() / 2 > self.live {
-            self.slots.retain(|slot| slot.publisher.is_some());
-        }
-        if self.slots.is_empty() {
-            self.slots.shrink_to(SPARE);
-        }
-    }
-
-    fn forget(&mut self, publisher: PublisherId) {
-        self.slots.retain(|slot| slot.publisher.is_some_and(|of| of != publisher));
-        self.live = self.slots.len();
-        self.slots.shrink_to(self.live.max(SPARE));
-    }
-
-    fn take_all(&mut self) -> impl Iterator<Item = (PublisherId, u64)> + use<> {
-        self.live = 0;
-        let slots = mem::take(&mut self.slots).into_iter();
-        slots.filter_map(|slot| slot.publisher.map(|publisher| (publisher, slot.number)))
-    }
-
-    fn first_of(&self, publisher: PublisherId) -> Option<u64> {
-        self.slots.iter().find(|slot| slot.publisher == Some(publisher)).map(|slot| slot.number)
-    }
-}
-
-/// Slots that a ring keeps without need: 40 KiB.
-const SPARE: usize = 1024;

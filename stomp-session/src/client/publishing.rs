@@ -98,8 +98,15 @@ impl Inner {
 
     /// Counts a message that was handed to the session.
     pub(super) fn note_published(&mut self, id: PublisherId, receipt: Option<ReceiptId>) -> u64 {
-        let position = if receipt.is_none() { self.session.sends_appended() } else { 0 };
-        self.publishers.hand_over(id, receipt, position)
+        let position = receipt.is_none().then(|| self.session.sends_appended());
+        let number = self.publishers.hand_over(id, position);
+        receipt.into_iter().for_each(|receipt| self.receipts.publish(receipt, id, number));
+        number
+    }
+
+    /// The number of the oldest message without an outcome, or of the next one.
+    pub(super) fn first_unsettled(&self, id: PublisherId) -> u64 {
+        self.receipts.first_of(id).unwrap_or_else(|| self.publishers.next_number(id))
     }
 
     pub(super) fn poll_publisher_flush(
@@ -119,6 +126,9 @@ impl Inner {
 
     /// Messages that were handed over are still sent; their outcomes are not reported.
     pub(super) fn remove_publisher(&mut self, id: PublisherId) {
+        if self.publishers.has_unsettled(id) {
+            self.receipts.forget_all_of(id);
+        }
         let waker = self.publishers.remove(id);
         self.discard(waker);
     }

@@ -46,7 +46,8 @@ pub struct SendBuilder {
 
 impl SendBuilder {
     pub(super) fn new(shared: Arc<Shared>, destination: &str, body: Bytes) -> Self {
-        let frame = Frame::new(Command::Send).with_header(DESTINATION, destination).with_body(body);
+        let mut frame = Frame::new(Command::Send).with_body(body);
+        frame.headers_mut().push(DESTINATION, destination);
         Self { shared, frame, how: How::default() }
     }
 
@@ -220,9 +221,15 @@ enum Stage {
         content: Content,
         how: How,
     },
-    Parked(ParkedId),
+    Sent(Awaits),
+}
+
+/// What a send waits for whose content was taken.
+#[derive(Clone, Copy, Debug)]
+enum Awaits {
+    Admission(ParkedId),
     Receipt(ReceiptId),
-    Done,
+    Nothing,
 }
 
 impl Future for Sending {
@@ -230,32 +237,36 @@ impl Future for Sending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Self { shared, stage } = &mut *self;
-        let admitted = match stage {
+        let (awaits, polled) = match stage {
             Stage::New { content, how } => {
                 match shared.with(|inner| inner.start_send(&shared.settings, content, *how, cx.waker())) {
-                    Ok(Started::Parked(id)) => {
-                        *stage = Stage::Parked(id);
-                        return Poll::Pending;
-                    }
-                    Ok(Started::Admitted(admitted)) => Ok(admitted),
-                    Err(error) => Err(error),
+                    Ok(Started::Parked(id)) => (Awaits::Admission(id), Poll::Pending),
+                    Ok(Started::Admitted(Admitted::Receipt(id))) => (Awaits::Receipt(id), Poll::Pending),
+                    Ok(Started::Admitted(_)) => (Awaits::Nothing, Poll::Ready(Ok(()))),
+                    Err(error) => (Awaits::Nothing, Poll::Ready(Err(error))),
                 }
             }
-            Stage::Parked(id) => {
+            Stage::Sent(Awaits::Admission(id)) => {
                 let waker = cx.waker().clone();
-                ready!(shared.with(|inner| inner.poll_parked(*id, waker))).map_err(SendError::from)
+                match ready!(shared.with(|inner| inner.poll_parked(*id, waker))) {
+                    Ok(Admitted::Receipt(id)) => poll_receipt(shared, id, cx),
+                    Ok(_) => (Awaits::Nothing, Poll::Ready(Ok(()))),
+                    Err(error) => (Awaits::Nothing, Poll::Ready(Err(error.into()))),
+                }
             }
-            Stage::Receipt(id) => Ok(Admitted::Receipt(*id)),
-            Stage::Done => return Poll::Pending,
+            Stage::Sent(Awaits::Receipt(id)) => poll_receipt(shared, *id, cx),
+            Stage::Sent(Awaits::Nothing) => return Poll::Pending,
         };
-        *stage = Stage::Done;
-        let Admitted::Receipt(id) = admitted? else { return Poll::Ready(Ok(())) };
-        let waker = cx.waker().clone();
-        let outcome = shared.with(|inner| inner.poll_receipt(id, waker));
-        if outcome.is_none() {
-            *stage = Stage::Receipt(id);
-        }
-        outcome.map_or(Poll::Pending, |outcome| Poll::Ready(SendError::from_outcome(outcome)))
+        *stage = Stage::Sent(awaits);
+        polled
+    }
+}
+
+/// Waits for an outcome.
+fn poll_receipt(shared: &Shared, id: ReceiptId, cx: &Context<'_>) -> (Awaits, Poll<Result<(), SendError>>) {
+    match shared.with(|inner| inner.poll_receipt(id, cx.waker())) {
+        Some(outcome) => (Awaits::Nothing, Poll::Ready(SendError::from_outcome(outcome))),
+        None => (Awaits::Receipt(id), Poll::Pending),
     }
 }
 
@@ -268,9 +279,9 @@ impl Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Parked(id) => self.shared.with(|inner| inner.forget_parked(id)),
-            Stage::Receipt(id) => self.shared.with(|inner| inner.forget_receipt(id)),
-            Stage::New { .. } | Stage::Done => {}
+            Stage::Sent(Awaits::Admission(id)) => self.shared.with(|inner| inner.forget_parked(id)),
+            Stage::Sent(Awaits::Receipt(id)) => self.shared.with(|inner| inner.forget_receipt(id)),
+            Stage::New { .. } | Stage::Sent(Awaits::Nothing) => {}
         }
     }
 }

@@ -23,6 +23,7 @@ use super::{
     parked::Parking,
     pressure::{Pressure, Stall},
     publishers::Publishers,
+    receipts::Receipts,
     requests::Requests,
     runners::Runners,
     settings::Settings,
@@ -32,8 +33,7 @@ use super::{
     waits::{For, Queues, Ticket},
 };
 use crate::{
-    Closed, Connection, ConnectionId, Ended, Message, Outcome, Profile, ReceiptId, Session, SubscriptionId,
-    Timestamp,
+    Closed, Connection, ConnectionId, Ended, Message, Profile, Session, SubscriptionId, Timestamp,
 };
 
 /// What handles, messages and the driver share.
@@ -51,7 +51,7 @@ pub(super) struct Inner {
     pub(super) session: Session,
     pub(super) driver: Option<Waker>,
     pub(super) inboxes: BTreeMap<SubscriptionId, Box<Inbox>>,
-    pub(super) receipts: BTreeMap<ReceiptId, Receipt>,
+    pub(super) receipts: Receipts,
     /// The tasks that wait for a condition.
     pub(super) waits: Queues,
     pub(super) listeners: Listeners,
@@ -100,13 +100,6 @@ pub(super) struct Inbox {
     pub(super) waker: Option<Waker>,
     pub(super) confirmed: bool,
     pub(super) ended: Option<Box<Ended>>,
-}
-
-/// A frame that waits for its RECEIPT.
-#[derive(Default)]
-pub(super) struct Receipt {
-    pub(super) waker: Option<Waker>,
-    pub(super) outcome: Option<Outcome>,
 }
 
 /// What must not happen under the lock. Wakers and messages belong to the application: waking may run a task in place,
@@ -187,7 +180,7 @@ impl Shared {
             session,
             driver: None,
             inboxes: BTreeMap::new(),
-            receipts: BTreeMap::new(),
+            receipts: Receipts::default(),
             waits: Queues::default(),
             listeners: Listeners::default(),
             telemetry: Telemetry::default(),

@@ -18,7 +18,7 @@ use super::{
     message::Message,
     parked::{Admitted, ParkedId},
     send::SendBuilder,
-    shared::{Inner, Receipt},
+    shared::Inner,
 };
 use crate::{CommandError, ReceiptId, TransactionId};
 
@@ -222,8 +222,7 @@ impl Future for Committing {
             Stage::Receipt(receipt) => receipt,
             Stage::Done => return Poll::Pending,
         };
-        let waker = cx.waker().clone();
-        let outcome = shared.with(|inner| inner.poll_receipt(receipt, waker));
+        let outcome = shared.with(|inner| inner.poll_receipt(receipt, cx.waker()));
         this.stage = if outcome.is_some() { Stage::Done } else { Stage::Receipt(receipt) };
         outcome.map_or(Poll::Pending, |outcome| Poll::Ready(CommitError::from_outcome(outcome)))
     }
@@ -241,7 +240,7 @@ impl Inner {
     fn commit(&mut self, id: TransactionId, timeout: Option<Duration>) -> Result<ReceiptId, CommandError> {
         let timeout = timeout.unwrap_or_else(|| self.session.config().timeout);
         let receipt = self.session.commit(id, timeout)?;
-        self.receipts.insert(receipt, Receipt::default());
+        self.receipts.await_one(receipt, None);
         self.wake_driver();
         Ok(receipt)
     }

@@ -27,14 +27,12 @@ impl Link {
 
     pub(crate) fn confirm(
         &mut self,
-        frame: &mut Frame,
+        frame: &Frame,
         timeout: Duration,
         ids: &mut Ids,
     ) -> Result<ReceiptId, CommandError> {
         let id = ids.receipt();
-        frame.headers_mut().push("receipt", id.wire());
-        let written = self.wire().push_awaited(frame, id, Awaited::Command, timeout);
-        written.inspect_err(|_| frame.headers_mut().remove("receipt"))?;
+        self.wire().push_awaited(frame, id, Awaited::Command, timeout)?;
         Ok(id)
     }
 

@@ -146,9 +146,9 @@ impl Link {
     /// The RECEIPT of a frame whose sender is told the outcome: by far the most that come. Whether it was one; anything else is
     /// left for [`handle_item`](Self::handle_item).
     pub(crate) fn confirm_command(&mut self, frame: &Frame, cx: &mut Cx<'_>) -> bool {
-        let Some(id) = self.wire.take_command(frame) else { return false };
+        let Some((id, awaited)) = self.wire.take_command(frame) else { return false };
         cx.events.trace_frame(frame);
-        cx.events.tell(id, Outcome::Confirmed);
+        self.answer(id, awaited, Outcome::Confirmed, cx);
         self.proceed(cx);
         true
     }
@@ -199,7 +199,8 @@ impl Link {
         why: impl FnOnce(Duration) -> (NotSent, Unknown),
         cx: &mut Cx<'_>,
     ) {
-        let Some((Pending { awaited, stage, limit, .. }, body)) = self.wire.forget(id) else { return };
+        let limit = self.wire.receipts.limit(id).unwrap_or_default();
+        let Some((Pending { awaited, stage, .. }, body)) = self.wire.forget(id) else { return };
         cx.events.discard(body);
         self.note_late(id, awaited);
         let (not_sent, unknown) = why(limit);

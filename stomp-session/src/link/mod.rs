@@ -89,7 +89,7 @@ impl Link {
     /// Creates the link after CONNECTED. It goes on with the outbox into which CONNECT was written.
     pub(crate) fn new(connection: Connection, outbox: Outbox, cx: &mut Cx<'_>) -> Self {
         let isolation = Isolation::careful(cx.replay).map(Box::new);
-        let mut wire = Wire::new(connection.version, outbox);
+        let mut wire = Wire::new(&connection, outbox);
         if isolation.is_some() {
             wire.hold(Outbox::numbered(cx.ids.outbox()), cx.events.traces_frames());
         }
@@ -235,7 +235,7 @@ impl Link {
     /// Writes DISCONNECT. It is answered as any other frame.
     pub(crate) fn say_disconnect(&mut self, ids: &mut Ids) {
         let id = ids.receipt();
-        let frame = Frame::new(stomp_proto::Command::Disconnect).with_header("receipt", id.wire());
+        let frame = Frame::new(stomp_proto::Command::Disconnect);
         // It cannot fail: a number is text in every version.
         let _ = self.wire.push_awaited(&frame, id, Awaited::Disconnect, Duration::MAX);
     }

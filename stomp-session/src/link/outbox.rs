@@ -55,6 +55,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The RECEIPT that it asks for.
+    const fn receipt(self) -> Option<ReceiptId> {
+        match self {
+            Self::Receipted(id) | Self::Replayed(id) | Self::ConfirmedAck(id) => Some(id),
+            Self::Quiet | Self::Send | Self::Settlement | Self::Unanswered => None,
+        }
+    }
+
     /// Whether it counts among those that bring more messages, or have no answer.
     const fn counts(self) -> bool {
         matches!(self, Self::Settlement | Self::ConfirmedAck(_) | Self::Unanswered)
@@ -143,43 +151,68 @@ impl Outbox {
         before.filter(|entry| !entry.withdrawn).map(|entry| entry.kind)
     }
 
-    /// Appends a frame, or nothing. A heart-beat stands between frames by construction: frames are pushed whole.
+    /// Appends a frame, with the `receipt` that its kind says, or nothing. A heart-beat stands between frames by
+    /// construction: frames are pushed whole.
     pub(crate) fn push(&mut self, frame: &Frame, version: Version, kind: Kind) -> Result<Place, EncodeError> {
-        let before = self.bytes.len();
-        let large = frame.body().len() >= LARGE;
-        if large {
-            frame.encode_head(version, &mut self.bytes)?;
-            self.bytes.extend_from_slice(b"\0");
-            self.bodies = self.bodies.saturating_add(frame.body().len());
-        } else {
-            frame.encode(version, &mut self.bytes)?;
-        }
-        let body = large.then(|| Box::new(frame.body_bytes()));
-        let length = self.bytes.len().saturating_sub(before);
-        self.close_batch(before);
-        Ok(self.append(Entry { kind, length, body, ..Entry::QUIET }, || {
-            Event::FrameSent(without_secrets(frame))
-        }))
+        self.push_with(frame, None, version, kind)
     }
 
-    /// Appends a prepared frame with that body, and with the `receipt` that its kind says; or nothing.
+    /// The same with one header more.
+    pub(crate) fn push_with(
+        &mut self,
+        frame: &Frame,
+        header: Option<(&str, &[u8])>,
+        version: Version,
+        kind: Kind,
+    ) -> Result<Place, EncodeError> {
+        let before = self.bytes.len();
+        let writer = frame.writer(version, &mut self.bytes);
+        let written = writer.and_then(|mut writer| {
+            header.map_or(Ok(()), |(name, value)| writer.header(name.as_bytes(), value))?;
+            finish(writer, frame.body(), kind)
+        });
+        let body = is_large(frame.body()).then(|| frame.body_bytes());
+        self.finish_push(before, written, body, kind, || {
+            let more = header.into_iter();
+            let frame = more.fold(frame.clone(), |frame, (name, value)| frame.with_header(name, value));
+            as_written(frame, kind)
+        })
+    }
+
+    /// The same for a prepared frame with that body.
     pub(crate) fn push_prepared(
         &mut self,
         prepared: &PreparedFrame,
         body: &Bytes,
         kind: Kind,
     ) -> Result<Place, EncodeError> {
-        if body.len() >= LARGE {
-            return self.push(&whole(prepared, body, kind), prepared.version(), kind);
-        }
         let before = self.bytes.len();
-        let written = write_prepared(prepared, body, kind, &mut self.bytes);
+        let written = finish(prepared.writer(&mut self.bytes), body, kind);
+        let left_out = is_large(body).then(|| body.clone());
+        self.finish_push(before, written, left_out, kind, || {
+            as_written(prepared.frame().clone().with_body(body.clone()), kind)
+        })
+    }
+
+    /// Takes back what could not be written whole. Otherwise a frame begins at `before`; a body that was left out is put in
+    /// when it leaves.
+    fn finish_push(
+        &mut self,
+        before: usize,
+        written: Result<(), EncodeError>,
+        body: Option<Bytes>,
+        kind: Kind,
+        frame: impl FnOnce() -> Frame,
+    ) -> Result<Place, EncodeError> {
         written.inspect_err(|_| self.bytes.truncate(before))?;
+        if let Some(body) = &body {
+            self.bytes.extend_from_slice(b"\0");
+            self.bodies = self.bodies.saturating_add(body.len());
+        }
         let length = self.bytes.len().saturating_sub(before);
         self.close_batch(before);
-        Ok(self.append(Entry { kind, length, ..Entry::QUIET }, || {
-            Event::FrameSent(without_secrets(&whole(prepared, body, kind)))
-        }))
+        let entry = Entry { kind, length, body: body.map(Box::new), ..Entry::QUIET };
+        Ok(self.append(entry, || Event::FrameSent(without_secrets(&frame()))))
     }
 
     /// The same for a frame of these headers, without a body, which need not be made first.
@@ -352,10 +385,12 @@ impl Outbox {
             if octets > room && length > 0 {
                 break;
             }
-            if !mem::replace(&mut entry.begun, true) {
+            let taken = octets.min(room);
+            let is_whole = taken == entry.length;
+            // One that leaves at once is told once.
+            if !mem::replace(&mut entry.begun, true) && !is_whole {
                 tell(entry.kind, Progress::Begun);
             }
-            let taken = octets.min(room);
             length = length.saturating_add(taken);
             entry.length = entry.length.saturating_sub(taken);
             if entry.kind.counts() {
@@ -430,25 +465,23 @@ fn write_headers(
     writer.finish(b"")
 }
 
-fn write_prepared(
-    prepared: &PreparedFrame,
-    body: &Bytes,
-    kind: Kind,
-    out: &mut BytesMut,
-) -> Result<(), EncodeError> {
-    let mut writer = prepared.writer(out);
-    if let Kind::Receipted(id) = kind {
-        writer.number(b"receipt", id.number())?;
-    }
-    writer.finish(body)
+const fn is_large(body: &[u8]) -> bool {
+    body.len() >= LARGE
 }
 
-/// What a prepared frame stands for.
-fn whole(prepared: &PreparedFrame, body: &Bytes, kind: Kind) -> Frame {
-    let frame = prepared.frame().clone().with_body(body.clone());
-    match kind {
-        Kind::Receipted(id) => frame.with_header("receipt", id.wire()),
-        _ => frame,
+/// Writes the end of a frame, but not a large body and what is behind it.
+fn finish(mut writer: FrameWriter<'_>, body: &[u8], kind: Kind) -> Result<(), EncodeError> {
+    if let Some(id) = kind.receipt() {
+        writer.number(b"receipt", id.number())?;
+    }
+    if is_large(body) { writer.finish_head(body) } else { writer.finish(body) }
+}
+
+/// The frame that was written for this one.
+fn as_written(frame: Frame, kind: Kind) -> Frame {
+    match kind.receipt() {
+        Some(id) => frame.with_header("receipt", id.wire()),
+        None => frame,
     }
 }
 

@@ -1,12 +1,13 @@
 //! The frames that wait for a RECEIPT on this connection: each is resolved exactly once.
 
-use alloc::collections::VecDeque;
+#[cfg(feature = "client")]
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::outbox::{Place, Progress};
 use crate::model::{
-    deadlines::Deadlines,
-    ids::{ReceiptId, SubscriptionId},
+    ids::{ConnectionId, ReceiptId, SubscriptionId},
+    timed::Timed,
     timestamp::Timestamp,
 };
 
@@ -59,44 +60,33 @@ pub(crate) enum Stage {
     OnWire,
 }
 
+/// A frame that waits for its RECEIPT.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) awaited: Awaited,
     pub(crate) stage: Stage,
-    /// The time that ends with `due`: at first that from the call.
-    pub(crate) limit: Duration,
-    /// None until the first call that brings the time.
-    due: Option<Timestamp>,
     /// SENDs without a RECEIPT that stand before it.
     pub(crate) sends_before: u64,
 }
 
+/// Outstanding receipts, in the order of their frames.
 #[derive(Debug)]
-struct Slot {
-    id: ReceiptId,
-    pending: Option<Pending>,
-}
-
-/// Outstanding receipts, in the order of their frames: a queue, in which those that were resolved out of order leave holes
-/// until they are half of it.
-#[derive(Debug, Default)]
 pub(crate) struct Receipts {
-    slots: VecDeque<Slot>,
-    live: usize,
+    pending: Timed<Pending>,
+    /// Whose they are.
+    connection: ConnectionId,
     /// How many of them are on the wire.
     on_wire: usize,
-    deadlines: Deadlines,
-    /// How many of the newest have no time yet.
-    unstamped: usize,
 }
 
 impl Receipts {
+    pub(crate) fn of(connection: ConnectionId) -> Self {
+        Self { pending: Timed::default(), connection, on_wire: 0 }
+    }
+
     /// Gives memory back that a quiet connection does not need.
     pub(crate) fn shrink(&mut self) {
-        if self.live == 0 {
-            self.slots = VecDeque::new();
-            self.deadlines.shrink();
-        }
+        self.pending.shrink();
     }
 
     /// Adds the newest one, whose number is the highest. Its whole time, `limit`, runs from the next call that brings the time.
@@ -109,28 +99,17 @@ impl Receipts {
         sends_before: u64,
     ) {
         self.on_wire = self.on_wire.saturating_add(usize::from(stage == Stage::OnWire));
-        let pending = Pending { awaited, stage, limit, due: None, sends_before };
-        self.slots.push_back(Slot { id, pending: Some(pending) });
-        self.live = self.live.saturating_add(1);
-        self.unstamped = self.unstamped.saturating_add(1);
+        self.pending.add(id.number(), Pending { awaited, stage, sends_before }, limit);
     }
 
     #[inline]
     pub(crate) const fn is_unstamped(&self) -> bool {
-        self.unstamped > 0
+        self.pending.is_unstamped()
     }
 
     /// Commands bring no time: what was added since the last call gets its deadline now.
     pub(crate) fn stamp(&mut self, now: Timestamp) {
-        // In their order, in which their time ends as well.
-        let stamped = self.slots.len().saturating_sub(core::mem::take(&mut self.unstamped));
-        let fresh = self.slots.range_mut(stamped..);
-        let pending = fresh.filter_map(|slot| slot.pending.as_mut().map(|pending| (slot.id, pending)));
-        for (id, pending) in pending.filter(|(_, pending)| pending.due.is_none()) {
-            let due = now.after(pending.limit);
-            pending.due = Some(due);
-            self.deadlines.add(due, id);
-        }
+        self.pending.stamp(now);
     }
 
     /// Says that something of a frame, or all of it, was handed over: from its last octet on the broker has that much time.
@@ -142,109 +121,84 @@ impl Receipts {
         now: Timestamp,
         receipt_timeout: Duration,
     ) -> Option<Awaited> {
-        let pending = self.get_mut(id)?;
-        let was_queued = core::mem::replace(&mut pending.stage, Stage::OnWire) != Stage::OnWire;
-        let awaited = pending.awaited;
-        let due = now.after(receipt_timeout);
-        let counts = progress == Progress::Gone && awaited.has_receipt_timeout();
-        // A frame that is appended and handed over in one call has no time yet.
-        let stamped = pending.due;
-        if counts && stamped.unwrap_or_else(|| now.after(pending.limit)) > due {
-            (pending.due, pending.limit) = (Some(due), receipt_timeout);
-            stamped.into_iter().for_each(|before| self.deadlines.remove(before, id));
-            self.deadlines.add(due, id);
-        }
+        let (mut was_queued, mut awaited) = (false, None);
+        self.pending.change(id.number(), now, |pending| {
+            was_queued = core::mem::replace(&mut pending.stage, Stage::OnWire) != Stage::OnWire;
+            awaited = Some(pending.awaited);
+            let has_all = progress == Progress::Gone && pending.awaited.has_receipt_timeout();
+            has_all.then_some(receipt_timeout)
+        });
         self.on_wire = self.on_wire.saturating_add(usize::from(was_queued));
-        Some(awaited)
+        awaited
     }
 
     /// Takes one out; `None` when nobody waits for it, which is harmless: its waiter may have gone.
     pub(crate) fn take(&mut self, id: ReceiptId) -> Option<Pending> {
-        let at = self.find(id)?;
-        let pending = self.slots.get_mut(at)?.pending.take()?;
-        if let Some(due) = pending.due {
-            self.deadlines.remove(due, id);
-        }
-        self.live = self.live.saturating_sub(1);
+        self.take_if(id.number(), |_| true)
+    }
+
+    /// Takes one out that a RECEIPT or an ERROR with that number answers, if it is meant. Nothing is an answer to a frame of
+    /// which nothing has left.
+    pub(crate) fn take_answered(
+        &mut self,
+        number: u64,
+        is_meant: impl FnOnce(Awaited) -> bool,
+    ) -> Option<(ReceiptId, Pending)> {
+        let is_answered = |pending: &Pending| pending.stage == Stage::OnWire && is_meant(pending.awaited);
+        Some((self.connection.receipt(number), self.take_if(number, is_answered)?))
+    }
+
+    fn take_if(&mut self, number: u64, is_meant: impl FnOnce(&Pending) -> bool) -> Option<Pending> {
+        let pending = self.pending.take_if(number, is_meant)?;
         self.on_wire = self.on_wire.saturating_sub(usize::from(pending.stage == Stage::OnWire));
-        self.close_holes();
         Some(pending)
+    }
+
+    /// The time that ends the wait.
+    pub(crate) fn limit(&self, id: ReceiptId) -> Option<Duration> {
+        self.pending.limit(id.number())
     }
 
     /// Those whose sender is told the outcome.
     #[cfg(feature = "client")]
     pub(crate) fn commands(&self) -> Vec<ReceiptId> {
-        let is_command = |pending: &Pending| matches!(pending.awaited, Awaited::Ack | Awaited::Command);
-        let slots = self.slots.iter().filter(|slot| slot.pending.as_ref().is_some_and(is_command));
-        slots.map(|slot| slot.id).collect()
+        let is_command =
+            |(_, pending): &(_, &Pending)| matches!(pending.awaited, Awaited::Ack | Awaited::Command);
+        self.all().filter(is_command).map(|(id, _)| id).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (ReceiptId, &Pending)> {
+        self.pending.iter().map(|(number, pending)| (self.connection.receipt(number), pending))
     }
 
     /// The frame of one that was not written is written.
     pub(crate) fn note_written(&mut self, id: ReceiptId, place: Place) {
-        if let Some(pending) = self.get_mut(id) {
+        if let Some(pending) = self.pending.get_mut(id.number()) {
             pending.stage = Stage::Queued(place);
         }
     }
 
-    /// Takes one out that was answered. Nothing is an answer to a frame of which nothing has left.
-    pub(crate) fn take_answered(&mut self, id: ReceiptId) -> Option<Pending> {
-        self.get_mut(id).filter(|pending| pending.stage == Stage::OnWire)?;
-        self.take(id)
-    }
-
-    fn close_holes(&mut self) {
-        while self.slots.front().is_some_and(|slot| slot.pending.is_none()) {
-            self.slots.pop_front();
-        }
-        if self.slots.len() / 2 > self.live {
-            self.slots.retain(|slot| slot.pending.is_some());
-        }
-    }
-
-    /// The one with that number on the wire.
-    pub(crate) fn named(&self, number: u64) -> Option<ReceiptId> {
-        let at = self.find_number(number)?;
-        self.slots.get(at).map(|slot| slot.id)
-    }
-
-    fn find(&self, id: ReceiptId) -> Option<usize> {
-        self.find_number(id.0.value).filter(|at| self.slots.get(*at).is_some_and(|slot| slot.id == id))
-    }
-
-    fn find_number(&self, number: u64) -> Option<usize> {
-        let first = self.slots.front()?.id.0.value;
-        // Where no number is missing.
-        let near = usize::try_from(number.checked_sub(first)?).ok()?;
-        match self.slots.get(near) {
-            Some(slot) if slot.id.0.value == number => Some(near),
-            _ => self.slots.binary_search_by_key(&number, |slot| slot.id.0.value).ok(),
-        }
-    }
-
-    fn get_mut(&mut self, id: ReceiptId) -> Option<&mut Pending> {
-        let at = self.find(id)?;
-        self.slots.get_mut(at)?.pending.as_mut()
+    fn get(&self, id: ReceiptId) -> Option<&Pending> {
+        self.pending.get(id.number())
     }
 
     /// Whether nothing of that frame has left.
     pub(crate) fn is_queued(&self, id: ReceiptId) -> bool {
-        let pending = self.find(id).and_then(|at| self.slots.get(at)?.pending.as_ref());
-        pending.is_some_and(|pending| pending.stage != Stage::OnWire)
+        self.get(id).is_some_and(|pending| pending.stage != Stage::OnWire)
     }
 
     pub(crate) fn awaited(&self, id: ReceiptId) -> Option<Awaited> {
-        let slot = self.slots.get(self.find(id)?)?;
-        slot.pending.as_ref().map(|pending| pending.awaited)
+        self.get(id).map(|pending| pending.awaited)
     }
 
     /// One whose time is over.
-    pub(crate) fn overdue(&self, now: Timestamp) -> Option<ReceiptId> {
-        self.deadlines.due(now)
+    pub(crate) fn overdue(&mut self, now: Timestamp) -> Option<ReceiptId> {
+        self.pending.overdue(now).map(|number| self.connection.receipt(number))
     }
 
     /// The oldest.
     pub(crate) fn first(&self) -> Option<ReceiptId> {
-        self.slots.front().map(|slot| slot.id)
+        self.all().next().map(|(id, _)| id)
     }
 
     /// The only one of which anything was handed over.
@@ -252,13 +206,11 @@ impl Receipts {
         if self.on_wire != 1 {
             return None;
         }
-        let live =
-            self.slots.iter().filter_map(|slot| slot.pending.as_ref().map(|pending| (slot.id, pending)));
-        live.filter(|(_, pending)| pending.stage == Stage::OnWire).map(|(id, _)| id).next()
+        self.all().find(|(_, pending)| pending.stage == Stage::OnWire).map(|(id, _)| id)
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.live
+        self.pending.len()
     }
 
     /// Whether none is on the wire.
@@ -266,25 +218,8 @@ impl Receipts {
         self.on_wire == 0
     }
 
-    /// One without a time wants one at once: the next call that brings the time may be far off.
+    /// When the next wait ends.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        if self.unstamped > 0 { Some(Timestamp::ZERO) } else { self.deadlines.first() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ids::{Ids, Owner};
-
-    #[test]
-    fn what_is_handed_over_at_once_has_a_deadline() {
-        let (mut receipts, now) = (Receipts::default(), Timestamp::ZERO);
-        let id = Ids::new(Owner::default()).receipt();
-        let (limit, seconds) = (Duration::MAX, Duration::from_secs);
-        receipts.add(id, Awaited::Command, Stage::OnWire, limit, 0);
-        receipts.note(id, Progress::Gone, now, seconds(3));
-        receipts.stamp(now);
-        assert_eq!(receipts.deadline(), Some(now.after(seconds(3))));
+        self.pending.deadline()
     }
 }

@@ -138,16 +138,9 @@ impl Link {
         let kept = cx.replay.kept.get(id)?;
         let configured = cx.config.deduplication_header.as_deref();
         let name = configured.unwrap_or(self.connection.profile.deduplication_header);
-        let mut copy = kept.frame.clone();
-        if !copy.headers().contains(name) {
-            let identity = cx.config.identity.unwrap_or_default();
-            copy.headers_mut().push(name, alloc::format!("{identity:032x}-{id}"));
-        }
-        copy.headers_mut().push("receipt", receipt.wire());
-        let written = match order {
-            Order::Usual => self.wire.push_awaited(&copy, receipt, Awaited::Kept(id), Duration::MAX),
-            Order::Ahead => self.wire.push_ahead(&copy, receipt, Awaited::Kept(id)),
-        };
+        let value = cx.replay.deduplication.of(id);
+        let header = (!kept.frame.headers().contains(name)).then(|| (name, value.text()));
+        let written = self.wire.push_copy(&kept.frame, header, receipt, id, order == Order::Ahead);
         match written {
             Ok(()) => {
                 cx.replay.kept.note_written(id, receipt);
@@ -193,7 +186,7 @@ impl Link {
         let Connection { version, profile, .. } = &*self.connection;
         check_client_id(held, profile, cx.config)?;
         let (asked, on_wire): (AckMode, _) = (held.subscribe.ack_mode, held.mode_on_wire(*version, profile));
-        let frame = held.frame(*version, profile, receipt);
+        let frame = held.frame(*version, profile);
         // It lives longer than any wait: only the broker's time for the RECEIPT counts.
         match order {
             Order::Usual => self.wire.push_awaited(&frame, receipt, Awaited::Subscribe(id), Duration::MAX)?,

@@ -62,7 +62,6 @@ impl Transactions {
         ids: &mut Ids,
     ) -> Result<(), CommandError> {
         let id = ids.receipt();
-        let frame = frame.with_header("receipt", id.wire());
         wire.push_awaited(&frame, id, Awaited::Part(transaction.number), Duration::MAX)?;
         self.table.entry(transaction.number).or_default().parts.insert(id);
         Ok(())
@@ -94,7 +93,7 @@ impl Transactions {
             cx.events.tell(id, Outcome::Rejected(error));
             return Ok(id);
         }
-        let frame = frames::commit(&transaction.wire()).with_header("receipt", id.wire());
+        let frame = frames::commit(&transaction.wire());
         wire.push_awaited(&frame, id, Awaited::Commit(transaction.number), timeout)?;
         open.commit = Some(id);
         Ok(id)
@@ -189,6 +188,6 @@ impl Transactions {
 
 fn push_abort(transaction: TransactionId, wire: &mut Wire, ids: &mut Ids) -> Result<(), CommandError> {
     let id = ids.receipt();
-    let frame = frames::abort(&transaction.wire()).with_header("receipt", id.wire());
+    let frame = frames::abort(&transaction.wire());
     wire.push_awaited(&frame, id, Awaited::Abort, Duration::MAX)
 }

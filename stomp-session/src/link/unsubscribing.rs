@@ -224,8 +224,7 @@ impl Unsubscribing {
         before.into_iter().for_each(&mut push);
         if it.own_name().is_some() || it.how.asks {
             let receipt = ids.receipt();
-            let frame = unsubscribe.with_header("receipt", receipt.wire());
-            find_out(&frame, receipt, Awaited::Unsubscribe(id), parts);
+            find_out(&unsubscribe, receipt, Awaited::Unsubscribe(id), parts);
         } else {
             push(unsubscribe);
         }
@@ -265,7 +264,7 @@ impl Unsubscribing {
         let Connection { version, profile, .. } = parts.connection;
         it.subscription.narrow(profile);
         let receipt = ids.receipt();
-        let frame = it.subscription.frame(*version, profile, receipt);
+        let frame = it.subscription.frame(*version, profile);
         find_out(&frame, receipt, Awaited::Unsubscribing(id), parts);
         it.own_name()
     }
@@ -291,7 +290,7 @@ impl Unsubscribing {
             it.stage = Stage::Begun;
             self.begun = self.begun.saturating_add(1);
             let receipt = ids.receipt();
-            let begin = frames::begin(&it.transaction()).with_header("receipt", receipt.wire());
+            let begin = frames::begin(&it.transaction());
             find_out(&begin, receipt, Awaited::Unsubscribing(id), parts);
         }
     }

@@ -10,7 +10,9 @@ use super::{
     outbox::{Kind, Outbox, Place, Progress},
     receipts::{Awaited, Pending, Receipts, Stage},
 };
-use crate::model::{error::CommandError, event::Event, frames::Header, ids::ReceiptId, timestamp::Timestamp};
+use crate::model::{
+    connection::Connection, error::CommandError, event::Event, frames::Header, ids::ReceiptId, timestamp::Timestamp,
+};
 
 /// The frames that wait for the transport, and those that wait for an answer.
 #[derive(Debug)]
@@ -43,19 +45,19 @@ pub(crate) struct WireMark {
 
 const fn kind_of(id: ReceiptId, awaited: Awaited) -> Kind {
     match awaited {
-        Awaited::Kept(_) | Awaited::Subscribe(_) => Kind::Replayed(id),
+        Awaited::Subscribe(_) => Kind::Replayed(id),
         _ => Kind::Receipted(id),
     }
 }
 
 impl Wire {
     /// Goes on with what CONNECT was written into.
-    pub(super) fn new(version: Version, outbox: Outbox) -> Self {
+    pub(super) fn new(connection: &Connection, outbox: Outbox) -> Self {
         Self {
-            version,
+            version: connection.version,
             usual: outbox,
             ahead: None,
-            receipts: Receipts::default(),
+            receipts: Receipts::of(connection.id),
             unanswered: false,
             settled: false,
             sends: 0,
@@ -100,8 +102,7 @@ impl Wire {
         timeout: Duration,
     ) -> Result<(), EncodeError> {
         let (version, sends) = (self.version, if self.ahead.is_some() { 0 } else { self.sends });
-        let frame = ack.clone().with_header("receipt", id.wire());
-        let place = self.first().push(&frame, version, Kind::ConfirmedAck(id))?;
+        let place = self.first().push(ack, version, Kind::ConfirmedAck(id))?;
         match self.receipts.awaited(id) {
             Some(_) => self.receipts.note_written(id, place),
             None => self.receipts.add(id, awaited, Stage::Queued(place), timeout, sends),
@@ -119,6 +120,23 @@ impl Wire {
     ) -> Result<(), CommandError> {
         let place = self.usual.push(frame, self.version, kind_of(id, awaited))?;
         self.receipts.add(id, awaited, Stage::Queued(place), timeout, self.sends);
+        Ok(())
+    }
+
+    /// Appends a copy of a SEND that is kept, with one header more. `is_ahead` says that it leaves before the usual frames, if
+    /// anything does.
+    pub(super) fn push_copy(
+        &mut self,
+        frame: &Frame,
+        header: Option<(&str, &[u8])>,
+        receipt: ReceiptId,
+        of: ReceiptId,
+        is_ahead: bool,
+    ) -> Result<(), CommandError> {
+        let (version, sends) = (self.version, if is_ahead { 0 } else { self.sends });
+        let outbox = if is_ahead { self.first() } else { &mut self.usual };
+        let place = outbox.push_with(frame, header, version, Kind::Replayed(receipt))?;
+        self.receipts.add(receipt, Awaited::Kept(of), Stage::Queued(place), Duration::MAX, sends);
         Ok(())
     }
 
@@ -239,11 +257,10 @@ impl Wire {
         outbox.withdraw(place).flatten().map(|body| *body)
     }
 
-    /// The command that a RECEIPT confirms, if it is one.
-    pub(super) fn take_command(&mut self, frame: &Frame) -> Option<ReceiptId> {
-        let id = self.receipts.named(frame.header("receipt-id")?.number()?)?;
-        self.receipts.awaited(id).filter(|awaited| *awaited == Awaited::Command)?;
-        self.take_named(id).map(|(id, _)| id)
+    /// The command or kept SEND that a RECEIPT confirms, if it is one.
+    pub(super) fn take_command(&mut self, frame: &Frame) -> Option<(ReceiptId, Awaited)> {
+        let number = frame.header("receipt-id")?.number()?;
+        self.take_named(number, |awaited| matches!(awaited, Awaited::Command | Awaited::Kept(_)))
     }
 
     /// What a RECEIPT or an ERROR answers that carries this `receipt-id`, if somebody waits for it.
@@ -252,12 +269,15 @@ impl Wire {
         // The examples of 1.0 pad; later versions forbid it.
         let is_padded = self.version == Version::V1_0;
         let number = if is_padded { text.padded_number() } else { text.number() }?;
-        let id = self.receipts.named(number)?;
-        self.take_named(id)
+        self.take_named(number, |_| true)
     }
 
-    fn take_named(&mut self, id: ReceiptId) -> Option<(ReceiptId, Awaited)> {
-        let Pending { awaited, sends_before, .. } = self.receipts.take_answered(id)?;
+    fn take_named(
+        &mut self,
+        number: u64,
+        is_meant: impl FnOnce(Awaited) -> bool,
+    ) -> Option<(ReceiptId, Awaited)> {
+        let (id, Pending { awaited, sends_before, .. }) = self.receipts.take_answered(number, is_meant)?;
         // 1.2, "RECEIPT": all frames before it were received, if not processed.
         self.sends_received = self.sends_received.max(sends_before);
         Some((id, awaited))

@@ -276,8 +276,22 @@ pub fn receipt(frame: &Frame) -> Result<Text<'_>, FrameError> {
 /// The size in octets from which a frame may keep its read buffer alive, which has up to 128 KiB.
 const WORTHY: usize = 64 * 1024;
 
-/// Gives a frame that is to wait for long its own octets, if it is less than half of a read buffer: the frame, or its
-/// body, may have been received. Returns the body that it had.
+/// A frame that is to wait for long. If it is less than half of a read buffer, this is a copy with its own octets: the frame,
+/// or its body, may have been received. A larger one is taken.
+pub(crate) fn take_owned(frame: &mut Frame) -> Frame {
+    match frame.size() < WORTHY {
+        true => frame.as_ref().to_frame(),
+        false => core::mem::replace(frame, Frame::new(frame.command())),
+    }
+}
+
+/// The body of a [taken](take_owned) frame, if it is not our own: it may run anything when it is dropped.
+pub(crate) fn foreign_body(frame: &Frame) -> Option<Bytes> {
+    (frame.size() >= WORTHY).then(|| frame.body_bytes())
+}
+
+/// Gives a frame that is to wait its own octets, if it is less than half of a read buffer. Returns the body that it had.
+#[cfg(feature = "client")]
 pub(crate) fn unpin(frame: &mut Frame) -> Option<Bytes> {
     (frame.size() < WORTHY).then(|| {
         let body = frame.body_bytes();

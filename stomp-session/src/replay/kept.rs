@@ -5,14 +5,14 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::{mem, time::Duration};
+use core::time::Duration;
 
 use stomp_proto::Frame;
 
 use super::suspects::{Strikes, Wait, Waiting};
 use crate::model::{
-    at_least_once::AtLeastOnce, deadlines::Deadlines, endpoint::Endpoint, error::Lost, ids::ReceiptId,
-    seldom::Empty, timestamp::Timestamp,
+    at_least_once::AtLeastOnce, endpoint::Endpoint, error::Lost, ids::ReceiptId, numbers::Numbers,
+    seldom::Empty, timed::Timed, timestamp::Timestamp,
 };
 
 /// The most destinations that are remembered. A SEND to one that is forgotten is tried once more.
@@ -21,10 +21,8 @@ const REMEMBERED: usize = 1024;
 /// A SEND that nobody has confirmed.
 #[derive(Debug)]
 pub(crate) struct KeptSend {
+    id: ReceiptId,
     pub(crate) frame: Frame,
-    pub(crate) limit: Duration,
-    /// None until the first call that brings the time.
-    due: Option<Timestamp>,
     /// Something of a copy was handed over, on this connection or an earlier one.
     pub(crate) handed_over: bool,
     /// The receipt that the copy on this connection asks for.
@@ -39,19 +37,9 @@ pub(crate) struct KeptSend {
 }
 
 impl KeptSend {
-    fn new(frame: Frame, limit: Duration, lane: Option<Vec<u8>>) -> Self {
+    fn new(id: ReceiptId, frame: Frame, lane: Option<Vec<u8>>) -> Self {
         let strikes = Strikes::default();
-        Self {
-            frame,
-            limit,
-            due: None,
-            handed_over: false,
-            copy: None,
-            strikes,
-            refusals: 0,
-            last: None,
-            lane,
-        }
+        Self { id, frame, handed_over: false, copy: None, strikes, refusals: 0, last: None, lane }
     }
 
     /// Counts a temporary refusal. Returns how many there were.
@@ -79,19 +67,18 @@ impl KeptSend {
 /// The SENDs that are kept.
 #[derive(Debug, Default)]
 pub(crate) struct KeptSends {
-    kept: BTreeMap<ReceiptId, KeptSend>,
+    /// Boxed: they are large, and are moved when they are taken out.
+    kept: Timed<Box<KeptSend>>,
     /// Those that may be written, the oldest first.
-    ready: BTreeSet<ReceiptId>,
-    /// Those that were written on this connection.
-    written: BTreeSet<ReceiptId>,
+    ready: Numbers,
+    /// How many were written on this connection.
+    written: usize,
     /// Those that wait until they may be written again.
     waiting: Waiting<ReceiptId>,
     /// The ordered ones of each destination: only the first of each is ready or written.
     lanes: BTreeMap<Vec<u8>, BTreeSet<ReceiptId>>,
-    deadlines: Deadlines,
-    unstamped: BTreeSet<ReceiptId>,
     /// Those of which nothing has left since they were to be written.
-    unsent: BTreeSet<ReceiptId>,
+    unsent: Numbers,
     octets: usize,
     /// Destinations that a broker has said it cannot serve for now. SENDs to one of these wait until one of them is
     /// confirmed.
@@ -101,14 +88,12 @@ pub(crate) struct KeptSends {
 impl Empty for KeptSends {
     const EMPTY: &'static Self = {
         static EMPTY: KeptSends = KeptSends {
-            kept: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            written: BTreeSet::new(),
+            kept: Timed::new(),
+            ready: Numbers::new(),
+            written: 0,
             waiting: Waiting::new(),
             lanes: BTreeMap::new(),
-            deadlines: Deadlines::new(),
-            unstamped: BTreeSet::new(),
-            unsent: BTreeSet::new(),
+            unsent: Numbers::new(),
             octets: 0,
             closed: BTreeSet::new(),
         };
@@ -146,11 +131,12 @@ impl KeptSends {
         let goes_there = |kept: &KeptSend| {
             kept.frame.header("destination").is_some_and(|header| *header.octets() == *destination)
         };
-        let waited = kept.iter().filter(|(id, kept)| goes_there(kept) && waiting.is_on_clock(**id));
-        let waited: Vec<_> = waited.map(|(id, _)| *id).collect();
+        let all = kept.iter().map(|(_, kept)| kept);
+        let waited = all.filter(|kept| goes_there(kept) && waiting.is_on_clock(kept.id));
+        let waited: Vec<_> = waited.map(|kept| kept.id).collect();
         for id in waited {
             waiting.remove(id);
-            ready.insert(id);
+            ready.insert(id.number());
         }
     }
 
@@ -180,70 +166,62 @@ impl KeptSends {
             lane.insert(id) && lane.len() == 1
         });
         if is_first {
-            self.ready.insert(id);
+            self.ready.insert(id.number());
         }
         self.octets = self.octets.saturating_add(frame.size());
         let limit = how.timeout.unwrap_or(default_timeout);
-        self.kept.insert(id, KeptSend::new(frame, limit, lane));
-        self.unstamped.insert(id);
-        self.unsent.insert(id);
+        self.kept.add(id.number(), Box::new(KeptSend::new(id, frame, lane)), limit);
+        self.unsent.insert(id.number());
     }
 
     #[inline]
-    pub(crate) fn is_unstamped(&self) -> bool {
-        !self.unstamped.is_empty()
+    pub(crate) const fn is_unstamped(&self) -> bool {
+        self.kept.is_unstamped()
     }
 
     /// Commands bring no time: what was added since the last call gets its deadline now.
     pub(crate) fn stamp(&mut self, now: Timestamp) {
-        for id in mem::take(&mut self.unstamped) {
-            if let Some(kept) = self.kept.get_mut(&id) {
-                let due = now.after(kept.limit);
-                kept.due = Some(due);
-                self.deadlines.add(due, id);
-            }
-        }
+        self.kept.stamp(now);
     }
 
     /// The next one to be written, if that many may be out.
     pub(crate) fn next(&self, window: usize) -> Option<ReceiptId> {
-        self.ready.first().filter(|_| self.written.len() < window).copied()
+        let number = self.ready.first().filter(|_| self.written < window)?;
+        self.kept.get(number).map(|kept| kept.id)
     }
 
     pub(crate) fn get(&self, id: ReceiptId) -> Option<&KeptSend> {
-        self.kept.get(&id)
+        self.kept.get(id.number()).map(Box::as_ref)
+    }
+
+    /// The time that ends the wait.
+    pub(crate) fn limit(&self, id: ReceiptId) -> Option<Duration> {
+        self.kept.limit(id.number())
     }
 
     pub(crate) fn note_written(&mut self, id: ReceiptId, receipt: ReceiptId) {
-        self.ready.remove(&id);
-        self.written.insert(id);
-        if let Some(kept) = self.kept.get_mut(&id) {
-            kept.copy = Some(receipt);
+        self.ready.remove(id.number());
+        if let Some(kept) = self.kept.get_mut(id.number()) {
+            let before = kept.copy.replace(receipt);
+            self.written = self.written.saturating_add(usize::from(before.is_none()));
         }
     }
 
     pub(crate) fn note_handed_over(&mut self, id: ReceiptId) {
-        if let Some(kept) = self.kept.get_mut(&id) {
+        if let Some(kept) = self.get_mut(id) {
             kept.handed_over = true;
         }
-        self.unsent.remove(&id);
+        self.unsent.remove(id.number());
     }
 
     /// Takes one out: it is not written again.
-    pub(crate) fn take(&mut self, id: ReceiptId) -> Option<KeptSend> {
-        let kept = self.kept.remove(&id)?;
-        self.ready.remove(&id);
-        self.written.remove(&id);
+    pub(crate) fn take(&mut self, id: ReceiptId) -> Option<Box<KeptSend>> {
+        let kept = self.kept.take(id.number())?;
+        self.ready.remove(id.number());
+        self.written = self.written.saturating_sub(usize::from(kept.copy.is_some()));
         self.waiting.remove(id);
-        self.unsent.remove(&id);
+        self.unsent.remove(id.number());
         self.octets = self.octets.saturating_sub(kept.frame.size());
-        match kept.due {
-            Some(due) => self.deadlines.remove(due, id),
-            None => _ = self.unstamped.remove(&id),
-        }
-        if self.kept.is_empty() {
-            self.deadlines.shrink();
-        }
         if let Some(lane) = &kept.lane {
             self.leave_lane(lane, id);
         }
@@ -256,28 +234,30 @@ impl KeptSends {
         let was_first = others.first() == Some(&id);
         others.remove(&id);
         match others.first().filter(|_| was_first) {
-            Some(next) => _ = self.ready.insert(*next),
+            Some(next) => self.ready.insert(next.number()),
             None if others.is_empty() => _ = self.lanes.remove(lane),
             None => {}
         }
     }
 
     /// Those that were on the wire of an earlier connection.
-    pub(crate) fn suspects(&self) -> impl Iterator<Item = ReceiptId> {
-        let was_out = |id: &ReceiptId| self.get(*id).is_some_and(|kept| kept.handed_over);
-        self.ready.iter().copied().filter(was_out)
+    pub(crate) fn suspects(&self) -> impl Iterator<Item = ReceiptId> + use<> {
+        let ready = self.ready.iter().filter_map(|number| self.kept.get(number));
+        let mut out: Vec<_> = ready.filter(|kept| kept.handed_over).map(|kept| kept.id).collect();
+        out.sort_unstable();
+        out.into_iter()
     }
 
     pub(crate) fn get_mut(&mut self, id: ReceiptId) -> Option<&mut KeptSend> {
-        self.kept.get_mut(&id)
+        self.kept.get_mut(id.number()).map(Box::as_mut)
     }
 
     /// Waits until it may be written again.
     pub(crate) fn wait(&mut self, id: ReceiptId, wait: Wait) {
-        if let Some(kept) = self.kept.get_mut(&id) {
-            kept.copy = None;
-            self.ready.remove(&id);
-            self.written.remove(&id);
+        if let Some(kept) = self.kept.get_mut(id.number()) {
+            let copy = kept.copy.take();
+            self.written = self.written.saturating_sub(usize::from(copy.is_some()));
+            self.ready.remove(id.number());
             self.waiting.add(id, wait);
         }
     }
@@ -285,14 +265,14 @@ impl KeptSends {
     /// Lets those in that may go among the others.
     pub(crate) fn release(&mut self, now: Timestamp) {
         while let Some(id) = self.waiting.due(now) {
-            self.ready.insert(id);
+            self.ready.insert(id.number());
         }
     }
 
     /// Takes one that may be sent alone now; `clock` says whether the clock lets one.
     pub(crate) fn suspect(&mut self, now: Timestamp, clock: bool) -> Option<ReceiptId> {
         let id = self.waiting.suspect(now, clock)?;
-        self.ready.insert(id);
+        self.ready.insert(id.number());
         Some(id)
     }
 
@@ -303,32 +283,33 @@ impl KeptSends {
 
     /// The connection has ended: what was written on it is to be written again.
     pub(crate) fn note_lost(&mut self) {
-        for id in &self.written {
-            if let Some(kept) = self.kept.get_mut(id) {
-                kept.copy = None;
+        for (_, kept) in self.kept.iter_mut() {
+            if kept.copy.take().is_some() {
+                self.unsent.insert(kept.id.number());
+                self.ready.insert(kept.id.number());
             }
         }
-        self.unsent.extend(&self.written);
-        self.ready.append(&mut self.written);
+        self.written = 0;
     }
 
     /// Whether one of them has not begun to leave whose receipt is less than that.
     #[cfg(feature = "client")]
     pub(crate) fn holds_unsent(&self, before: ReceiptId) -> bool {
-        self.unsent.first().is_some_and(|first| *first < before)
+        self.unsent.first().is_some_and(|first| first < before.number())
     }
 
     /// The oldest.
     pub(crate) fn first(&self) -> Option<ReceiptId> {
-        self.kept.first_key_value().map(|(id, _)| *id)
+        self.kept.iter().next().map(|(_, kept)| kept.id)
     }
 
     /// One whose time is over.
-    pub(crate) fn overdue(&self, now: Timestamp) -> Option<ReceiptId> {
-        self.deadlines.due(now)
+    pub(crate) fn overdue(&mut self, now: Timestamp) -> Option<ReceiptId> {
+        let number = self.kept.overdue(now)?;
+        self.kept.get(number).map(|kept| kept.id)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.kept.len()
     }
 
@@ -338,13 +319,20 @@ impl KeptSends {
     }
 
     /// Those that are not out on this connection.
-    pub(crate) fn waiting(&self) -> usize {
-        self.kept.len().saturating_sub(self.written.len())
+    pub(crate) const fn waiting(&self) -> usize {
+        self.kept.len().saturating_sub(self.written)
     }
 
-    /// One without a time wants one at once.
+    /// When the next wait ends.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        if self.unstamped.is_empty() { self.deadlines.first() } else { Some(Timestamp::ZERO) }
+        self.kept.deadline()
+    }
+
+    /// Gives memory back that a quiet session does not need.
+    pub(crate) fn shrink(&mut self) {
+        self.kept.shrink();
+        self.ready.shrink();
+        self.unsent.shrink();
     }
 }
 

@@ -1,5 +1,6 @@
 //! What outlives a connection: subscriptions, and SENDs that are kept until they are confirmed.
 
+mod deduplication;
 mod kept;
 mod names;
 mod subscriptions;
@@ -12,12 +13,16 @@ pub(crate) use kept::{KeptSend, KeptSends};
 pub(crate) use subscriptions::{Subscription, Subscriptions};
 pub(crate) use suspects::Wait;
 
-use self::suspects::{Clock, back_off};
+use self::{
+    deduplication::Deduplication,
+    suspects::{Clock, back_off},
+};
 use crate::model::{
     endpoint::Endpoint,
     error::{Ended, Lost, NotSent, Outcome, Unknown},
     event::Event,
     events::Events,
+    frames,
     ids::{Owner, ReceiptId, SubscriptionId},
     random::Random,
     seldom::Seldom,
@@ -30,6 +35,7 @@ use crate::model::{
 pub(crate) struct Replay {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) kept: Seldom<KeptSends>,
+    pub(crate) deduplication: Deduplication,
     /// Why the next connection begins with a careful replay, if it does.
     pub(crate) careful: Option<Box<Lost>>,
     clock: Clock,
@@ -37,10 +43,11 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    pub(crate) fn new(random: Random, owner: Owner) -> Self {
+    pub(crate) fn new(random: Random, identity: Option<u128>, owner: Owner) -> Self {
         Self {
             subscriptions: Subscriptions::new(owner),
             kept: Seldom::default(),
+            deduplication: Deduplication::new(identity.unwrap_or_default()),
             careful: None,
             clock: Clock::default(),
             random,
@@ -103,8 +110,8 @@ impl Replay {
 
     /// Ends a SEND that is kept, with the answer of the broker.
     pub(crate) fn answer(&mut self, id: ReceiptId, outcome: Outcome, events: &mut Events) {
-        if let Some(kept) = self.kept.take(id) {
-            events.discard([kept.frame.body_bytes()]);
+        if let Some(kept) = self.kept.used().and_then(|kept| kept.take(id)) {
+            events.discard(frames::foreign_body(&kept.frame));
             events.tell(id, outcome);
         }
     }
@@ -117,16 +124,16 @@ impl Replay {
         unknown: Unknown,
         events: &mut Events,
     ) -> Option<ReceiptId> {
-        let KeptSend { frame, handed_over, copy, .. } = self.kept.take(id)?;
-        events.discard([frame.body_bytes()]);
-        events.tell(id, if handed_over { Outcome::Unknown(unknown) } else { Outcome::NotSent(not_sent) });
-        copy
+        let kept = self.kept.used()?.take(id)?;
+        events.discard(frames::foreign_body(&kept.frame));
+        events
+            .tell(id, if kept.handed_over { Outcome::Unknown(unknown) } else { Outcome::NotSent(not_sent) });
+        kept.copy
     }
 
     /// Ends a SEND whose time is over. Returns the receipt that its copy on this connection asks for.
     pub(crate) fn expire(&mut self, id: ReceiptId, events: &mut Events) -> Option<ReceiptId> {
-        let kept = self.kept.get(id)?;
-        let limit = kept.limit;
+        let (kept, limit) = (self.kept.get(id)?, self.kept.limit(id)?);
         let unknown = match kept.last.clone() {
             Some(last) => Unknown::TimeoutAfter { limit, last },
             None => Unknown::Timeout(limit),

@@ -182,11 +182,10 @@ impl Subscription {
         }
     }
 
-    pub(crate) fn frame(&self, version: Version, profile: &Profile, receipt: ReceiptId) -> Frame {
+    pub(crate) fn frame(&self, version: Version, profile: &Profile) -> Frame {
         let headers = self.headers();
         let ack_mode = self.mode_on_wire(version, profile);
-        let mut frame = frames::subscribe(&self.wire_id, &self.subscribe.destination, ack_mode)
-            .with_header("receipt", receipt.wire());
+        let mut frame = frames::subscribe(&self.wire_id, &self.subscribe.destination, ack_mode);
         let messages = self.subscribe.prefetch.unwrap_or(profile.default_prefetch);
         let limits = profile.prefetch.iter().filter_map(|limit| limit.header(messages, ack_mode));
         for (name, number) in limits.filter(|(name, _)| !headers.contains(name)) {

@@ -97,7 +97,7 @@ impl Session {
         let mut session = Self {
             failover: Failover::new(brokers, config.seed, rules, owner),
             // Another sequence than the schedule's.
-            replay: Replay::new(Random::new(!config.seed), owner),
+            replay: Replay::new(Random::new(!config.seed), config.identity, owner),
             state: State::Closed,
             events: Events::default(),
             actions: VecDeque::new(),

@@ -14,7 +14,6 @@ use crate::{
         frames,
         ids::ReceiptId,
     },
-    replay::KeptSend,
 };
 
 /// Sending.
@@ -47,20 +46,12 @@ impl Session {
     ///
     /// # Errors
     /// Returns a [`SendError`], which contains the frame, if the frame cannot be sent. Nothing was sent.
-    pub fn send_confirmed_within(
-        &mut self,
-        mut frame: Frame,
-        timeout: Duration,
-    ) -> Result<ReceiptId, SendError> {
-        self.confirm(&mut frame, timeout).map_err(|error| SendError::new(error, frame))
+    pub fn send_confirmed_within(&mut self, frame: Frame, timeout: Duration) -> Result<ReceiptId, SendError> {
+        self.confirm(&frame, timeout).map_err(|error| SendError::new(error, frame))
     }
 
     /// The same for a frame that stays its owner's: a body may run anything when it is dropped.
-    pub(crate) fn confirm(
-        &mut self,
-        frame: &mut Frame,
-        timeout: Duration,
-    ) -> Result<ReceiptId, CommandError> {
+    pub(crate) fn confirm(&mut self, frame: &Frame, timeout: Duration) -> Result<ReceiptId, CommandError> {
         check_send(frame)?;
         self.on_link(|link, cx| link.confirm(frame, timeout, cx.ids))
     }
@@ -159,7 +150,7 @@ impl Session {
         self.keep(&mut frame, how).map_err(|error| SendError::new(error, frame))
     }
 
-    /// The same for a frame that its owner drops if it is not taken: a body may run anything when it is dropped.
+    /// The same for a frame that stays its owner's, a large one apart: a body may run anything when it is dropped.
     pub(crate) fn keep(&mut self, frame: &mut Frame, how: AtLeastOnce) -> Result<ReceiptId, CommandError> {
         check_send(frame)?;
         if self.is_ending() {
@@ -173,11 +164,10 @@ impl Session {
             return Err(CommandError::AtLeastOnceFull { messages, octets });
         }
         let id = self.ids.receipt();
-        let mut frame = core::mem::replace(frame, Frame::new(Command::Send));
-        self.events.discard(frames::unpin(&mut frame));
         if !frame.headers().contains("persistent") {
             frame.headers_mut().push("persistent", "true");
         }
+        let frame = frames::take_owned(frame);
         self.replay.kept.add(id, frame, how, self.config.at_least_once_timeout);
         self.with_connected(Link::proceed);
         Ok(id)
@@ -207,11 +197,14 @@ impl Session {
     /// was ever handed to the transport, so that no broker has it. Otherwise, a broker may have it. Also returns
     /// `false`, and does nothing, if no RECEIPT with this id is awaited in this session.
     pub fn cancel(&mut self, id: ReceiptId) -> bool {
-        let withdrawn = match self.replay.kept.take(id) {
-            Some(KeptSend { frame, handed_over, copy, .. }) => {
-                self.events.discard([frame.body_bytes()]);
-                copy.map(|copy| self.forget(copy));
-                !handed_over
+        if self.check_own(id.0).is_err() {
+            return false;
+        }
+        let withdrawn = match self.replay.kept.used().and_then(|kept| kept.take(id)) {
+            Some(kept) => {
+                self.events.discard(frames::foreign_body(&kept.frame));
+                kept.copy.map(|copy| self.forget(copy));
+                !kept.handed_over
             }
             None => self.forget(id),
         };
@@ -229,10 +222,19 @@ pub(super) fn check_send(frame: &Frame) -> Result<(), CommandError> {
     if frame.command() != Command::Send {
         return Err(CommandError::WrongCommand(frame.command()));
     }
-    if frame.header("destination").is_none_or(|destination| destination == "") {
-        return Err(CommandError::NoDestination);
+    // Once over the headers: a search for each of the names would cost more than writing them.
+    let (mut is_addressed, mut reserved) = (None, None);
+    for (name, value) in frame.headers().iter() {
+        if name == "destination" {
+            is_addressed.get_or_insert(value != "");
+        } else if name == "receipt" {
+            reserved = Some("receipt");
+        } else if name == "transaction" {
+            reserved.get_or_insert("transaction");
+        }
     }
-    match ["receipt", "transaction"].into_iter().find(|name| frame.headers().contains(name)) {
+    match reserved {
+        _ if is_addressed != Some(true) => Err(CommandError::NoDestination),
         Some(name) => Err(CommandError::ReservedHeader(name)),
         None => Ok(()),
     }

@@ -327,7 +327,7 @@ impl Session {
 
     fn expire(&mut self) {
         let now = self.now;
-        while let Some(id) = self.replay.kept.overdue(now) {
+        while let Some(id) = self.replay.kept.used().and_then(|kept| kept.overdue(now)) {
             self.expire_kept(id);
         }
         self.proceed();
@@ -349,6 +349,7 @@ impl Session {
     fn tick(&mut self) {
         // A quiet session keeps no room for much.
         self.events.shrink();
+        self.replay.kept.used().into_iter().for_each(|kept| kept.shrink());
         let said_all = matches!(self.state, State::Disconnecting(_));
         match self.with_link(|link: &mut Link, cx| link.tick(said_all, cx)) {
             Some(Err(reason)) => self.lose(reason, true),

@@ -180,7 +180,7 @@ fn on_rabbitmq_what_was_on_its_way_is_given_back_by_a_subscription_of_one_messag
     let own = Subscribe::new("/queue/a").header("prefetch-count", "7").header("x", "y");
     let mut script = left(config(), own);
     script.hear(STRAY);
-    let again = "SUBSCRIBE\nid:0\ndestination:/queue/a\nack:client-individual\nreceipt:2\nprefetch-count:1\nx:y\n\n\0";
+    let again = "SUBSCRIBE\nid:0\ndestination:/queue/a\nack:client-individual\nprefetch-count:1\nx:y\nreceipt:2\n\n\0";
     assert_eq!(script.said(), again);
     script.hear(STRAY);
     script.hear("RECEIPT\nreceipt-id:2\n\n\0");

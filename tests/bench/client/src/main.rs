@@ -4,6 +4,7 @@
 
 mod line;
 mod published;
+mod sent;
 
 use std::{
     convert::Infallible,
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: client received|handled|published|published-confirmed PASSES");
+    eprintln!("usage: client WORK PASSES");
     ExitCode::from(2)
 }
 
@@ -44,6 +45,7 @@ fn work(what: &str, passes: &str) -> Option<()> {
         "handled" => run(true, passes),
         "published" => published::run(false, passes),
         "published-confirmed" => published::run(true, passes),
+        "sent" | "sent-headers" | "sent-prepared" | "confirmed" | "at-least-once" => sent::run(what, passes),
         _ => return None,
     }
     Some(())

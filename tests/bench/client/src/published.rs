@@ -17,13 +17,13 @@ use stomp_session::{
 
 use crate::MESSAGES;
 
-const BODY: &[u8] = b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+pub(crate) const BODY: &[u8] = b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
-type Driver = Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Driver = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Messages are fed one by one; those of a pass are flushed together.
 pub(crate) fn run(confirmed: bool, passes: u64) {
-    let (client, mut driver) = standing(confirmed);
+    let (client, mut driver) = standing(if confirmed { Answers::Counted } else { Answers::None });
     let publisher = client.publisher("/queue/orders.incoming");
     let publisher = if confirmed { publisher.confirmed() } else { publisher };
     let mut publisher = publisher.build().expect("the headers can be written");
@@ -41,8 +41,19 @@ fn publish(publisher: &mut Publisher, driver: &mut Driver) {
     }
 }
 
+/// Which RECEIPTs come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Answers {
+    #[default]
+    None,
+    /// Those with the numbers of the frames.
+    Counted,
+    /// Those that the frames ask for.
+    Asked,
+}
+
 /// A client that is connected to a stream which takes everything.
-fn standing(answers: bool) -> (Client, Driver) {
+pub(crate) fn standing(answers: Answers) -> (Client, Driver) {
     let built = Client::builder("tcp://broker").build_on(Arc::new(Still), Arc::new(Loop { answers }));
     let (client, driver) = built.expect("a list of brokers");
     let mut driver: Driver = Box::pin(driver.run());
@@ -53,7 +64,11 @@ fn standing(answers: bool) -> (Client, Driver) {
 }
 
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    poll_with(future, Waker::noop())
+}
+
+pub(crate) fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
 /// A runtime in which no time passes.
@@ -86,7 +101,7 @@ impl Runtime for Still {
 
 #[derive(Debug)]
 struct Loop {
-    answers: bool,
+    answers: Answers,
 }
 
 impl Connector for Loop {
@@ -100,23 +115,32 @@ impl Connector for Loop {
 /// Takes everything; answers CONNECT, and then each frame with the next RECEIPT, if it answers at all.
 #[derive(Debug, Default)]
 struct Taker {
-    answers: bool,
+    answers: Answers,
     frames: u64,
     said: Vec<u8>,
     read: usize,
 }
 
 impl Taker {
-    fn answer(&mut self) {
+    fn answer(&mut self, frame: &[u8]) {
         use std::io::Write as _;
-        let written = match self.frames {
-            0 => self.said.write_all(b"CONNECTED\nversion:1.2\nheart-beat:0,0\n\n\0"),
-            number if self.answers => write!(self.said, "RECEIPT\nreceipt-id:{number}\n\n\0"),
-            _ => Ok(()),
+        let written = match (self.frames, self.answers) {
+            (0, _) => self.said.write_all(b"CONNECTED\nversion:1.2\nheart-beat:0,0\n\n\0"),
+            (number, Answers::Counted) => write!(self.said, "RECEIPT\nreceipt-id:{number}\n\n\0"),
+            (_, Answers::Asked) => self.said.write_all(&receipt(frame)),
+            (_, Answers::None) => Ok(()),
         };
         written.expect("it is memory");
         self.frames += 1;
     }
+}
+
+/// What answers a frame that asks for a RECEIPT.
+fn receipt(frame: &[u8]) -> Vec<u8> {
+    const NAME: &[u8] = b"\nreceipt:";
+    let asked = memchr::memmem::find(frame, NAME).map(|at| &frame[at + NAME.len()..]);
+    let number = asked.and_then(|rest| rest.split(|octet| *octet == b'\n').next());
+    number.map_or_else(Vec::new, |number| [b"RECEIPT\nreceipt-id:", number, b"\n\n\0"].concat())
 }
 
 impl AsyncRead for Taker {
@@ -138,7 +162,11 @@ impl AsyncRead for Taker {
 
 impl AsyncWrite for Taker {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        memchr::memchr_iter(0, octets).for_each(|_| self.answer());
+        let mut start = 0;
+        for end in memchr::memchr_iter(0, octets) {
+            self.answer(&octets[start..end]);
+            start = end;
+        }
         Poll::Ready(Ok(octets.len()))
     }
 
