@@ -148,7 +148,9 @@ impl ReadBuffer {
     /// number of times, up to what the frame needs. It never depends on an announced length alone.
     fn wanted(&self, expected: usize) -> usize {
         let missing = if expected > self.filled { expected.saturating_sub(self.filled) } else { self.filled };
-        missing.min(self.filled).max(self.room).max(SMALL)
+        // With no more than the least, each small read would have it made again.
+        let least = if self.filled > 0 { 2 * LEAST } else { SMALL };
+        missing.min(self.filled).max(self.room).max(least)
     }
 
     /// Makes room for a read. What is reserved for a large frame is zeroed a part at a time, so that it is in the cache when

@@ -239,8 +239,10 @@ impl<'a> HeadersRef<'a> {
     /// The same where they are not escaped, each also as the octets `name:value`.
     pub(crate) fn lines(self) -> Option<impl Iterator<Item = (&'a [u8], &'a [u8], &'a [u8])>> {
         let octets = |range| self.octets.get(range).unwrap_or_default();
-        let lines =
-            self.slots.iter().map(move |slot| (octets(slot.name()), octets(slot.value()), octets(slot.line())));
+        let lines = self
+            .slots
+            .iter()
+            .map(move |slot| (octets(slot.name()), octets(slot.value()), octets(slot.line())));
         (!self.escaped).then_some(lines)
     }
 

@@ -32,9 +32,7 @@ use super::{
     unanswered::Unanswered,
     waits::{For, Queues, Ticket},
 };
-use crate::{
-    Closed, Connection, ConnectionId, Ended, Message, Profile, Session, SubscriptionId, Timestamp,
-};
+use crate::{Closed, Connection, ConnectionId, Ended, Message, Profile, Session, SubscriptionId, Timestamp};
 
 /// What handles, messages and the driver share.
 pub(super) struct Shared {

@@ -11,7 +11,8 @@ use super::{
     receipts::{Awaited, Pending, Receipts, Stage},
 };
 use crate::model::{
-    connection::Connection, error::CommandError, event::Event, frames::Header, ids::ReceiptId, timestamp::Timestamp,
+    connection::Connection, error::CommandError, event::Event, frames::Header, ids::ReceiptId,
+    timestamp::Timestamp,
 };
 
 /// The frames that wait for the transport, and those that wait for an answer.
