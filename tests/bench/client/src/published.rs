@@ -5,11 +5,12 @@ use std::{
     future::{self, Future},
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll, Waker},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use memchr::memmem::Finder;
 use stomp_session::{
     Endpoint, Timestamp,
     client::{Client, Connector, Publisher, Runtime},
@@ -137,8 +138,8 @@ impl Taker {
 
 /// What answers a frame that asks for a RECEIPT.
 fn receipt(frame: &[u8]) -> Vec<u8> {
-    const NAME: &[u8] = b"\nreceipt:";
-    let asked = memchr::memmem::find(frame, NAME).map(|at| &frame[at + NAME.len()..]);
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\nreceipt:"));
+    let asked = NAME.find(frame).map(|at| &frame[at + NAME.needle().len()..]);
     let number = asked.and_then(|rest| rest.split(|octet| *octet == b'\n').next());
     number.map_or_else(Vec::new, |number| [b"RECEIPT\nreceipt-id:", number, b"\n\n\0"].concat())
 }
