@@ -9,7 +9,7 @@ const SMALL: usize = 256;
 /// The room to which it grows while reads fill it, so that reads are few and a frame with a body of 64 KiB fits.
 const LARGE: usize = 128 * 1024;
 /// The smallest room that is worth a read.
-const LEAST: usize = 256;
+const LEAST: usize = 128;
 /// From this size on, what is in the buffer is not copied to make room behind it: its memory grows, which large allocations
 /// mostly do where they are.
 const HEAVY: usize = 64 * 1024;
