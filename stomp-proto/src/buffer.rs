@@ -9,7 +9,7 @@ const SMALL: usize = 256;
 /// The room to which it grows while reads fill it, so that reads are few and a frame with a body of 64 KiB fits.
 const LARGE: usize = 128 * 1024;
 /// The smallest room that is worth a read.
-const LEAST: usize = 256;
+const LEAST: usize = 128;
 /// From this size on, what is in the buffer is not copied to make room behind it: its memory grows, which large allocations
 /// mostly do where they are.
 const HEAVY: usize = 64 * 1024;
@@ -148,9 +148,7 @@ impl ReadBuffer {
     /// number of times, up to what the frame needs. It never depends on an announced length alone.
     fn wanted(&self, expected: usize) -> usize {
         let missing = if expected > self.filled { expected.saturating_sub(self.filled) } else { self.filled };
-        // With no more than the least, each small read would have it made again.
-        let least = if self.filled > 0 { 2 * LEAST } else { SMALL };
-        missing.min(self.filled).max(self.room).max(least)
+        missing.min(self.filled).max(self.room).max(SMALL)
     }
 
     /// Makes room for a read. What is reserved for a large frame is zeroed a part at a time, so that it is in the cache when

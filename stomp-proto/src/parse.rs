@@ -140,7 +140,7 @@ impl Parser {
 
     /// Returns initialised memory to read into, which is never empty.
     ///
-    /// It has at least 256 octets, or as many as the body in progress still needs, and becomes larger while reads fill
+    /// It has at least 128 octets, or as many as the body in progress still needs, and becomes larger while reads fill
     /// it. During a body of more than 64 KiB whose length is not known it may be smaller, since such a body is stored in
     /// pieces and the space may be the rest of one.
     ///

@@ -167,7 +167,7 @@ fn what_an_ended_connection_still_brings_is_not_kept() {
         for _ in 0..200 {
             wire.hear(&octets);
             let room = wire.input.space().len();
-            assert!(room >= 256);
+            assert!(room >= 128);
             wire.input.commit(room.min(octets.len()));
             // Not even where nobody is told.
             wire.input.feed(&octets);

@@ -30,7 +30,7 @@ use crate::{Action, AttemptId, Closed, Input, Lost, Timestamp, TransportFailure}
 /// The reads of one round. With more, the writer that carries the ACKs could starve.
 const READS: usize = 8;
 /// The least room that an [`Input`] gives. It is not asked to make room for more before what came was looked at.
-const ROOM: usize = 256;
+const ROOM: usize = 128;
 /// The rounds of one poll, after which other tasks may run.
 const ROUNDS: usize = 32;
 

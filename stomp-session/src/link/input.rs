@@ -40,7 +40,7 @@ impl Input {
         Self { connection, parser, fresh: false, retired: false }
     }
 
-    /// Returns the space for the next read, all of it initialised. It has at least 256 octets, or as many as the
+    /// Returns the space for the next read, all of it initialised. It has at least 128 octets, or as many as the
     /// current body still needs.
     pub fn space(&mut self) -> &mut [u8] {
         self.parser.space()

@@ -1,6 +1,6 @@
 //! What outlives a connection is written on it: at its beginning, and when its time has come.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use stomp_proto::AckMode;
