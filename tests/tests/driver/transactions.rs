@@ -116,17 +116,19 @@ fn a_send_in_it_that_waits_ends_with_the_connection() {
             sends.push(world.spawn(send.into_future()));
         }
         world.sleep(seconds(1)).await;
-        if sends[19].is_finished() {
-            panic!("{:?}", sends.pop().unwrap().await)
-        }
+        // Whichever were polled first have found room.
+        sends.retain(|send| !send.is_finished());
+        assert!(sends.len() > 15, "{} wait", sends.len());
         world.set_door("broker", stomp_testkit::sim::Door::Refusing);
         world.cut("broker", Ending::Reset);
         world.sleep(seconds(1)).await;
-        assert!(sends[19].is_finished());
-        let last = sends.pop().unwrap().await;
         let is_lost =
             |sent: &_| matches!(sent, Err(SendError::Command(CommandError::TransactionLost { .. })));
-        assert!(is_lost(&last), "{last:?}");
+        for send in sends {
+            assert!(send.is_finished());
+            let sent = send.await;
+            assert!(is_lost(&sent), "{sent:?}");
+        }
         // Nor does what is sent while nobody is there to wait for.
         let before = world.now();
         let late = transaction.send("/queue/a", "late").await;
