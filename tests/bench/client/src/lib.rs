@@ -10,6 +10,6 @@ mod peers;
 mod results;
 mod rows;
 mod run;
-mod sink;
+pub mod sink;
 
 pub use run::{check, once, work};

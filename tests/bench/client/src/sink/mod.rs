@@ -16,13 +16,15 @@ use std::{
 };
 
 use blaster::Order;
-use spent::{Meter, Spent};
+pub use spent::{Meter, Spent};
 use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender as Side, Version};
 
 /// A SEND there asks for messages, as many as its header [`COUNT`] says, with bodies of [`OCTETS`].
-pub(crate) const BLAST: &str = "/blast";
-pub(crate) const COUNT: &str = "count";
-pub(crate) const OCTETS: &str = "octets";
+pub const BLAST: &str = "/blast";
+/// A number of messages. The subscriptions of the connection take turns.
+pub const COUNT: &str = "count";
+/// A number of octets.
+pub const OCTETS: &str = "octets";
 
 /// It promises no heart-beats, and wants those that it is offered.
 const CONNECTED: &[u8] = b"CONNECTED\nversion:1.2\nheart-beat:0,100\n\n\0";
