@@ -8,3 +8,4 @@ pub mod encoders;
 pub mod lower_bound;
 pub mod mask;
 pub mod table;
+pub mod workload;

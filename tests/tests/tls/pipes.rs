@@ -5,7 +5,10 @@ use std::{
     future::{Future, pending, poll_fn},
     io::{self, Read as _},
     pin::{Pin, pin},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -15,7 +18,7 @@ use futures_lite::{
     io::{AsyncRead, AsyncWrite},
 };
 use rustls::{
-    ServerConfig, ServerConnection,
+    HandshakeKind, ServerConfig, ServerConnection,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use stomp_session::{
@@ -64,7 +67,11 @@ impl AsyncWrite for Pipes {
 
 /// A runtime in which time passes by hand, and that dials nobody.
 #[derive(Clone, Default)]
-struct Still(Arc<Mutex<Timestamp>>);
+struct Still {
+    now: Arc<Mutex<Timestamp>>,
+    /// How often something was left to a thread for slow work.
+    unblocked: Arc<AtomicUsize>,
+}
 
 impl Runtime for Still {
     type Stream = Pipes;
@@ -78,10 +85,11 @@ impl Runtime for Still {
     }
 
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        *self.now.lock().unwrap()
     }
 
     async fn unblock<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        self.unblocked.fetch_add(1, Ordering::Relaxed);
         work()
     }
 
@@ -100,16 +108,22 @@ struct Peer {
     left: usize,
 }
 
+fn server_config(authority: &Authority) -> Arc<ServerConfig> {
+    let identity = authority.issue(&Leaf::server(&["broker.example"]));
+    let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap())
+}
+
 impl Peer {
     fn new(authority: &Authority, up: &Pipe, down: &Pipe) -> Self {
-        let identity = authority.issue(&Leaf::server(&["broker.example"]));
-        let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
-        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
-        let tls = ServerConnection::new(Arc::new(config)).unwrap();
+        Self::with(server_config(authority), up, down)
+    }
+
+    fn with(config: Arc<ServerConfig>, up: &Pipe, down: &Pipe) -> Self {
+        let tls = ServerConnection::new(config).unwrap();
         Self { tls, up: up.clone(), down: down.clone(), heard: Vec::new(), left: usize::MAX }
     }
 
@@ -162,6 +176,41 @@ fn what_was_flushed_is_out() {
     }
 }
 
+/// A client that comes back reads neither certificates nor the system's trust store again, which takes tens of milliseconds, and
+/// resumes its session of TLS. native-tls has no way to do that with OpenSSL.
+#[test]
+fn who_comes_back_has_everything_ready() {
+    for (backend, again) in
+        [(TlsBackend::NativeTls, HandshakeKind::Full), (TlsBackend::Rustls, HandshakeKind::Resumed)]
+    {
+        let authority = Authority::new("the authority");
+        let (config, runtime) = (server_config(&authority), Still::default());
+        let dial = Dial::new(Arc::new(runtime.clone()), trusting(&authority, backend));
+        let kinds = [(); 2].map(|()| shake_hands(&dial, &config));
+        assert_eq!(kinds, [HandshakeKind::Full, again], "{backend:?}");
+        assert_eq!(runtime.unblocked.load(Ordering::Relaxed), 1, "{backend:?}");
+    }
+}
+
+/// Connects, and reads what the peer says after its handshake: with what a session is resumed.
+fn shake_hands(dial: &Dial<Still>, config: &Arc<ServerConfig>) -> HandshakeKind {
+    let (up, down) = (Pipe::default(), Pipe::default());
+    let mut peer = Peer::with(Arc::clone(config), &up, &down);
+    let endpoint: Endpoint = "ssl://broker.example".parse().unwrap();
+    let mut client = pin!(async {
+        let mut stream = dial.secure(&endpoint, Pipes { up, down }).await.unwrap();
+        stream.read(&mut [0]).await
+    });
+    for _ in 0..100 {
+        peer.turn();
+        assert!(
+            client.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(),
+            "nothing is said"
+        );
+    }
+    peer.tls.handshake_kind().unwrap()
+}
+
 /// Wherever the broker stops in its handshake: in the head of a record, in a record, between two. The time for it is over when
 /// it should be, and not before.
 #[test]
@@ -185,7 +234,7 @@ fn is_given_up(backend: TlsBackend, octets: usize) -> bool {
     let mut client = pin!(dial.secure(&endpoint, Pipes { up, down }));
     let mut cx = Context::from_waker(Waker::noop());
     for passed in [0, 4_999_999] {
-        *runtime.0.lock().unwrap() = Timestamp::from_start(Duration::from_micros(passed));
+        *runtime.now.lock().unwrap() = Timestamp::from_start(Duration::from_micros(passed));
         for _ in 0..100 {
             peer.turn();
             if let Poll::Ready(secured) = client.as_mut().poll(&mut cx) {
@@ -194,7 +243,7 @@ fn is_given_up(backend: TlsBackend, octets: usize) -> bool {
             }
         }
     }
-    *runtime.0.lock().unwrap() = Timestamp::from_start(Duration::from_secs(5));
+    *runtime.now.lock().unwrap() = Timestamp::from_start(Duration::from_secs(5));
     let Poll::Ready(Err(error)) = client.as_mut().poll(&mut cx) else { panic!("{backend:?} {octets}") };
     assert_eq!(error.to_string(), "the TLS handshake did not end within 5.0 s: is it a TLS port?");
     true

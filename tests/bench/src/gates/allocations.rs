@@ -9,7 +9,7 @@ use stomp_bench::{
 };
 use stomp_proto::{Item, Parser};
 
-use crate::{session, workload};
+use crate::workload;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -44,15 +44,6 @@ fn keep_all(parser: &mut Parser, corpus: &Corpus, kept: &mut Vec<Item>) {
         parser.feed(octets);
         kept.extend(std::iter::from_fn(|| parser.next_item().expect("the corpora are valid")));
     }
-}
-
-/// Octets on the heap that an idle session holds.
-pub(crate) fn count_idle_session() -> f64 {
-    let session = session::Standing::new(1).quiet();
-    let region = Region::new(ALLOCATOR);
-    drop(session);
-    let change = region.change();
-    (change.bytes_deallocated - change.bytes_allocated) as f64
 }
 
 fn during(work: impl FnOnce()) -> usize {

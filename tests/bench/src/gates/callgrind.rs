@@ -1,12 +1,15 @@
 //! Instructions, counted by callgrind: this program runs itself under it.
 
 use std::{
-    env, io,
+    collections::BTreeMap,
+    env, fs,
     path::Path,
-    process::{Command, Output},
+    process::{self, Command},
 };
 
-use crate::workload::{self, Workload};
+use stomp_bench::workload::Workload;
+
+use crate::workload;
 
 /// What to do when there is no valgrind.
 const MISSING: &str = "valgrind cannot be run, and without it no instruction can be counted. Install it:
@@ -39,18 +42,32 @@ pub(crate) fn count(name: &str) -> Result<Instructions, String> {
 
 /// All instructions of a process that runs a workload that number of times.
 pub(crate) fn total(program: &Path, arguments: &[&str], passes: u64) -> Result<u64, String> {
-    let output = run(program, arguments, passes).map_err(|error| format!("{MISSING}\n({error})"))?;
-    let log = String::from_utf8_lossy(&output.stderr);
-    collected(&log).filter(|_| output.status.success()).ok_or_else(|| format!("callgrind failed: {log}"))
+    let log = run(program, arguments, passes, Path::new("/dev/null"))?;
+    collected(&log).ok_or_else(|| format!("callgrind failed: {log}"))
 }
 
-fn run(program: &Path, arguments: &[&str], passes: u64) -> io::Result<Output> {
-    Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+/// All calls of `memcpy` and `memmove` of such a process.
+pub(crate) fn copies(program: &Path, arguments: &[&str], passes: u64) -> Result<u64, String> {
+    let profile = env::temp_dir().join(format!("callgrind.{}", process::id()));
+    let copies = run(program, arguments, passes, &profile)
+        .and_then(|_| fs::read_to_string(&profile).map_err(|error| error.to_string()))
+        .map(|profile| calls(&profile, |name| ["memcpy", "memmove"].iter().any(|copy| name.contains(copy))));
+    _ = fs::remove_file(&profile);
+    copies
+}
+
+/// What callgrind says, if all went well.
+fn run(program: &Path, arguments: &[&str], passes: u64, profile: &Path) -> Result<String, String> {
+    let output = Command::new("valgrind")
+        .arg("--tool=callgrind")
+        .arg(format!("--callgrind-out-file={}", profile.display()))
         .arg(program)
         .args(arguments)
         .arg(passes.to_string())
-        .output()
+        .output();
+    let output = output.map_err(|error| format!("{MISSING}\n({error})"))?;
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(log) } else { Err(format!("callgrind failed: {log}")) }
 }
 
 /// The count in callgrind's `Collected : 123`.
@@ -58,4 +75,37 @@ fn collected(log: &str) -> Option<u64> {
     log.lines()
         .find_map(|line| line.split_once("Collected :"))
         .and_then(|(_, count)| count.trim().parse().ok())
+}
+
+/// The calls of all functions with such names. A name is written once, with the number that stands for it from then on.
+fn calls(profile: &str, is_counted: impl Fn(&str) -> bool) -> u64 {
+    let mut names = BTreeMap::new();
+    let (mut called, mut total) = ("", 0);
+    for line in profile.lines() {
+        if let Some(function) = line.strip_prefix("cfn=").or_else(|| line.strip_prefix("fn=")) {
+            let (number, name) = function.split_once(' ').unwrap_or((function, ""));
+            if !name.is_empty() {
+                names.insert(number, name);
+            }
+            called = number;
+        } else if let Some(calls) = line.strip_prefix("calls=")
+            && names.get(called).is_some_and(|name| is_counted(name))
+        {
+            total += calls.split(' ').next().and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_name() {
+        let profile = "fn=(1) main\n16 400\ncfn=(2) __memcpy_avx_unaligned\ncalls=3 0\n16 9\ncfn=(3) malloc\n\
+                       calls=5 0\n16 9\nfn=(4) other\ncfn=(2)\ncalls=4 0\n";
+        assert_eq!(calls(profile, |name| name.contains("memcpy")), 7);
+        assert_eq!(calls(profile, |name| name == "malloc"), 5);
+    }
 }

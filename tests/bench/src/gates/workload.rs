@@ -1,4 +1,4 @@
-//! What is counted: a pass is a whole number of frames, so that counts can be divided by frames or octets.
+//! What of the codec is counted.
 
 use std::hint::black_box;
 
@@ -7,26 +7,8 @@ use stomp_bench::{
     corpus::{self, Corpus, Send},
     decoders::{self, Decode},
     encoders,
+    workload::Workload,
 };
-
-use crate::session;
-
-/// Frames of one kind, read or written.
-pub(crate) struct Workload {
-    /// Frames in a pass.
-    pub(crate) frames: u64,
-    /// Octets in a pass.
-    pub(crate) octets: u64,
-    pub(crate) pass: Box<dyn FnMut()>,
-}
-
-impl Workload {
-    pub(crate) fn run(&mut self, passes: u64) {
-        for _ in 0..passes {
-            (self.pass)();
-        }
-    }
-}
 
 /// The workload of that name.
 pub(crate) fn find(name: &str) -> Option<Workload> {
@@ -50,13 +32,6 @@ pub(crate) fn find(name: &str) -> Option<Workload> {
             writing(send, move |send, out| encoders::with_prepared(&prepared, send, out))
         }
         "encode-owned" => writing(corpus::sends().swap_remove(0), encoders::with_frame),
-        "receipts-1" => session::receipts(1),
-        "receipts-1000000" => session::receipts(1_000_000),
-        "received" => session::received(),
-        "unsubscribes-4" => session::unsubscribes(4),
-        "unsubscribes-4000" => session::unsubscribes(4000),
-        "messages-1" => session::messages(1),
-        "messages-10000" => session::messages(10_000),
         _ => return None,
     })
 }

@@ -3,11 +3,9 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use stomp_bench::corpus;
+use stomp_bench::{corpus, workload::Workload};
 use stomp_proto::{AckMode, Command, Frame};
 use stomp_session::{Action, Config, Event, Input, Message, Session, Subscribe, Timestamp};
-
-use crate::workload::Workload;
 
 /// Frames in a pass.
 const FRAMES: u64 = 64;
@@ -104,8 +102,22 @@ impl Standing {
     }
 }
 
+/// The workload of that name.
+pub(crate) fn find(name: &str) -> Option<Workload> {
+    Some(match name {
+        "receipts-1" => receipts(1),
+        "receipts-1000000" => receipts(1_000_000),
+        "received" => received(),
+        "unsubscribes-4" => unsubscribes(4),
+        "unsubscribes-4000" => unsubscribes(4000),
+        "messages-1" => messages(1),
+        "messages-10000" => messages(10_000),
+        _ => return None,
+    })
+}
+
 /// Frames that are sent and answered, the oldest first, while that many wait.
-pub(crate) fn receipts(waiting: u64) -> Workload {
+fn receipts(waiting: u64) -> Workload {
     let mut standing = Standing::new(0);
     let frame =
         Frame::new(Command::Send).with_header("destination", "/queue/a").with_body(Bytes::from_static(b"x"));
@@ -130,7 +142,7 @@ pub(crate) fn receipts(waiting: u64) -> Workload {
 }
 
 /// Messages for subscriptions all over the table, of which there are that many.
-pub(crate) fn messages(subscriptions: u64) -> Workload {
+fn messages(subscriptions: u64) -> Workload {
     let mut standing = Standing::new(subscriptions);
     let frames: Vec<_> = (0..FRAMES)
         .map(|number| {
@@ -155,7 +167,7 @@ pub(crate) fn messages(subscriptions: u64) -> Workload {
 }
 
 /// Small messages that nobody acknowledges, in reads as from a socket, each dropped as soon as it is told.
-pub(crate) fn received() -> Workload {
+fn received() -> Workload {
     let corpus = corpus::whole().swap_remove(0);
     let mut standing = Standing::new(0);
     let subscribe = Subscribe::new("/queue/orders.incoming").id("sub-0").ack(AckMode::Auto);
@@ -182,7 +194,7 @@ const UNSUBSCRIBED: u64 = 4000;
 
 /// Subscriptions that each have a message which nobody has settled are unsubscribed, that many at once. Half of the UNSUBSCRIBEs
 /// leave when the message is settled, the others when their time is over, on a broker that must be told what goes back to it.
-pub(crate) fn unsubscribes(at_once: u64) -> Workload {
+fn unsubscribes(at_once: u64) -> Workload {
     let mut standing = Standing::agreed("server:RabbitMQ/4.1.2\nsession:session-1\nheart-beat:0,0");
     let mut deliveries = 0;
     Workload {

@@ -1,7 +1,7 @@
-//! A stream in memory with time that stands still. What is written to it is forgotten.
+//! A stream in memory. What is written to it is forgotten.
 
 use std::{
-    future::{pending, ready},
+    future::{Future, ready},
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
@@ -9,10 +9,7 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use stomp_session::{
-    Endpoint, Timestamp,
-    client::{Connector, Runtime},
-};
+use stomp_session::{Endpoint, client::Connector};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Line(Arc<Mutex<Said>>);
@@ -73,32 +70,5 @@ impl Connector for Line {
 
     fn connect(&self, _: &Endpoint, _: u32) -> impl Future<Output = io::Result<Self>> + Send {
         ready(Ok(self.clone()))
-    }
-}
-
-impl Runtime for Line {
-    type Stream = Self;
-
-    async fn dial(&self, _: &str, _: u16, _: u32) -> io::Result<Self> {
-        Ok(self.clone())
-    }
-
-    fn sleep_until(&self, _: Timestamp) -> impl Future<Output = ()> + Send {
-        pending()
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp::ZERO
-    }
-
-    fn unblock<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> impl Future<Output = T> + Send {
-        ready(work())
-    }
-
-    fn entropy(&self) -> [u8; 32] {
-        [7; 32]
     }
 }
