@@ -98,8 +98,8 @@ pub enum TlsBackend {
     Available,
     /// The TLS library of the system (feature `native-tls`).
     ///
-    /// On Linux this is OpenSSL. A client reads the system's trust store once, which takes about 50 ms and is done outside
-    /// the driver's thread. Sessions of TLS are not resumed: native-tls has no way to do that with OpenSSL.
+    /// On Linux this is OpenSSL, which reads its trust store anew for each connection. This takes about 50 ms and is
+    /// done outside the driver's thread.
     NativeTls,
     /// rustls with ring (feature `rustls`, which is a default of the adapters). It trusts what the system trusts, and
     /// requires only a C compiler to build. A client that connects again resumes its session of TLS if the broker permits

@@ -23,20 +23,16 @@ use crate::{
 /// What the handshakes of one client share.
 pub(in crate::client) struct Tls {
     config: Arc<TlsConfig>,
-    #[cfg(feature = "native-tls")]
-    native: super::native::Prepared,
     #[cfg(feature = "rustls")]
-    pure: super::pure::Prepared,
+    prepared: super::pure::Prepared,
 }
 
 impl Tls {
     pub(in crate::client) fn new(config: TlsConfig) -> Self {
         Self {
             config: Arc::new(config),
-            #[cfg(feature = "native-tls")]
-            native: super::native::Prepared::default(),
             #[cfg(feature = "rustls")]
-            pure: super::pure::Prepared::default(),
+            prepared: super::pure::Prepared::default(),
         }
     }
 
@@ -121,12 +117,11 @@ impl Tls {
         match self.backend()? {
             #[cfg(feature = "native-tls")]
             TlsBackend::NativeTls => {
-                let connector = self.native.get(runtime, &self.config).await?;
-                super::native::connect(connector, peer, stream).await
+                super::native::connect(runtime, Arc::clone(&self.config), peer, stream).await
             }
             #[cfg(feature = "rustls")]
             TlsBackend::Rustls => {
-                let config = self.pure.get(runtime, &self.config).await?;
+                let config = self.prepared.get(runtime, &self.config).await?;
                 super::pure::connect(config, peer, stream).await
             }
             _ => Err(TransportError::permanent("no TLS library is compiled in").into()),

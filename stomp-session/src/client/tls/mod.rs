@@ -2,8 +2,6 @@
 
 #[cfg(feature = "rustls")]
 mod alerts;
-#[cfg(feature = "native-tls")]
-mod blocking;
 mod config;
 #[cfg(any(feature = "native-tls", feature = "rustls"))]
 mod explain;

@@ -1,82 +1,53 @@
 //! The handshake by native-tls.
 
 use std::{
-    future::poll_fn,
-    io, mem,
-    sync::{Arc, OnceLock},
-    task::Poll,
+    future::Future,
+    io,
+    sync::Arc,
+    task::{Context, Poll, Waker},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use native_tls::{
-    Certificate, Error, HandshakeError, Identity, MidHandshakeTlsStream, Protocol, TlsConnector,
-};
+use native_tls::{Certificate, Error, Identity, Protocol, TlsConnector, TlsConnectorBuilder};
 
-use super::{
-    blocking::{Blocking, TlsStream},
-    config::TlsConfig,
-    explain::Peer,
-    secured::secured,
-};
+use super::{config::TlsConfig, explain::Peer, secured::secured};
 use crate::client::runtime::{Runtime, TransportError, TransportStream};
 
-/// The connector of native-tls, made at the first dial: OpenSSL reads the system's trust store, which takes about 50 ms.
-#[derive(Default)]
-pub(super) struct Prepared(OnceLock<TlsConnector>);
-
-impl Prepared {
-    pub(super) async fn get<R: Runtime>(
-        &self,
-        runtime: &R,
-        config: &Arc<TlsConfig>,
-    ) -> io::Result<TlsConnector> {
-        if let Some(prepared) = self.0.get() {
-            return Ok(prepared.clone());
-        }
-        let config = Arc::clone(config);
-        let prepared = runtime.unblock(move || connector(&config)).await?;
-        Ok(self.0.get_or_init(|| prepared).clone())
-    }
-}
-
-pub(super) async fn connect<S>(connector: TlsConnector, peer: Peer, stream: S) -> io::Result<TransportStream>
+/// The first poll of the handshake builds the trust store, which takes about 50 ms, so it runs on a thread for slow
+/// work. The other polls happen in the driver's task. If the whole handshake were left to the thread, it would keep the
+/// thread and a socket when the attempt is given up.
+pub(super) async fn connect<R, S>(
+    runtime: &R,
+    config: Arc<TlsConfig>,
+    peer: Peer,
+    stream: S,
+) -> io::Result<TransportStream>
 where
+    R: Runtime,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let mut stage = Stage::New(stream);
-    let shaken = poll_fn(|cx| {
-        let ended = match mem::replace(&mut stage, Stage::Ended) {
-            Stage::New(stream) => connector.connect(peer.name(), Blocking::new(stream, cx.waker())),
-            Stage::Begun(mut begun) => {
-                begun.get_mut().wake(cx.waker());
-                begun.handshake()
-            }
-            Stage::Ended => return Poll::Pending,
-        };
-        match ended {
-            Ok(stream) => Poll::Ready(Ok(TlsStream::new(stream))),
-            Err(HandshakeError::Failure(error)) => Poll::Ready(Err(error)),
-            Err(HandshakeError::WouldBlock(mut begun)) => {
-                begun.get_mut().forget();
-                stage = Stage::Begun(begun);
-                Poll::Pending
-            }
-        }
+    let name = peer.name().to_owned();
+    let mut handshake = Box::pin(async move {
+        let connector = async_native_tls::TlsConnector::from(connector(&config)?);
+        Ok(connector.connect(name, stream).await)
     });
-    match shaken.await {
+    let begun = move || {
+        // Nobody is woken by this poll: what becomes ready meanwhile is seen by the next one.
+        let first = handshake.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        (first, handshake)
+    };
+    let (first, handshake) = runtime.unblock(begun).await;
+    let ended: Result<_, TransportError> = match first {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => handshake.await,
+    };
+    match ended? {
         Ok(stream) => Ok(secured(peer, stream)),
         Err(error) => Err(peer.refused(error)),
     }
 }
 
-/// How far a handshake is.
-enum Stage<S> {
-    New(S),
-    Begun(MidHandshakeTlsStream<Blocking<S>>),
-    Ended,
-}
-
-fn connector(config: &TlsConfig) -> Result<TlsConnector, TransportError> {
+fn connector(config: &TlsConfig) -> Result<TlsConnectorBuilder, TransportError> {
     let mut builder = TlsConnector::builder();
     builder
         .min_protocol_version(Some(Protocol::Tlsv12))
@@ -96,7 +67,7 @@ fn connector(config: &TlsConfig) -> Result<TlsConnector, TransportError> {
         let identity = Identity::from_pkcs8(&ours.chain, &ours.key);
         builder.identity(identity.map_err(|error| unusable("client_certificate", &error))?);
     }
-    builder.build().map_err(|error| unusable("backend", &error))
+    Ok(builder)
 }
 
 fn unusable(what: &str, error: &Error) -> TransportError {
