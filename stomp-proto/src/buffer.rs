@@ -13,6 +13,8 @@ const LEAST: usize = 128;
 /// From this size on, what is in the buffer is not copied to make room behind it: its memory grows, which large allocations
 /// mostly do where they are.
 const HEAVY: usize = 64 * 1024;
+/// How much of the room for a large frame is zeroed at a time. With less, it is read into in many small steps.
+const PART: usize = 512 * 1024;
 /// Room beyond this was made for one large frame, and goes with it.
 const OUTGROWN: usize = 2 * LARGE;
 
@@ -159,7 +161,7 @@ impl ReadBuffer {
         if self.filled < HEAVY || self.room_left() < wanted.min(LEAST) {
             self.reserve(wanted);
         }
-        let zeroed = self.filled.saturating_add(LARGE).min(self.bytes.capacity());
+        let zeroed = self.filled.saturating_add(PART).min(self.bytes.capacity());
         self.bytes.resize(zeroed, 0);
     }
 
