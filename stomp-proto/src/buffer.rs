@@ -161,7 +161,8 @@ impl ReadBuffer {
         if self.filled < HEAVY || self.room_left() < wanted.min(LEAST) {
             self.reserve(wanted);
         }
-        let zeroed = self.filled.saturating_add(PART).min(self.bytes.capacity());
+        let part = expected.saturating_sub(self.filled).clamp(LARGE, PART);
+        let zeroed = self.filled.saturating_add(part).min(self.bytes.capacity());
         self.bytes.resize(zeroed, 0);
     }
 

@@ -1,6 +1,6 @@
 //! The incremental parser: octets, cut anywhere, become frames, and each octet is examined once.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 use core::{fmt, ops::ControlFlow};
 
 use bytes::Bytes;
@@ -51,8 +51,8 @@ pub struct Parser {
     /// The number of octets of the buffer from which the last item was lent. They are dropped at the next call.
     on_loan: usize,
     /// The octets of a lent frame that is not in the buffer.
-    lent: Vec<u8>,
-    failed: Option<ParseError>,
+    lent: Box<[u8]>,
+    failed: Option<Box<ParseError>>,
 }
 
 /// Where in a frame the parser is. The frame begins where the buffer does, or where its pieces do if it is a large one.
@@ -108,7 +108,7 @@ impl Parser {
             stage: Stage::Between,
             head: Head::default(),
             on_loan: 0,
-            lent: Vec::new(),
+            lent: Box::default(),
             failed: None,
         }
     }
@@ -253,7 +253,7 @@ impl Parser {
     pub fn finish(&mut self) -> Result<(), ParseError> {
         self.end_loan();
         match &self.failed {
-            Some(error) => Err(error.clone()),
+            Some(error) => Err((**error).clone()),
             None if self.is_idle() => Ok(()),
             None => {
                 let error = self.error(ParseErrorKind::UnexpectedEof, &[]);
@@ -462,7 +462,7 @@ impl Parser {
         if self.on_loan > 0 {
             self.skip(self.on_loan);
             self.on_loan = 0;
-            self.lent = Vec::new();
+            self.lent = Box::default();
         }
     }
 

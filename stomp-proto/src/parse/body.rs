@@ -91,7 +91,7 @@ impl Parser {
 
     pub(super) fn lend_drained(&mut self) -> ItemRef<'_> {
         let (octets, excess) = self.end_of_draining();
-        self.lent = octets;
+        self.lent = octets.into_boxed_slice();
         ItemRef::TooLarge { frame: self.head.lend(&self.lent), excess }
     }
 
@@ -154,7 +154,7 @@ impl Parser {
     #[cold]
     pub(super) fn after_failure(&mut self) -> Result<Option<Item>, ParseError> {
         match (&self.failed, &self.head.drained) {
-            (Some(error), None) => Err(error.clone()),
+            (Some(error), None) => Err((**error).clone()),
             _ => Ok(Some(self.drained())),
         }
     }
@@ -163,7 +163,7 @@ impl Parser {
     #[cold]
     pub(super) fn lend_after_failure(&mut self) -> Result<Option<ItemRef<'_>>, ParseError> {
         match (&self.failed, &self.head.drained) {
-            (Some(error), None) => Err(error.clone()),
+            (Some(error), None) => Err((**error).clone()),
             _ => Ok(Some(self.lend_drained())),
         }
     }
@@ -204,7 +204,8 @@ impl Parser {
         let end = self.head.line.saturating_add(length);
         self.stage = Stage::Between;
         if self.pieces.len() > 0 {
-            (self.lent, self.on_loan) = self.put_together(end);
+            let (octets, on_loan) = self.put_together(end);
+            (self.lent, self.on_loan) = (octets.into_boxed_slice(), on_loan);
             return self.head.lend(&self.lent);
         }
         self.on_loan = end.saturating_add(1);

@@ -3,8 +3,7 @@
 //! If the buffer grew instead, it would always be up to twice as large as what has arrived, and most of that for nothing if
 //! the body ends. A body whose length was announced stays in the buffer, which grows towards that length.
 
-use alloc::vec::Vec;
-use core::mem;
+use alloc::{boxed::Box, vec::Vec};
 
 use bytes::BytesMut;
 use memchr::memchr;
@@ -16,36 +15,46 @@ const MOST: usize = 64 * 1024;
 /// The least room that is made for a piece.
 const PIECE: usize = 32 * 1024;
 
-/// The beginning of the frame in progress.
-pub(super) struct Pieces {
+/// The beginning of the frame in progress. Few frames have one, and then it is boxed.
+#[derive(Default)]
+pub(super) struct Pieces(Option<Box<Beginning>>);
+
+#[derive(Default)]
+struct Beginning {
     pieces: Vec<BytesMut>,
     length: usize,
-    /// The number of octets in the buffer from which on they are made into the next piece.
-    most: usize,
-}
-
-impl Default for Pieces {
-    fn default() -> Self {
-        Self { pieces: Vec::new(), length: 0, most: MOST }
-    }
 }
 
 impl Pieces {
     /// How many octets the pieces hold.
+    #[inline]
     pub(super) const fn len(&self) -> usize {
-        self.length
+        match &self.0 {
+            Some(beginning) => beginning.length,
+            None => 0,
+        }
+    }
+
+    /// The number of octets in the buffer from which on they are made into the next piece.
+    #[inline]
+    const fn most(&self) -> usize {
+        if self.0.is_some() { 0 } else { MOST }
+    }
+
+    fn first(&self) -> Option<&BytesMut> {
+        self.0.as_ref()?.pieces.first()
     }
 
     fn push(&mut self, piece: BytesMut) {
-        self.length = self.length.saturating_add(piece.len());
-        self.pieces.push(piece);
-        self.most = 0;
+        let beginning = self.0.get_or_insert_default();
+        beginning.length = beginning.length.saturating_add(piece.len());
+        beginning.pieces.push(piece);
     }
 
     /// The pieces, followed by `end`, as one allocation.
     fn put_together(&mut self, end: &[u8]) -> Vec<u8> {
-        let mut whole = Vec::with_capacity(self.length.saturating_add(end.len()));
-        for piece in mem::take(self).pieces {
+        let mut whole = Vec::with_capacity(self.len().saturating_add(end.len()));
+        for piece in self.0.take().into_iter().flat_map(|beginning| beginning.pieces) {
             whole.extend_from_slice(&piece);
         }
         whole.extend_from_slice(end);
@@ -101,7 +110,7 @@ impl Parser {
     /// Whether a body of unknown length is in progress of which more has arrived than may be copied repeatedly.
     #[inline]
     pub(super) const fn is_large(&self) -> bool {
-        self.buffer.len() >= self.pieces.most && matches!(self.stage, Stage::Terminated)
+        self.buffer.len() >= self.pieces.most() && matches!(self.stage, Stage::Terminated)
     }
 
     /// Makes a piece of what is in the buffer if all of it belongs to the frame in progress, and makes room for
@@ -124,7 +133,7 @@ impl Parser {
 
     /// The octets that hold everything before the body of the frame in progress.
     pub(super) fn beginning(&self) -> &[u8] {
-        match self.pieces.pieces.first() {
+        match self.pieces.first() {
             Some(first) => first,
             None => self.buffer.data(),
         }

@@ -1,5 +1,7 @@
 //! What an error reports: its kind, its position and an excerpt. None of them depends on how the stream was cut.
 
+use alloc::boxed::Box;
+
 use memchr::memchr;
 
 use super::{Parser, head::Head, pieces::Pieces};
@@ -61,6 +63,6 @@ impl Parser {
     pub(super) fn stop(&mut self, error: ParseError) {
         self.buffer = ReadBuffer::default();
         self.pieces = Pieces::default();
-        self.failed = Some(error);
+        self.failed = Some(Box::new(error));
     }
 }
