@@ -12,7 +12,7 @@ const LARGE: usize = 128 * 1024;
 const LEAST: usize = 128;
 /// From this size on, what is in the buffer is not copied to make room behind it: its memory grows, which large allocations
 /// mostly do where they are.
-const HEAVY: usize = 64 * 1024;
+const HEAVY: usize = LARGE;
 /// How much of the room for a large frame is zeroed at a time. With less, it is read into in many small steps.
 const PART: usize = 512 * 1024;
 /// Room beyond this was made for one large frame, and goes with it.

@@ -217,8 +217,6 @@ pub(crate) struct Subscriptions {
     reserved: u64,
     /// Those that are not on the wire, and wait until they may be.
     waiting: Waiting<SubscriptionId>,
-    /// The one that the last message was for.
-    last: Option<SubscriptionId>,
     late_messages: u64,
     stray_errors: u64,
 }
@@ -231,7 +229,6 @@ impl Subscriptions {
             names: Names::default(),
             reserved: 0,
             waiting: Waiting::default(),
-            last: None,
             late_messages: 0,
             stray_errors: 0,
         }
@@ -458,22 +455,10 @@ impl Subscriptions {
         self.names.of(name.as_bytes())
     }
 
-    /// The subscription that a MESSAGE is for, unless it waits to be sent again. Mostly it is that of the message before.
-    pub(crate) fn standing(&mut self, frame: &Frame, version: Version) -> Option<SubscriptionId> {
-        let is_same = |id: &SubscriptionId| self.is_named(*id, frame);
-        let id = self.last.filter(is_same);
-        let id = id.or_else(|| self.of(frame).or_else(|| self.of_altered(frame, version)));
-        let standing = id.filter(|id| !self.waits(*id));
-        self.last = standing;
-        standing
-    }
-
-    /// Whether a MESSAGE names that subscription.
-    fn is_named(&self, id: SubscriptionId, message: &Frame) -> bool {
-        let held = self
-            .get(id)
-            .filter(|held| message.header("subscription").is_some_and(|name| name == *held.wire_id));
-        held.is_some()
+    /// The subscription that a MESSAGE is for, unless it waits to be sent again.
+    pub(crate) fn standing(&self, frame: &Frame, version: Version) -> Option<SubscriptionId> {
+        let id = self.of(frame).or_else(|| self.of_altered(frame, version));
+        id.filter(|id| !self.waits(*id))
     }
 
     /// Whether a subscription has existed on this connection and is gone: its messages may still be on their way.
