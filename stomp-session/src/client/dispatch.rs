@@ -83,20 +83,7 @@ impl Shared {
                 inner.wake_all(For::Connection);
                 inner.changed();
             }
-            Event::Disconnected { connection, reason, .. } => {
-                inner.end_flushes(&reason);
-                inner.fail_requests(|of| of == connection, &RequestError::Lost(reason));
-                self.connection.store(0, Ordering::Release);
-                let returned = self.forget_stale(inner, connection);
-                inner.release_runners(returned);
-                inner.stall = Stall::default();
-                inner.wake_all(For::Loss);
-                inner.fail_in_transactions();
-                inner.end_unanswered();
-                let wakers = inner.publishers.note_lost();
-                wakers.into_iter().for_each(|waker| inner.wake(waker));
-                inner.changed();
-            }
+            Event::Disconnected { connection, reason, .. } => self.end_connection(inner, connection, reason),
             Event::Resubscribing { id, .. } => _ = self.forget(inner, id, |_| true),
             Event::Moving { .. } => inner.changed(),
             Event::Moved(moved) => inner.end_move(moved),
@@ -140,6 +127,22 @@ impl Shared {
         }
         inner.session.give_back(&message);
         inner.count_unroutable();
+    }
+
+    /// Ends what does not outlive that connection.
+    fn end_connection(&self, inner: &mut Inner, connection: ConnectionId, reason: Lost) {
+        inner.end_flushes(&reason);
+        inner.fail_requests(|of| of == connection, &RequestError::Lost(reason));
+        self.connection.store(0, Ordering::Release);
+        let returned = self.forget_stale(inner, connection);
+        inner.release_runners(returned);
+        inner.stall = Stall::default();
+        inner.wake_all(For::Loss);
+        inner.fail_in_transactions();
+        inner.end_unanswered();
+        let wakers = inner.publishers.note_lost();
+        wakers.into_iter().for_each(|waker| inner.wake(waker));
+        inner.changed();
     }
 
     /// The broker delivers unacknowledged messages again, so those of a connection that has ended are dropped. Returns their

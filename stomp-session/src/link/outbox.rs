@@ -6,7 +6,11 @@ use core::{fmt, mem};
 use bytes::{Bytes, BytesMut};
 use stomp_proto::{Command, EncodeError, Frame, FrameWriter, PreparedFrame, Version};
 
-use crate::model::{event::Event, frames::Header, ids::ReceiptId};
+use crate::model::{
+    event::Event,
+    frames::{self, Header},
+    ids::ReceiptId,
+};
 
 /// The most that is handed over at once.
 const BATCH: usize = 64 * 1024;
@@ -212,7 +216,7 @@ impl Outbox {
         let length = self.bytes.len().saturating_sub(before);
         self.close_batch(before);
         let entry = Entry { kind, length, body: body.map(Box::new), ..Entry::QUIET };
-        Ok(self.append(entry, || Event::FrameSent(without_secrets(&frame()))))
+        Ok(self.append(entry, || Event::FrameSent(frames::without_secrets(&frame()))))
     }
 
     /// The same for a frame of these headers, without a body, which need not be made first.
@@ -483,19 +487,6 @@ fn as_written(frame: Frame, kind: Kind) -> Frame {
         Some(id) => frame.with_header("receipt", id.wire()),
         None => frame,
     }
-}
-
-/// A copy, since the body may be anybody's. Of CONNECT what is known to be harmless: a header of one's own may be a token.
-fn without_secrets(frame: &Frame) -> Frame {
-    const HARMLESS: [&str; 5] = ["accept-version", "client-id", "heart-beat", "host", "login"];
-    if frame.command() != Command::Connect {
-        return frame.clone().into_owned();
-    }
-    let shown =
-        frame.headers().iter().filter(|(name, _)| HARMLESS.iter().any(|harmless| *name == **harmless));
-    shown.fold(Frame::new(Command::Connect), |copy, (name, value)| {
-        copy.with_header(name.octets(), value.octets())
-    })
 }
 
 /// Shows how much, never what: CONNECT holds the passcode.
