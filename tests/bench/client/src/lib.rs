@@ -7,6 +7,7 @@ mod goals;
 pub mod idle;
 mod measure;
 mod peers;
+mod pin;
 mod results;
 mod rows;
 mod run;

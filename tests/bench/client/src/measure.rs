@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     contest::{Contestant, Start},
+    pin::Pinned,
     sink::Sink,
 };
 
@@ -82,6 +83,8 @@ impl Hosts {
         messages: usize,
     ) -> (Box<dyn Contestant>, Duration, Vec<Duration>) {
         let mut waits = Vec::with_capacity(messages);
+        // Where the other side is.
+        let _pinned = (host == Host::Tokio).then(Pinned::new);
         let clock = self.clock(host);
         let (contestant, waits) = self.run(host, async move {
             for _ in 0..messages {

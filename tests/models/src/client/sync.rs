@@ -25,12 +25,6 @@ pub(super) mod atomic {
             fenced(order);
         }
 
-        pub(crate) fn swap(&self, value: usize, order: Ordering) -> usize {
-            let old = self.0.swap(value, order);
-            fenced(order);
-            old
-        }
-
         pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
             let old = self.0.fetch_add(value, order);
             fenced(order);

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use crate::pin::Pinned;
 use blaster::Order;
 pub use spent::{Meter, Spent};
 use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender as Side, Version};
@@ -50,7 +51,10 @@ impl Sink {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let spent = Arc::clone(&shared);
-                thread::spawn(move || Connection::new(stream, spent)?.serve());
+                thread::spawn(move || {
+                    let _pinned = Pinned::new();
+                    Connection::new(stream, spent)?.serve()
+                });
             }
         });
         Ok(Self { address, spent })
