@@ -83,6 +83,14 @@ impl ReadBuffer {
         self.reserve(octets.max(self.wanted(expected)));
     }
 
+    /// Moves a frame in progress that will have `expected` octets to where it fits, while less than half of it would be copied.
+    pub(crate) fn fit(&mut self, expected: usize) {
+        let missing = expected.saturating_sub(self.filled);
+        if expected <= self.room && self.filled <= missing && self.room_left() < missing {
+            self.reserve(self.room);
+        }
+    }
+
     /// Copies in octets, for which there must be room. Memory that is written here need not be zeroed first.
     #[inline(always)]
     pub(crate) fn append(&mut self, octets: &[u8]) {

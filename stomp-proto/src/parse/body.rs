@@ -28,7 +28,11 @@ impl Parser {
         self.check_announced(length)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.stage = Stage::Counted { length };
-        self.counted(length)
+        let progress = self.counted(length)?;
+        if matches!(progress, Progress::Starved) {
+            self.buffer.fit(self.expected());
+        }
+        Ok(progress)
     }
 
     /// Checks whether the frame may have a body of this length. One that is too long but read past is allowed.

@@ -120,7 +120,7 @@ const HELD: [Gate; 12] = [
     gate("instructions, a small frame", InstructionsPerFrame("decode-small"), 1400.0),
     gate("instructions, a small frame that is lent", InstructionsPerFrame("lend-small"), 1250.0),
     gate("instructions, a medium frame", InstructionsPerFrame("decode-medium"), 3000.0),
-    gate("instructions, an octet of a large frame", InstructionsPerOctet("decode-large"), 1.34),
+    gate("instructions, an octet of a large frame", InstructionsPerOctet("decode-large"), 1.31),
     gate("instructions, a frame with escapes", InstructionsPerFrame("decode-escaped"), 3600.0),
     gate("instructions, an octet of 64 KiB without length", InstructionsPerOctet("decode-no-length"), 1.45),
     gate("instructions, an octet read alone, small", InstructionsPerOctet("octets-small"), 350.0),
