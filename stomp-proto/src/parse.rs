@@ -215,7 +215,7 @@ impl Parser {
         match self.step().or_else(|error| self.past_headers(error)) {
             Ok(Progress::Frame(length)) => Ok(Some(Item::Frame(self.complete(length)))),
             Ok(Progress::HeartBeat) => Ok(Some(Item::HeartBeat)),
-            Ok(Progress::Starved) => Ok(None),
+            Ok(Progress::Starved) => self.starved(),
             Ok(Progress::TooLarge) => Ok(Some(self.drained())),
             Err(error) => Err(self.fail(error)),
         }
@@ -238,7 +238,7 @@ impl Parser {
         match self.step().or_else(|error| self.past_headers(error)) {
             Ok(Progress::Frame(length)) => Ok(Some(ItemRef::Frame(self.lend(length)))),
             Ok(Progress::HeartBeat) => Ok(Some(ItemRef::HeartBeat)),
-            Ok(Progress::Starved) => Ok(None),
+            Ok(Progress::Starved) => self.starved(),
             Ok(Progress::TooLarge) => Ok(Some(self.lend_drained())),
             Err(error) => Err(self.fail(error)),
         }

@@ -28,11 +28,7 @@ impl Parser {
         self.check_announced(length)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.stage = Stage::Counted { length };
-        let progress = self.counted(length)?;
-        if matches!(progress, Progress::Starved) {
-            self.buffer.fit(self.expected());
-        }
-        Ok(progress)
+        self.counted(length)
     }
 
     /// Checks whether the frame may have a body of this length. One that is too long but read past is allowed.
@@ -119,6 +115,12 @@ impl Parser {
         }
         self.require_nul(at)?;
         Ok(Progress::Frame(length))
+    }
+
+    /// There is no further item before more octets come. Makes sure that the frame in progress fits, if its length is known.
+    pub(super) fn starved<T>(&mut self) -> Result<Option<T>, ParseError> {
+        self.buffer.fit(self.expected());
+        Ok(None)
     }
 
     /// The octet after a counted body must be NUL. Otherwise the length was wrong, and so may be everything after it.
