@@ -27,6 +27,7 @@ pub mod codec;
 pub mod conformance;
 pub mod disaster;
 pub mod fuzzing;
+pub mod outage;
 pub mod pair;
 #[cfg(feature = "tls")]
 pub mod pki;

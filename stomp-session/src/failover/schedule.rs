@@ -59,6 +59,9 @@ struct Entry {
 /// The least delay from the third round on, whatever the options say, so that no broker is dialled in a tight loop.
 pub(super) const FLOOR: Duration = Duration::from_millis(10);
 
+/// With full jitter a delay may be this long, however short the time was that has been waited.
+const PROMPT: Duration = Duration::from_millis(500);
+
 impl Schedule {
     /// Creates the schedule for these brokers. Jitter and order are derived from `seed`.
     #[must_use]
@@ -254,10 +257,9 @@ impl Schedule {
         }
         let luck = self.random.fraction();
         let drawn = if policy.full_jitter {
-            // A client that has drawn short delays for long would draw from a range far beyond what it has waited, and be
-            // back long after the others.
-            let bounded = delay.min(self.waited.saturating_add(policy.initial_delay));
-            bounded.mul_f64(luck)
+            // A broker that opens after a long time is found soon after it.
+            let bound = self.waited.div_f64(6.0).max(PROMPT).max(policy.initial_delay);
+            delay.min(bound).mul_f64(luck)
         } else {
             delay.saturating_add(policy.jitter.mul_f64(luck)).min(policy.max_delay)
         };

@@ -179,14 +179,14 @@ fn jitter_adds_and_is_capped() {
 }
 
 #[test]
-fn full_jitter_draws_each_delay_between_nothing_and_all_of_it_but_no_more_than_was_waited() {
+fn full_jitter_draws_each_delay_between_nothing_and_all_of_it_but_little_of_what_was_waited() {
     let uri = "failover:(tcp://a:1)?startupMaxReconnectAttempts=-1&initialReconnectDelay=1000&maxReconnectDelay=8000";
     let mut spread = 0;
     for seed in 0..1000 {
         let delays: Vec<_> = tries(uri, seed, 8).iter().map(|row| row.1).collect();
         let mut waited = 0;
         for (delay, most) in delays.iter().zip([0, 1000, 2000, 4000, 8000, 8000, 8000, 8000]) {
-            assert!(*delay <= most.min(waited + 1001), "{delays:?}");
+            assert!(*delay <= most.min(1000.max(waited / 6)), "{delays:?}");
             waited += delay;
         }
         spread += usize::from((250..750).contains(&delays[1]));
@@ -282,7 +282,7 @@ fn last_return(uri: &str, opens: u64) -> Duration {
 fn a_fleet_is_back_at_its_standby_soon_after_it_opens() {
     let two = "failover:(tcp://a:1,tcp://b:2)?startupMaxReconnectAttempts=-1";
     let three = "failover:(tcp://a:1,tcp://b:2,tcp://c:3)?startupMaxReconnectAttempts=-1";
-    for (opens, within) in [(0, 0), (1500, 1520), (5000, 5100), (30_000, 30_000)] {
+    for (opens, within) in [(0, 0), (1500, 500), (5000, 1000), (30_000, 5000)] {
         for uri in [two, three] {
             let last = last_return(uri, opens);
             assert!(last <= Duration::from_millis(within), "{uri}, open after {opens} ms: {last:?}");

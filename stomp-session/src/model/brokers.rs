@@ -82,8 +82,9 @@ pub struct Reconnect {
     /// Setting it in a URI turns `full_jitter` off.
     pub jitter: Duration,
     /// `fullJitter`: whether each delay is drawn at random between zero and what it would otherwise be, but no longer
-    /// than the time waited before. Default: `true`. Otherwise all clients that have lost a broker come back at the
-    /// same moments.
+    /// than half a second, a sixth of the time waited before, or `initial_delay`, whichever is the longest. Default:
+    /// `true`. Otherwise all clients that have lost a broker come back at the same moments, and a broker that opens after
+    /// a long time is found as long after it.
     pub full_jitter: bool,
     /// `refusalDelay`: the shortest delay before trying again a broker that has just answered CONNECT with an ERROR
     /// that may be temporary, or has closed the connection instead. Default: 1 s. It is never more than `max_delay` and

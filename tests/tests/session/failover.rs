@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use stomp_proto::Version;
 use stomp_session::{CommandError, Config, Lost, OnRefusal, Timestamp};
-use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    outage::{Outage, Third},
+    pair::Pair,
+    sim::Door,
+};
 
 use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
 
@@ -321,4 +326,15 @@ fn who_is_given_up_tells_what_a_broker_has_said() {
     script.report(Lost::DialFailed { reason: "refused".into(), permanent: false });
     let told = "closed: no connection after 2 attempts, at tcp://a:61613: the broker refused the connection: the licence has expired";
     assert_eq!(script.events().pop().unwrap(), told);
+}
+
+#[test]
+fn all_clients_are_back_soon_after_another_broker_opens() {
+    for third in [Third::None, Third::Refuses] {
+        for (opens, within) in [(0, 0), (1500, 500), (5000, 1000), (30_000, 5000)] {
+            let outage = Outage { options: "", clients: 1000, opens: milliseconds(opens), third };
+            let last = outage.ours().unwrap().last();
+            assert!(last <= milliseconds(opens + within), "{outage:?}: {last:?}");
+        }
+    }
 }
