@@ -19,6 +19,7 @@
 //! | `tls` | `pki` creates certificates, and `tls` terminates TLS in front of the broker | a C compiler (ring) |
 //! | `proxy` | `proxy` injects faults between client and broker | |
 //! | `real` | `real` runs RabbitMQ, ActiveMQ and Artemis as plain processes (Unix) | OpenSSL with its headers, and the brokers |
+//! | `soak` | `soak` puts mixed load on brokers that fail at random (Linux) | as `real` |
 
 #![forbid(unsafe_code)]
 
@@ -41,6 +42,8 @@ pub mod proxy;
 pub mod real;
 pub mod server;
 pub mod sim;
+#[cfg(all(unix, feature = "soak"))]
+pub mod soak;
 #[cfg(feature = "tls")]
 pub mod tls;
 
