@@ -183,6 +183,7 @@ impl Failover {
         let Some(current) = &self.current else { return };
         self.logins.accept(current.login.as_ref());
         let endpoint = current.endpoint.clone();
+        self.schedule.note_answer(&endpoint, true);
         self.note(&endpoint, |record| (record.refused, record.refused_since) = (None, None));
     }
 
@@ -191,6 +192,8 @@ impl Failover {
         let Some(current) = self.current.take() else { return };
         let endpoint = &current.endpoint;
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+        let is_silent = matches!(reason, Lost::ConnectTimeout(_) | Lost::ConnectedTimeout(_));
+        self.schedule.note_answer(endpoint, !is_silent);
         if let Some(answer) = reason.refusal() {
             self.words = Some(Box::new((endpoint.clone(), reason.clone())));
             self.note(endpoint, |record| record.refused = Some(answer.clone()));

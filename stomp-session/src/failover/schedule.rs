@@ -7,8 +7,8 @@ use crate::model::{brokers::Brokers, endpoint::Endpoint, random::Random, timesta
 
 /// The sequence of attempts to connect, as an iterator of brokers and the delays before them.
 ///
-/// The sequence consists of rounds. A round tries each broker of the list once, without a delay between them, and the
-/// broker that failed last at its end. The first round begins at once, and each later one after a delay that grows from
+/// The sequence consists of rounds. A round tries each broker of the list once, without a delay between them, the
+/// broker that failed last behind the others, and at its end those that did not answer at all. The first round begins at once, and each later one after a delay that grows from
 /// round to round. The sequence ends when the limit of attempts is reached.
 ///
 /// ```
@@ -43,6 +43,8 @@ pub struct Schedule {
     held_back: Vec<(Endpoint, Timestamp)>,
     /// The broker that was tried last.
     last: Option<Endpoint>,
+    /// Brokers that did not answer within the time limit when they were tried last.
+    silent: Vec<Endpoint>,
     ever_connected: bool,
     /// The time of the iterator, which is not given any.
     clock: Timestamp,
@@ -78,6 +80,7 @@ impl Schedule {
             given: Duration::ZERO,
             held_back: Vec::new(),
             last: None,
+            silent: Vec::new(),
             ever_connected: false,
             clock: Timestamp::ZERO,
             brokers,
@@ -132,11 +135,20 @@ impl Schedule {
         self.held_back.push((endpoint.clone(), until));
     }
 
+    /// Notes whether the broker that was tried last has answered at all. One that has not costs a whole time limit.
+    pub(super) fn note_answer(&mut self, endpoint: &Endpoint, answered: bool) {
+        self.silent.retain(|other| other != endpoint);
+        if !answered {
+            self.silent.push(endpoint.clone());
+        }
+    }
+
     /// Removes a broker from the schedule, for example because it has refused the client for good.
     pub fn give_up(&mut self, endpoint: &Endpoint) {
         self.brokers.endpoints.retain(|other| other != endpoint);
         self.round.retain(|entry| entry.endpoint != *endpoint);
         self.held_back.retain(|(other, _)| other != endpoint);
+        self.silent.retain(|other| other != endpoint);
     }
 
     /// Returns the next broker to try and the delay from `now` until then, or `None` if the limit of attempts is
@@ -244,7 +256,7 @@ impl Schedule {
         if self.brokers.reconnect.priority_backup {
             round.sort_by_key(|endpoint| !is_local(endpoint.host()));
         }
-        round.sort_by_key(|endpoint| self.last.as_ref() == Some(endpoint));
+        round.sort_by_key(|endpoint| (self.silent.contains(endpoint), self.last.as_ref() == Some(endpoint)));
     }
 
     /// The delay before this round; the next one is longer.

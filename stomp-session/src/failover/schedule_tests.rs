@@ -92,6 +92,19 @@ fn the_one_that_failed_last_comes_last() {
 }
 
 #[test]
+fn those_that_do_not_answer_come_behind_all_others() {
+    let uri = format!("failover:(tcp://a:1,tcp://b:2,tcp://c:3)?{PLAIN}");
+    let mut schedule = schedule(&uri, 0);
+    let mut seen = vec![];
+    for _ in 0..9 {
+        let (endpoint, _) = schedule.next().unwrap();
+        seen.push(endpoint.port());
+        schedule.note_answer(&endpoint, endpoint.port() != 1);
+    }
+    assert_eq!(seen, [1, 2, 3, 2, 3, 1, 2, 3, 1]);
+}
+
+#[test]
 fn all_addresses_are_tried_in_the_round() {
     let mut schedule = schedule(&format!("failover:(tcp://a:1,tcp://b:2)?{PLAIN}"), 0);
     let mut seen = vec![];

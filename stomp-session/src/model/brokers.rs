@@ -93,7 +93,7 @@ pub struct Reconnect {
     /// A login that was refused waits longer: a minute at first, doubling up to 15 minutes.
     pub refusal_delay: Duration,
     /// `randomize`: whether each round tries the brokers in a new random order. Default: `true`. The broker that failed
-    /// last is tried last in any case.
+    /// last is tried behind the others in any case, and those that did not answer at all behind that.
     pub randomize: bool,
     /// `priorityBackup`: whether brokers on this host are tried first in each round, except for the one that failed
     /// last. An established connection is never given up in favour of one of them. Default: `false`.

@@ -337,4 +337,8 @@ fn all_clients_are_back_soon_after_another_broker_opens() {
             assert!(last <= milliseconds(opens + within), "{outage:?}: {last:?}");
         }
     }
+    // A host that does not answer costs its time limit once.
+    let outage = Outage { options: "", clients: 1000, opens: milliseconds(1500), third: Third::Silent };
+    let last = outage.ours().unwrap().last();
+    assert!(last <= milliseconds(11_000), "{outage:?}: {last:?}");
 }
