@@ -195,6 +195,9 @@ pub struct Farewell {
     pub confirmed: usize,
     /// The number of frames that were pending when the disconnect began, and that were refused, not sent, or not
     /// answered in time. Each sender got its error.
+    ///
+    /// Some brokers close the connection instead of confirming the DISCONNECT. This number then includes the plain sends of
+    /// which it is unknown whether they have arrived.
     pub unconfirmed: usize,
     /// The number of messages whose handlers had not ended in time, or awaited the disconnect themselves. They stay
     /// unacknowledged.
@@ -209,8 +212,8 @@ pub struct Farewell {
 
 /// The future of [`Client::disconnect`].
 ///
-/// If the broker did not confirm the end, it resolves to the reason. What was sent without confirmation may then not
-/// have arrived.
+/// If the broker neither confirmed the end nor closed the connection in good order, it resolves to the reason. What was sent
+/// without confirmation may then not have arrived.
 ///
 /// This future is cancel safe: if it is dropped, the session goes on disconnecting.
 #[must_use = "a program that returns from main before the session has disconnected may lose what it sent"]
@@ -231,7 +234,7 @@ impl Future for Disconnecting {
             awaits_end();
         }
         polled.map(|(closed, unhandled, unsent)| match closed {
-            Closed::Disconnected { confirmed: true, receipted, unreceipted } => {
+            Closed::Disconnected { confirmed, closed, receipted, unreceipted } if confirmed || closed => {
                 Ok(Farewell { confirmed: receipted, unconfirmed: unreceipted, unhandled, unsent })
             }
             closed => Err(closed),

@@ -57,6 +57,7 @@ use crate::{
         connection::Connection,
         error::Lost,
         event::Event,
+        events::Parting,
         ids::{Ids, ReceiptId, SubscriptionId},
         seldom::Seldom,
         timestamp::Timestamp,
@@ -238,6 +239,18 @@ impl Link {
         let frame = Frame::new(stomp_proto::Command::Disconnect);
         // It cannot fail: a number is text in every version.
         let _ = self.wire.push_awaited(&frame, id, Awaited::Disconnect, Duration::MAX);
+    }
+
+    /// How the end of the connection answers the DISCONNECT. Some brokers close it instead of sending a RECEIPT. A reset is no
+    /// answer: what was on the way may be gone.
+    pub(crate) fn parting(&self, reason: &Lost) -> Parting {
+        let (_, unknown) = self.wire.lost_sends();
+        match reason {
+            Lost::Eof if self.wire.len() == 0 => {
+                Parting::Closed { unknown: usize::try_from(unknown).unwrap_or(usize::MAX) }
+            }
+            _ => Parting::Unconfirmed,
+        }
     }
 
     /// The connection has ended: what waits for it is told, and what was queued on it is dropped.

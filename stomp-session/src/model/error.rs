@@ -376,19 +376,33 @@ pub enum Unknown {
     Unwritable(CommandError),
 }
 
+const fn how_it_parted(confirmed: bool, closed: bool) -> &'static str {
+    match (confirmed, closed) {
+        (true, _) => "confirmed by the broker",
+        (false, true) => "the broker closed the connection instead of confirming it",
+        (false, false) => "unconfirmed",
+    }
+}
+
 /// The reason why a session ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Closed {
     /// The application disconnected the session.
-    #[error("the session was disconnected ({})", if *.confirmed { "confirmed by the broker" } else { "unconfirmed" })]
+    #[error("the session was disconnected ({})", how_it_parted(*.confirmed, *.closed))]
     Disconnected {
         /// Whether the broker has confirmed the DISCONNECT, and with it everything that was sent before.
         confirmed: bool,
+        /// Whether the broker, once the DISCONNECT was sent, closed the connection in good order instead of confirming it.
+        /// Some brokers always do.
+        closed: bool,
         /// The number of frames that were pending when the disconnect began and whose RECEIPT came.
         receipted: usize,
         /// The number of frames that were pending when the disconnect began and that were rejected, not sent, or not
         /// answered. Each of them had its [`Event::Receipt`](crate::Event::Receipt).
+        ///
+        /// If the broker closed the connection instead of confirming the DISCONNECT, this includes the SENDs without a
+        /// receipt since the last frame whose RECEIPT came: it is unknown whether they have arrived.
         unreceipted: usize,
     },
     /// No broker could be reached any more.

@@ -31,6 +31,17 @@ pub(crate) struct Told {
     pub(crate) returned: usize,
 }
 
+/// How the broker answered the DISCONNECT.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parting {
+    /// With its RECEIPT.
+    Confirmed,
+    /// By closing the connection in good order. It is unknown whether it has so many SENDs.
+    Closed { unknown: usize },
+    /// Not at all, or with an error.
+    Unconfirmed,
+}
+
 impl Events {
     pub(crate) fn push(&mut self, event: Event) {
         self.queue.push_back(event);
@@ -71,9 +82,15 @@ impl Events {
     }
 
     /// What the end of a session says that its owner has asked for.
-    pub(crate) fn end_farewell(&mut self, confirmed: bool) -> Closed {
+    pub(crate) fn end_farewell(&mut self, parting: Parting) -> Closed {
         let Told { receipted, unreceipted, .. } = *self.farewell.take().unwrap_or_default();
-        Closed::Disconnected { confirmed, receipted, unreceipted }
+        let (confirmed, unknown) = match parting {
+            Parting::Confirmed => (true, None),
+            Parting::Closed { unknown } => (false, Some(unknown)),
+            Parting::Unconfirmed => (false, None),
+        };
+        let unreceipted = unreceipted.saturating_add(unknown.unwrap_or_default());
+        Closed::Disconnected { confirmed, closed: unknown.is_some(), receipted, unreceipted }
     }
 
     /// Counts what becomes of things until a connection is left.

@@ -8,7 +8,10 @@ use super::{
 };
 #[cfg(feature = "client")]
 use crate::model::timestamp::Timestamp;
-use crate::{link::Link, model::error::Lost};
+use crate::{
+    link::Link,
+    model::{error::Lost, events::Parting},
+};
 
 /// Disconnecting.
 impl Session {
@@ -52,7 +55,7 @@ impl Session {
             self.events.begin_farewell();
         }
         let open = !matches!(self.state, State::Waiting { .. });
-        self.end(false, &Lost::Disconnected, open);
+        self.end(Parting::Unconfirmed, &Lost::Disconnected, open);
     }
 
     /// The end is more than a move. A DISCONNECT that was said already stands for both, unless something is kept for the next
@@ -93,8 +96,10 @@ impl Session {
         match &self.state {
             State::Connected(link) if link.is_answered() => self.say_disconnect(),
             // Nobody was told of the end: it is not confirmed.
-            State::Waiting { .. } => self.end(false, &Lost::Disconnected, false),
-            State::Connecting { .. } | State::Handshake { .. } => self.end(false, &Lost::Disconnected, true),
+            State::Waiting { .. } => self.end(Parting::Unconfirmed, &Lost::Disconnected, false),
+            State::Connecting { .. } | State::Handshake { .. } => {
+                self.end(Parting::Unconfirmed, &Lost::Disconnected, true)
+            }
             _ => {}
         }
     }
@@ -110,7 +115,7 @@ impl Session {
     pub(super) fn expire_ending(&mut self) {
         if self.ending.as_ref().is_some_and(|ending| ending.deadline() <= self.now) {
             let open = !matches!(self.state, State::Waiting { .. });
-            self.end(false, &Lost::Disconnected, open);
+            self.end(Parting::Unconfirmed, &Lost::Disconnected, open);
         }
     }
 }

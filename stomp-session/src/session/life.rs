@@ -12,6 +12,7 @@ use crate::{
         endpoint::Endpoint,
         error::{Closed, Lost},
         event::Event,
+        events::Parting,
         profile::Profile,
         verdict,
     },
@@ -84,8 +85,8 @@ impl Session {
         match &self.state {
             State::Waiting { .. } | State::Closed if !is_over => {}
             State::Disconnecting(_) if self.departs() => self.depart(false, open),
-            State::Disconnecting(_) => self.end(false, &reason, open),
-            _ if is_over => self.end(false, &reason, open),
+            State::Disconnecting(link) => self.end(link.parting(&reason), &reason, open),
+            _ if is_over => self.end(Parting::Unconfirmed, &reason, open),
             State::Connecting { endpoint, .. } | State::Handshake { endpoint, .. } => {
                 self.lose_attempt(endpoint.clone(), reason, open);
             }
@@ -168,7 +169,7 @@ impl Session {
                 }
                 self.state = State::Waiting { endpoint, retry_at: self.now.after(delay) };
             }
-            Next::GiveUp { .. } if self.ending.is_some() => self.end(false, &last, false),
+            Next::GiveUp { .. } if self.ending.is_some() => self.end(Parting::Unconfirmed, &last, false),
             Next::GiveUp { attempts, words } => {
                 let said = words.filter(|_| !matches!(last, Lost::ServerError(_))).map(|said| *said);
                 let (broker, last) =
@@ -187,12 +188,12 @@ impl Session {
     }
 
     /// Ends the session as its owner has asked. `open` says whether there is a transport to be closed.
-    pub(super) fn end(&mut self, confirmed: bool, reason: &Lost, open: bool) {
+    pub(super) fn end(&mut self, parting: Parting, reason: &Lost, open: bool) {
         self.leave(reason, open);
         self.replay.end_all(reason, &mut self.events);
         self.moving = None;
         if self.ending.take().is_some() {
-            let closed = self.events.end_farewell(confirmed);
+            let closed = self.events.end_farewell(parting);
             self.events.push(Event::Closed(closed));
         }
     }

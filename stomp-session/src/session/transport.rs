@@ -18,6 +18,7 @@ use crate::{
         endpoint::{Endpoint, Login},
         error::{Lost, ServerError},
         event::Event,
+        events::Parting,
         ids::AttemptId,
         mask::Mask,
         message::Message,
@@ -203,7 +204,7 @@ impl Session {
                 None
             }
             Ok(Reaction::Finished) => {
-                self.end(true, &Lost::Disconnected, true);
+                self.end(Parting::Confirmed, &Lost::Disconnected, true);
                 None
             }
             Err(reason) => {

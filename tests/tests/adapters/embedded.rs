@@ -39,7 +39,7 @@ pub(crate) async fn sends_and_receives_in_every_version<A: Adapter>(line: Line) 
         message.ack().unwrap();
         client.disconnect().await.unwrap();
         assert_eq!(messages.next().await.map(|_| ()), None);
-        let closed = Closed::Disconnected { confirmed: true, receipted: 0, unreceipted: 0 };
+        let closed = Closed::Disconnected { confirmed: true, closed: false, receipted: 0, unreceipted: 0 };
         assert_eq!(messages.ended(), Some(&Ended::Closed(closed)));
     }
     assert_eq!(server.with(|broker| broker.depth(QUEUE)), 0);

@@ -171,7 +171,7 @@ fn a_broker_that_does_not_confirm_the_end_has_its_time() {
         client.connected().await.unwrap();
         world.set_frozen("broker", true);
         let before = world.now();
-        let closed = Closed::Disconnected { confirmed: false, receipted: 0, unreceipted: 0 };
+        let closed = Closed::Disconnected { confirmed: false, closed: false, receipted: 0, unreceipted: 0 };
         assert_eq!(client.disconnect().await, Err(closed));
         assert_eq!(world.now().since(before), seconds(10));
     });

@@ -291,7 +291,8 @@ fn a_watch_shows_the_newest_state() {
             assert!(last.id > first.id);
             let disconnect = world.spawn(async move { client.disconnect().await });
             assert_eq!(states.next().await, Some(SessionState::Disconnecting));
-            let closed = Closed::Disconnected { confirmed: true, receipted: 0, unreceipted: 0 };
+            let closed =
+                Closed::Disconnected { confirmed: true, closed: false, receipted: 0, unreceipted: 0 };
             assert_eq!(states.next().await, Some(SessionState::Closed(closed)), "seed {seed}");
             assert_eq!(states.next().await, None);
             disconnect.await.unwrap();

@@ -229,7 +229,10 @@ fn a_graceful_end_awaits_it() {
         Event::Closed(closed) => Some(closed),
         _ => None,
     });
-    assert_eq!(closed, Some(Closed::Disconnected { confirmed: true, receipted: 1, unreceipted: 0 }));
+    assert_eq!(
+        closed,
+        Some(Closed::Disconnected { confirmed: true, closed: false, receipted: 1, unreceipted: 0 })
+    );
 }
 
 #[test]

@@ -80,20 +80,20 @@ fn a_receipt_that_never_comes_does_not_hold_it_up_for_ever() {
 #[test]
 fn how_it_ends() {
     type End = fn(&mut Script);
-    let rows: [(End, bool); 6] = [
-        (|script| script.hear("RECEIPT\nreceipt-id:1\n\n\0"), true),
-        (|script| script.report(Lost::Eof), false),
-        (|script| script.report(Lost::Io("reset".into())), false),
-        (|script| script.hear("ERROR\nmessage:no\n\n\0"), false),
-        (|script| script.hear("garbage\n"), false),
-        (|script| script.pass(seconds(10)), false),
+    let closed = "the broker closed the connection instead of confirming it";
+    let rows: [(End, &str); 6] = [
+        (|script| script.hear("RECEIPT\nreceipt-id:1\n\n\0"), "confirmed by the broker"),
+        (|script| script.report(Lost::Eof), closed),
+        (|script| script.report(Lost::Io("reset".into())), "unconfirmed"),
+        (|script| script.hear("ERROR\nmessage:no\n\n\0"), "unconfirmed"),
+        (|script| script.hear("garbage\n"), "unconfirmed"),
+        (|script| script.pass(seconds(10)), "unconfirmed"),
     ];
-    for (number, (end, confirmed)) in rows.into_iter().enumerate() {
+    for (number, (end, told)) in rows.into_iter().enumerate() {
         let mut script = Script::connected(config(), Version::V1_2);
         script.session.disconnect();
         script.said();
         end(&mut script);
-        let told = if confirmed { "confirmed by the broker" } else { "unconfirmed" };
         let expected = format!("closed: the session was disconnected ({told})");
         assert_eq!(script.events().last(), Some(&expected), "row {number}");
         assert!(script.session.is_closed());
@@ -141,7 +141,7 @@ fn it_goes_on_connecting_for_what_is_sent_at_least_once() {
     pair.broker.drop_receipts(false);
     pair.advance(seconds(60));
     let events: Vec<_> = pair.events().into_iter().collect();
-    let closed = Closed::Disconnected { confirmed: true, receipted: 2, unreceipted: 0 };
+    let closed = Closed::Disconnected { confirmed: true, closed: false, receipted: 2, unreceipted: 0 };
     assert!(matches!(&events[events.len() - 1], Event::Closed(told) if *told == closed), "{events:?}");
     assert_eq!(pair.broker.messages("/queue/a"), ["a", "b", "a", "b"]);
     let commands: Vec<_> = pair.frames().iter().map(|frame| frame.command().as_str()).collect();
@@ -184,7 +184,7 @@ fn its_result_counts_what_was_confirmed_and_what_was_not() {
     script.hear("RECEIPT\nreceipt-id:2\n\n\0ERROR\nmessage:no\nreceipt-id:3\n\n\0");
     script.pass(seconds(10));
     let closed = script.raw_events().pop();
-    let expected = Closed::Disconnected { confirmed: false, receipted: 1, unreceipted: 2 };
+    let expected = Closed::Disconnected { confirmed: false, closed: false, receipted: 1, unreceipted: 2 };
     assert!(matches!(&closed, Some(Event::Closed(closed)) if *closed == expected), "{closed:?}");
 }
 
@@ -299,5 +299,38 @@ fn close_ends_at_once_and_tells_what_waits() {
         assert_eq!((script.said().as_str(), script.due_in()), ("", None), "row {at}");
         script.session.close();
         assert_eq!(script.events(), [""; 0], "row {at}: once");
+    }
+}
+
+#[test]
+fn a_broker_that_closes_instead_of_confirming_leaves_unknown_what_asked_for_no_receipt() {
+    // The answer to an earlier frame, or its silence; whether the DISCONNECT was taken; what is told.
+    let rows = [
+        (true, true, (true, 1, 2)),
+        (false, true, (true, 0, 3)),
+        // Nobody was told: it may have closed for another reason.
+        (true, false, (false, 1, 0)),
+    ];
+    for (answers, is_said, (closed, receipted, unreceipted)) in rows {
+        let mut config = config();
+        config.receipt_timeout = seconds(2);
+        let mut script = Script::connected(config, Version::V1_2);
+        script.session.send_confirmed(send_frame("/queue/a", "x")).unwrap();
+        script.session.send(&send_frame("/queue/a", "y")).unwrap();
+        script.session.send(&send_frame("/queue/a", "z")).unwrap();
+        script.said();
+        script.session.disconnect();
+        if answers {
+            script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+        } else {
+            script.pass(seconds(2));
+        }
+        if is_said {
+            assert_eq!(script.commands(), ["DISCONNECT"]);
+        }
+        script.report(Lost::Eof);
+        let expected = Closed::Disconnected { confirmed: false, closed, receipted, unreceipted };
+        let told = script.raw_events().pop();
+        assert!(matches!(&told, Some(Event::Closed(told)) if *told == expected), "{told:?} {expected:?}");
     }
 }

@@ -84,7 +84,7 @@ const fn level(notice: &Notice) -> Level {
     match notice {
         Notice::Connected(_) | Notice::Moving { .. } | Notice::Moved(_) => Level::INFO,
         Notice::Closed(closed) => match closed {
-            Closed::Disconnected { confirmed: true, .. } => Level::INFO,
+            Closed::Disconnected { confirmed, closed, .. } if *confirmed || *closed => Level::INFO,
             _ => Level::ERROR,
         },
         Notice::Receipt { outcome: Outcome::Confirmed, .. }
@@ -165,7 +165,9 @@ fn emit(notice: &Notice) {
 
 fn emit_closed(closed: &Closed) {
     match closed {
-        Closed::Disconnected { confirmed: true, .. } => tracing::info!(target: TARGET, "disconnected"),
+        Closed::Disconnected { confirmed, closed, .. } if *confirmed || *closed => {
+            tracing::info!(target: TARGET, "disconnected");
+        }
         _ => tracing::error!(target: TARGET, error = %closed, "the session has ended"),
     }
 }
