@@ -37,6 +37,7 @@ pub use model::{
     endpoint::{Endpoint, Login},
     error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, SendError, ServerError, Unknown},
     event::Event,
+    frame_limit::{FrameLimit, FrameUnit},
     frames,
     ids::{AttemptId, ConnectionId, ReceiptId, SubscriptionId, TransactionId},
     message::{AckToken, Message, Settle},

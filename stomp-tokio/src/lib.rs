@@ -18,10 +18,10 @@ pub use stomp_session::client::*;
 #[doc(inline)]
 pub use stomp_session::{
     self as session, AckToken, Attempt, AttemptId, Brokers, BrokersError, Closed, CommandError, Config,
-    ConnectEscaping, Connection, ConnectionId, Cumulative, DeliveryIds, Ended, Endpoint, Login, Lost,
-    Meaning, Move, Moved, Nack, NotSent, OnRefusal, Outcome, Oversized, Prefetch, Profile, ReceiptId,
-    Reconnect, ReplyQueue, Retry, ServerError, Settle, Stray, Subscribe, SubscriptionId, Timestamp,
-    TransactionId, TransportFailure, Unknown, Unsubscribe, Which,
+    ConnectEscaping, Connection, ConnectionId, Cumulative, DeliveryIds, Ended, Endpoint, FrameLimit,
+    FrameUnit, Login, Lost, Meaning, Move, Moved, Nack, NotSent, OnRefusal, Outcome, Oversized, Prefetch,
+    Profile, ReceiptId, Reconnect, ReplyQueue, Retry, ServerError, Settle, Stray, Subscribe, SubscriptionId,
+    Timestamp, TransactionId, TransportFailure, Unknown, Unsubscribe, Which,
     proto::{
         AckMode, Command, EncodeError, Excess, Frame, FrameRef, Headers, HeadersRef, HeartBeat, Limits,
         NotUtf8, Oversize, ParseError, ParseErrorKind, Text, Version, bytes::Bytes,

@@ -22,7 +22,7 @@ use crate::{
 
 impl Link {
     pub(crate) fn send(&mut self, frame: &Frame) -> Result<(), CommandError> {
-        Ok(self.wire().push(frame, Kind::Send)?)
+        self.wire().push(frame, Kind::Send)
     }
 
     pub(crate) fn confirm(
@@ -111,7 +111,7 @@ impl Link {
     fn check_settle(&self, message: &dyn Arrived, replay: &Replay) -> Result<(), CommandError> {
         let arrival = message.arrival();
         arrival.check_settle()?;
-        if arrival.connection() != self.connection.id {
+        if arrival.connection() != self.connection.id || self.gave_back {
             return Err(CommandError::Stale { came: arrival.connection() });
         }
         let id = arrival.subscription();

@@ -55,7 +55,7 @@ impl Link {
 
     /// Takes a message that somebody is there for. After the command gate has closed nobody could acknowledge any.
     pub(crate) fn accept(&mut self, frame: &Frame, cx: &mut Cx<'_>) -> Option<Arrival> {
-        if cx.is_ending {
+        if cx.is_leaving() && self.send_back(frame, cx) {
             return None;
         }
         self.settlement.count(frame, delivery_ids(&self.connection));

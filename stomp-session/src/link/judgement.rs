@@ -107,7 +107,9 @@ impl Link {
         let mut ids = strays
             .filter(|stray| names_nobody && message == stray.message)
             .filter_map(|stray| stray.id(frame.body()));
-        let Some(wire_id) = ids.find(|id| cx.replay.subscriptions.was_removed_id(id)) else { return false };
+        let was_removed =
+            |id: &&str| cx.replay.subscriptions.was_removed_id(id) || self.unsubscribing.of(id).is_some();
+        let Some(wire_id) = ids.find(was_removed) else { return false };
         cx.replay.subscriptions.count_stray_error();
         let id = self.unsubscribing.of(wire_id);
         // Where another subscription has the id now, that gives it back.

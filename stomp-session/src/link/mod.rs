@@ -8,6 +8,7 @@ mod incoming;
 pub(crate) mod input;
 mod isolation;
 mod judgement;
+mod leaving;
 pub(crate) mod outbox;
 mod parts;
 mod reaction;
@@ -42,6 +43,7 @@ use self::outbox::Kind;
 use self::{
     heart_beats::{HeartBeats, Silence},
     isolation::Isolation,
+    leaving::gives_back,
     outbox::Outbox,
     parts::Parts,
     receipts::Awaited,
@@ -84,6 +86,8 @@ pub(crate) struct Link {
     warnings: Warnings,
     /// SUBSCRIBEs whose RECEIPT did not come in time.
     late: BTreeMap<ReceiptId, SubscriptionId>,
+    /// Whether all messages that are not settled have gone back.
+    gave_back: bool,
 }
 
 impl Link {
@@ -105,6 +109,7 @@ impl Link {
             unsubscribing: Seldom::default(),
             warnings: Warnings::default(),
             late: BTreeMap::new(),
+            gave_back: false,
             connection: Arc::new(connection),
         };
         cx.events.push(Event::Connected((*link.connection).clone()));
@@ -215,7 +220,8 @@ impl Link {
     /// The end has begun: whatever would wait for somebody does not. Gives how many transactions were open.
     pub(crate) fn begin_end(&mut self) -> usize {
         let Self { unsubscribing, connection, wire, settlement, transactions, .. } = self;
-        if let Some(unsubscribing) = unsubscribing.used() {
+        let strands = !gives_back(&connection.profile);
+        if let Some(unsubscribing) = unsubscribing.used().filter(|_| strands) {
             unsubscribing.say_all(&mut Parts { connection, wire, settlement });
         }
         transactions.end_uncommitted(wire)

@@ -1,5 +1,7 @@
 //! What waits for the transport, frame by frame.
 
+mod size;
+
 use alloc::{boxed::Box, collections::VecDeque};
 use core::{fmt, mem};
 

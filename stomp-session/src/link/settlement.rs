@@ -80,6 +80,11 @@ impl Settlement {
         }
     }
 
+    /// Whether a subscription was sent whose messages are settled.
+    pub(super) fn holds(&self, id: SubscriptionId) -> bool {
+        self.unsettled.contains_key(&id)
+    }
+
     /// Whether a message came for the subscription as it stands.
     pub(super) fn owns(&self, arrival: &Arrival) -> bool {
         let unsettled = self.unsettled.get(&arrival.subscription());

@@ -55,6 +55,8 @@ struct Unsubscription {
     stage: Stage,
     /// When UNSUBSCRIBE is written at the latest. None until the first call that brings the time.
     deadline: Option<Timestamp>,
+    /// Whether something was on its way when its UNSUBSCRIBE left.
+    again: bool,
 }
 
 /// How a subscription is ended.
@@ -64,6 +66,8 @@ pub(crate) struct UnsubscribeOptions {
     pub(crate) deletes: bool,
     /// Its owner waits for the broker's answer.
     pub(crate) asks: bool,
+    /// Its connection is about to be left, and waits so long for each of the broker's answers.
+    pub(crate) leaves: Option<Duration>,
 }
 
 /// See the [module](self).
@@ -120,7 +124,10 @@ impl Unsubscribing {
     /// Adds one whose UNSUBSCRIBE is to be written.
     pub(super) fn add(&mut self, id: SubscriptionId, subscription: Subscription, how: UnsubscribeOptions) {
         self.names.insert(subscription.wire_id.clone(), id);
-        self.table.insert(id, Unsubscription { subscription, how, stage: Stage::Waits, deadline: None });
+        self.table.insert(
+            id,
+            Unsubscription { subscription, how, stage: Stage::Waits, deadline: None, again: false },
+        );
         if how.asks {
             self.asked.insert(id);
         }
@@ -182,6 +189,17 @@ impl Unsubscribing {
         }
     }
 
+    /// Writes all UNSUBSCRIBEs that were not written, for a connection that is about to be left.
+    pub(super) fn leave_all(&mut self, timeout: Duration, parts: &mut Parts<'_>, ids: &mut Ids) {
+        let waiting: Vec<_> = self.table.keys().copied().filter(|id| self.waits(*id)).collect();
+        for id in waiting {
+            if let Some(it) = self.table.get_mut(&id) {
+                it.how.leaves = Some(timeout);
+            }
+            self.say(id, parts, ids);
+        }
+    }
+
     /// Whether the owner waits for the answer, which has come.
     pub(super) fn take_asked(&mut self, id: SubscriptionId) -> bool {
         self.asked.remove(&id)
@@ -222,9 +240,8 @@ impl Unsubscribing {
         begin.into_iter().chain(nacks).for_each(&mut push);
         let (before, unsubscribe) = it.split_frames(parts.connection);
         before.into_iter().for_each(&mut push);
-        if it.own_name().is_some() || it.how.asks {
-            let receipt = ids.receipt();
-            find_out(&unsubscribe, receipt, Awaited::Unsubscribe(id), parts);
+        if it.own_name().is_some() || it.how.asks || it.how.leaves.is_some() {
+            it.find_out(&unsubscribe, ids.receipt(), Awaited::Unsubscribe(id), parts);
         } else {
             push(unsubscribe);
         }
@@ -258,15 +275,19 @@ impl Unsubscribing {
         ids: &mut Ids,
     ) -> Option<&str> {
         let it = self.table.get_mut(&id).filter(|it| it.stage == Stage::Said)?;
-        it.stage = Stage::Again;
+        // A queue that is never empty does not keep a connection from being left.
+        if it.again && it.how.leaves.is_some() {
+            return None;
+        }
+        (it.stage, it.again) = (Stage::Again, true);
         self.said.remove(&id);
         self.unstamped.push(id);
         let Connection { version, profile, .. } = parts.connection;
         it.subscription.narrow(profile);
         let receipt = ids.receipt();
         let frame = it.subscription.frame(*version, profile);
-        find_out(&frame, receipt, Awaited::Unsubscribing(id), parts);
-        it.own_name()
+        it.find_out(&frame, receipt, Awaited::Unsubscribing(id), parts);
+        it.own_name().filter(|_| it.how.leaves.is_none())
     }
 
     /// The broker has answered: what it had sent before has come.
@@ -291,18 +312,18 @@ impl Unsubscribing {
             self.begun = self.begun.saturating_add(1);
             let receipt = ids.receipt();
             let begin = frames::begin(&it.transaction());
-            find_out(&begin, receipt, Awaited::Unsubscribing(id), parts);
+            it.find_out(&begin, receipt, Awaited::Unsubscribing(id), parts);
         }
     }
 }
 
-/// Sends a frame whose RECEIPT comes behind what the broker had sent before. It is not taken back: others build on it.
-fn find_out(frame: &Frame, receipt: ReceiptId, awaited: Awaited, parts: &mut Parts<'_>) {
-    // It cannot fail: it is made of what was sent on this connection before.
-    let _ = parts.wire.push_awaited(frame, receipt, awaited, Duration::MAX);
-}
-
 impl Unsubscription {
+    /// Sends a frame whose RECEIPT comes behind what the broker had sent before. It is not taken back: others build on it.
+    fn find_out(&self, frame: &Frame, receipt: ReceiptId, awaited: Awaited, parts: &mut Parts<'_>) {
+        // It cannot fail: it is made of what was sent on this connection before.
+        let _ = parts.wire.push_awaited(frame, receipt, awaited, self.how.leaves.unwrap_or(Duration::MAX));
+    }
+
     /// The id, if the user chose it.
     fn own_name(&self) -> Option<&str> {
         self.subscription.subscribe.id.as_deref()

@@ -11,7 +11,12 @@ use super::{
     receipts::{Awaited, Pending, Receipts, Stage},
 };
 use crate::model::{
-    connection::Connection, error::CommandError, event::Event, frames::Header, ids::ReceiptId,
+    connection::Connection,
+    error::CommandError,
+    event::Event,
+    frame_limit::{FrameLimit, FrameUnit},
+    frames::Header,
+    ids::ReceiptId,
     timestamp::Timestamp,
 };
 
@@ -19,6 +24,9 @@ use crate::model::{
 #[derive(Debug)]
 pub(crate) struct Wire {
     version: Version,
+    /// The broker that reads it, and what it reads: nothing that is larger is written.
+    broker: &'static str,
+    limits: &'static [FrameLimit],
     usual: Outbox,
     /// What leaves before the usual, while something is sent alone.
     ahead: Option<Box<Outbox>>,
@@ -56,6 +64,8 @@ impl Wire {
     pub(super) fn new(connection: &Connection, outbox: Outbox) -> Self {
         Self {
             version: connection.version,
+            broker: connection.profile.name,
+            limits: connection.profile.frame_limits,
             usual: outbox,
             ahead: None,
             receipts: Receipts::of(connection.id),
@@ -73,10 +83,33 @@ impl Wire {
     }
 
     /// Appends a frame that asks for no RECEIPT.
-    pub(super) fn push(&mut self, frame: &Frame, kind: Kind) -> Result<(), EncodeError> {
-        self.usual.push(frame, self.version, kind)?;
+    pub(super) fn push(&mut self, frame: &Frame, kind: Kind) -> Result<(), CommandError> {
+        let place = self.usual.push(frame, self.version, kind)?;
+        self.check(place, frame)?;
         self.count(kind);
         Ok(())
+    }
+
+    /// Takes a frame back that was just appended and is larger than what the broker reads.
+    #[inline]
+    fn check(&mut self, place: Place, frame: &Frame) -> Result<(), CommandError> {
+        if self.limits.is_empty() { Ok(()) } else { self.check_limits(place, frame) }
+    }
+
+    fn check_limits(&mut self, place: Place, frame: &Frame) -> Result<(), CommandError> {
+        let (limits, broker) = (self.limits, self.broker);
+        let outbox =
+            if self.usual.holds(place) { &self.usual } else { self.ahead.as_deref().unwrap_or(&self.usual) };
+        let size = |limit: &FrameLimit| match limit.unit {
+            FrameUnit::Octets => outbox.size_of_last(),
+            // The session adds few: mostly they need not be counted.
+            FrameUnit::Headers if frame.headers().len().saturating_add(4) <= limit.most => 0,
+            FrameUnit::Headers => outbox.headers_of_last(),
+        };
+        let mut sizes = limits.iter().map(|limit| (*limit, size(limit)));
+        let Some((limit, size)) = sizes.find(|(limit, size)| *size > limit.most) else { return Ok(()) };
+        self.withdraw(place);
+        Err(CommandError::FrameTooLarge { broker, limit, size })
     }
 
     fn count(&mut self, kind: Kind) {
@@ -120,6 +153,7 @@ impl Wire {
         timeout: Duration,
     ) -> Result<(), CommandError> {
         let place = self.usual.push(frame, self.version, kind_of(id, awaited))?;
+        self.check(place, frame)?;
         self.receipts.add(id, awaited, Stage::Queued(place), timeout, self.sends);
         Ok(())
     }
@@ -137,6 +171,7 @@ impl Wire {
         let (version, sends) = (self.version, if is_ahead { 0 } else { self.sends });
         let outbox = if is_ahead { self.first() } else { &mut self.usual };
         let place = outbox.push_with(frame, header, version, Kind::Replayed(receipt))?;
+        self.check(place, frame)?;
         self.receipts.add(receipt, Awaited::Kept(of), Stage::Queued(place), Duration::MAX, sends);
         Ok(())
     }
@@ -150,6 +185,7 @@ impl Wire {
     ) -> Result<(), CommandError> {
         let version = self.version;
         let place = self.first().push(frame, version, kind_of(id, awaited))?;
+        self.check(place, frame)?;
         self.receipts.add(id, awaited, Stage::Queued(place), Duration::MAX, 0);
         Ok(())
     }
@@ -163,6 +199,7 @@ impl Wire {
     ) -> Result<(), CommandError> {
         let kind = receipt.map_or(Kind::Send, |(id, _)| Kind::Receipted(id));
         let place = self.usual.push_prepared(send, body, kind)?;
+        self.check(place, send.frame())?;
         self.count(kind);
         if let Some((id, timeout)) = receipt {
             self.receipts.add(id, Awaited::Command, Stage::Queued(place), timeout, self.sends);

@@ -5,7 +5,7 @@ use core::{fmt, ops::Deref};
 
 use stomp_proto::{Command, EncodeError, Frame};
 
-use super::{ids::ConnectionId, profile::Nack};
+use super::{frame_limit::FrameLimit, ids::ConnectionId, profile::Nack};
 
 /// An error returned by a command of a session that was refused. Nothing was sent and nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,20 @@ pub enum CommandError {
     /// The frame cannot be written in the STOMP version of the connection.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The broker would close the connection at a frame of this size without a word. Its profile sets
+    /// [the limits](crate::Profile::frame_limits).
+    ///
+    /// A SEND that is sent at least once and waits for a connection is not sent to a broker that does not take it: it ends
+    /// with [`NotSent::Unwritable`](crate::NotSent::Unwritable).
+    #[error("{broker} reads no frame of more than {limit}: this one has {size}")]
+    FrameTooLarge {
+        /// The broker's name.
+        broker: &'static str,
+        /// The limit.
+        limit: FrameLimit,
+        /// The size of the frame.
+        size: usize,
+    },
     /// The subscription is durable, and the broker keeps a durable subscription only for a `client-id`. Without one it
     /// would end with its connection.
     ///

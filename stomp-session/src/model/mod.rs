@@ -11,6 +11,7 @@ pub(crate) mod endpoint;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod events;
+pub(crate) mod frame_limit;
 pub mod frames;
 pub(crate) mod ids;
 pub(crate) mod mask;

@@ -5,6 +5,8 @@ use alloc::{string::String, sync::Arc};
 use memchr::memmem;
 use stomp_proto::AckMode;
 
+use super::frame_limit::FrameLimit;
+
 /// A description of how a broker interprets what the specification leaves open.
 ///
 /// The profile is chosen by the `server` header of CONNECTED, or set: for all brokers in
@@ -87,6 +89,26 @@ pub struct Profile {
     /// The SUBSCRIBE header that browses a queue without consuming from it, and the header and value that mark the end
     /// of browsing. The mark comes in an additional MESSAGE frame after the last message of the queue.
     pub browse_end: Option<(&'static str, (&'static str, &'static str))>,
+    /// Whether the end of a connection counts as a delivery of each message that is then not settled, against a limit that
+    /// queues have by default.
+    ///
+    /// A quorum queue of RabbitMQ 4 destroys a message at its 21st delivery, or dead-letters it, unless it was declared with
+    /// another `x-delivery-limit`. What was prefetched counts, whether or not the application has seen it. A connection that
+    /// is left in good order therefore gives back first what is not settled, if that does not count.
+    pub end_counts: bool,
+    /// Whether a message that is given back by a NACK counts as delivered once more: on RabbitMQ 4.0, but not on 4.3.
+    pub requeue_counts: bool,
+    /// The largest frames that the broker reads. It closes the connection at a larger one without a word, so that larger ones
+    /// are refused with [`CommandError::FrameTooLarge`](crate::CommandError::FrameTooLarge).
+    ///
+    /// ```
+    /// use stomp_session::{FrameLimit, Profile};
+    ///
+    /// // `stomp.max_frame_size = 16777216`
+    /// let mut profile = Profile::RABBITMQ_4;
+    /// profile.frame_limits = &[FrameLimit::octets(16 << 20).of("stomp.max_frame_size")];
+    /// ```
+    pub frame_limits: &'static [FrameLimit],
     /// Whether the connection stays open after an ERROR that names no frame. (STOMP 1.1 and 1.2, "ERROR", say that the
     /// server closes it.)
     pub stays_open: bool,
@@ -282,8 +304,11 @@ pub enum ConnectEscaping {
     Literal,
 }
 
+/// What RabbitMQ 4 reads by default.
+const RABBITMQ_FRAME: FrameLimit = FrameLimit::octets(4 << 20).of("stomp.max_frame_size");
+
 impl Profile {
-    /// The profile of RabbitMQ with its STOMP plugin.
+    /// The profile of RabbitMQ 3 with its STOMP plugin.
     pub const RABBITMQ: Self = Self {
         name: "RabbitMQ",
         connect_escaping: ConnectEscaping::Backslash,
@@ -308,7 +333,18 @@ impl Profile {
             ("access_refused", Meaning::Permission),
         ],
         strays: &[Stray::new("Subscription not found", "'T_", "'")],
+        // Its queues have no limit unless they are declared with one.
+        requeue_counts: false,
         ..Self::UNKNOWN
+    };
+    /// The profile of RabbitMQ 4.0 to 4.2, whose quorum queues limit deliveries.
+    pub const RABBITMQ_4: Self =
+        Self { end_counts: true, requeue_counts: true, frame_limits: &[RABBITMQ_FRAME], ..Self::RABBITMQ };
+    /// The profile of RabbitMQ from 4.3 on.
+    pub const RABBITMQ_4_3: Self = Self {
+        requeue_counts: false,
+        frame_limits: &[RABBITMQ_FRAME, FrameLimit::headers(100)],
+        ..Self::RABBITMQ_4
     };
     /// The profile of ActiveMQ "classic".
     pub const ACTIVEMQ: Self = Self {
@@ -385,6 +421,9 @@ impl Profile {
             ("access denied", Meaning::Login),
             ("or password is invalid", Meaning::Login),
         ],
+        end_counts: false,
+        requeue_counts: true,
+        frame_limits: &[],
         stays_open: false,
         strays: &[],
         // 1.0 allows an end of line between frames, but not all that speak 1.0 do.
@@ -394,13 +433,22 @@ impl Profile {
     /// Returns the profile of the broker that sends this value in the `server` header, or [`Profile::UNKNOWN`].
     #[must_use]
     pub fn of_server(server: &str) -> Self {
-        let known = [
-            ("RabbitMQ/", Self::RABBITMQ),
-            ("ActiveMQ-Artemis/", Self::ARTEMIS),
-            ("ActiveMQ/", Self::ACTIVEMQ),
-        ];
-        let found = known.into_iter().find(|(prefix, _)| server.starts_with(prefix));
-        found.map_or(Self::UNKNOWN, |(_, profile)| profile)
+        match server.split_once('/') {
+            Some(("RabbitMQ", version)) => Self::of_rabbitmq(version),
+            Some(("ActiveMQ-Artemis", _)) => Self::ARTEMIS,
+            Some(("ActiveMQ", _)) => Self::ACTIVEMQ,
+            _ => Self::UNKNOWN,
+        }
+    }
+
+    /// A version that cannot be read is taken for one that has all limits and counts everything.
+    fn of_rabbitmq(version: &str) -> Self {
+        let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+        match (numbers.next(), numbers.next()) {
+            (Some(..4), _) => Self::RABBITMQ,
+            (Some(5..), _) | (Some(4), Some(3..)) => Self::RABBITMQ_4_3,
+            _ => Self::RABBITMQ_4,
+        }
     }
 
     /// Returns the profile with this name, or `None`. The name is written as in a URI: `rabbitmq`, `activemq` or
@@ -414,8 +462,11 @@ impl Profile {
     /// One of its kind, where it is one of the constants: nearly all connections have one of these.
     #[cfg(feature = "client")]
     pub(crate) fn shared(self) -> Arc<Self> {
-        static KNOWN: std::sync::OnceLock<[Arc<Profile>; 4]> = std::sync::OnceLock::new();
-        let known = || [Self::UNKNOWN, Self::RABBITMQ, Self::ACTIVEMQ, Self::ARTEMIS].map(Arc::new);
+        static KNOWN: std::sync::OnceLock<[Arc<Profile>; 6]> = std::sync::OnceLock::new();
+        let known = || {
+            let [three, four, newest] = [Self::RABBITMQ, Self::RABBITMQ_4, Self::RABBITMQ_4_3];
+            [Self::UNKNOWN, three, four, newest, Self::ACTIVEMQ, Self::ARTEMIS].map(Arc::new)
+        };
         let found = KNOWN.get_or_init(known).iter().find(|known| ***known == self).map(Arc::clone);
         found.unwrap_or_else(|| Arc::new(self))
     }

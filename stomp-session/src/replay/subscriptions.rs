@@ -28,7 +28,7 @@ use crate::model::{
 const RESERVED: [&str; 4] = ["destination", "id", "ack", "receipt"];
 
 /// A subscription in the table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     /// The `id` on the wire.
     pub(crate) wire_id: String,
@@ -46,7 +46,7 @@ pub(crate) struct Subscription {
 }
 
 /// What has kept a subscription from being active, since it was last active for a while.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Trouble {
     since: Timestamp,
     refusals: u32,

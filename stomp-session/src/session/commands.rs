@@ -104,7 +104,7 @@ impl Session {
     /// # Errors
     /// Returns the same errors as [`unsubscribe`](Self::unsubscribe).
     pub fn unsubscribe_confirmed(&mut self, id: SubscriptionId) -> Result<bool, CommandError> {
-        self.unsubscribe_as(id, UnsubscribeOptions { asks: true, deletes: false })
+        self.unsubscribe_as(id, UnsubscribeOptions { asks: true, ..UnsubscribeOptions::default() })
     }
 
     /// Ends a durable subscription as [`unsubscribe`](Self::unsubscribe) does, and deletes it at the broker with all
@@ -127,7 +127,8 @@ impl Session {
             return Err(CommandError::NotDurable);
         }
         self.on_link(|_, _| Ok(()))?;
-        self.unsubscribe_as(id, UnsubscribeOptions { deletes: true, asks: false }).map(|_| ())
+        self.unsubscribe_as(id, UnsubscribeOptions { deletes: true, ..UnsubscribeOptions::default() })
+            .map(|_| ())
     }
 
     fn unsubscribe_as(&mut self, id: SubscriptionId, how: UnsubscribeOptions) -> Result<bool, CommandError> {

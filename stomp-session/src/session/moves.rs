@@ -43,6 +43,11 @@ impl Moving {
         self.is_leaving().then(|| self.deadline.unwrap_or(Timestamp::ZERO))
     }
 
+    /// The time that is left.
+    pub(super) fn left(&self, now: Timestamp) -> Duration {
+        self.deadline.map_or(self.timeout, |deadline| deadline.since(now))
+    }
+
     pub(super) const fn is_leaving(&self) -> bool {
         matches!(self.stage, Stage::Leaving)
     }

@@ -107,7 +107,7 @@ impl Session {
             // Those that were asked for since.
             link.begin_end();
             if link.is_answered() {
-                self.say_disconnect();
+                self.part();
             }
         }
     }

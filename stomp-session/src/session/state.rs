@@ -92,6 +92,11 @@ impl Ending {
         self.deadline.get_or_insert_with(|| now.after(self.timeout));
     }
 
+    /// The time that is left.
+    pub(super) fn left(&self, now: Timestamp) -> Duration {
+        self.deadline.map_or(self.timeout, |deadline| deadline.since(now))
+    }
+
     /// Without a deadline, the session wants to be called at once, to set one.
     pub(super) fn deadline(&self) -> Timestamp {
         self.deadline.unwrap_or(Timestamp::ZERO)
