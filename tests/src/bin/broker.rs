@@ -15,10 +15,11 @@ use stomp_testkit::{
 const HELP: &str = "\
 A STOMP 1.0, 1.1 and 1.2 broker for trying things out. Messages are kept in memory.
 
-Usage: broker [--like rabbitmq|activemq|artemis] [ADDRESS]
+Usage: broker [--like BROKER] [ADDRESS]
 
   ADDRESS        the address to listen on, 127.0.0.1:61613 by default; port 0 selects a free port
-  --like BROKER  behave like this broker: what NACK does, which ERROR closes, its server header
+  --like BROKER  behave like this broker: what NACK does, which ERROR closes, its server header, its limits
+                 (rabbitmq, rabbitmq-4.0, rabbitmq-4.3, activemq, activemq-6, artemis, artemis-2.57)
   --help         print this text
 
 Clients may connect without a login, or as guest with the passcode guest. The broker runs until it is killed.
@@ -64,8 +65,12 @@ impl Task {
 fn habits(broker: Option<&str>) -> Result<BrokerConfig, String> {
     match broker {
         Some("activemq") => Ok(BrokerConfig::activemq()),
+        Some("activemq-6") => Ok(BrokerConfig::activemq_6()),
         Some("artemis") => Ok(BrokerConfig::artemis()),
+        Some("artemis-2.57") => Ok(BrokerConfig::artemis_2_57()),
         Some("rabbitmq") => Ok(BrokerConfig::rabbitmq()),
+        Some("rabbitmq-4.0") => Ok(BrokerConfig::rabbitmq_4_0()),
+        Some("rabbitmq-4.3") => Ok(BrokerConfig::rabbitmq_4_3()),
         Some(other) => Err(format!("no habits of {other} are known")),
         None => Err("--like needs a broker".to_owned()),
     }

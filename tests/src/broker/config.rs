@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use stomp_proto::{HeartBeat, Limits, Version};
 
-use super::{ErrorClass, habits::Habits, login::Logins};
+use super::{DeliveryLimit, ErrorClass, habits::Habits, login::Logins};
+
+/// What RabbitMQ 4 reads of one frame.
+const FRAME: usize = 4 * 1024 * 1024;
 
 /// The configuration of a [`Broker`](super::Broker).
 ///
@@ -119,13 +122,47 @@ impl BrokerConfig {
         Self { relays_all: true, logins, habits, ..config }
     }
 
+    /// Creates a configuration that follows RabbitMQ 4.0 with quorum queues: as [`rabbitmq`](Self::rabbitmq), and
+    ///
+    /// - A message that came back 20 times is destroyed the next time. NACKs and ends of connections count.
+    /// - A frame of more than 4 MiB closes the connection without an ERROR.
+    pub fn rabbitmq_4_0() -> Self {
+        let limit = DeliveryLimit::new(20).destroying();
+        let config = Self::rabbitmq().server("RabbitMQ/4.0.5").delivery_limit(limit);
+        config.frame_limits(FRAME, usize::MAX)
+    }
+
+    /// Creates a configuration that follows RabbitMQ 4.3 with quorum queues: as [`rabbitmq_4_0`](Self::rabbitmq_4_0), and
+    ///
+    /// - NACKs do not count towards the number of returns.
+    /// - A frame with more than 100 headers closes the connection without an ERROR.
+    pub fn rabbitmq_4_3() -> Self {
+        let limit = DeliveryLimit::new(20).ignoring_nacks().destroying();
+        let config = Self::rabbitmq().server("RabbitMQ/4.3.6").delivery_limit(limit);
+        config.frame_limits(FRAME, 100)
+    }
+
+    /// Creates a configuration that follows ActiveMQ 6: as [`activemq`](Self::activemq), from which it differs by nothing but
+    /// its name.
+    pub fn activemq_6() -> Self {
+        Self::activemq().server("ActiveMQ/6.3.1")
+    }
+
+    /// Creates a configuration that follows Artemis 2.57: as [`artemis`](Self::artemis), and
+    ///
+    /// - A message that came back 10 times is dead-lettered the next time. Ends of connections count, UNSUBSCRIBEs do not.
+    pub fn artemis_2_57() -> Self {
+        let limit = DeliveryLimit::new(10).ignoring_unsubscribes();
+        let server = "ActiveMQ-Artemis/2.57.0 ActiveMQ Artemis Messaging Engine";
+        Self::artemis().server(server).delivery_limit(limit)
+    }
+
     /// Sets the `server` header of CONNECTED, by which clients recognize a broker.
     ///
     /// # Panics
     /// Panics if `name` is empty or contains anything but printable ASCII, since CONNECTED could not be written.
     pub fn server(mut self, name: &str) -> Self {
-        let printable = !name.is_empty() && name.bytes().all(|octet| matches!(octet, b' '..=b'~'));
-        assert!(printable, "the server header must be printable ASCII: {name:?}");
+        check_server(name);
         name.clone_into(&mut self.server);
         self
     }
@@ -203,6 +240,12 @@ impl BrokerConfig {
         self.limits = limits;
         self
     }
+}
+
+/// Panics unless a `server` header can be written.
+pub(super) fn check_server(name: &str) {
+    let printable = !name.is_empty() && name.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+    assert!(printable, "the server header must be printable ASCII: {name:?}");
 }
 
 /// What a NACK does with its message.

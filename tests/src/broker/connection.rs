@@ -45,6 +45,8 @@ pub(super) struct Connection {
     pub(super) afterwards: BytesMut,
     /// The `client-id` of its CONNECT.
     pub(super) client_id: Option<Arc<str>>,
+    /// What CONNECTED calls the broker, if it is not what the configuration says.
+    pub(super) server: Option<Arc<str>>,
     /// The broker is done with it: what is written leaves, then it is closed.
     pub(super) closing: bool,
     /// An ERROR was written that ends it when all that has arrived was read.
@@ -67,6 +69,7 @@ impl Connection {
             silent: false,
             afterwards: BytesMut::new(),
             client_id: None,
+            server: None,
             closing: false,
             doomed: false,
             deliveries: 0,

@@ -35,6 +35,8 @@ pub struct Denial {
     words: Option<(String, String)>,
     closes: bool,
     receipts: bool,
+    stores: bool,
+    reads_on: bool,
 }
 
 impl Denial {
@@ -43,7 +45,21 @@ impl Denial {
     /// RabbitMQ behaves like this when its reader crashes while a quorum queue elects its leader. CONNECT includes
     /// STOMP.
     pub fn of(command: Command) -> Self {
-        Self { commands: vec![command], destination: None, words: None, closes: true, receipts: false }
+        Self {
+            commands: vec![command],
+            destination: None,
+            words: None,
+            closes: true,
+            receipts: false,
+            stores: false,
+            reads_on: false,
+        }
+    }
+
+    /// Creates a refusal that closes, without an ERROR, every connection on which a SEND or SUBSCRIBE for this queue
+    /// arrives: its replicas elect a leader, and RabbitMQ's reader crashes when the queue says so.
+    pub fn election(destination: &str) -> Self {
+        Self::of(Command::Send).and(Command::Subscribe).at(destination)
     }
 
     /// Refuses this command as well.
@@ -76,6 +92,20 @@ impl Denial {
     /// Sends the RECEIPT for which the frame asked after the ERROR, as RabbitMQ 3.10 sometimes does.
     pub const fn receipting(mut self) -> Self {
         self.receipts = true;
+        self
+    }
+
+    /// Stores the message of a SEND before the connection is closed without an ERROR, as a queue does that has passed it
+    /// on before it lost its leader. A client that sends it again sends a copy.
+    pub const fn storing(mut self) -> Self {
+        self.stores = true;
+        self
+    }
+
+    /// Closes the connection only when everything that has arrived with the frame has been read and answered, since the
+    /// queue's answer comes later than the next frames.
+    pub const fn reading_on(mut self) -> Self {
+        self.reads_on = true;
         self
     }
 
@@ -133,10 +163,10 @@ impl Broker {
         else {
             return false;
         };
-        let Denial { words, closes, receipts, .. } = denial.clone();
+        let Denial { words, closes, receipts, stores, reads_on, .. } = denial.clone();
         self.note_refused(connection, frame);
         let Some((message, detail)) = words else {
-            self.finish(connection);
+            self.close_in_silence(connection, frame, stores, reads_on);
             return true;
         };
         let receipt = request::receipt(frame);
@@ -150,6 +180,19 @@ impl Broker {
             self.end_refused(connection);
         }
         true
+    }
+
+    /// Closes a connection without an ERROR, now or behind what has arrived, and stores the message first or does not.
+    fn close_in_silence(&mut self, connection: ConnectionId, frame: &Frame, stores: bool, reads_on: bool) {
+        if stores && frame.command() == Command::Send {
+            // Nobody hears of a refusal, and no RECEIPT leaves.
+            _ = self.obey(connection, frame, &mut None);
+        }
+        let peer = self.connections.get_mut(&connection).filter(|_| reads_on);
+        match peer {
+            Some(peer) => peer.doomed = true,
+            None => self.finish(connection),
+        }
     }
 
     /// Records a SEND or SUBSCRIBE that was refused in the journal.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use stomp_proto::{Command, Frame};
 
 use super::{
-    Broker, ConnectionId,
+    Broker, ConnectionId, Return,
     refusal::{ErrorClass, Refusal},
     subscription::SubscriptionName,
 };
@@ -63,8 +63,8 @@ impl Broker {
             peer.subscriptions.iter().filter(|it| *it.0 != name).map(|it| *it.1).collect();
         let ended = peer.subscriptions.get(&name).and_then(|key| self.subscriptions.get(key));
         let source = ended.map(|ended| ended.source.clone());
-        if self.remove_subscription(connection, &name) {
-            self.take_back(connection, |unacked| {
+        if self.remove_subscription(connection, &name, Return::Cancel) {
+            self.take_back(connection, Return::Cancel, |unacked| {
                 Some(&unacked.source) == source.as_ref() && !alive.contains(&unacked.subscription)
             });
             let error = Frame::new(Command::Error)

@@ -1,6 +1,6 @@
 //! Behaviour of real brokers that the specification does not describe, and that a client has to cope with.
 
-use super::BrokerConfig;
+use super::{BrokerConfig, delivery_limit::DeliveryLimit, oversize::FrameLimits};
 
 /// The habits of a broker, none of which is on by default.
 #[derive(Clone, Debug, Default)]
@@ -8,10 +8,11 @@ pub(super) struct Habits {
     pub(super) acks_in_transactions_count_at_once: bool,
     pub(super) counts_acks: bool,
     pub(super) defers: bool,
-    pub(super) delivery_limit: Option<u32>,
+    pub(super) delivery_limit: Option<DeliveryLimit>,
     pub(super) exclusive_clients: bool,
     pub(super) exclusive_queues: bool,
     pub(super) forgives_unknown_transactions: bool,
+    pub(super) frame_limits: Option<FrameLimits>,
     pub(super) journals: bool,
     pub(super) late_messages: usize,
     pub(super) reads_on: bool,
@@ -33,17 +34,30 @@ impl BrokerConfig {
         self
     }
 
-    /// Dead-letters a message instead of returning it to its queue more than this number of times.
+    /// Gives a message up instead of returning it to its queue more often than this. With a plain number, every return
+    /// counts, and the message is dead-lettered.
     ///
     /// A message is returned if its connection or subscription ends, or if its consumer refuses it.
-    pub const fn delivery_limit(mut self, returns: u32) -> Self {
-        self.habits.delivery_limit = Some(returns);
+    pub fn delivery_limit(mut self, limit: impl Into<DeliveryLimit>) -> Self {
+        self.habits.delivery_limit = Some(limit.into());
         self
     }
 
     /// Refuses a CONNECT with the `client-id` of an open connection, as ActiveMQ does.
     pub const fn exclusive_clients(mut self) -> Self {
         self.habits.exclusive_clients = true;
+        self
+    }
+
+    /// Closes the connection, without an ERROR, at a frame that has more octets or more headers than this, as RabbitMQ 4
+    /// does.
+    ///
+    /// Octets are counted from the command to the NUL. [`limits`](Self::limits) that are larger are set to these.
+    pub fn frame_limits(mut self, octets: usize, headers: usize) -> Self {
+        self.habits.frame_limits = Some(FrameLimits { octets, headers });
+        self.limits.body = self.limits.body.min(octets as u64);
+        self.limits.header_block = self.limits.header_block.min(octets);
+        self.limits.headers = self.limits.headers.min(headers);
         self
     }
 

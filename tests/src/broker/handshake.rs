@@ -23,8 +23,9 @@ impl Broker {
         let client_id = self.client_id(connect)?;
         let mirror = HeartBeat { outgoing: asked.incoming, incoming: asked.outgoing };
         let offer = self.config.heart_beat.unwrap_or(mirror);
-        let (now, server) = (self.now, self.config.server.clone());
+        let (now, usual) = (self.now, self.config.server.clone());
         let Some(peer) = self.open_connection(connection) else { return Ok(()) };
+        let server = peer.server.as_deref().map_or(usual, str::to_owned);
         let agreed = if version > Version::V1_0 { offer.agree(asked) } else { HeartBeat::default() };
         peer.open(version, agreed, now);
         peer.client_id = client_id;

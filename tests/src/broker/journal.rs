@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stomp_proto::Command;
 
-use super::{Broker, ConnectionId, store::Content};
+use super::{Broker, ConnectionId, Return, store::Content};
 
 /// Something that happened to a message, which is identified by its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub enum Fact {
         body: Bytes,
         /// Whether the broker has removed the message, which it does with ack mode `auto`.
         settled: bool,
+    },
+    /// The message was destroyed because it had come back too often.
+    Destroyed {
+        /// The body of the message.
+        body: Bytes,
+        /// Why it came back the last time.
+        by: Return,
+        /// How many of the returns that count were wanted by a consumer: by NACK, UNSUBSCRIBE or DISCONNECT.
+        orderly: u32,
     },
     /// The message was destroyed by a NACK.
     Discarded(Bytes),

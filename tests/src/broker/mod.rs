@@ -33,6 +33,7 @@ mod connection;
 mod crash;
 mod deferred;
 mod deliver;
+mod delivery_limit;
 mod denial;
 mod faults;
 mod habits;
@@ -41,6 +42,7 @@ mod heart_beat;
 mod inspect;
 mod journal;
 mod login;
+mod oversize;
 mod refusal;
 mod request;
 mod settle;
@@ -51,6 +53,7 @@ mod write;
 
 pub use config::{BrokerConfig, ErrorPolicy, NackPolicy};
 pub use crash::CrashPoint;
+pub use delivery_limit::{DeliveryLimit, Return};
 pub use denial::{Denial, DenialId, HandshakeEnd};
 pub use journal::Fact;
 pub use refusal::ErrorClass;
@@ -192,6 +195,17 @@ impl Broker {
         connection
     }
 
+    /// Gives the CONNECTED of a connection another `server` header, as of a node whose version differs from the others'.
+    ///
+    /// # Panics
+    /// Panics if `name` is empty or contains anything but printable ASCII, since CONNECTED could not be written.
+    pub fn name_server(&mut self, connection: ConnectionId, name: &str) {
+        config::check_server(name);
+        if let Some(peer) = self.connections.get_mut(&connection) {
+            peer.server = Some(name.into());
+        }
+    }
+
     /// Reports octets that a client has sent, cut anywhere. Octets of a closed connection are ignored.
     pub fn receive(&mut self, connection: ConnectionId, octets: &[u8], now: Duration) {
         self.advance(now);
@@ -226,7 +240,7 @@ impl Broker {
     /// Its unacknowledged messages return to their queues, in order, marked as redelivered.
     pub fn disconnected(&mut self, connection: ConnectionId, now: Duration) {
         self.advance(now);
-        self.end(connection);
+        self.end(connection, Return::Loss);
         self.connections.remove(&connection);
         self.dispatch();
     }
@@ -323,6 +337,10 @@ impl Broker {
         match self.open_connection(connection)?.parser.next_item() {
             Ok(item) => item,
             Err(error) => {
+                if self.config.habits.frame_limits.is_some() && oversize::is_excess(&error.kind) {
+                    self.finish(connection);
+                    return None;
+                }
                 self.refuse(connection, None, &error.into());
                 // A stream that is no STOMP stays so; a silent connection hides even that.
                 None
@@ -332,7 +350,9 @@ impl Broker {
 
     fn handle_item(&mut self, connection: ConnectionId, item: Item) {
         match item {
+            Item::Frame(frame) if self.is_oversized(&frame) => self.finish(connection),
             Item::Frame(frame) => self.handle_frame(connection, &frame),
+            Item::TooLarge { .. } if self.config.habits.frame_limits.is_some() => self.finish(connection),
             Item::TooLarge { frame, excess } => {
                 let receipt = request::receipt(&frame);
                 self.refuse(connection, receipt.as_deref(), &Refusal::too_large(excess));
@@ -340,6 +360,10 @@ impl Broker {
             _ if self.config.records => self.records.note_heart_beat(connection),
             _ => {}
         }
+    }
+
+    fn is_oversized(&self, frame: &Frame) -> bool {
+        self.config.habits.frame_limits.is_some_and(|limits| limits.are_exceeded_by(frame))
     }
 
     /// Sends a heart-beat, unless output is waiting: that output proves the same when it arrives.
@@ -354,7 +378,16 @@ impl Broker {
 
     /// Ends a connection from this side. Pending output is written before it is closed.
     fn finish(&mut self, connection: ConnectionId) {
-        self.end(connection);
+        self.close_behind(connection, Return::Loss);
+    }
+
+    /// As [`finish`](Self::finish), because the client has said goodbye.
+    fn leave(&mut self, connection: ConnectionId) {
+        self.close_behind(connection, Return::Disconnect);
+    }
+
+    fn close_behind(&mut self, connection: ConnectionId, by: Return) {
+        self.end(connection, by);
         if let Some(peer) = self.connections.get_mut(&connection) {
             peer.closing = true;
             self.outputs.insert(connection);
@@ -362,13 +395,13 @@ impl Broker {
     }
 
     /// Takes back everything that a connection held.
-    fn end(&mut self, connection: ConnectionId) {
+    fn end(&mut self, connection: ConnectionId, by: Return) {
         let Some(peer) = self.connections.get_mut(&connection) else { return };
         peer.transactions.clear();
         for name in peer.subscriptions.keys().cloned().collect::<Vec<_>>() {
-            self.remove_subscription(connection, &name);
+            self.remove_subscription(connection, &name, by);
         }
-        self.take_back(connection, |_| true);
+        self.take_back(connection, by, |_| true);
     }
 }
 

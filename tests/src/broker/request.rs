@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use stomp_proto::{Command, EncodeError, Frame, Headers, Version};
 
 use super::{
-    Broker, ConnectionId, CrashPoint, SubscriptionKey, Verdict,
+    Broker, ConnectionId, CrashPoint, Return, SubscriptionKey, Verdict,
     connection::Connection,
     deferred::Work,
     habits::Habits,
@@ -53,12 +53,12 @@ impl Broker {
         }
         self.write_afterwards(connection);
         if !self.reach_any(CrashPoint::after(command)) && command == Command::Disconnect {
-            self.finish(connection);
+            self.leave(connection);
         }
     }
 
     /// Does what a frame says. Takes the receipt away if its time has not come.
-    fn obey(
+    pub(super) fn obey(
         &mut self,
         connection: ConnectionId,
         frame: &Frame,
@@ -180,7 +180,7 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let name = SubscriptionName::of(frame, version)?;
         self.prepare_afterwards(connection, &name, version);
-        let is_removed = self.remove_subscription(connection, &name);
+        let is_removed = self.remove_subscription(connection, &name, Return::Unsubscribe);
         let is_deleted = subscription::durable(frame, &name)?.is_some_and(|name| self.store.delete(&name));
         if is_removed || is_deleted {
             return Ok(());
@@ -189,13 +189,18 @@ impl Broker {
     }
 
     /// Removes a subscription, if there is one. What it has not acknowledged goes back, now or with its connection.
-    pub(super) fn remove_subscription(&mut self, connection: ConnectionId, name: &SubscriptionName) -> bool {
+    pub(super) fn remove_subscription(
+        &mut self,
+        connection: ConnectionId,
+        name: &SubscriptionName,
+        by: Return,
+    ) -> bool {
         let peer = self.connections.get_mut(&connection);
         let Some(key) = peer.and_then(|peer| peer.subscriptions.remove(name)) else { return false };
         if let Some(subscription) = self.subscriptions.remove(&key) {
             self.store.remove_consumer(&subscription.terms.destination, &subscription.source, key);
             if !self.config.habits.unsubscribe_keeps {
-                self.take_back(connection, |unacked| unacked.subscription == key);
+                self.take_back(connection, by, |unacked| unacked.subscription == key);
             }
         }
         true

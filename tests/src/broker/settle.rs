@@ -8,10 +8,11 @@ use super::{
     Broker, ConnectionId, NackPolicy, ack_id,
     connection::{Connection, Unacked},
     dead_letter_queue,
+    delivery_limit::Return,
     habits::Habits,
     journal::Fact,
     refusal::Refusal,
-    store::{Content, Message, Source},
+    store::{Content, Message},
     subscription::SubscriptionName,
     transaction::Step,
     value,
@@ -101,15 +102,7 @@ impl Broker {
                 self.records.discarded += 1;
                 self.note(|| Fact::Discarded(body()));
             }
-            Verdict::Requeue => self.give_back(&source, message),
-        }
-    }
-
-    /// Puts a message back in its place, or away if it came back too often.
-    fn give_back(&mut self, source: &Source, message: Message) {
-        match self.config.habits.delivery_limit {
-            Some(limit) if message.returns >= limit => self.dead_letter(&message),
-            _ => self.store.put_back(source, message),
+            Verdict::Requeue => self.give_back(&source, message, Return::Nack),
         }
     }
 
@@ -128,12 +121,17 @@ impl Broker {
     }
 
     /// Puts back what a connection has not acknowledged, of those subscriptions.
-    pub(super) fn take_back(&mut self, connection: ConnectionId, ended: impl Fn(&Unacked) -> bool) {
+    pub(super) fn take_back(
+        &mut self,
+        connection: ConnectionId,
+        by: Return,
+        ended: impl Fn(&Unacked) -> bool,
+    ) {
         let Some(peer) = self.connections.get_mut(&connection) else { return };
         let unacked = core::mem::take(&mut peer.unacked).into_iter();
         let (back, kept) = unacked.partition(|(_, unacked)| ended(unacked));
         peer.unacked = kept;
-        BTreeMap::into_values(back).for_each(|unacked| self.give_back(&unacked.source, unacked.message));
+        BTreeMap::into_values(back).for_each(|unacked| self.give_back(&unacked.source, unacked.message, by));
     }
 }
 

@@ -26,8 +26,9 @@ pub(super) struct Content {
 pub(super) struct Message {
     number: u64,
     pub(super) redelivered: bool,
-    /// How often it came back.
+    /// How often it came back in a way that counts, and how often of these its consumer had wanted it.
     pub(super) returns: u32,
+    pub(super) orderly_returns: u32,
     pub(super) content: Arc<Content>,
 }
 
@@ -95,7 +96,9 @@ impl Store {
         let number = self.numbers;
         self.numbers += 1;
         let queue = self.queues.entry(source.clone()).or_default();
-        queue.ready.insert(number, Message { number, redelivered: false, returns: 0, content });
+        queue
+            .ready
+            .insert(number, Message { number, redelivered: false, returns: 0, orderly_returns: 0, content });
         self.touched.insert(source);
     }
 
@@ -109,7 +112,7 @@ impl Store {
         if is_gone {
             return;
         }
-        let message = Message { redelivered: true, returns: message.returns + 1, ..message };
+        let message = Message { redelivered: true, ..message };
         self.queues.entry(source.clone()).or_default().ready.insert(message.number, message);
         self.touch(source);
     }

@@ -57,6 +57,7 @@ impl Accounts {
         match fact {
             Fact::Stored { body, .. } => _ = self.entry(&key(body)).stored.insert(broker),
             Fact::Acknowledged { body, .. }
+            | Fact::Destroyed { body, .. }
             | Fact::Discarded(body)
             | Fact::Delivered { body, settled: true, .. } => {
                 self.entry(&key(body)).ended.insert(broker);

@@ -11,4 +11,5 @@ mod heart_beats;
 mod program;
 mod sockets;
 mod transactions;
+mod versions;
 mod wire;
