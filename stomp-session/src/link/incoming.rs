@@ -255,7 +255,7 @@ impl Link {
             (Awaited::Commit(number), outcome) => transactions.answer_commit(number, outcome, wire, cx),
             (Awaited::Part(number), outcome) => transactions.answer_part(number, id, outcome, wire, cx),
             (Awaited::Kept(id), Outcome::Confirmed) => {
-                cx.replay.kept.open_for(id);
+                cx.replay.open_for_kept(id);
                 cx.replay.answer(id, Outcome::Confirmed, cx.events);
             }
             (Awaited::Subscribe(subscription), Outcome::Confirmed) => {

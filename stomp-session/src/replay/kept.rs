@@ -154,6 +154,21 @@ impl KeptSends {
         }
     }
 
+    /// One was confirmed. If a connection was ever closed when it was alone, what closed it is over: those that wait for the
+    /// clock need not, unless the broker has said that it cannot serve their destination. Returns whether that is so.
+    pub(crate) fn relieve(&mut self, id: ReceiptId) -> bool {
+        let is_over = self.get_mut(id).is_some_and(|kept| kept.strikes.forgive());
+        let waited = if is_over { self.waiting.take_from_clock() } else { Vec::new() };
+        for id in waited {
+            let wait = match self.is_closed(id) {
+                true => Wait::Clock,
+                false => Wait::Alone(self.get(id).map_or(Timestamp::ZERO, |kept| kept.strikes.next())),
+            };
+            self.waiting.add(id, wait);
+        }
+        is_over
+    }
+
     fn destination(&self, id: ReceiptId) -> Option<Vec<u8>> {
         Some(self.get(id)?.frame.header("destination")?.octets().into_owned())
     }

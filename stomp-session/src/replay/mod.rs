@@ -67,6 +67,18 @@ impl Replay {
             let destination = held.subscribe.destination.as_bytes();
             self.kept.used().into_iter().for_each(|kept| kept.open(destination));
         }
+        if self.subscriptions.get_mut(id).is_some_and(Subscription::forgive) {
+            self.clock.relieve();
+        }
+    }
+
+    /// Notes that the broker has confirmed this SEND.
+    pub(crate) fn open_for_kept(&mut self, id: ReceiptId) {
+        let Some(kept) = self.kept.used() else { return };
+        kept.open_for(id);
+        if kept.relieve(id) {
+            self.clock.relieve();
+        }
     }
 
     /// Whether a frame may be tried that is only one of several possible causes.

@@ -163,6 +163,11 @@ impl Subscription {
         if strikes.add_silent(broker, now) { None } else { Some(strikes.next()) }
     }
 
+    /// It was accepted. Returns whether connections were closed at it before.
+    pub(crate) fn forgive(&mut self) -> bool {
+        self.trouble.as_mut().is_some_and(|trouble| trouble.strikes.forgive())
+    }
+
     /// From now on it asks for a single message.
     pub(crate) fn narrow(&mut self, profile: &Profile) {
         self.subscribe.prefetch = Some(1);

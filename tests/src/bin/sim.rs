@@ -12,14 +12,15 @@ use std::{
     time::Instant,
 };
 
-use stomp_testkit::disaster::{self, Law, Outcome, Report};
+use stomp_testkit::disaster::{self, Law, Outcome, Report, Rounds};
 
 const USAGE: &str =
-    "usage: sim [--seeds COUNT] [--from SEED] [--jobs COUNT] [--except SEED,SEED…] [--tally] [--brief]
-       sim --seed SEED [--trace]
+    "usage: sim [--clusters] [--seeds COUNT] [--from SEED] [--jobs COUNT] [--except SEED,SEED…] [--tally] [--brief]
+       sim [--clusters] --seed SEED [--trace]
 
 Runs sessions, model brokers and a network through disasters, each seed another one, and checks the laws.
 
+  --clusters      clusters and pairs that lose nodes, six rounds a seed, and nothing else
   --seeds COUNT   how many seeds (1000)
   --from SEED     the first one (0)
   --jobs COUNT    how many threads (all processors)
@@ -35,11 +36,23 @@ const TWICE: u64 = 64;
 /// One in this many seeds is hours with queues that cannot be had.
 const HOURS: u64 = 1024;
 
+/// One in this many seeds is rounds of a cluster.
+const CLUSTERS: u64 = 512;
+
+/// What a seed stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Run {
+    Clusters,
+    Disaster,
+    Suspects,
+}
+
 #[derive(Debug)]
 struct Arguments {
     from: u64,
     seeds: u64,
     jobs: usize,
+    clusters: bool,
     trace: bool,
     tally: bool,
     brief: bool,
@@ -67,6 +80,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
         from: 0,
         seeds: 1000,
         jobs,
+        clusters: false,
         trace: false,
         tally: false,
         brief: false,
@@ -82,6 +96,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments
             "--from" => arguments.from = number()?,
             "--jobs" => arguments.jobs = usize::try_from(number()?).unwrap_or(usize::MAX).max(1),
             "--seed" => (arguments.from, arguments.seeds) = (number()?, 1),
+            "--clusters" => arguments.clusters = true,
             "--trace" => arguments.trace = true,
             "--tally" => arguments.tally = true,
             "--brief" => arguments.brief = true,
@@ -119,7 +134,7 @@ fn run(arguments: &Arguments) -> ExitCode {
             if tally.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Some(seed) => {
-            explain(seed, arguments.trace, arguments.brief);
+            explain(arguments, seed);
             ExitCode::FAILURE
         }
     }
@@ -143,7 +158,7 @@ fn work(
         if arguments.except.contains(&seed) {
             continue;
         }
-        let outcome = run_seed(seed, arguments.trace && arguments.seeds == 1);
+        let outcome = arguments.run_seed(seed, arguments.trace && arguments.seeds == 1);
         if arguments.trace && arguments.seeds == 1 {
             print!("{}", outcome.trace);
             println!("trace hash {:016x}", outcome.hash);
@@ -169,23 +184,33 @@ fn work(
     }
 }
 
-/// INV-19 is checked here, where two runs can be had.
-fn run_seed(seed: u64, traced: bool) -> Outcome {
-    if is_long(seed) {
-        return disaster::suspects(seed, traced);
+impl Arguments {
+    /// What is run for a seed.
+    const fn kind(&self, seed: u64) -> Run {
+        match seed % HOURS {
+            _ if self.clusters => Run::Clusters,
+            _ if !disaster::WHOLE => Run::Disaster,
+            at if at == HOURS / 2 => Run::Suspects,
+            _ if seed % CLUSTERS == CLUSTERS / 2 => Run::Clusters,
+            _ => Run::Disaster,
+        }
     }
-    let octets = disaster::octets(seed);
-    let outcome = disaster::run(&octets, traced);
-    if seed.is_multiple_of(TWICE) { disaster::compare(outcome, &octets) } else { outcome }
+
+    /// INV-19 is checked here, where two runs can be had.
+    fn run_seed(&self, seed: u64, traced: bool) -> Outcome {
+        match self.kind(seed) {
+            Run::Clusters => return disaster::clusters(seed, traced),
+            Run::Suspects => return disaster::suspects(seed, traced),
+            Run::Disaster => {}
+        }
+        let octets = disaster::octets(seed);
+        let outcome = disaster::run(&octets, traced);
+        if seed.is_multiple_of(TWICE) { disaster::compare(outcome, &octets) } else { outcome }
+    }
 }
 
 /// The seeds that break each law.
 type Tally = BTreeMap<Law, Vec<u64>>;
-
-/// Whether a seed is hours with queues that cannot be had.
-const fn is_long(seed: u64) -> bool {
-    disaster::WHOLE && seed % HOURS == HOURS / 2
-}
 
 fn tell(report: &Report, seconds: f64, tally: &Tally) {
     println!(
@@ -200,23 +225,42 @@ fn tell(report: &Report, seconds: f64, tally: &Tally) {
     for (fault, count) in &report.faults {
         println!("{count:>10} {fault}");
     }
+    tell_rounds(report);
     for (law, seeds) in tally {
         println!("{:>10} {law}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(100)]);
     }
     println!("{} violations", tally.values().map(Vec::len).sum::<usize>());
 }
 
-fn explain(seed: u64, traced: bool, brief: bool) {
+/// One line for each kind of what went wrong with clusters.
+fn tell_rounds(report: &Report) {
+    if report.rounds_of.is_empty() {
+        return;
+    }
+    let heads = ["rounds", "confirmed", "lost", "copies", "longest gap", "after it could"];
+    let [rounds, confirmed, lost, copies, gap, late] = heads;
+    println!("{rounds:>10} {confirmed:>10} {lost:>6} {copies:>8} {gap:>12} {late:>15}");
+    for (incident, of) in &report.rounds_of {
+        let (gap, late) = (of.gap.as_secs_f64(), of.late.as_secs_f64());
+        let Rounds { rounds, confirmed, lost, copies, .. } = of;
+        println!(
+            "{rounds:>10} {confirmed:>10} {lost:>6} {copies:>8} {gap:>10.1} s {late:>13.1} s  {incident}"
+        );
+    }
+}
+
+fn explain(arguments: &Arguments, seed: u64) {
     let octets = disaster::octets(seed);
-    let found = run_seed(seed, false);
+    let found = arguments.run_seed(seed, false);
     println!("seed {seed}");
     if let Some(violation) = &found.violation {
         println!("{violation}");
     }
-    if !traced && !brief && !is_long(seed) {
+    if !arguments.trace && !arguments.brief && arguments.kind(seed) == Run::Disaster {
         let short = disaster::run(&disaster::shrink(&octets), true);
         println!("--- shrunk:\n{}", short.trace);
         short.violation.iter().for_each(|violation| println!("{violation}"));
     }
-    println!("replay: sim --seed {seed} --trace");
+    let clusters = if arguments.clusters { " --clusters" } else { "" };
+    println!("replay: sim{clusters} --seed {seed} --trace");
 }

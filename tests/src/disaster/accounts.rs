@@ -35,17 +35,25 @@ pub(super) struct Entry {
     pub(super) refused: usize,
     /// Whether its sender was told that nothing of it is written.
     pub(super) withdrawn: bool,
+    /// How often a broker has accepted it, and how often it was handed to a user.
+    pub(super) copies_stored: u64,
+    pub(super) handed: u64,
+    /// What went on when it was first heard of.
+    pub(super) during: &'static str,
 }
 
 /// All messages by their keys.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     entries: BTreeMap<String, Entry>,
+    /// What goes on.
+    pub(super) during: &'static str,
 }
 
 impl Accounts {
     pub(super) fn entry(&mut self, key: &str) -> &mut Entry {
-        self.entries.entry(key.to_owned()).or_default()
+        let during = self.during;
+        self.entries.entry(key.to_owned()).or_insert_with(|| Entry { during, ..Entry::default() })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Entry)> {
@@ -55,7 +63,11 @@ impl Accounts {
     /// Enters what a broker has done.
     pub(super) fn enter(&mut self, broker: usize, fact: &Fact) {
         match fact {
-            Fact::Stored { body, .. } => _ = self.entry(&key(body)).stored.insert(broker),
+            Fact::Stored { body, .. } => {
+                let entry = self.entry(&key(body));
+                entry.copies_stored += 1;
+                entry.stored.insert(broker);
+            }
             Fact::Acknowledged { body, .. }
             | Fact::Destroyed { body, .. }
             | Fact::Discarded(body)

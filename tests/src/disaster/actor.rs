@@ -54,6 +54,10 @@ pub(super) struct Actor {
     pub(super) course: Course,
     /// Where it moves to.
     pub(super) going: Option<Going>,
+    /// The broker to which the network drops its octets, and until when.
+    pub(super) cut_off: Option<(usize, Timestamp)>,
+    /// When it was last told that something was confirmed, or given a message.
+    pub(super) served_at: Timestamp,
     /// The brokers of its list.
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) stalled_until: Timestamp,
@@ -127,6 +131,8 @@ impl Actor {
             number,
             course: Course::new(&config),
             going: None,
+            cut_off: None,
+            served_at: Timestamp::ZERO,
             endpoints: config.brokers.endpoints.clone(),
             session: Session::new(config, Timestamp::ZERO),
             link: None,

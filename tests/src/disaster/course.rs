@@ -139,13 +139,32 @@ impl Course {
             let free = self.left.iter().copied().filter(|broker| !self.is_held_back(*broker, now));
             self.left = free.collect();
         }
-        let expected = if self.left.is_empty() { self.begin_round(now) } else { Duration::ZERO };
+        if self.policy.full_jitter {
+            self.announce_jittered(broker, delay, now);
+        }
+        let expected = match self.left.is_empty() {
+            true => self.begin_round(now),
+            false if self.policy.full_jitter => delay,
+            false => Duration::ZERO,
+        };
         demand(!self.is_poisoned(now), Law::Poison, || format!("it goes on after {:?}", self.poisons))?;
         demand(delay == expected, Law::Schedule, || format!("the delay is {delay:?} and not {expected:?}"))?;
         (self.due, self.announced) = (now.after(delay), true);
         demand(self.left.contains(&broker), Law::Schedule, || {
             format!("broker {broker} is none of {:?}, which are left in this round", self.left)
         })
+    }
+
+    /// What was drawn is taken as it is, within its bounds.
+    fn announce_jittered(&mut self, broker: usize, delay: Duration, now: Timestamp) {
+        let goes_on = delay.is_zero() && self.left.contains(&broker);
+        if !goes_on && delay <= self.policy.max_delay {
+            self.rounds += 1;
+            self.given = delay;
+            let at = now.after(delay);
+            let listed = (0..self.brokers).filter(|broker| !self.barred.contains(broker));
+            self.left = listed.filter(|broker| !self.is_held_back(*broker, at)).collect();
+        }
     }
 
     fn begin_round(&mut self, now: Timestamp) -> Duration {

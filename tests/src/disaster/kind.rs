@@ -19,12 +19,38 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::ActiveMq, Self::Artemis, Self::RabbitMq];
 
+    /// What it was and has become, the oldest first.
+    pub(super) fn edition(self, number: usize) -> BrokerConfig {
+        match (self, number) {
+            (Self::ActiveMq, 0) => BrokerConfig::activemq(),
+            (Self::ActiveMq, _) => BrokerConfig::activemq_6(),
+            (Self::Artemis, 0) => BrokerConfig::artemis(),
+            (Self::Artemis, _) => BrokerConfig::artemis_2_57(),
+            (Self::RabbitMq, 0) => BrokerConfig::rabbitmq(),
+            (Self::RabbitMq, 1) => BrokerConfig::rabbitmq_4_0(),
+            (Self::RabbitMq, _) => BrokerConfig::rabbitmq_4_3(),
+        }
+    }
+
+    /// What it calls itself in that edition.
+    pub(super) const fn server(self, number: usize) -> &'static str {
+        match (self, number) {
+            (Self::ActiveMq, 0) => "ActiveMQ/5.17.2",
+            (Self::ActiveMq, _) => "ActiveMQ/6.3.1",
+            (Self::Artemis, 0) => "ActiveMQ-Artemis/2.44.0",
+            (Self::Artemis, _) => "ActiveMQ-Artemis/2.57.0 ActiveMQ Artemis Messaging Engine",
+            (Self::RabbitMq, 0) => "RabbitMQ/3.10.8",
+            (Self::RabbitMq, 1) => "RabbitMQ/4.0.5",
+            (Self::RabbitMq, _) => "RabbitMQ/4.3.6",
+        }
+    }
+
     /// Its habits: the table is in the module's documentation.
     pub(super) fn config(self, setting: &Setting) -> BrokerConfig {
         let config = match self {
-            Self::ActiveMq => BrokerConfig::activemq().late_messages(3).exclusive_clients(),
-            Self::Artemis => BrokerConfig::artemis(),
-            Self::RabbitMq => BrokerConfig::rabbitmq().deferring().stray_errors(3),
+            Self::ActiveMq => self.edition(setting.edition).late_messages(3).exclusive_clients(),
+            Self::Artemis => self.edition(setting.edition),
+            Self::RabbitMq => self.edition(setting.edition).deferring().stray_errors(3),
         };
         let config = config.journaling().without_anonymous().output_window(setting.capacity);
         let config = if setting.durable_only { config.durable_only() } else { config };

@@ -56,6 +56,10 @@ pub enum Law {
     Suspects,
     /// INV-25: a move leaves in good order and in time, and ends where it was to go.
     Move,
+    /// INV-26: once a broker serves again, so are its clients within seconds.
+    Gap,
+    /// INV-27: what its program has never taken is not destroyed because it left in good order.
+    GiveBack,
 }
 
 impl fmt::Display for Law {

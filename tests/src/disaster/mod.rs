@@ -68,18 +68,21 @@
 mod accounts;
 mod actor;
 mod blows;
+mod clusters;
 mod course;
 mod deed;
 mod ending;
 mod fate;
 mod foreign;
 mod going;
+mod incident;
 mod kind;
 mod law;
 mod link;
 mod model;
 mod network;
 mod notice;
+mod outage;
 mod pipe;
 mod plan;
 mod replay;
@@ -96,10 +99,11 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use clusters::clusters;
 pub use kind::Kind;
 pub use law::{Law, Violation};
 pub use plan::{WHOLE, octets};
-pub use report::Report;
+pub use report::{Report, Rounds};
 pub use script::{Interruption, Script};
 pub use shrink::shrink;
 pub use suspects::suspects;

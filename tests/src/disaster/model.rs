@@ -41,16 +41,33 @@ pub(super) struct Node {
     pub(super) hangs_until: Timestamp,
     /// Its certificate is not to be trusted until then.
     pub(super) distrusted_until: Timestamp,
+    /// What it accepts it closes until then.
+    pub(super) closes_until: Timestamp,
+    /// It neither reads nor writes until then, and accepts all the same.
+    pub(super) frozen_until: Timestamp,
+    /// What it calls itself, if it is not what its model does.
+    pub(super) server: Option<&'static str>,
 }
 
 impl Node {
     pub(super) const fn new(model: usize) -> Self {
         let zero = Timestamp::ZERO;
-        Self { model, refuses_until: zero, hangs_until: zero, distrusted_until: zero }
+        Self {
+            model,
+            refuses_until: zero,
+            hangs_until: zero,
+            distrusted_until: zero,
+            closes_until: zero,
+            frozen_until: zero,
+            server: None,
+        }
     }
 
+    /// It is up, and stays what it is.
     pub(super) const fn heal(&mut self) {
+        let server = self.server;
         *self = Self::new(self.model);
+        self.server = server;
     }
 }
 
@@ -102,6 +119,11 @@ impl Model {
     pub(super) fn deny(&mut self, denial: Denial, until: Timestamp) {
         let id = self.broker.deny(denial);
         self.denials.push((until, id));
+    }
+
+    /// Until when something is refused.
+    pub(super) fn denied_until(&self) -> Option<Timestamp> {
+        self.denials.iter().map(|(until, _)| *until).max()
     }
 
     /// When it has something to do by itself.

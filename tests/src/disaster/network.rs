@@ -172,7 +172,10 @@ impl World {
         actor.course.dial(broker, now)?;
         self.report.dials += 1;
         let hangs = self.nodes[broker].hangs_until > now;
-        let ends_at = (!hangs).then(|| now.after(self.setting.latency));
+        let ends_at = match actor.cut_off.filter(|(other, until)| *other == broker && *until > now) {
+            Some((_, until)) => retransmitted(now, until),
+            None => (!hangs).then(|| now.after(self.setting.latency)),
+        };
         actor.dial = Some(Dial { attempt: attempt.id, broker, ends_at });
         actor.former = actor.attempt.replace(attempt.id);
         self.report_late(number)
@@ -213,7 +216,13 @@ impl World {
             let Some(input) = input else { return self.collect(number).map(|_| true) };
             let connection = model.broker.connect(now.since_start());
             let place = (number, dial.broker, number_of_model, connection);
-            let link = Link::new(place, dial.attempt, input, &self.setting, now);
+            let mut link = Link::new(place, dial.attempt, input, &self.setting, now);
+            link.up.hold_up(node.frozen_until);
+            link.down.hold_up(node.frozen_until);
+            node.server.into_iter().for_each(|name| model.broker.name_server(connection, name));
+            if node.closes_until > now {
+                model.broker.hang_up(connection);
+            }
             actor.link = Some(self.next_link);
             self.links.insert(self.next_link, link);
             self.next_link += 1;
@@ -425,6 +434,14 @@ impl World {
 /// The number of a broker, which its name ends with.
 pub(super) fn broker_of(endpoint: &Endpoint) -> usize {
     endpoint.host().trim_start_matches('b').parse().unwrap_or_default()
+}
+
+/// When the first SYN passes that TCP sends after that, of those which a dial sends.
+fn retransmitted(dialled: Timestamp, until: Timestamp) -> Option<Timestamp> {
+    [1, 3, 7, 15]
+        .into_iter()
+        .map(|seconds| dialled.after(Duration::from_secs(seconds)))
+        .find(|at| *at > until)
 }
 
 /// Whether a broker does not read a connection because it cannot write to it.

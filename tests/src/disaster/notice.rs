@@ -104,6 +104,8 @@ impl Actor {
             format!("{id} is for {:?}, which has ended", message.subscription())
         })?;
         if let Some(mark) = mark {
+            self.served_at = scene.now;
+            scene.accounts.entry(&super::accounts::key(message.body())).handed += 1;
             self.hand(message, mark);
         }
         Ok(())
@@ -148,6 +150,7 @@ impl Actor {
                 });
                 demand(came, Law::RightResult, || format!("{key} is confirmed, and no RECEIPT came for it"))?;
                 entry.confirmed.insert(broker);
+                self.served_at = scene.now;
                 demand(entry.stored.contains(&broker), Law::ConfirmedIsStored, || {
                     format!("{key} is confirmed and not with broker {broker}")
                 })

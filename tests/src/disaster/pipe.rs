@@ -71,6 +71,13 @@ impl Pipe {
         self.end(reset(), arrival);
     }
 
+    /// The end in good order, instead of what has not arrived yet.
+    pub(super) fn end_with(&mut self, reason: Lost, arrival: Timestamp) {
+        self.reset(arrival);
+        self.parcels.clear();
+        self.push(Parcel::End(reason), arrival);
+    }
+
     fn push(&mut self, parcel: Parcel, arrival: Timestamp) {
         self.last = self.last.max(arrival);
         self.parcels.push_back((self.last, parcel));

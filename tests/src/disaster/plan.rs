@@ -61,6 +61,10 @@ pub(super) struct Setting {
     pub(super) mum: bool,
     /// Whether all brokers have the same login.
     pub(super) one_login: bool,
+    /// How new the brokers are, from 0.
+    pub(super) edition: usize,
+    /// Whether delays are drawn, as they are by default.
+    pub(super) jitter: bool,
 }
 
 impl Plan {
@@ -122,6 +126,8 @@ impl Setting {
             client_id: false,
             mum: false,
             one_login: false,
+            edition: 0,
+            jitter: false,
         }
     }
 
@@ -135,6 +141,7 @@ impl Setting {
         let is_uniform = brokers.iter().all(|kind| *kind == first);
         // The octets of the head are all spoken for.
         let mut more = Random::new(luck ^ 0x5748_4f4c_4520_574f);
+        let edition = more.below(3);
         let mut one_in = |count| more.once_in(count) && WHOLE;
         let second = Duration::from_secs(1);
         Self {
@@ -165,6 +172,8 @@ impl Setting {
             client_id: one_in(4),
             mum: one_in(8),
             one_login: one_in(4),
+            edition,
+            jitter: false,
         }
     }
 }

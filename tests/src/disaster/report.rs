@@ -4,6 +4,35 @@ use std::{collections::BTreeMap, time::Duration};
 
 use stomp_session::Event;
 
+/// Rounds in which the same went wrong with a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rounds {
+    /// Rounds.
+    pub rounds: u64,
+    /// SENDs at least once that were confirmed.
+    pub confirmed: u64,
+    /// Those of them that nobody was given.
+    pub lost: u64,
+    /// Messages that a broker has stored more than once.
+    pub copies: u64,
+    /// The longest time in which a client was not served.
+    pub gap: Duration,
+    /// The longest time from when a broker could serve again to when all was done that had waited.
+    pub late: Duration,
+}
+
+impl Rounds {
+    fn add(&mut self, other: &Self) {
+        self.rounds += other.rounds;
+        self.confirmed += other.confirmed;
+        self.lost += other.lost;
+        self.copies += other.copies;
+        self.gap = self.gap.max(other.gap);
+        self.late = self.late.max(other.late);
+    }
+}
+
 /// Counts of one run, or of many together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,6 +59,8 @@ pub struct Report {
     pub crashes: u64,
     /// What went wrong, and how often.
     pub faults: BTreeMap<&'static str, u64>,
+    /// What the rounds with clusters came to, by what went wrong.
+    pub rounds_of: BTreeMap<&'static str, Rounds>,
     /// How much time has passed in the simulation.
     pub elapsed: Duration,
 }
@@ -48,6 +79,9 @@ impl Report {
         self.rounds += other.rounds;
         self.crashes += other.crashes;
         self.elapsed += other.elapsed;
+        for (incident, rounds) in &other.rounds_of {
+            self.rounds_of.entry(incident).or_default().add(rounds);
+        }
         for (fault, count) in &other.faults {
             *self.faults.entry(fault).or_default() += count;
         }

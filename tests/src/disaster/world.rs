@@ -11,6 +11,7 @@ use super::{
     law::{Checked, Law, demand},
     link::Link,
     model::{self, Model, Node},
+    outage::Stop,
     plan::{Plan, Setting},
     report::Report,
     trace::Trace,
@@ -36,6 +37,10 @@ pub(super) struct World {
     /// Whether anything still goes wrong.
     pub(super) stormy: bool,
     pub(super) mishaps: Mishaps,
+    /// Nodes that are going to be stopped, the next one first.
+    pub(super) stops: Vec<Stop>,
+    /// How new the newest node is.
+    pub(super) edition: usize,
 }
 
 /// What goes wrong at an exact place.
@@ -74,6 +79,8 @@ impl World {
             trace: Trace::new(traced),
             stormy: true,
             mishaps: Mishaps::default(),
+            stops: Vec::new(),
+            edition: setting.edition,
             setting,
         }
     }
@@ -205,9 +212,8 @@ fn config(setting: &Setting, number: usize) -> Config {
     });
     let uris = uris.collect::<Vec<_>>().join(",");
     let delay = setting.max_reconnect_delay.as_millis();
-    let uri = format!(
-        "failover:({uris})?startupMaxReconnectAttempts=-1&maxReconnectDelay={delay}&reconnectDelayJitter=0"
-    );
+    let jitter = if setting.jitter { "" } else { "&reconnectDelayJitter=0" };
+    let uri = format!("failover:({uris})?startupMaxReconnectAttempts=-1&maxReconnectDelay={delay}{jitter}");
     let mut config = Config::new(uri.parse().expect("a list of brokers"));
     config.versions.clone_from(&setting.versions);
     (config.send_beat, config.receive_beat) = setting.beats;

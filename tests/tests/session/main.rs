@@ -11,6 +11,7 @@ mod commands;
 mod connect;
 mod credentials;
 mod disconnect;
+mod elections;
 mod errors;
 mod failover;
 mod frame_limits;
