@@ -1,8 +1,8 @@
 //! ActiveMQ "Classic", as packaged by Debian: where it is, how it is configured and launched, and how it behaves.
 
 use super::{
-    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Keys, Launch, Layout, Nack,
-    OnError, Plan, User, keys::STORE_PASSWORD, require_file, require_program,
+    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Launch, Layout, Nack, OnError,
+    Plan, User, keys::STORE_PASSWORD, require_file, require_program,
 };
 use std::ffi::OsString;
 use std::fs;
@@ -20,7 +20,34 @@ const USERS: &[User] = &[GUEST, ALICE];
 const DEAD_LETTER_PREFIX: &str = "DLQ.";
 
 /// ActiveMQ "Classic" with a persistent store.
-pub static ACTIVEMQ: Description = Description {
+pub static ACTIVEMQ: Description = ONE_NODE;
+
+/// Two nodes on one store, of which one serves. The other opens its ports when it gets the lock of the store.
+pub static ACTIVEMQ_PAIR: Description = Description {
+    name: "ActiveMQ pair",
+    nodes: 2,
+    configure: |layout| configure_as(layout, Nodes::Pair),
+    ..ONE_NODE
+};
+
+/// Two nodes, each with its own store, which pass messages on to where consumers are.
+pub static ACTIVEMQ_NETWORK: Description = Description {
+    name: "ActiveMQ network",
+    nodes: 2,
+    node_ports: &["stomp", "tls", "openwire"],
+    configure: |layout| configure_as(layout, Nodes::Network),
+    ..ONE_NODE
+};
+
+/// What nodes have to do with each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nodes {
+    Apart,
+    Pair,
+    Network,
+}
+
+const ONE_NODE: Description = Description {
     name: NAME,
     nodes: 1,
     node_ports: &["stomp", "tls"],
@@ -69,16 +96,18 @@ fn starter() -> PathBuf {
 }
 
 fn configure(layout: &Layout) -> io::Result<Plan> {
-    let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node));
+    configure_as(layout, Nodes::Apart)
+}
+
+fn configure_as(layout: &Layout, nodes: Nodes) -> io::Result<Plan> {
+    let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node, nodes));
     Ok(Plan { helpers: Vec::new(), nodes: nodes.collect::<io::Result<_>>()? })
 }
 
-fn configure_node(layout: &Layout, node: usize) -> io::Result<Launch> {
+fn configure_node(layout: &Layout, node: usize, nodes: Nodes) -> io::Result<Launch> {
     let directory = layout.node_directory(node);
     let port = layout.port(node, "stomp");
-    let tls = (layout.port(node, "tls"), layout.keys());
-    layout
-        .write(directory.join("activemq.xml"), &configuration(&name(node), port, tls, &directory, USERS))?;
+    layout.write(directory.join("activemq.xml"), &configuration(layout, node, nodes, USERS))?;
     layout.write(directory.join("log4j.properties"), LOGGING)?;
     // Java fails at its first temporary file when the directory for them does not exist.
     fs::create_dir_all(directory.join("temporary"))?;
@@ -141,10 +170,14 @@ log4j.appender.console.layout.ConversionPattern=%d %-5p %c{1}: %m%n
 
 /// The broker's definition. A NACKed message is dead at once, and each queue has its own dead letter queue; the
 /// store is on disk, so that what was receipted survives a kill.
-fn configuration(name: &str, port: u16, tls: (u16, &Keys), directory: &Path, users: &[User]) -> String {
+fn configuration(layout: &Layout, node: usize, nodes: Nodes, users: &[User]) -> String {
+    let (name, listening) = (name(node), layout.listening());
+    let (port, tls, keys) = (layout.port(node, "stomp"), layout.port(node, "tls"), layout.keys());
     let users: String = users.iter().map(user).collect();
-    let data = xml(&directory.join("data").display().to_string());
-    let (tls, keys) = tls;
+    let data = xml(&layout.node_directory(node).join("data").display().to_string());
+    let store = store(layout, node, nodes);
+    let (openwire, bridge) = if nodes == Nodes::Network { network(layout, node) } else { Default::default() };
+    let replay = if nodes == Nodes::Network { REPLAY } else { "" };
     let (ours, trusted) = (xml(&keys.file("broker.p12")), xml(&keys.file("trusted.p12")));
     format!(
         r#"<beans xmlns="http://www.springframework.org/schema/beans"
@@ -158,7 +191,7 @@ fn configuration(name: &str, port: u16, tls: (u16, &Keys), directory: &Path, use
       <policyEntry queue="&gt;">
         <deadLetterStrategy>
           <individualDeadLetterStrategy queuePrefix="{DEAD_LETTER_PREFIX}" processNonPersistent="true"/>
-        </deadLetterStrategy>
+        </deadLetterStrategy>{replay}
       </policyEntry>
     </policyEntries></policyMap></destinationPolicy>
     <plugins>
@@ -170,7 +203,7 @@ fn configuration(name: &str, port: u16, tls: (u16, &Keys), directory: &Path, use
       <simpleAuthenticationPlugin><users>{users}
       </users></simpleAuthenticationPlugin>
     </plugins>
-    <persistenceAdapter><kahaDB directory="{data}/kahadb" journalMaxFileLength="8mb"/></persistenceAdapter>
+    <persistenceAdapter>{store}</persistenceAdapter>{bridge}
     <sslContext>
       <sslContext keyStore="file:{ours}" keyStoreType="PKCS12" keyStorePassword="{STORE_PASSWORD}"
           trustStore="file:{trusted}" trustStoreType="PKCS12" trustStorePassword="{STORE_PASSWORD}"/>
@@ -181,15 +214,53 @@ fn configuration(name: &str, port: u16, tls: (u16, &Keys), directory: &Path, use
       <tempUsage><tempUsage limit="512 mb"/></tempUsage>
     </systemUsage></systemUsage>
     <transportConnectors>
-      <transportConnector name="stomp" uri="stomp://127.0.0.1:{port}"/>
+      <transportConnector name="stomp" uri="stomp://{listening}:{port}"/>{openwire}
       <transportConnector name="tls"
-          uri="stomp+ssl://127.0.0.1:{tls}?transport.needClientAuth=true&amp;transport.enabledProtocols=TLSv1.2,TLSv1.3"/>
+          uri="stomp+ssl://{listening}:{tls}?transport.needClientAuth=true&amp;transport.enabledProtocols=TLSv1.2,TLSv1.3"/>
     </transportConnectors>
   </broker>
 </beans>
 "#
     )
 }
+
+/// Where messages are kept. Who waits for another's store asks for its lock twice a second.
+fn store(layout: &Layout, node: usize, nodes: Nodes) -> String {
+    let own = layout.node_directory(node).join("data");
+    let (directory, locker) = match nodes {
+        Nodes::Pair => (layout.directory().to_owned(), LOCKER),
+        Nodes::Apart | Nodes::Network => (own, ""),
+    };
+    let directory = xml(&directory.join("kahadb").display().to_string());
+    format!(r#"<kahaDB directory="{directory}" journalMaxFileLength="8mb">{locker}</kahaDB>"#)
+}
+
+const LOCKER: &str = r#"<locker><shared-file-locker lockAcquireSleepInterval="500"/></locker>"#;
+
+/// The port for the other node, and on the first node the bridge to it.
+fn network(layout: &Layout, node: usize) -> (String, String) {
+    let uri = |node: usize| format!("tcp://{}:{}", layout.address(node), layout.port(node, "openwire"));
+    let openwire = format!(
+        r#"
+      <transportConnector name="openwire" uri="{}"/>"#,
+        uri(node)
+    );
+    let User { login, passcode } = GUEST;
+    let bridge = format!(
+        r#"
+    <networkConnectors>
+      <networkConnector uri="static:({})" duplex="true" userName="{login}" password="{passcode}"/>
+    </networkConnectors>"#,
+        uri(1)
+    );
+    (openwire, if node == 0 { bridge } else { String::new() })
+}
+
+/// In a network, messages go back to where they came from when all consumers have moved there.
+const REPLAY: &str = r#"
+        <networkBridgeFilterFactory>
+          <conditionalNetworkBridgeFilterFactory replayWhenNoConsumers="true"/>
+        </networkBridgeFilterFactory>"#;
 
 fn user(user: &User) -> String {
     let (login, passcode) = (xml(user.login), xml(user.passcode));
@@ -211,19 +282,33 @@ mod tests {
     #[test]
     fn the_configuration_names_its_port_store_and_users() {
         let layout = Layout::new(&ACTIVEMQ).unwrap();
-        let tls = (4712, layout.keys());
-        let text = configuration("activemq0", 4711, tls, Path::new("/some & where"), USERS);
+        let text = configuration(&layout, 0, Nodes::Apart, USERS);
+        let port = |purpose| layout.port(0, purpose);
         for part in [
-            r#"uri="stomp+ssl://127.0.0.1:4712?transport.needClientAuth=true&amp;"#,
+            &*format!(r#"uri="stomp+ssl://127.0.0.1:{}?transport.needClientAuth=true&amp;"#, port("tls")),
             r#"brokerName="activemq0""#,
-            r#"uri="stomp://127.0.0.1:4711""#,
-            r#"<kahaDB directory="/some &amp; where/data/kahadb""#,
+            &*format!(r#"uri="stomp://127.0.0.1:{}""#, port("stomp")),
+            &*format!(r#"<kahaDB directory="{}/data/kahadb""#, layout.node_directory(0).display()),
             r#"<authenticationUser username="guest" password="guest" groups="users"/>"#,
             r#"<authenticationUser username="alice" password="s3cret:with\odd" groups="users"/>"#,
             r#"queuePrefix="DLQ.""#,
         ] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
+    }
+
+    #[test]
+    fn a_pair_shares_a_store_and_a_network_has_a_bridge() {
+        let layout = Layout::new(&ACTIVEMQ_PAIR).unwrap();
+        let store = format!(r#"directory="{}/kahadb""#, layout.directory().display());
+        for node in 0..2 {
+            assert!(configuration(&layout, node, Nodes::Pair, USERS).contains(&store));
+        }
+        let layout = Layout::new(&ACTIVEMQ_NETWORK).unwrap();
+        let bridge = format!("static:(tcp://127.0.0.1:{})", layout.port(1, "openwire"));
+        let text = configuration(&layout, 0, Nodes::Network, USERS);
+        assert!(text.contains(&bridge), "{text}");
+        assert!(!configuration(&layout, 1, Nodes::Network, USERS).contains("static:("));
     }
 
     #[test]

@@ -24,7 +24,13 @@ const FORBIDDEN: &str = "forbidden";
 ///
 /// By default, destinations that begin with `/queue/` are queues (anycast), and those that begin with `/topic/` are
 /// topics (multicast).
-pub static ARTEMIS: Description = Description {
+pub static ARTEMIS: Description = ONE_NODE;
+
+/// A primary and its backup on one store, of which one serves. The other opens its ports when it gets the lock of the
+/// store, and keeps it when the first one is back.
+pub static ARTEMIS_PAIR: Description = Description { name: "Artemis pair", nodes: 2, ..ONE_NODE };
+
+const ONE_NODE: Description = Description {
     name: NAME,
     nodes: 1,
     // On `bare` every destination is a topic, as where no prefixes are configured.
@@ -194,7 +200,7 @@ fn roles(users: &[User]) -> String {
 /// The broker's definition. The store is on disk, so that what was receipted survives a kill.
 fn configuration(layout: &Layout, node: usize) -> String {
     let name = name(node);
-    let data = layout.node_directory(node).join("data");
+    let (data, policy) = if layout.nodes() > 1 { shared(layout, node) } else { own(layout, node) };
     let data = data.display();
     let acceptors = acceptors(layout, node);
     let security = [security("#", "users"), security(FORBIDDEN, "nobody")].concat();
@@ -212,7 +218,7 @@ fn configuration(layout: &Layout, node: usize) -> String {
   <journal-file-size>2M</journal-file-size>
   <max-disk-usage>99</max-disk-usage>
   <critical-analyzer>false</critical-analyzer>
-  <global-max-size>100Mb</global-max-size>
+  <global-max-size>100Mb</global-max-size>{policy}
   <acceptors>{acceptors}
   </acceptors>
   <security-settings>{security}
@@ -235,6 +241,22 @@ fn configuration(layout: &Layout, node: usize) -> String {
     )
 }
 
+/// The store of a node by itself, and nothing about others.
+fn own(layout: &Layout, node: usize) -> (PathBuf, &'static str) {
+    (layout.node_directory(node).join("data"), "")
+}
+
+/// The store of a pair, and who serves: the first node to begin with, and from then on whoever has the lock.
+fn shared(layout: &Layout, node: usize) -> (PathBuf, &'static str) {
+    let policy = if node == 0 { PRIMARY } else { BACKUP };
+    (layout.directory().join("data"), policy)
+}
+
+const PRIMARY: &str = "
+  <ha-policy><shared-store><primary><failover-on-shutdown>true</failover-on-shutdown></primary></shared-store></ha-policy>";
+const BACKUP: &str = "
+  <ha-policy><shared-store><backup><allow-failback>false</allow-failback></backup></shared-store></ha-policy>";
+
 fn acceptors(layout: &Layout, node: usize) -> String {
     const PREFIXES: &str = ";anycastPrefix=/queue/;multicastPrefix=/topic/";
     let keys = layout.keys();
@@ -247,7 +269,7 @@ fn acceptors(layout: &Layout, node: usize) -> String {
     );
     let acceptor = |(purpose, parameters): (&str, &str)| {
         let port = layout.port(node, purpose);
-        let uri = format!("tcp://127.0.0.1:{port}?protocols=STOMP{parameters}");
+        let uri = format!("tcp://{}:{port}?protocols=STOMP{parameters}", layout.listening());
         format!("\n    <acceptor name=\"{purpose}\">{uri}</acceptor>")
     };
     [("stomp", PREFIXES), ("tls", &tls), ("bare", "")].map(acceptor).concat()

@@ -5,6 +5,7 @@ use super::keys::Keys;
 use super::ports::Ports;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,11 +18,17 @@ pub struct Layout {
     shared_ports: &'static [&'static str],
     ports: Ports,
     keys: Keys,
+    addresses: Vec<Ipv4Addr>,
 }
 
 impl Layout {
     /// Creates an empty directory, and chooses free ports for the purposes in `description`.
     pub(super) fn new(description: &Description) -> io::Result<Self> {
+        Self::at(description, Vec::new())
+    }
+
+    /// The same for nodes that each have an address of their own, at which the others reach them.
+    pub(crate) fn at(description: &Description, addresses: Vec<Ipv4Addr>) -> io::Result<Self> {
         let count = description.shared_ports.len() + description.nodes * description.node_ports.len();
         let (ports, directory) = (Ports::hold(count)?, new_directory()?);
         Ok(Self {
@@ -31,12 +38,29 @@ impl Layout {
             nodes: description.nodes,
             node_ports: description.node_ports,
             shared_ports: description.shared_ports,
+            addresses,
         })
     }
 
     /// Returns the number of nodes.
     pub fn nodes(&self) -> usize {
         self.nodes
+    }
+
+    /// Returns the address at which the other nodes reach a node, counted from 0: the loopback, unless each node has an
+    /// address of its own.
+    pub fn address(&self, node: usize) -> Ipv4Addr {
+        self.addresses.get(node).copied().unwrap_or(Ipv4Addr::LOCALHOST)
+    }
+
+    /// Returns the address on which nodes listen for clients: all of their own, or the loopback that they share.
+    pub fn listening(&self) -> Ipv4Addr {
+        if self.addresses.is_empty() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED }
+    }
+
+    /// Returns whether each node has an address of its own.
+    pub fn apart(&self) -> bool {
+        !self.addresses.is_empty()
     }
 
     /// Returns the directory of the broker, which no other broker uses.

@@ -20,12 +20,14 @@ mod probe;
 mod process;
 mod rabbitmq;
 
-pub use activemq::ACTIVEMQ;
-pub use artemis::ARTEMIS;
+pub use activemq::{ACTIVEMQ, ACTIVEMQ_NETWORK, ACTIVEMQ_PAIR};
+pub use artemis::{ARTEMIS, ARTEMIS_PAIR};
 pub use broker::RealBroker;
 pub use keys::Keys;
 pub use layout::Layout;
 pub use process::Process;
+#[cfg(feature = "clusters")]
+pub(crate) use process::{Limits, Readiness};
 pub use rabbitmq::{RABBITMQ, RABBITMQ_CLUSTER};
 
 /// A user who may log in.
@@ -69,7 +71,7 @@ pub struct Description {
     pub behaviour: Behaviour,
 }
 
-/// The descriptions of all supported brokers.
+/// The descriptions of all supported brokers. Pairs and networks are not among them: their nodes are not ready together.
 pub const ALL: [&Description; 4] = [&RABBITMQ, &ACTIVEMQ, &ARTEMIS, &RABBITMQ_CLUSTER];
 
 /// The processes to launch for a broker, in this order.

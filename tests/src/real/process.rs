@@ -32,16 +32,16 @@ pub struct Process {
 
 /// How long a process may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Until it is ready.
-    pub(super) ready_within: Duration,
+    pub(crate) ready_within: Duration,
     /// Until it has ended by itself.
-    pub(super) stops_within: Duration,
+    pub(crate) stops_within: Duration,
 }
 
 /// What shows that a process is ready.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Readiness {
+pub(crate) enum Readiness {
     /// Its port accepts a connection.
     Listens,
     /// Its port answers the user's CONNECT.
@@ -80,7 +80,7 @@ struct Running {
 
 impl Process {
     /// Describes a process that does not run yet and will work in `directory`.
-    pub(super) fn new(launch: Launch, directory: &Path, limits: Limits, readiness: Readiness) -> Self {
+    pub(crate) fn new(launch: Launch, directory: &Path, limits: Limits, readiness: Readiness) -> Self {
         Self { launch, directory: directory.to_owned(), limits, readiness, running: None }
     }
 
@@ -99,8 +99,12 @@ impl Process {
         self.running.as_ref().map(|running| running.child.id())
     }
 
-    /// Launches it without waiting until it is ready. What runs already goes on.
-    pub(super) fn launch(&mut self) -> io::Result<()> {
+    /// Launches the process without waiting until it is ready. Does nothing if it is running.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program cannot be run.
+    pub fn launch(&mut self) -> io::Result<()> {
         if self.running.is_none() {
             let child = self.command()?.spawn().map_err(|error| self.cannot("launch", &error))?;
             // The note is taken after the child is owned, so that a failure to take it still kills the child.

@@ -7,6 +7,7 @@ use super::{
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -96,19 +97,23 @@ fn configure(layout: &Layout) -> io::Result<Plan> {
     fs::set_permissions(cookie, fs::Permissions::from_mode(0o400))?;
     let definitions = layout.write("definitions.json", &definitions(USERS))?;
     let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node, &definitions));
-    Ok(Plan { nodes: nodes.collect::<io::Result<_>>()?, helpers: vec![name_server(layout)?] })
+    // Whoever looks for a node asks the name server at its address.
+    let name_servers =
+        (0..if layout.apart() { layout.nodes() } else { 1 }).map(|node| name_server(layout, node));
+    Ok(Plan { nodes: nodes.collect::<io::Result<_>>()?, helpers: name_servers.collect::<io::Result<_>>()? })
 }
 
 fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Result<Launch> {
     let directory = layout.node_directory(node);
     let stomp = layout.port(node, "stomp");
-    let text = configuration(stomp, definitions)
-        + &tls(layout.port(node, "tls"), layout.keys())
-        + &cluster(layout.nodes());
+    let listening = layout.listening();
+    let text = configuration(listening, stomp, definitions)
+        + &tls(listening, layout.port(node, "tls"), layout.keys())
+        + &cluster(layout);
     layout.write(directory.join("rabbitmq.conf"), &text)?;
     layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
     Ok(Launch {
-        name: node_name(node),
+        name: node_name(layout, node),
         program: server()?,
         arguments: Vec::new(),
         environment: environment(layout, node),
@@ -120,7 +125,7 @@ fn memory_alarm(layout: &Layout, raised: bool) -> io::Result<()> {
     let limit = if raised { "1MB" } else { MEMORY };
     for node in 0..layout.nodes() {
         let mut control = Command::new(script("rabbitmqctl")?);
-        control.args(["-n", &node_name(node), "set_vm_memory_high_watermark", "absolute", limit]);
+        control.args(["-n", &node_name(layout, node), "set_vm_memory_high_watermark", "absolute", limit]);
         let output = control.envs(environment(layout, node)).output()?;
         if !output.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
@@ -129,17 +134,21 @@ fn memory_alarm(layout: &Layout, raised: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn node_name(node: usize) -> String {
-    format!("rabbit{node}@localhost")
+fn node_name(layout: &Layout, node: usize) -> String {
+    let address = layout.address(node);
+    let host = if layout.apart() { address.to_string() } else { "localhost".to_owned() };
+    format!("rabbit{node}@{host}")
 }
 
 /// Erlang's name server. Nodes that find none start one of their own, which would outlive them.
-fn name_server(layout: &Layout) -> io::Result<Launch> {
+fn name_server(layout: &Layout, node: usize) -> io::Result<Launch> {
     let port = layout.shared_port("names");
     Ok(Launch {
-        name: "epmd".to_owned(),
+        name: format!("epmd{node}"),
         program: require_program(NAME, "epmd", PACKAGE)?,
-        arguments: ["-port", &port.to_string(), "-address", "127.0.0.1"].map(OsString::from).into(),
+        arguments: ["-port", &port.to_string(), "-address", &layout.address(node).to_string()]
+            .map(OsString::from)
+            .into(),
         environment: Vec::new(),
         port,
     })
@@ -150,14 +159,16 @@ fn environment(layout: &Layout, node: usize) -> Vec<(&'static str, OsString)> {
     let path = |name: &str| OsString::from(directory.join(name));
     vec![
         ("HOME", layout.directory().into()),
-        ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
+        ("ERL_EPMD_ADDRESS", layout.address(node).to_string().into()),
         ("ERL_EPMD_PORT", layout.shared_port("names").to_string().into()),
         // No dump of the whole heap when the node dies while it starts.
         ("ERL_CRASH_DUMP_SECONDS", "0".into()),
         // Makes the script become the node instead of waiting for it, so that signals reach the node.
         ("RUNNING_UNDER_SYSTEMD", "true".into()),
         ("RABBITMQ_CONF_ENV_FILE", layout.directory().join("rabbitmq-env.conf").into()),
-        ("RABBITMQ_NODENAME", node_name(node).into()),
+        ("RABBITMQ_NODENAME", node_name(layout, node).into()),
+        // A host that is an address has dots.
+        ("RABBITMQ_USE_LONGNAME", layout.apart().to_string().into()),
         ("RABBITMQ_DIST_PORT", layout.port(node, "distribution").to_string().into()),
         ("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf")),
         ("RABBITMQ_ADVANCED_CONFIG_FILE", path("advanced.config")),
@@ -167,21 +178,24 @@ fn environment(layout: &Layout, node: usize) -> Vec<(&'static str, OsString)> {
         ("RABBITMQ_MNESIA_BASE", path("data")),
         ("RABBITMQ_LOG_BASE", path("log")),
         ("RABBITMQ_PID_FILE", path("pid")),
-        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERLANG_ARGUMENTS.into()),
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang_arguments(layout.address(node)).into()),
     ]
 }
 
-/// Only the loopback is listened on, no name server is started, and a test machine is no machine of many cores.
-const ERLANG_ARGUMENTS: &str = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false +S 2:2";
+/// Only the own address is listened on, no name server is started, and a test machine is no machine of many cores.
+fn erlang_arguments(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("-kernel inet_dist_use_interface {{{a},{b},{c},{d}}} -start_epmd false +S 2:2 +sbwt none")
+}
 
 /// What a node may use.
 const MEMORY: &str = "1GB";
 
-fn configuration(stomp: u16, definitions: &Path) -> String {
+fn configuration(listening: Ipv4Addr, stomp: u16, definitions: &Path) -> String {
     format!(
         "\
 listeners.tcp = none
-stomp.listeners.tcp.1 = 127.0.0.1:{stomp}
+stomp.listeners.tcp.1 = {listening}:{stomp}
 load_definitions = {}
 loopback_users = none
 disk_free_limit.absolute = 50MB
@@ -195,10 +209,10 @@ log.console.use_colors = off
     )
 }
 
-fn tls(port: u16, keys: &Keys) -> String {
+fn tls(listening: Ipv4Addr, port: u16, keys: &Keys) -> String {
     format!(
         "\
-stomp.listeners.ssl.1 = 127.0.0.1:{port}
+stomp.listeners.ssl.1 = {listening}:{port}
 ssl_options.cacertfile = {}
 ssl_options.certfile = {}
 ssl_options.keyfile = {}
@@ -214,12 +228,13 @@ ssl_options.versions.2 = tlsv1.2
 }
 
 /// Nodes that find each other. Those that are cut off from most of the others pause, as RabbitMQ's guide advises.
-fn cluster(nodes: usize) -> String {
+fn cluster(layout: &Layout) -> String {
+    let nodes = layout.nodes();
     if nodes < 2 {
         return String::new();
     }
     let names = (0..nodes)
-        .map(|node| format!("cluster_formation.classic_config.nodes.{node} = {}\n", node_name(node)));
+        .map(|node| format!("cluster_formation.classic_config.nodes.{node} = {}\n", node_name(layout, node)));
     format!(
         "\
 cluster_formation.peer_discovery_backend = classic_config
@@ -270,15 +285,15 @@ mod tests {
 
     #[test]
     fn the_configuration_names_the_listener_and_the_definitions() {
-        let text = configuration(4711, Path::new("/some where/definitions.json"));
+        let text = configuration(Ipv4Addr::LOCALHOST, 4711, Path::new("/some where/definitions.json"));
         assert!(text.contains("\nstomp.listeners.tcp.1 = 127.0.0.1:4711\n"), "{text}");
         assert!(text.contains("\nload_definitions = /some where/definitions.json\n"), "{text}");
     }
 
     #[test]
     fn the_nodes_of_a_cluster_know_each_other() {
-        assert_eq!(cluster(1), "");
-        let text = cluster(3);
+        assert_eq!(cluster(&Layout::new(&RABBITMQ).unwrap()), "");
+        let text = cluster(&Layout::new(&RABBITMQ_CLUSTER).unwrap());
         assert!(text.contains("\ncluster_formation.classic_config.nodes.2 = rabbit2@localhost\n"), "{text}");
     }
 
