@@ -75,6 +75,11 @@ impl Blow {
         }
     }
 
+    /// Whether a node goes silent, which clients are to notice by themselves.
+    pub(super) const fn is_silent(self) -> bool {
+        matches!(self, Self::Freeze(_) | Self::BlackHole(_))
+    }
+
     /// How much of a client's gap may be the client's own, given how long no node served at a stretch.
     pub(super) fn allowed(self, shape: Shape, outage: Duration) -> Duration {
         // Attempts are further apart the longer nobody was there; the next one may have to be waited for.

@@ -49,7 +49,7 @@ const APART: Duration = Duration::from_secs(85);
 const DOWN: Duration = Duration::from_secs(15);
 
 /// Three RabbitMQ nodes with a quorum queue.
-pub static RABBITMQ_QUORUM: Kind = Kind {
+pub(super) static RABBITMQ_QUORUM: Kind = Kind {
     name: "rabbitmq",
     description: &RABBITMQ_CLUSTER,
     shape: Shape::Quorum,
@@ -77,17 +77,17 @@ pub static RABBITMQ_QUORUM: Kind = Kind {
 };
 
 /// Two ActiveMQ nodes on one store.
-pub static ACTIVEMQ_SHARED: Kind = Kind {
+pub(super) static ACTIVEMQ_SHARED: Kind = Kind {
     name: "activemq-pair",
     description: &ACTIVEMQ_PAIR,
-    shape: Shape::Pair(&["could not be locked"]),
+    shape: Shape::Pair(&["is locked"]),
     destination: "/queue/clusters",
     headers: &[],
     blows: PAIR,
 };
 
 /// Two ActiveMQ nodes with a bridge.
-pub static ACTIVEMQ_JOINED: Kind = Kind {
+pub(super) static ACTIVEMQ_JOINED: Kind = Kind {
     name: "activemq-network",
     description: &ACTIVEMQ_NETWORK,
     shape: Shape::Network,
@@ -109,7 +109,7 @@ pub static ACTIVEMQ_JOINED: Kind = Kind {
 };
 
 /// An Artemis primary and its backup on one store.
-pub static ARTEMIS_SHARED: Kind = Kind {
+pub(super) static ARTEMIS_SHARED: Kind = Kind {
     name: "artemis-pair",
     description: &ARTEMIS_PAIR,
     shape: Shape::Pair(&["AMQ221034", "AMQ221032", "AMQ221109"]),

@@ -1,20 +1,16 @@
 //! The load: producers that send numbers at least once, and consumers that acknowledge each.
 
 use std::{
-    collections::VecDeque,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use stomp_session::{
-    Outcome,
-    client::{Client, Listener, Notice},
-};
+use stomp_session::client::{Client, Listener, Notice};
 use stomp_tokio::Connect as _;
 use tokio::{runtime::Runtime, task::JoinHandle};
 
-use super::{kind::Kind, lan::Line, ledger::Ledger, probe, running::Cluster};
+use super::{diary::Diary, kind::Kind, lan::Line, ledger::Ledger, probe, running::Cluster};
 
 /// How many producers there are.
 pub(super) const PRODUCERS: usize = 20;
@@ -22,8 +18,6 @@ pub(super) const PRODUCERS: usize = 20;
 pub(super) const CONSUMERS: usize = 21;
 /// Between a confirmation and the next message of a producer.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How many notices of a client are kept, to be told when something was late or lost.
-const NOTICES: usize = 60;
 /// Those who reach the nodes through a network of their own: a producer and a consumer.
 pub(super) const VICTIMS: [usize; 2] = [0, PRODUCERS];
 
@@ -38,22 +32,8 @@ pub(super) struct Load {
 #[derive(Debug)]
 struct Worker {
     client: Client,
-    notices: Arc<Notices>,
+    diary: Arc<Diary>,
     task: JoinHandle<()>,
-}
-
-/// The last notices of a client.
-#[derive(Debug, Default)]
-struct Notices(Mutex<VecDeque<(Instant, String)>>);
-
-impl Notices {
-    fn keep(&self, text: String) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_back((Instant::now(), text));
-        if kept.len() > NOTICES {
-            kept.pop_front();
-        }
-    }
 }
 
 impl Load {
@@ -77,12 +57,17 @@ impl Load {
         Some(connection.endpoint.host().to_owned())
     }
 
-    /// What a client has seen since then.
-    pub(super) fn seen(&self, client: usize, since: Instant) -> Vec<String> {
-        let Some(worker) = self.clients.get(client) else { return Vec::new() };
-        let kept = worker.notices.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let late = kept.iter().filter(|(at, _)| *at >= since);
-        late.map(|(at, text)| format!("{:8.3} {text}", at.duration_since(since).as_secs_f64())).collect()
+    /// Begins anew with gaps.
+    pub(super) fn forget(&self) {
+        self.ledger.gaps();
+        self.clients.iter().for_each(|worker| {
+            worker.diary.take_waits();
+        });
+    }
+
+    /// What a client saw.
+    pub(super) fn diary(&self, client: usize) -> &Diary {
+        &self.clients[client].diary
     }
 }
 
@@ -99,15 +84,15 @@ impl Drop for Load {
 /// Connects a client with default options, and sets it to work.
 async fn worker(kind: &'static Kind, number: usize, uri: &str, ledger: &Arc<Ledger>) -> io::Result<Worker> {
     let client = Client::builder(uri).connect().await.map_err(io::Error::other)?;
-    let notices = Arc::<Notices>::default();
-    tokio::spawn(watch(client.listen(), number, Arc::clone(&notices), Arc::clone(ledger)));
+    let diary = Arc::<Diary>::default();
+    tokio::spawn(watch(client.trace(), number, Arc::clone(&diary), Arc::clone(ledger)));
     let (own, ledger) = (client.clone(), Arc::clone(ledger));
     let task = if number < PRODUCERS {
         tokio::spawn(produce(own, kind, number, ledger))
     } else {
         tokio::spawn(consume(own, kind, number, ledger))
     };
-    Ok(Worker { client, notices, task })
+    Ok(Worker { client, diary, task })
 }
 
 /// Sends one number after the other, each until it is confirmed.
@@ -154,19 +139,18 @@ async fn consume(client: Client, kind: &'static Kind, consumer: usize, ledger: A
     ledger.broke(format!("the subscription of consumer {consumer} has ended: {:?}", messages.ended()));
 }
 
-/// Keeps what is worth telling.
-async fn watch(mut notices: Listener, client: usize, kept: Arc<Notices>, ledger: Arc<Ledger>) {
+/// Keeps the diary of a client.
+async fn watch(mut notices: Listener, client: usize, diary: Arc<Diary>, ledger: Arc<Ledger>) {
     while let Some(notice) = notices.next().await {
-        match &notice {
-            Notice::SubscriptionEnded { .. } => {
-                ledger.broke(format!("client {client}: {notice:?}"));
+        diary.note(&notice);
+        match notice {
+            Notice::SubscriptionEnded { reason, .. } => {
+                ledger.broke(format!("a subscription of client {client} has ended: {reason:?}"));
             }
             Notice::Closed(closed) => {
-                ledger.broke(format!("the session of client {client} has ended: {closed:?}"))
+                ledger.broke(format!("the session of client {client} has ended: {closed:?}"));
             }
-            Notice::Receipt { outcome: Outcome::Confirmed, .. } => continue,
             _ => {}
         }
-        kept.keep(format!("{notice:?}"));
     }
 }

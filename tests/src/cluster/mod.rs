@@ -8,6 +8,7 @@
 //! It takes Linux, root and the program `ip`. The program `clusters` runs it.
 
 mod blow;
+mod diary;
 mod kind;
 mod lan;
 mod ledger;

@@ -53,7 +53,7 @@ impl Trial {
     /// Returns an error if the cluster does not come back, or if the round was interrupted.
     pub fn round(&mut self, blow: Blow) -> io::Result<Row> {
         self.interrupt.sleep(CALM)?;
-        self.load.ledger.gaps();
+        self.load.forget();
         self.probes.take();
         let node = self.target(blow);
         let began = Instant::now();
@@ -163,22 +163,27 @@ impl Trial {
 
     /// Adds a client's gaps to a round.
     fn judge(&self, row: &mut Row, client: usize, gaps: &[Gap], timeline: &Timeline, allowed: Duration) {
+        let diary = self.load.diary(client);
+        let waits = diary.take_waits();
+        // Whether a silent node is waited for is the client's own matter.
+        let waits = if row.blow.is_silent() { &[] } else { &*waits };
         for gap in gaps {
-            let own = timeline.served(gap.from, gap.to);
+            let own = timeline.served(*gap, waits);
             row.gap = row.gap.max(gap.length());
             row.own = row.own.max(own);
             if own > allowed {
-                let text = format!(
-                    "{} was silent for {:.1?}, for {own:.1?} of it alone",
-                    name(client),
-                    gap.length()
-                );
-                row.late.push(text);
-                row.late.extend(self.load.seen(client, gap.from));
+                let (name, length) = (name(client), gap.length());
+                row.late.push(format!("{name} was silent for {length:.1?}, for {own:.1?} of it by itself"));
+                if row.late.len() < TOLD {
+                    row.late.extend(diary.since(gap.from));
+                }
             }
         }
     }
 }
+
+/// How much is told of those who were late.
+const TOLD: usize = 100;
 
 /// Whether the others have nothing to do with it.
 fn alone(blow: Blow, client: usize) -> bool {

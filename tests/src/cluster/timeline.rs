@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::ledger::Gap;
+
 /// How a node looks to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
@@ -51,12 +53,15 @@ impl Timeline {
         (0..nodes).map(|node| last(node).is_some_and(|sight| sight.view == View::Serves)).collect()
     }
 
-    /// How long, between two moments, some node served and none was deaf: what of a gap is the client's.
-    pub(super) fn served(&self, from: Instant, to: Instant) -> Duration {
+    /// How long, within a gap, some node served and none was deaf, and the client did not wait for an answer: what of the
+    /// gap is the client's own.
+    pub(super) fn served(&self, gap: Gap, waits: &[Gap]) -> Duration {
         let views = self.views();
-        let served = steps(from, to).filter(|at| {
+        let served = steps(gap.from, gap.to).filter(|at| {
             let mut seen = views.iter().map(|of| view(of, *at));
-            seen.clone().any(|view| view == View::Serves) && !seen.any(|view| view == View::Deaf)
+            seen.clone().any(|view| view == View::Serves)
+                && !seen.any(|view| view == View::Deaf)
+                && !waits.iter().any(|wait| wait.from <= *at && *at < wait.to)
         });
         STEP * u32::try_from(served.count()).unwrap_or(u32::MAX)
     }
@@ -115,7 +120,16 @@ mod tests {
     fn served(rows: &[(usize, u64, View)], from: u64, to: u64) -> u64 {
         let (start, timeline) = seen(rows);
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        u64::try_from(timeline.served(at(from), at(to)).as_millis()).unwrap()
+        let served = timeline.served(Gap { from: at(from), to: at(to) }, &[]);
+        u64::try_from(served.as_millis()).unwrap()
+    }
+
+    #[test]
+    fn an_answer_that_is_owed_is_the_brokers() {
+        let (start, timeline) = seen(&[(0, 0, View::Serves), (0, 1_000, View::Serves)]);
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let (gap, wait) = (Gap { from: at(200), to: at(800) }, Gap { from: at(300), to: at(500) });
+        assert_eq!(timeline.served(gap, &[wait]), Duration::from_millis(400));
     }
 
     #[test]
