@@ -6,12 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stomp_session::{Outcome, client::Notice, proto::Command};
+use stomp_session::{
+    Outcome,
+    client::Notice,
+    proto::{Command, Frame},
+};
 
 use super::ledger::Gap;
 
-/// How many lines of a client are kept, to be told when something was late or lost.
-const LINES: usize = 60;
+/// How long the lines of a client are kept, to be told when something was late or lost.
+const KEPT: Duration = Duration::from_secs(400);
 
 /// The diary of a client.
 #[derive(Debug, Default)]
@@ -44,7 +48,7 @@ impl Diary {
             _ => {}
         }
         pages.lines.extend(line(notice).map(|line| (now, line)));
-        if pages.lines.len() > LINES {
+        while pages.lines.front().is_some_and(|(at, _)| now.duration_since(*at) > KEPT) {
             pages.lines.pop_front();
         }
     }
@@ -58,11 +62,17 @@ impl Diary {
         waits
     }
 
-    /// The lines since then.
-    pub(super) fn since(&self, since: Instant) -> Vec<String> {
+    /// The lines of that time, the seconds since its beginning in front of each.
+    pub(super) fn during(&self, gap: Gap) -> Vec<String> {
         let pages = self.pages();
-        let late = pages.lines.iter().filter(|(at, _)| *at >= since);
-        late.map(|(at, text)| format!("{:8.3} {text}", at.duration_since(since).as_secs_f64())).collect()
+        let late = pages.lines.iter().filter(|(at, _)| gap.from <= *at && *at <= gap.to);
+        late.map(|(at, text)| format!("{:8.3} {text}", at.duration_since(gap.from).as_secs_f64())).collect()
+    }
+
+    /// The moments at which a line ended with that.
+    pub(super) fn told(&self, end: &str) -> Vec<Instant> {
+        let pages = self.pages();
+        pages.lines.iter().filter(|(_, text)| text.ends_with(end)).map(|(at, _)| *at).collect()
     }
 }
 
@@ -81,12 +91,8 @@ impl Pages {
 /// What is told of a notice.
 fn line(notice: &Notice) -> Option<String> {
     Some(match notice {
-        Notice::Sent(frame) | Notice::Received(frame) if is_routine(frame.command()) => return None,
-        Notice::Sent(frame) => format!("-> {:?} {}", frame.command(), text(frame.body())),
-        Notice::Received(frame) => {
-            let message = frame.header_str("message").unwrap_or_default();
-            format!("<- {:?} {message} {}", frame.command(), text(frame.body()))
-        }
+        Notice::Sent(frame) => format!("-> {}", frame_line(frame)),
+        Notice::Received(frame) => format!("<- {}", frame_line(frame)),
         Notice::Receipt { outcome: Outcome::Confirmed, .. }
         | Notice::HeartBeatSent
         | Notice::HeartBeatReceived
@@ -100,8 +106,13 @@ fn line(notice: &Notice) -> Option<String> {
     })
 }
 
-const fn is_routine(command: Command) -> bool {
-    matches!(command, Command::Message | Command::Ack)
+/// The headers that say which frame it is.
+const NAMING: [&str; 6] = ["receipt", "receipt-id", "message", "message-id", "id", "redelivered"];
+
+fn frame_line(frame: &Frame) -> String {
+    let named = NAMING.iter().filter_map(|name| Some(format!("{name}:{}", frame.header_str(name)?)));
+    let headers = named.collect::<Vec<_>>().join(" ");
+    format!("{:?} {headers} {}", frame.command(), text(frame.body()))
 }
 
 /// The first words of a body.
@@ -112,7 +123,6 @@ fn text(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stomp_session::proto::Frame;
 
     #[test]
     fn a_send_without_its_receipt_is_waited_for() {
@@ -123,6 +133,8 @@ mod tests {
         diary.note(&Notice::Received(Frame::new(Command::Receipt)));
         assert_eq!(diary.take_waits().len(), 1);
         assert_eq!(diary.take_waits().len(), 0);
-        assert!(diary.since(start)[0].contains("-> Send"));
+        let lines = diary.during(Gap { from: start, to: Instant::now() });
+        assert!(lines[0].contains("-> Send"), "{lines:?}");
+        assert_eq!(diary.told("nothing"), []);
     }
 }

@@ -138,6 +138,11 @@ impl Ledger {
         all.filter(|(_, entry)| entry.confirmed && !entry.received).map(|(named, _)| named).collect()
     }
 
+    /// Counts that message as received from now on: it was told that it is lost.
+    pub(super) fn write_off(&self, (producer, number): (usize, usize)) {
+        self.book().messages[producer][number].received = true;
+    }
+
     /// Whether somebody has received that message.
     pub(super) fn has(&self, (producer, number): (usize, usize)) -> bool {
         self.book().messages[producer][number].received

@@ -55,15 +55,44 @@ fn connect(address: SocketAddr, host: &str) -> io::Result<TcpStream> {
 /// Whether the answer is that frame.
 fn ask(stream: &mut TcpStream, frame: &str, expected: &str) -> io::Result<()> {
     stream.write_all(frame.as_bytes())?;
-    let mut answer = Vec::new();
+    let answer = read(stream)?;
+    if answer.starts_with(expected) { Ok(()) } else { Err(io::Error::other(answer)) }
+}
+
+/// A frame, which has no NUL in its body.
+fn read(stream: &mut TcpStream) -> io::Result<String> {
+    let mut frame = Vec::new();
     let mut octet = [0];
-    while answer.last() != Some(&0) {
+    while frame.last() != Some(&0) {
         stream.read_exact(&mut octet)?;
-        answer.extend(octet);
+        frame.extend(octet);
     }
-    let answer = String::from_utf8_lossy(&answer);
-    let answered = answer.trim_start().starts_with(expected);
-    if answered { Ok(()) } else { Err(io::Error::other(answer.into_owned())) }
+    Ok(String::from_utf8_lossy(&frame).trim_start().to_owned())
+}
+
+/// Whether a node has a message with that body for whoever asks. It is given back.
+pub(super) fn holds(address: SocketAddr, host: &str, kind: &Kind, body: &str) -> bool {
+    let subscribe = format!(
+        "SUBSCRIBE\nid:probe\ndestination:{}\nack:client-individual\n{}\n\0",
+        kind.destination,
+        headers(kind)
+    );
+    let end = format!("\n\n{body}\0");
+    let deadline = Instant::now() + 3 * PATIENCE;
+    let found = connect(address, host).and_then(|mut stream| {
+        stream.write_all(subscribe.as_bytes())?;
+        while Instant::now() < deadline {
+            if read(&mut stream)?.ends_with(&end) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    });
+    found.unwrap_or(false)
+}
+
+fn headers(kind: &Kind) -> String {
+    kind.headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect()
 }
 
 /// A thread for each node. Dropping it ends them.
@@ -147,6 +176,5 @@ impl Probe {
 }
 
 fn send(kind: &Kind) -> String {
-    let headers: String = kind.headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-    format!("SEND\ndestination:{}\nreceipt:1\n{headers}\n{BODY}\0", kind.destination)
+    format!("SEND\ndestination:{}\nreceipt:1\n{}\n{BODY}\0", kind.destination, headers(kind))
 }

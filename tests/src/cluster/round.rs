@@ -9,7 +9,7 @@ use super::{
     Blow, Interrupt, Kind, Row, Shape,
     ledger::{Counts, Gap},
     load::{CONSUMERS, Load, PRODUCERS, VICTIMS},
-    probe::Probes,
+    probe::{self, Probes},
     running::Cluster,
     timeline::Timeline,
 };
@@ -101,6 +101,7 @@ impl Trial {
             missing.retain(|message| !self.load.ledger.has(*message));
             missing.is_empty()
         })?;
+        missing.iter().for_each(|message| self.load.ledger.write_off(*message));
         Ok(missing)
     }
 
@@ -132,7 +133,7 @@ impl Trial {
         let shape = self.cluster.kind().shape;
         let allowed = blow.allowed(shape, outage);
         let mut broken = self.load.ledger.take_broken();
-        broken.extend(lost.iter().map(|(producer, number)| format!("lost: {producer} {number}")));
+        broken.extend(lost.iter().flat_map(|message| self.obituary(*message)));
         broken.extend(silent.iter().map(|client| format!("{} shows no sign of life", name(*client))));
         let mut row = Row {
             kind: self.cluster.kind().name,
@@ -161,6 +162,27 @@ impl Trial {
         row
     }
 
+    /// What is known of a message that is lost: who still has it, and what everybody saw of it.
+    fn obituary(&self, message: (usize, usize)) -> Vec<String> {
+        let body = format!(" {} {}", message.0, message.1);
+        let holders = (0..self.cluster.size()).filter(|node| {
+            let (address, host) = (self.cluster.address(*node), self.cluster.virtual_host());
+            probe::holds(address, host, self.cluster.kind(), body.trim_start())
+        });
+        let mut lines =
+            vec![format!("lost:{body}, in the queues of these nodes: {:?}", holders.collect::<Vec<_>>())];
+        for client in 0..PRODUCERS + CONSUMERS {
+            let diary = self.load.diary(client);
+            let told = diary.told(&body);
+            if let (Some(first), Some(last)) = (told.first(), told.last()) {
+                let gap = Gap { from: *first - AROUND, to: *last + AROUND };
+                lines.push(format!("{} (the first after {AROUND:?}):", name(client)));
+                lines.extend(diary.during(gap));
+            }
+        }
+        lines
+    }
+
     /// Adds a client's gaps to a round.
     fn judge(&self, row: &mut Row, client: usize, gaps: &[Gap], timeline: &Timeline, allowed: Duration) {
         let diary = self.load.diary(client);
@@ -175,13 +197,15 @@ impl Trial {
                 let (name, length) = (name(client), gap.length());
                 row.late.push(format!("{name} was silent for {length:.1?}, for {own:.1?} of it by itself"));
                 if row.late.len() < TOLD {
-                    row.late.extend(diary.since(gap.from));
+                    row.late.extend(diary.during(*gap));
                 }
             }
         }
     }
 }
 
+/// What is told before and after a message that is lost.
+const AROUND: Duration = Duration::from_secs(3);
 /// How much is told of those who were late.
 const TOLD: usize = 100;
 

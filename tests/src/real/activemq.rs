@@ -249,14 +249,14 @@ fn network(layout: &Layout, node: usize) -> (String, String) {
     let bridge = format!(
         r#"
     <networkConnectors>
-      <networkConnector uri="static:({})" duplex="true" userName="{login}" password="{passcode}"/>
+      <networkConnector uri="static:({})" duplex="true" messageTTL="1000" userName="{login}" password="{passcode}"/>
     </networkConnectors>"#,
         uri(1)
     );
     (openwire, if node == 0 { bridge } else { String::new() })
 }
 
-/// In a network, messages go back to where they came from when all consumers have moved there.
+/// In a network, messages go back to where they came from when all consumers have moved there, as often as that happens.
 const REPLAY: &str = r#"
         <networkBridgeFilterFactory>
           <conditionalNetworkBridgeFilterFactory replayWhenNoConsumers="true"/>
