@@ -58,9 +58,7 @@ impl Bench<'_> {
 
     /// What the client would know of the broker by the name that it gives itself.
     fn profile(&self) -> Profile {
-        let profiles = [Profile::RABBITMQ, Profile::ACTIVEMQ, Profile::ARTEMIS];
-        let named = profiles.into_iter().find(|profile| profile.name == self.description.name);
-        named.expect("the client knows the broker")
+        Profile::of_name(self.description.profile).unwrap_or(Profile::UNKNOWN)
     }
 
     fn destination(&self) -> String {
@@ -112,7 +110,7 @@ fn connects<A: Adapter>(bench: &mut Bench<'_>) {
         let (client, _kill) = bench.client::<A>().await;
         let connection = client.connection().unwrap();
         assert_eq!(connection.version, bench.version);
-        assert_eq!(connection.profile.name, bench.description.name);
+        assert_eq!(connection.profile.name, bench.description.profile);
         // 1.0 knows no heart-beats: none is asked for, and where none may be missing they come unasked.
         let agreed = bench.version > Version::V1_0 || connection.profile.unasked_beats;
         assert_eq!(connection.heart_beat.outgoing, if agreed { 10_000 } else { 0 });
