@@ -1,8 +1,8 @@
 //! ActiveMQ "Classic", as packaged by Debian and from its archives: where it is, how it is configured and launched, and how it behaves.
 
 use super::{
-    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, FrameLimits, GUEST, Keys, Launch,
-    Layout, Nack, OnDisconnect, OnError, Plan, User, fetched, keys::STORE_PASSWORD, require_file,
+    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Keys,
+    Launch, Layout, Nack, OnDisconnect, OnError, Plan, User, fetched, keys::STORE_PASSWORD, require_file,
     require_program,
 };
 use std::ffi::OsString;
@@ -56,7 +56,11 @@ const ONE_NODE: Description = Description {
 
 const BEHAVIOUR: Behaviour = Behaviour {
     versions: &["1.0", "1.1", "1.2"],
-    lacks: &[],
+    lacks: &[
+        (Feature::MemoryAlarm, "flow control is a matter of single queues"),
+        (Feature::QuorumQueues, "it has none"),
+        (Feature::FrameLimit, "no test meets it"),
+    ],
     virtual_host: "localhost",
     names_itself_in_1_0: true,
     connect_values: ConnectValues::Unescaped,

@@ -1,8 +1,8 @@
 //! Artemis, as distributed and from its archives: where it is, how it is configured and launched, and how it behaves.
 
 use super::{
-    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, FrameLimits, GUEST, Launch, Layout,
-    Nack, OnDisconnect, OnError, Plan, User, fetched, keys::STORE_PASSWORD, require_program,
+    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Launch,
+    Layout, Nack, OnDisconnect, OnError, Plan, User, fetched, keys::STORE_PASSWORD, require_program,
 };
 use std::ffi::OsString;
 use std::fs;
@@ -55,7 +55,11 @@ const ONE_NODE: Description = Description {
 
 const BEHAVIOUR: Behaviour = Behaviour {
     versions: &["1.0", "1.1", "1.2"],
-    lacks: &[],
+    lacks: &[
+        (Feature::MemoryAlarm, "an address that is full does not block STOMP"),
+        (Feature::QuorumQueues, "it has none"),
+        (Feature::FrameLimit, "no test meets it"),
+    ],
     virtual_host: "localhost",
     names_itself_in_1_0: false,
     connect_values: ConnectValues::Literal,

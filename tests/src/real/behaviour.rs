@@ -84,10 +84,15 @@ pub enum Feature {
     Tls,
     /// A login is checked.
     Logins,
-    /// Transactions of more than a few hundred messages.
-    LargeTransactions,
-    /// A burst of 20,000 messages of a kilobyte each is taken in order, and in the time that a test has.
-    Bursts,
+    /// A consumer that does not read holds up nobody, and loses nothing but what [`Behaviour::auto_survives_stall`]
+    /// says.
+    BackPressure,
+    /// Whoever sends is not read from while memory is short.
+    MemoryAlarm,
+    /// Queues that several nodes agree on.
+    QuorumQueues,
+    /// A limit to frames that a test can meet.
+    FrameLimit,
 }
 
 /// What DISCONNECT is answered with.

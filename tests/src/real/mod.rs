@@ -191,8 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_broker_refuses_is_named_where_it_can_refuse() {
+    fn what_a_broker_can_do_is_described() {
         for Description { name, behaviour, .. } in ALL {
+            let has = |feature| behaviour.lacks(feature).is_none();
+            assert_eq!(has(Feature::MemoryAlarm), behaviour.memory_alarm.is_some(), "{name}");
+            assert_eq!(has(Feature::QuorumQueues), behaviour.quorum.is_some(), "{name}");
+            assert_eq!(has(Feature::FrameLimit), behaviour.limits != FrameLimits::NONE, "{name}");
             let refuses = behaviour.lacks(Feature::Refusals).is_none();
             assert_eq!(!behaviour.refused_destination.is_empty(), refuses, "{name}");
         }

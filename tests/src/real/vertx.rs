@@ -35,6 +35,13 @@ pub static VERTX: Description = Description {
             (Feature::Refusing, "a NACK is told to a handler of the program, and the message is gone"),
             (Feature::Refusals, "no destination is refused to anybody"),
             (Feature::Durable, "topics collect nothing"),
+            (
+                Feature::BackPressure,
+                "what is sent to a consumer is written at once, and waits in the server's memory",
+            ),
+            (Feature::MemoryAlarm, "it has none"),
+            (Feature::QuorumQueues, "it has none"),
+            (Feature::FrameLimit, "no test meets it"),
         ],
         virtual_host: "localhost",
         names_itself_in_1_0: true,
