@@ -19,11 +19,8 @@
 //! | `tls` | `pki` creates certificates, and `tls` terminates TLS in front of the broker | a C compiler (ring) |
 //! | `proxy` | `proxy` injects faults between client and broker | |
 //! | `real` | `real` runs RabbitMQ, ActiveMQ and Artemis as plain processes (Unix) | OpenSSL with its headers, and the brokers |
-<<<<<<< HEAD
 //! | `soak` | `soak` puts mixed load on brokers that fail at random (Linux) | as `real` |
-=======
 //! | `clusters` | `cluster` runs clusters of them under load while nodes die (Linux, root) | the same, and `ip` |
->>>>>>> 23338c3 (Clusters of real brokers run in network namespaces, under load, while their nodes die, freeze and lose each other)
 
 #![forbid(unsafe_code)]
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stomp_testkit::cluster::{Blow, Interrupt, KINDS, Kind, Report, Trial, kind};
+use stomp_testkit::cluster::{Blow, Interrupt, KINDS, Kind, Report, Trial, kinds};
 
 const HELP: &str = "\
 Runs clusters of real brokers under load (20 producers at least once, 21 consumers) while their nodes die, freeze and
@@ -15,7 +15,7 @@ lose each other, and checks after each round that everything that was confirmed 
 
 Usage: clusters [--kind KIND]... [--blow BLOW]... [--rounds N] [--seconds S]
 
-  --kind KIND   rabbitmq, activemq-pair, activemq-network or artemis-pair; all of them by default
+  --kind KIND   a cluster by its name, as rabbitmq-4.3, or all that begin with that, as rabbitmq; all by default
   --blow BLOW   kill, freeze:S, black-hole:S, partition:S, most-down:S, rolling or full; those of the kind by default
   --rounds N    so many rounds for each kind; each of its blows once by default
   --seconds S   begin no round of a kind after so many seconds
@@ -120,7 +120,9 @@ impl Task {
             let value = arguments.next().ok_or_else(|| format!("{option} takes a value"))?;
             let wrong = || format!("{option} cannot be {value}");
             match option.as_str() {
-                "--kind" => task.kinds.push(kind(&value).ok_or_else(wrong)?),
+                "--kind" => task
+                    .kinds
+                    .extend(Some(kinds(&value)).filter(|kinds| !kinds.is_empty()).ok_or_else(wrong)?),
                 "--blow" => task.blows.push(Blow::named(&value).ok_or_else(wrong)?),
                 "--rounds" => task.rounds = Some(value.parse().map_err(|_| wrong())?),
                 "--seconds" => task.seconds = Some(Duration::from_secs(value.parse().map_err(|_| wrong())?)),
@@ -128,7 +130,7 @@ impl Task {
             }
         }
         if task.kinds.is_empty() {
-            task.kinds = KINDS.to_vec();
+            task.kinds = KINDS.iter().collect();
         }
         Ok(Some(task))
     }

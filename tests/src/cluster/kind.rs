@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::blow::Blow;
-use crate::real::{ACTIVEMQ_NETWORK, ACTIVEMQ_PAIR, ARTEMIS_PAIR, Description, RABBITMQ_CLUSTER};
+use crate::real::{
+    ACTIVEMQ_5_17_NETWORK, ACTIVEMQ_5_17_PAIR, ACTIVEMQ_6_3_NETWORK, ACTIVEMQ_6_3_PAIR, ARTEMIS_2_44_PAIR,
+    ARTEMIS_2_57_PAIR, Description, RABBITMQ_4_0_CLUSTER, RABBITMQ_4_3_CLUSTER, RABBITMQ_CLUSTER,
+};
 
 /// What the nodes of a cluster are to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +36,6 @@ pub struct Kind {
     pub blows: &'static [Blow],
 }
 
-/// All kinds.
-pub const KINDS: [&Kind; 4] = [&RABBITMQ_QUORUM, &ACTIVEMQ_SHARED, &ACTIVEMQ_JOINED, &ARTEMIS_SHARED];
-
 const QUORUM_QUEUE: &[(&str, &str)] =
     &[("x-queue-type", "quorum"), ("durable", "true"), ("auto-delete", "false")];
 
@@ -48,75 +48,74 @@ const APART: Duration = Duration::from_secs(85);
 /// What an operator takes.
 const DOWN: Duration = Duration::from_secs(15);
 
-/// Three RabbitMQ nodes with a quorum queue.
-pub(super) static RABBITMQ_QUORUM: Kind = Kind {
-    name: "rabbitmq",
-    description: &RABBITMQ_CLUSTER,
-    shape: Shape::Quorum,
-    destination: "/queue/clusters",
-    headers: QUORUM_QUEUE,
-    blows: &[
-        Blow::Kill,
-        Blow::Kill,
-        Blow::Kill,
-        Blow::Freeze(LONG),
-        Blow::Kill,
-        Blow::Kill,
-        Blow::Kill,
-        Blow::BlackHole(LONG),
-        Blow::Partition(APART),
-        Blow::Kill,
-        Blow::Kill,
-        Blow::Kill,
-        Blow::Freeze(SHORT),
-        Blow::MostDown(DOWN),
-        Blow::Rolling,
-        Blow::Partition(APART),
-        Blow::Full,
-    ],
-};
+/// Three nodes of RabbitMQ with a quorum queue.
+const fn quorum(name: &'static str, description: &'static Description) -> Kind {
+    Kind { name, description, shape: Shape::Quorum, destination: QUEUE, headers: QUORUM_QUEUE, blows: QUORUM }
+}
 
-/// Two ActiveMQ nodes on one store.
-pub(super) static ACTIVEMQ_SHARED: Kind = Kind {
-    name: "activemq-pair",
-    description: &ACTIVEMQ_PAIR,
-    shape: Shape::Pair(&["is locked"]),
-    destination: "/queue/clusters",
-    headers: &[],
-    blows: PAIR,
-};
+/// Two nodes of which one waits, and says so in its log.
+const fn pair(name: &'static str, description: &'static Description, waits: &'static [&'static str]) -> Kind {
+    Kind { name, description, shape: Shape::Pair(waits), destination: QUEUE, headers: &[], blows: PAIR }
+}
 
-/// Two ActiveMQ nodes with a bridge.
-pub(super) static ACTIVEMQ_JOINED: Kind = Kind {
-    name: "activemq-network",
-    description: &ACTIVEMQ_NETWORK,
-    shape: Shape::Network,
-    destination: "/queue/clusters",
-    headers: &[],
-    blows: &[
-        Blow::Kill,
-        Blow::Kill,
-        Blow::Freeze(LONG),
-        Blow::Kill,
-        Blow::Kill,
-        Blow::BlackHole(LONG),
-        Blow::Partition(DOWN),
-        Blow::Kill,
-        Blow::Kill,
-        Blow::Rolling,
-        Blow::Full,
-    ],
-};
+/// Two nodes with a bridge.
+const fn network(name: &'static str, description: &'static Description) -> Kind {
+    Kind { name, description, shape: Shape::Network, destination: QUEUE, headers: &[], blows: NETWORK }
+}
 
-/// An Artemis primary and its backup on one store.
-pub(super) static ARTEMIS_SHARED: Kind = Kind {
-    name: "artemis-pair",
-    description: &ARTEMIS_PAIR,
-    shape: Shape::Pair(&["AMQ221034", "AMQ221032", "AMQ221109"]),
-    destination: "/queue/clusters",
-    headers: &[],
-    blows: PAIR,
-};
+const QUEUE: &str = "/queue/clusters";
+
+/// How ActiveMQ waits for the lock of a store.
+const LOCKED: &[&str] = &["is locked"];
+/// How Artemis does, as the primary and as the backup.
+const BACKUP: &[&str] = &["AMQ221034", "AMQ221032", "AMQ221109"];
+
+/// All kinds.
+pub static KINDS: [Kind; 9] = [
+    quorum("rabbitmq-3.10", &RABBITMQ_CLUSTER),
+    quorum("rabbitmq-4.0", &RABBITMQ_4_0_CLUSTER),
+    quorum("rabbitmq-4.3", &RABBITMQ_4_3_CLUSTER),
+    pair("activemq-5.17-pair", &ACTIVEMQ_5_17_PAIR, LOCKED),
+    pair("activemq-6.3-pair", &ACTIVEMQ_6_3_PAIR, LOCKED),
+    network("activemq-5.17-network", &ACTIVEMQ_5_17_NETWORK),
+    network("activemq-6.3-network", &ACTIVEMQ_6_3_NETWORK),
+    pair("artemis-2.44-pair", &ARTEMIS_2_44_PAIR, BACKUP),
+    pair("artemis-2.57-pair", &ARTEMIS_2_57_PAIR, BACKUP),
+];
+
+const QUORUM: &[Blow] = &[
+    Blow::Kill,
+    Blow::Kill,
+    Blow::Kill,
+    Blow::Freeze(LONG),
+    Blow::Kill,
+    Blow::Kill,
+    Blow::Kill,
+    Blow::BlackHole(LONG),
+    Blow::Partition(APART),
+    Blow::Kill,
+    Blow::Kill,
+    Blow::Kill,
+    Blow::Freeze(SHORT),
+    Blow::MostDown(DOWN),
+    Blow::Rolling,
+    Blow::Partition(APART),
+    Blow::Full,
+];
+
+const NETWORK: &[Blow] = &[
+    Blow::Kill,
+    Blow::Kill,
+    Blow::Freeze(LONG),
+    Blow::Kill,
+    Blow::Kill,
+    Blow::BlackHole(LONG),
+    Blow::Partition(DOWN),
+    Blow::Kill,
+    Blow::Kill,
+    Blow::Rolling,
+    Blow::Full,
+];
 
 const PAIR: &[Blow] = &[
     Blow::Kill,
@@ -131,8 +130,8 @@ const PAIR: &[Blow] = &[
     Blow::Full,
 ];
 
-/// Returns the kind of that name.
+/// Returns the kinds whose names begin with that.
 #[must_use]
-pub fn kind(name: &str) -> Option<&'static Kind> {
-    KINDS.into_iter().find(|kind| kind.name == name)
+pub fn kinds(name: &str) -> Vec<&'static Kind> {
+    KINDS.iter().filter(|kind| kind.name.starts_with(name)).collect()
 }

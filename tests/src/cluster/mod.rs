@@ -30,7 +30,7 @@ use std::{
 };
 
 pub use blow::Blow;
-pub use kind::{KINDS, Kind, Shape, kind};
+pub use kind::{KINDS, Kind, Shape, kinds};
 pub use lan::{Lans, Line};
 pub use report::{Report, Row};
 pub use round::Trial;

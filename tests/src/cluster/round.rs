@@ -133,7 +133,7 @@ impl Trial {
         let shape = self.cluster.kind().shape;
         let allowed = blow.allowed(shape, outage);
         let mut broken = self.load.ledger.take_broken();
-        broken.extend(lost.iter().flat_map(|message| self.obituary(*message)));
+        broken.extend(lost.iter().flat_map(|message| self.obituary(*message, began)));
         broken.extend(silent.iter().map(|client| format!("{} shows no sign of life", name(*client))));
         let mut row = Row {
             kind: self.cluster.kind().name,
@@ -163,21 +163,24 @@ impl Trial {
     }
 
     /// What is known of a message that is lost: who still has it, and what everybody saw of it.
-    fn obituary(&self, message: (usize, usize)) -> Vec<String> {
+    fn obituary(&self, message: (usize, usize), began: Instant) -> Vec<String> {
         let body = format!(" {} {}", message.0, message.1);
         let holders = (0..self.cluster.size()).filter(|node| {
             let (address, host) = (self.cluster.address(*node), self.cluster.virtual_host());
             probe::holds(address, host, self.cluster.kind(), body.trim_start())
         });
-        let mut lines =
-            vec![format!("lost:{body}, in the queues of these nodes: {:?}", holders.collect::<Vec<_>>())];
+        let holders: Vec<_> = holders.collect();
+        let mut lines = vec![format!("lost:{body}, in the queues of these nodes: {holders:?}")];
         for client in 0..PRODUCERS + CONSUMERS {
             let diary = self.load.diary(client);
             let told = diary.told(&body);
             if let (Some(first), Some(last)) = (told.first(), told.last()) {
-                let gap = Gap { from: *first - AROUND, to: *last + AROUND };
-                lines.push(format!("{} (the first after {AROUND:?}):", name(client)));
-                lines.extend(diary.during(gap));
+                let (name, at) = (name(client), seconds_between(began, *first));
+                lines.push(format!(
+                    "{name}, {at:.3} s after the beginning of the round, at {:?}:",
+                    self.load.host(client)
+                ));
+                lines.extend(diary.during(Gap { from: *first - AROUND, to: *last + AROUND }));
             }
         }
         lines
@@ -205,7 +208,7 @@ impl Trial {
 }
 
 /// What is told before and after a message that is lost.
-const AROUND: Duration = Duration::from_secs(3);
+const AROUND: Duration = Duration::from_secs(1);
 /// How much is told of those who were late.
 const TOLD: usize = 100;
 
@@ -223,6 +226,11 @@ fn name(client: usize) -> String {
     let all = PRODUCERS + CONSUMERS;
     debug_assert!(client < all, "there are {all}");
     consumer.map_or_else(|| format!("producer {client}"), |consumer| format!("consumer {consumer}"))
+}
+
+fn seconds_between(from: Instant, to: Instant) -> f64 {
+    let before = from.saturating_duration_since(to).as_secs_f64();
+    to.saturating_duration_since(from).as_secs_f64() - before
 }
 
 fn longest(gaps: &[Gap]) -> Duration {
