@@ -4,7 +4,7 @@ use alloc::{borrow::Cow, vec::Vec};
 use core::time::Duration;
 
 use bytes::Bytes;
-use stomp_proto::{Command, Frame, PreparedFrame};
+use stomp_proto::{AckMode, Command, Frame, PreparedFrame};
 
 use super::{
     Link, cx::Cx, outbox::Kind, parts::Parts, receipts::Awaited, settlement::with_command,
@@ -157,6 +157,10 @@ impl Link {
         }
         let waits = self.isolation.as_mut().is_some_and(|isolation| isolation.forget(id));
         if waits || self.passed_over.remove(&id) {
+            return false;
+        }
+        // Its UNSUBSCRIBE has left already, with all others.
+        if self.gave_back && subscription.subscribe.ack_mode != AckMode::Auto {
             return false;
         }
         if subscription.subscribe.id.is_some() {

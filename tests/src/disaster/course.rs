@@ -31,6 +31,8 @@ pub(super) struct Course {
     /// Brokers that have refused the client for a while, and for good.
     held_back: BTreeMap<usize, Timestamp>,
     pub(super) barred: BTreeSet<usize>,
+    /// Those that did not answer when they were dialled last.
+    silent: BTreeSet<usize>,
     /// Which brokers get the same login: the first of them, for each.
     logins: Vec<usize>,
     /// Who has refused a login, and how long it waits then.
@@ -74,6 +76,7 @@ impl Course {
             announced: true,
             held_back: BTreeMap::new(),
             barred: BTreeSet::new(),
+            silent: BTreeSet::new(),
             logins,
             refused: BTreeMap::new(),
             called: None,
@@ -86,6 +89,7 @@ impl Course {
     pub(super) fn connected(&mut self, broker: usize, now: Timestamp) {
         (self.connected_at, self.stood) = (Some(now), true);
         self.refused.remove(&self.logins[broker]);
+        self.silent.remove(&broker);
     }
 
     /// A connection has ended.
@@ -104,6 +108,12 @@ impl Course {
     /// An attempt has failed.
     pub(super) fn failed(&mut self, broker: usize, reason: &Lost, now: Timestamp) {
         let refusal_delay = self.policy.refusal_delay.min(self.policy.max_delay);
+        match reason {
+            Lost::ConnectTimeout(_) | Lost::ConnectedTimeout(_) => _ = self.silent.insert(broker),
+            // Nobody waited for its answer to the end.
+            Lost::Left => {}
+            _ => _ = self.silent.remove(&broker),
+        }
         if is_final(reason) && !self.stood {
             self.barred.insert(broker);
             self.left.remove(&broker);
@@ -200,7 +210,8 @@ impl Course {
         demand(held.is_none(), Law::Schedule, || format!("broker {broker} is held back until {held:?}"))?;
         let is_lined_up = self.left.remove(&broker);
         let last = self.last.replace(broker);
-        let in_turn = is_called || last != Some(broker) || self.left.is_empty();
+        // Those that do not answer come behind all others.
+        let in_turn = is_called || last != Some(broker) || self.left.is_subset(&self.silent);
         demand(is_lined_up && in_turn, Law::Schedule, || {
             format!("broker {broker} is dialled before {:?}, and {last:?} was the last", self.left)
         })
