@@ -121,6 +121,9 @@ impl Link {
     }
 
     pub(super) fn subscribe_again(&mut self, id: SubscriptionId, cx: &mut Cx<'_>) {
+        if self.said_all {
+            return;
+        }
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
         let mut parts = Parts { connection, wire, settlement };
         if let Some(name) = unsubscribing.subscribe_again(id, &mut parts, cx.ids) {

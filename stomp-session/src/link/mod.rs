@@ -86,8 +86,9 @@ pub(crate) struct Link {
     warnings: Warnings,
     /// SUBSCRIBEs whose RECEIPT did not come in time.
     late: BTreeMap<ReceiptId, SubscriptionId>,
-    /// Whether all messages that are not settled have gone back.
+    /// Whether all messages that are not settled have gone back, and whether DISCONNECT was said: nothing follows that.
     gave_back: bool,
+    said_all: bool,
 }
 
 impl Link {
@@ -110,6 +111,7 @@ impl Link {
             warnings: Warnings::default(),
             late: BTreeMap::new(),
             gave_back: false,
+            said_all: false,
             connection: Arc::new(connection),
         };
         cx.events.push(Event::Connected((*link.connection).clone()));
@@ -182,7 +184,7 @@ impl Link {
         let now = cx.now;
         self.wire.shrink();
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
-        if let Some(unsubscribing) = unsubscribing.used() {
+        if let Some(unsubscribing) = unsubscribing.used().filter(|_| !said_all) {
             unsubscribing.expire(&mut Parts { connection, wire, settlement }, cx.ids, now);
         }
         let silence = self.heart_beats.silence(now);
@@ -241,6 +243,7 @@ impl Link {
 
     /// Writes DISCONNECT. It is answered as any other frame.
     pub(crate) fn say_disconnect(&mut self, ids: &mut Ids) {
+        self.said_all = true;
         let id = ids.receipt();
         let frame = Frame::new(stomp_proto::Command::Disconnect);
         // It cannot fail: a number is text in every version.
