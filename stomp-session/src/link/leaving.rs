@@ -12,17 +12,11 @@ use super::{
     parts::{Parts, delivery_ids},
     unsubscribing::UnsubscribeOptions,
 };
-use crate::model::profile::{Profile, Unsubscribe};
-
-/// Whether messages go back before a connection is left.
-pub(super) fn gives_back(profile: &Profile) -> bool {
-    profile.end_counts && !profile.requeue_counts && matches!(profile.unsubscribe, Unsubscribe::Strands(_))
-}
 
 impl Link {
     /// Gives back what is not settled, once, and waits so long for each of the broker's answers. Whether it waits.
     pub(crate) fn give_back_all(&mut self, timeout: Duration, cx: &mut Cx<'_>) -> bool {
-        if self.gave_back || self.isolation.is_some() || !gives_back(&self.connection.profile) {
+        if self.gave_back || self.isolation.is_some() || !self.connection.profile.gives_back() {
             return false;
         }
         self.gave_back = true;

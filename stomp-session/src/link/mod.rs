@@ -43,7 +43,6 @@ use self::outbox::Kind;
 use self::{
     heart_beats::{HeartBeats, Silence},
     isolation::Isolation,
-    leaving::gives_back,
     outbox::Outbox,
     parts::Parts,
     receipts::Awaited,
@@ -222,7 +221,7 @@ impl Link {
     /// The end has begun: whatever would wait for somebody does not. Gives how many transactions were open.
     pub(crate) fn begin_end(&mut self) -> usize {
         let Self { unsubscribing, connection, wire, settlement, transactions, .. } = self;
-        let strands = !gives_back(&connection.profile);
+        let strands = !connection.profile.gives_back();
         if let Some(unsubscribing) = unsubscribing.used().filter(|_| strands) {
             unsubscribing.say_all(&mut Parts { connection, wire, settlement });
         }

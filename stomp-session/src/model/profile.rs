@@ -477,6 +477,11 @@ impl Profile {
         Arc::new(self)
     }
 
+    /// Whether messages go back before a connection is left: its end would count as a delivery of each, and a NACK does not.
+    pub(crate) const fn gives_back(&self) -> bool {
+        self.end_counts && !self.requeue_counts && matches!(self.unsubscribe, Unsubscribe::Strands(_))
+    }
+
     /// The headers of a NACK that does that, if one can be written.
     pub(crate) fn nack_headers(&self, wanted: Nack) -> Option<&'static [(&'static str, &'static str)]> {
         match wanted {
