@@ -1,7 +1,7 @@
 //! The three kinds of model brokers: the embedded broker with the habits of a real one.
 
 use super::plan::Setting;
-use crate::broker::BrokerConfig;
+use crate::broker::{BrokerConfig, DeliveryLimit};
 
 /// Which broker a model is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,17 @@ impl Kind {
         }
     }
 
+    /// What counts towards that limit of returns: RabbitMQ destroys, from 4.0 on, and counts no NACKs from 4.3 on.
+    fn limit(self, edition: usize, returns: u32) -> DeliveryLimit {
+        let limit = DeliveryLimit::new(returns);
+        match (self, edition) {
+            (Self::RabbitMq, 1) => limit.destroying(),
+            (Self::RabbitMq, 2..) => limit.destroying().ignoring_nacks(),
+            (Self::Artemis, 1..) => limit.ignoring_unsubscribes(),
+            _ => limit,
+        }
+    }
+
     /// What it calls itself in that edition.
     pub(super) const fn server(self, number: usize) -> &'static str {
         match (self, number) {
@@ -55,7 +66,7 @@ impl Kind {
         let config = config.journaling().without_anonymous().output_window(setting.capacity);
         let config = if setting.durable_only { config.durable_only() } else { config };
         let config = match setting.delivery_limit {
-            Some(limit) => config.delivery_limit(limit),
+            Some(limit) => config.delivery_limit(self.limit(setting.edition, limit)),
             None => config,
         };
         if setting.mum { config.without_subscribe_receipts() } else { config }

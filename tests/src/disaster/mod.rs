@@ -35,6 +35,19 @@
 //!
 //! All of them have prefetch windows, delivery limits in some runs, and a store that keeps everything or what is persistent.
 //!
+//! # The clusters
+//!
+//! ```text
+//! cargo run --release -p stomp-testkit --bin sim -- --clusters --seeds 1000    six rounds each, and a table
+//! ```
+//!
+//! Three nodes of RabbitMQ with quorum queues, or a pair of ActiveMQ or Artemis of which one serves, lose nodes in
+//! [`clusters()`], one round after another, while two clients send at least once and two receive: kills, with elections that
+//! store a message or do not; elections alone, for up to 40 s; freezes; black holes before one client; two of three nodes down;
+//! partitions; rolling and full restarts; upgrades, after which nodes name another version; and standbys that open up to 30 s
+//! after the other one has died, and meanwhile refuse, accept and close, or accept and are silent. All messages that were
+//! confirmed are received in the end.
+//!
 //! # The laws
 //!
 //! | | what is checked | when |
@@ -64,6 +77,8 @@
 //! | INV-23 | a SEND that is rejected or given up, and a first SUBSCRIBE that ends, was named, or alone when connections ended, often enough and far enough apart; what passes gives nothing up; ActiveMQ's connection is kept | each result, each event |
 //! | INV-24 | queues that cannot be had cost the others 10 connections in the first hour, then 2 an hour, and no message | in [`suspects()`], one seed of 1,024 |
 //! | INV-25 | a move awaits what waits for a RECEIPT before its DISCONNECT, leaves within its time, dials the broker that was named, or another one than it has left, at once, calls itself graceful only if the RECEIPT came, and ends | each move, each frame, each dial, each turn, the end |
+//! | INV-26 | what was asked for is done, and messages come, within 3 s of a kill with another node up, 5 s of the opening of a standby or a cluster (a sixth of an outage of more than half a minute), 2 s of the moment at which silence is noticed, 11 s of the end of an election (61 s if it lasted for more than 20 s) | in [`clusters()`], one seed of 512 |
+//! | INV-27 | a message that no program was given is not destroyed by what its clients did in good order, where the broker has a way that does not count | in [`clusters()`], the end |
 
 mod accounts;
 mod actor;

@@ -128,7 +128,8 @@ impl World {
         } else {
             self.kill(third, first);
         }
-        self.due(first, OPENED)
+        // A drawn delay is a sixth of what was waited, at most.
+        self.due(first, OPENED.max(first.since(self.now) / 6 + MARGIN))
     }
 
     /// A node is cut off from the others. It ends its connections after a while, and is back later.

@@ -12,14 +12,25 @@ pub(super) const QUEUES: u8 = 4;
 impl World {
     /// Lets a broker, or a node, refuse something until then. Says whether it was such a fault.
     pub(super) fn refuse(&mut self, fault: Fault, whom: usize, how: u8, until: Timestamp) -> bool {
+        let now = self.now;
         let at = whom % self.nodes.len();
         let model = &mut self.models[self.nodes[at].model];
         match fault {
             Fault::Certificate => self.nodes[at].distrusted_until = until,
             Fault::Elect => {
                 let election = Denial::of(Command::Send).and(Command::Subscribe);
-                let election = if how.is_multiple_of(2) { election.at(&queue(how / 2)) } else { election };
-                model.deny(election, until);
+                // The queues of a node elect at the same time, and are not done at the same time.
+                let elections: Vec<_> = match how % 4 {
+                    1 => vec![election],
+                    3 => (how / 4..how / 4 + 2).map(|which| election.clone().at(&queue(which))).collect(),
+                    _ => vec![election.at(&queue(how / 2))],
+                };
+                for (number, election) in elections.into_iter().enumerate() {
+                    let election = if how % 5 == 0 { election.storing() } else { election };
+                    let election = if how % 3 == 0 { election.reading_on() } else { election };
+                    let sooner = until.since(now) / (1 + u32::try_from(number).unwrap_or_default());
+                    model.deny(election, now.after(sooner));
+                }
             }
             Fault::EndHandshake => match how % 4 {
                 0 => model.deny(Denial::of(Command::Connect), until),

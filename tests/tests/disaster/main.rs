@@ -1,5 +1,6 @@
 //! Sessions among disasters: seeds, and the exhaustive parts.
 
+mod clusters;
 mod exhaustive;
 mod laws;
 mod seeds;
