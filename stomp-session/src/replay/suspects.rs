@@ -120,9 +120,9 @@ impl<K: Copy + Ord> Waiting<K> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
     /// The number of connections that were lost in this way, without an hour between them.
-    lost: u32,
-    /// Those of them by which the time grows.
     costs: u32,
+    /// The first of them.
+    first: Timestamp,
     last: Timestamp,
     next: Timestamp,
 }
@@ -137,8 +137,9 @@ const LONGEST: u64 = 1800;
 /// After this time without such a loss, the next one counts as the first.
 const FORGET: Duration = Duration::from_secs(3600);
 
-/// Of the connections that were closed in silence before anything was tried again, only this many count.
-const AT_ONCE: u32 = 3;
+/// After connections that were closed in silence nothing waits for longer than these seconds, or this many times as long as that
+/// has gone on.
+const SILENT: (u64, u32) = (10, 8);
 
 /// With fewer losses than this, a frame that is only one of several possible causes is tried without waiting.
 const FREE: u32 = 5;
@@ -148,16 +149,16 @@ impl Clock {
     ///
     /// The time grows to half an hour: ten losses fit into the first hour, and two into each later one. After a
     /// connection that was closed in silence the first times are short, since an election among RabbitMQ's nodes looks
-    /// like that. A node that dies has led many queues: each of them closes a connection at the same time, and all of that
-    /// is over in seconds.
+    /// like that. A node that dies has led many queues, each of which closes a connection at the same time: however many
+    /// were lost, what has gone on for a second is not met with half an hour.
     pub(crate) fn count(&mut self, silent: bool, now: Timestamp) {
         if now.since(self.last) > FORGET {
-            (self.lost, self.costs) = (0, 0);
+            self.relieve();
         }
-        self.lost = self.lost.saturating_add(1);
-        if !silent || now >= self.next || self.costs < AT_ONCE {
-            self.costs = self.costs.saturating_add(1);
+        if self.costs == 0 {
+            self.first = now;
         }
+        self.costs = self.costs.saturating_add(1);
         self.last = now;
         let seconds = match (self.costs, silent) {
             (1, true) => 2,
@@ -167,8 +168,11 @@ impl Clock {
                 GAPS.get(at).copied().unwrap_or(LONGEST)
             }
         };
+        let (least, times) = SILENT;
+        let most = Duration::from_secs(least).max(now.since(self.first).saturating_mul(times));
+        let gap = Duration::from_secs(seconds).min(if silent { most } else { Duration::MAX });
         // What was announced is not brought forward.
-        self.next = self.next.max(now.after(Duration::from_secs(seconds)));
+        self.next = self.next.max(now.after(gap));
     }
 
     /// When the next suspect may be tried.
@@ -178,12 +182,12 @@ impl Clock {
 
     /// Whether a frame may be tried that is only one of several possible causes.
     pub(crate) fn allows(&self, now: Timestamp) -> bool {
-        self.lost < FREE || self.next <= now || now.since(self.last) > FORGET
+        self.costs < FREE || self.next <= now || now.since(self.last) > FORGET
     }
 
     /// Something was accepted that had been closed at before: what has ended connections is over. The times begin anew.
     pub(crate) const fn relieve(&mut self) {
-        (self.lost, self.costs) = (0, 0);
+        self.costs = 0;
     }
 }
 
@@ -305,8 +309,8 @@ mod tests {
                 let ends = costs(silent, at_once, 6 * 3600);
                 for hour in 0..6 {
                     let within = ends.iter().filter(|end| **end / 3600 == hour).count();
-                    // Of what is closed in silence at one moment only a part counts.
-                    let first = if silent { 10.max(at_once as usize + 7) } else { 10 };
+                    // What is closed in silence at one moment is tried again soon, however much it was.
+                    let first = if silent { 10.max(at_once as usize + 4) } else { 10 };
                     assert!(within <= if hour == 0 { first } else { 2 }, "{silent} {at_once}: {ends:?}");
                 }
             }
@@ -315,7 +319,7 @@ mod tests {
 
     #[test]
     fn what_is_closed_at_one_moment_waits_for_seconds_and_not_for_half_an_hour() {
-        assert_eq!(costs(true, 50, 600)[50..], [10, 20, 80, 200]);
+        assert_eq!(costs(true, 50, 600)[50..], [10, 90]);
         assert_eq!(costs(false, 9, 600)[9..], [0; 0], "words are another matter");
         let mut clock = Clock::default();
         (0..50).for_each(|_| clock.count(true, at(0)));

@@ -99,7 +99,8 @@ impl Course {
         }
         let lived = self.connected_at.take().map_or(Duration::ZERO, |since| now.since(since));
         let is_mute = matches!(reason, Lost::NoHeartBeats(_));
-        if lived >= self.stable_after.max(self.given) && !is_mute {
+        // What was left was not at fault.
+        if matches!(reason, Lost::Left) || (lived >= self.stable_after.max(self.given) && !is_mute) {
             (self.rounds, self.grown) = (0, self.policy.initial_delay);
             self.left.clear();
         }

@@ -26,8 +26,8 @@ impl World {
                     _ => vec![election.at(&queue(how / 2))],
                 };
                 for (number, election) in elections.into_iter().enumerate() {
-                    let election = if how % 5 == 0 { election.storing() } else { election };
-                    let election = if how % 3 == 0 { election.reading_on() } else { election };
+                    let election = if how.is_multiple_of(5) { election.storing() } else { election };
+                    let election = if how.is_multiple_of(3) { election.reading_on() } else { election };
                     let sooner = until.since(now) / (1 + u32::try_from(number).unwrap_or_default());
                     model.deny(election, now.after(sooner));
                 }
