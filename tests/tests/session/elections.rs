@@ -36,7 +36,7 @@ fn all_subscriptions_stand_again_seconds_later() {
     const QUEUES: usize = 12;
     let mut script = connected_to(RABBITMQ, config());
     for number in 0..QUEUES {
-        script.session.subscribe(Subscribe::new(&format!("/queue/{number}"))).unwrap();
+        script.session.subscribe(Subscribe::new(format!("/queue/{number}"))).unwrap();
     }
     answer(&mut script, Duration::ZERO);
     script.pass(seconds(100));

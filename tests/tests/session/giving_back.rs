@@ -40,7 +40,7 @@ fn messages(pair: &mut Pair) -> Vec<Message> {
 
 fn filled(messages: usize) -> Broker {
     let mut broker = Broker::new(BrokerConfig::rabbitmq_4_3());
-    (0..messages).for_each(|number| _ = broker.publish(QUEUE, number.to_string(), &[]));
+    (0..messages).for_each(|number| broker.publish(QUEUE, number.to_string(), &[]));
     broker
 }
 
