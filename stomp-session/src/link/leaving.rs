@@ -34,6 +34,7 @@ impl Link {
     }
 
     /// A message that comes while its connection is being left goes back as well. Whether nobody is there for it.
+    #[cold]
     pub(super) fn send_back(&mut self, frame: &Frame, cx: &mut Cx<'_>) -> bool {
         let id = frame.header("subscription").and_then(|id| self.unsubscribing.of(&id.text().ok()?));
         let late = id.filter(|_| self.gave_back);
