@@ -105,8 +105,9 @@ pub struct Profile {
     /// use stomp_session::{FrameLimit, Profile};
     ///
     /// // `stomp.max_frame_size = 16777216`
+    /// const LIMITS: &[FrameLimit] = &[FrameLimit::octets(16 << 20).of("stomp.max_frame_size")];
     /// let mut profile = Profile::RABBITMQ_4;
-    /// profile.frame_limits = &[FrameLimit::octets(16 << 20).of("stomp.max_frame_size")];
+    /// profile.frame_limits = LIMITS;
     /// ```
     pub frame_limits: &'static [FrameLimit],
     /// Whether the connection stays open after an ERROR that names no frame. (STOMP 1.1 and 1.2, "ERROR", say that the
