@@ -263,8 +263,8 @@ impl Link {
             }
             (Awaited::Subscribe(subscription), Outcome::Confirmed) => {
                 // An ERROR that named it may have come before: a RECEIPT that follows is no success.
-                if cx.replay.subscriptions.note_taken(subscription, id, cx.now) {
-                    cx.replay.open_for(subscription);
+                if let Some(was_closed) = cx.replay.subscriptions.note_taken(subscription, id, cx.now) {
+                    cx.replay.open_for(subscription, was_closed);
                     cx.events.push(Event::Subscribed(subscription));
                 }
             }

@@ -183,8 +183,12 @@ impl Link {
         let now = cx.now;
         self.wire.shrink();
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
-        if let Some(unsubscribing) = unsubscribing.used().filter(|_| !said_all) {
-            unsubscribing.expire(&mut Parts { connection, wire, settlement }, cx.ids, now);
+        match unsubscribing.used() {
+            Some(unsubscribing) if said_all => unsubscribing.forget_deadlines(),
+            Some(unsubscribing) => {
+                unsubscribing.expire(&mut Parts { connection, wire, settlement }, cx.ids, now);
+            }
+            None => {}
         }
         let silence = self.heart_beats.silence(now);
         if self.heart_beats.take_due(now) && self.wire.is_drained() && !said_all {

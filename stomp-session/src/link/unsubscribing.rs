@@ -172,6 +172,11 @@ impl Unsubscribing {
         }
     }
 
+    /// DISCONNECT was said: nothing is written any more, whatever is due.
+    pub(super) fn forget_deadlines(&mut self) {
+        self.deadlines.clear();
+    }
+
     /// Writes the UNSUBSCRIBE if nothing keeps it back any more.
     pub(super) fn proceed(&mut self, id: SubscriptionId, parts: &mut Parts<'_>, ids: &mut Ids) {
         if self.waits(id) && parts.settlement.is_settled(id) {

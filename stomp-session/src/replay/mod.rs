@@ -61,13 +61,13 @@ impl Replay {
         }
     }
 
-    /// Notes that the broker has accepted this subscription.
-    pub(crate) fn open_for(&mut self, id: SubscriptionId) {
+    /// Notes that the broker has accepted this subscription, and whether connections were closed at it before.
+    pub(crate) fn open_for(&mut self, id: SubscriptionId, was_closed: bool) {
         if let Some(held) = self.subscriptions.get(id) {
             let destination = held.subscribe.destination.as_bytes();
             self.kept.used().into_iter().for_each(|kept| kept.open(destination));
         }
-        if self.subscriptions.get_mut(id).is_some_and(Subscription::forgive) {
+        if was_closed {
             self.clock.relieve();
         }
     }

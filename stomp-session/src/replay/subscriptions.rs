@@ -163,11 +163,6 @@ impl Subscription {
         if strikes.add_silent(broker, now) { None } else { Some(strikes.next()) }
     }
 
-    /// It was accepted. Returns whether connections were closed at it before.
-    pub(crate) fn forgive(&mut self) -> bool {
-        self.trouble.as_mut().is_some_and(|trouble| trouble.strikes.forgive())
-    }
-
     /// From now on it asks for a single message.
     pub(crate) fn narrow(&mut self, profile: &Profile) {
         self.subscribe.prefetch = Some(1);
@@ -353,17 +348,21 @@ impl Subscriptions {
         self.table.get_mut(&id).map(|held| &mut **held)
     }
 
-    /// Notes that the SUBSCRIBE was accepted. Returns whether the subscription is active now: an ERROR may have come
-    /// before the RECEIPT.
-    pub(crate) fn note_taken(&mut self, id: SubscriptionId, receipt: ReceiptId, now: Timestamp) -> bool {
-        let Some(held) = self.table.get_mut(&id) else { return false };
-        let is_answer = held.asked.take_if(|asked| *asked == receipt).is_some();
-        if is_answer {
-            (held.has_stood, held.since) = (true, Some(now));
-            // Ends without a word were not its doing.
-            held.trouble.take_if(|trouble| trouble.refusals == 0);
-        }
-        is_answer
+    /// Notes that the SUBSCRIBE was accepted, unless an ERROR has come before the RECEIPT: then the subscription is not
+    /// active. Returns whether connections were closed at it before, if it is.
+    pub(crate) fn note_taken(
+        &mut self,
+        id: SubscriptionId,
+        receipt: ReceiptId,
+        now: Timestamp,
+    ) -> Option<bool> {
+        let held = self.table.get_mut(&id)?;
+        held.asked.take_if(|asked| *asked == receipt)?;
+        (held.has_stood, held.since) = (true, Some(now));
+        let was_closed = held.trouble.as_mut().is_some_and(|trouble| trouble.strikes.forgive());
+        // Ends without a word were not its doing.
+        held.trouble.take_if(|trouble| trouble.refusals == 0);
+        Some(was_closed)
     }
 
     /// The connection has ended.

@@ -119,11 +119,10 @@ impl<K: Copy + Ord> Waiting<K> {
 /// handled. A message that is never taken reaches its limit after six hours at the earliest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
-    /// The number of connections that were lost in this way, without an hour between them.
+    /// The number of connections that were lost in this way, with no quiet time between them.
     costs: u32,
     /// The first of them.
     first: Timestamp,
-    last: Timestamp,
     next: Timestamp,
 }
 
@@ -134,8 +133,10 @@ pub(crate) struct Clock {
 const GAPS: [u64; 8] = [10, 10, 10, 10, 60, 120, 480, 960];
 const LONGEST: u64 = 1800;
 
-/// After this time without such a loss, the next one counts as the first.
-const FORGET: Duration = Duration::from_secs(3600);
+/// If no connection is lost for so long after the time at which something could be tried again, whatever waited was accepted, and the
+/// next loss counts as the first. A queue that elects a leader each time that its node is restarted is not met with
+/// what the earlier elections have cost.
+const FORGET: Duration = Duration::from_secs(60);
 
 /// After connections that were closed in silence nothing waits for longer than these seconds, or this many times as long as that
 /// has gone on.
@@ -152,14 +153,13 @@ impl Clock {
     /// like that. A node that dies has led many queues, each of which closes a connection at the same time: however many
     /// were lost, what has gone on for a second is not met with half an hour.
     pub(crate) fn count(&mut self, silent: bool, now: Timestamp) {
-        if now.since(self.last) > FORGET {
+        if now.since(self.next) > FORGET {
             self.relieve();
         }
         if self.costs == 0 {
             self.first = now;
         }
         self.costs = self.costs.saturating_add(1);
-        self.last = now;
         let seconds = match (self.costs, silent) {
             (1, true) => 2,
             (2, true) => 4,
@@ -182,7 +182,7 @@ impl Clock {
 
     /// Whether a frame may be tried that is only one of several possible causes.
     pub(crate) fn allows(&self, now: Timestamp) -> bool {
-        self.costs < FREE || self.next <= now || now.since(self.last) > FORGET
+        self.costs < FREE || self.next <= now
     }
 
     /// Something was accepted that had been closed at before: what has ended connections is over. The times begin anew.
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_quiet_hour_an_end_is_the_first_again() {
+    fn after_a_quiet_time_an_end_is_the_first_again() {
         let mut clock = Clock::default();
         for _ in 0..8 {
             clock.count(false, at(0));

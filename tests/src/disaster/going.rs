@@ -80,7 +80,8 @@ impl Actor {
             watch.receipts_for(Command::Disconnect).any(|receipt| watch.receipts.contains(receipt))
         });
         let to = going.to;
-        if !self.is_leaving() {
+        // Whoever has said goodbye meanwhile still sends what waits, to the broker that was named.
+        if !self.is_leaving() || to.is_some() {
             self.course.go_to(to, now);
         }
         Ok(())

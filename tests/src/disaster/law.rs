@@ -58,8 +58,6 @@ pub enum Law {
     Move,
     /// INV-26: once a broker serves again, so are its clients within seconds.
     Gap,
-    /// INV-27: what its program has never taken is not destroyed because it left in good order.
-    GiveBack,
 }
 
 impl fmt::Display for Law {

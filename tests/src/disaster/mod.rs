@@ -78,7 +78,6 @@
 //! | INV-24 | queues that cannot be had cost the others 10 connections in the first hour, then 2 an hour, and no message | in [`suspects()`], one seed of 1,024 |
 //! | INV-25 | a move awaits what waits for a RECEIPT before its DISCONNECT, leaves within its time, dials the broker that was named, or another one than it has left, at once, calls itself graceful only if the RECEIPT came, and ends | each move, each frame, each dial, each turn, the end |
 //! | INV-26 | what was asked for is done, and messages come, within 3 s of a kill with another node up, 5 s of the opening of a standby or a cluster (a sixth of an outage of more than half a minute), 2 s of the moment at which silence is noticed, 11 s of the end of an election (61 s if it lasted for more than 20 s) | in [`clusters()`], one seed of 512 |
-//! | INV-27 | a message that no program was given is not destroyed by what its clients did in good order, where the broker has a way that does not count | in [`clusters()`], the end |
 
 mod accounts;
 mod actor;

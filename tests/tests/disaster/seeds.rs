@@ -31,3 +31,9 @@ fn deeds_are_left_out_as_long_as_the_outcome_is_the_same() {
     assert_eq!(short.len(), 32);
     assert_eq!(run(&short, false).violation, None);
 }
+
+/// Here a session was due for ever: an UNSUBSCRIBE that gives a late message back had its time behind a DISCONNECT.
+#[test]
+fn what_was_due_for_ever_is_not() {
+    assert_eq!(run(&octets(94_766), false).violation, None);
+}
