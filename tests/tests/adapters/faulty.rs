@@ -170,7 +170,6 @@ pub(crate) async fn a_receipt_that_never_comes<A: Adapter>(line: Line) {
     let bench = Bench::of_frames(line, [to_client(tamper(Command::Receipt, Tampering::Swallow))]);
     let mut config = bench.config();
     config.receipt_timeout = Duration::from_millis(100);
-    config.disconnect_timeout = Duration::from_millis(100);
     let (client, _kill) = bench.way.connect_with::<A>(config).await.unwrap();
     let sent = client.send(QUEUE, "").confirmed().await;
     assert_eq!(sent, Err(SendError::Unknown(Unknown::Timeout(Duration::from_millis(100)))));
