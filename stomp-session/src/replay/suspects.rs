@@ -133,9 +133,9 @@ pub(crate) struct Clock {
 const GAPS: [u64; 8] = [10, 10, 10, 10, 60, 120, 480, 960];
 const LONGEST: u64 = 1800;
 
-/// If no connection is lost for so long after the time at which something could be tried again, whatever waited was accepted, and the
-/// next loss counts as the first. A queue that elects a leader each time that its node is restarted is not met with
-/// what the earlier elections have cost.
+/// If no connection is lost for so long after the time at which something could be tried again, what had waited was accepted, and
+/// the next loss counts as the first. A queue that elects a leader each time that its node is restarted is not met with what
+/// the earlier elections have cost.
 const FORGET: Duration = Duration::from_secs(60);
 
 /// After connections that were closed in silence nothing waits for longer than these seconds, or this many times as long as that
@@ -347,8 +347,15 @@ mod tests {
             clock.count(false, at(0));
         }
         assert!(!clock.allows(at(0)));
-        clock.count(false, at(3_600_001));
-        assert_eq!(clock.next(), at(3_610_001));
+        let tried = clock.next();
+        // That long after the time of the next attempt, and no less: each further end is the first again.
+        let waits = |quiet: Duration| {
+            let (mut clock, end) = (clock, tried.after(quiet));
+            clock.count(false, end);
+            clock.next().since(end)
+        };
+        assert!(waits(Duration::from_secs(60)) > Duration::from_secs(10));
+        assert_eq!(waits(Duration::from_millis(60_001)), Duration::from_secs(10));
     }
 
     #[test]

@@ -6,16 +6,16 @@ use stomp_testkit::disaster::{Report, clusters};
 #[test]
 fn nothing_is_lost_and_clients_are_back_in_time() {
     let mut report = Report::default();
-    for seed in 0..10 {
+    for seed in 0..24 {
         let outcome = clusters(seed, false);
         assert_eq!(outcome.violation, None, "sim --clusters --seed {seed} --trace");
         report.add(&outcome.report);
     }
     let rounds: u64 = report.rounds_of.values().map(|of| of.rounds).sum();
     let confirmed: u64 = report.rounds_of.values().map(|of| of.confirmed).sum();
-    assert_eq!(rounds, 10 * 6);
-    assert!(confirmed > 5_000, "only {confirmed} were confirmed");
-    assert!(report.rounds_of.len() >= 7, "not much went wrong: {:?}", report.rounds_of.keys());
+    assert_eq!(rounds, 24 * 6);
+    assert!(confirmed > 10_000, "only {confirmed} were confirmed");
+    assert!(report.rounds_of.len() >= 9, "not much went wrong: {:?}", report.rounds_of.keys());
     assert!(report.rounds_of.values().any(|of| of.copies > 0), "nothing was sent again: {report:?}");
 }
 
