@@ -19,7 +19,9 @@ fn main() -> Result<(), Failure> {
 
 async fn transform_all() -> Result<(), Failure> {
     let uri = std::env::args().nth(1).unwrap_or_else(|| "tcp://guest:guest@127.0.0.1:61613".into());
-    let mut signals = Signals::new([Signal::Term, Signal::Int])?;
+    // Windows has no SIGTERM.
+    let ends: &[Signal] = if cfg!(unix) { &[Signal::Term, Signal::Int] } else { &[Signal::Int] };
+    let mut signals = Signals::new(ends.iter().copied())?;
     let (receiver, sender) = (stomp_smol::connect(&uri).await?, stomp_smol::connect(&uri).await?);
     let messages = receiver.subscribe("/queue/testIn").prefetch(20).await?;
     let tally = messages

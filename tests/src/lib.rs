@@ -1,39 +1,11 @@
-//! A test kit for STOMP clients. It has an embedded broker, tools to run sessions and drivers in virtual time,
-//! conformance cases with a runner, and support for running real brokers as plain processes.
-//!
-//! Most tests need only the broker. It runs inside the test process, on its own port:
-//!
-//! ```
-//! use stomp_testkit::{broker::BrokerConfig, server::Server};
-//!
-//! let server = Server::start(BrokerConfig::default())?;
-//! println!("connect to {}", server.uri());
-//! # Ok::<(), std::io::Error>(())
-//! ```
-//!
-//! Without features, the crate contains the broker, sessions and drivers in virtual time, and the conformance cases.
-//! This part is plain Rust and builds wherever Rust does. The rest is enabled by features:
-//!
-//! | feature | what it adds | what it needs |
-//! | --- | --- | --- |
-//! | `tls` | `pki` creates certificates, and `tls` terminates TLS in front of the broker | a C compiler (ring) |
-//! | `proxy` | `proxy` injects faults between client and broker | |
-//! | `real` | `real` runs RabbitMQ, ActiveMQ and Artemis as plain processes (Unix) | OpenSSL with its headers, and the brokers |
-//! | `soak` | `soak` puts mixed load on brokers that fail at random (Linux) | as `real` |
-
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub mod broker;
-pub mod codec;
-pub mod conformance;
-pub mod disaster;
-pub mod fuzzing;
-pub mod outage;
 pub mod pair;
 #[cfg(feature = "tls")]
 pub mod pki;
-pub mod planted;
-pub mod play;
 #[cfg(any(feature = "proxy", feature = "tls"))]
 mod port;
 #[cfg(feature = "proxy")]
@@ -41,13 +13,31 @@ pub mod proxy;
 #[cfg(all(unix, feature = "real"))]
 pub mod real;
 pub mod server;
-pub mod sim;
-#[cfg(all(unix, feature = "soak"))]
-pub mod soak;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+// The rest is for the tests of this project. It is no part of the public interface, and changes without notice.
+#[doc(hidden)]
+pub mod codec;
+#[doc(hidden)]
+pub mod conformance;
+#[doc(hidden)]
+pub mod disaster;
+#[doc(hidden)]
+pub mod fuzzing;
+#[doc(hidden)]
+pub mod outage;
+#[doc(hidden)]
+pub mod planted;
+#[doc(hidden)]
+pub mod play;
+#[doc(hidden)]
+pub mod sim;
+#[cfg(all(unix, feature = "soak"))]
+#[doc(hidden)]
+pub mod soak;
+
 /// Compiles the code of the README.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("project.md")]
 struct Readme;
