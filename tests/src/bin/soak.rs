@@ -1,7 +1,10 @@
 //! Mixed load on brokers that fail at random, for as long as one likes: see the module `soak`.
 
+#![cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "the module is for Unix"))]
+
 use std::{process::ExitCode, time::Duration};
 
+#[cfg(unix)]
 use stomp_testkit::{
     real,
     soak::{Kind, Plan},
@@ -18,6 +21,13 @@ latency. It ends with 1 if a message was lost or given up, or if something grows
   --directory PATH where soak.svg and soak.jsonl are written (target/soak)
   URI              a broker that runs already, to which nothing happens";
 
+#[cfg(not(unix))]
+fn main() -> ExitCode {
+    eprintln!("soak runs on Unix");
+    ExitCode::FAILURE
+}
+
+#[cfg(unix)]
 fn main() -> ExitCode {
     match plan(std::env::args().skip(1)) {
         Ok(Some(plan)) => soak(&plan),
@@ -32,6 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
+#[cfg(unix)]
 fn soak(plan: &Plan) -> ExitCode {
     let verdict = match stomp_testkit::soak::run(plan) {
         Ok(verdict) => verdict,
@@ -50,6 +61,7 @@ fn soak(plan: &Plan) -> ExitCode {
     if verdict.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+#[cfg(unix)]
 fn plan(mut arguments: impl Iterator<Item = String>) -> Result<Option<Plan>, String> {
     let mut plan = Plan {
         length: Duration::from_secs(600),
@@ -80,6 +92,7 @@ fn minutes(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(minutes * 60.0).map_err(|error| error.to_string())
 }
 
+#[cfg(unix)]
 fn broker(name: &str) -> Result<Kind, String> {
     if name == "embedded" {
         return Ok(Kind::Embedded);
