@@ -15,7 +15,7 @@ use crate::{
     run::{Link, Run},
 };
 
-/// Measure how many messages a broker takes, and how long each takes
+/// Measure how many messages a broker takes, and how fast
 #[derive(Args)]
 pub(crate) struct Bench {
     /// send (to its RECEIPT), receive (what is there) or round-trip

@@ -41,6 +41,8 @@ impl Check {
             run.set_uri(uri);
         }
         let brokers = run.brokers()?;
+        // What is wrong with the options is no fault of a broker.
+        drop(run.builder(brokers.clone())?);
         let mut reports = Vec::new();
         for endpoint in &brokers.endpoints {
             let mut report = Report::new(endpoint);

@@ -35,7 +35,7 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use serde_json::{Value, json};
 
 use exit::{Code, Failure, Outcome};
@@ -94,7 +94,12 @@ fn after_help() -> String {
 
 /// The command with the options of all commands shown once, and not with each of its commands.
 fn command() -> Command {
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let rarely = |option: &Arg| !["uri", "timeout", "json"].contains(&option.get_id().as_str());
+    let command = Cli::command().disable_help_subcommand(true);
+    let mut command = command.mut_args(|option| match rarely(&option) {
+        true => option.hide_short_help(true),
+        false => option,
+    });
     let common: Vec<_> = command.get_arguments().map(|option| option.get_id().clone()).collect();
     command.build();
     command.mut_subcommands(|action| {
@@ -102,7 +107,7 @@ fn command() -> Command {
             true => option.hide(true),
             false => option,
         });
-        action.mut_arg("help", |help| help.action(ArgAction::HelpShort))
+        action.mut_arg("help", |help| help.help("Print help").action(ArgAction::HelpShort))
     })
 }
 

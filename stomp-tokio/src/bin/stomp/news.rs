@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stomp_tokio::{Frame, Listener, Notice};
+use stomp_tokio::{Frame, Listener, Lost, Notice};
 
 use crate::{frames, output::Output, secrets::Secrets};
 
@@ -63,6 +63,9 @@ impl Teller {
             Notice::HeartBeatSent => self.output.complain(">>> (heart-beat)"),
             Notice::HeartBeatReceived => self.output.complain("<<< (heart-beat)"),
             Notice::Disconnecting => self.leaving = true,
+            Notice::Disconnected { reason: Lost::ServerError(error), .. } if self.leaving => {
+                self.error(format!("the broker says: {error}"));
+            }
             Notice::Disconnected { .. } | Notice::ConnectFailed { .. } if self.leaving => {}
             Notice::Disconnected { reason, .. } => {
                 (self.lost, self.told_failure) = (true, false);

@@ -11,47 +11,40 @@ pub(crate) struct Options {
     #[arg(short, long, global = true, env = "STOMP_URI", hide_env_values = true, value_name = "URI")]
     pub(crate) uri: Option<String>,
     /// The login; its passcode: STOMP_PASSCODE
-    #[arg(
-        long,
-        global = true,
-        env = "STOMP_LOGIN",
-        hide_env_values = true,
-        value_name = "NAME",
-        hide_short_help = true
-    )]
+    #[arg(long, global = true, env = "STOMP_LOGIN", hide_env_values = true, value_name = "NAME")]
     pub(crate) login: Option<String>,
     /// A file whose first line is the passcode
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passcode_file: Option<PathBuf>,
     /// Certificates to trust beside those of the system (PEM)
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca_file: Vec<PathBuf>,
     /// The certificate of this client (PEM)
-    #[arg(long, global = true, value_name = "FILE", requires = "key_file", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", requires = "key_file")]
     pub(crate) cert_file: Option<PathBuf>,
     /// The key of that certificate (PEM)
-    #[arg(long, global = true, value_name = "FILE", requires = "cert_file", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", requires = "cert_file")]
     pub(crate) key_file: Option<PathBuf>,
     /// The client-id of durable subscriptions
-    #[arg(long, global = true, value_name = "ID", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "ID")]
     pub(crate) client_id: Option<String>,
-    /// The longest wait for a connection or an answer
+    /// The longest wait for an answer
     #[arg(short, long, global = true, default_value = "30s", value_name = "TIME")]
     pub(crate) timeout: Span,
     /// Try to connect until --timeout, not once
-    #[arg(long, global = true, hide_short_help = true)]
+    #[arg(long, global = true)]
     pub(crate) wait: bool,
     /// The largest body that is received, in octets
-    #[arg(long, global = true, default_value_t = 128 << 20, hide_default_value = true, value_name = "SIZE", hide_short_help = true)]
+    #[arg(long, global = true, default_value_t = 128 << 20, hide_default_value = true, value_name = "SIZE")]
     pub(crate) max_body: u64,
     /// JSON for machines on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Print no news and no progress
-    #[arg(short, long, global = true, hide_short_help = true)]
+    #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
     /// Print all frames, without secrets, to stderr
-    #[arg(long, global = true, hide_short_help = true)]
+    #[arg(long, global = true)]
     pub(crate) frames: bool,
 }
 

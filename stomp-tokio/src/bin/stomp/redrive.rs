@@ -21,17 +21,17 @@ const WINDOW: u32 = 100;
 /// So many can be looked at and left.
 const LOOKED_AT: u32 = 1000;
 
-/// Move messages to another queue, such as back from a dead letter queue
+/// Move messages to another queue, such as dead letters back
 #[derive(Args)]
 pub(crate) struct Move {
     /// The queue that is emptied
     from: String,
     /// Where its messages go
     to: String,
-    /// Only those with this header; several: with all of them
+    /// Only those with this header, or all of these
     #[arg(long = "where", value_name = "NAME[=VALUE]")]
     conditions: Vec<Condition>,
-    /// Only what the broker selects, if it has selectors
+    /// Only what the broker selects, if it can
     #[arg(long, value_name = "SQL")]
     selector: Option<String>,
     /// End after this number

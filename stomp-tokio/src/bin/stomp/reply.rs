@@ -27,7 +27,7 @@ pub(crate) struct Reply {
     /// Where the requests come from, such as /queue/prices
     #[arg(value_name = "DEST")]
     destination: String,
-    /// For the shell; stdin: the body, $STOMP_HEADERS: JSON
+    /// For the shell; stdin: body, $STOMP_HEADERS: JSON
     #[arg(short, long, value_name = "CMD")]
     exec: String,
     /// How many at the same time
@@ -94,9 +94,12 @@ impl Reply {
     async fn execute(&self, request: &Delivery) -> Result<(Vec<u8>, Option<i32>), Failure> {
         let failed = |error: std::io::Error| Failure::io(&self.exec, &error);
         let mut child = self.spawn(request).map_err(failed)?;
-        let done = timeout(self.exec_timeout.0, talk(&mut child, request.body())).await;
-        match done {
-            Ok(done) => done.map_err(failed),
+        let group = Group(child.id());
+        match timeout(self.exec_timeout.0, talk(&mut child, request.body())).await {
+            Ok(done) => {
+                group.has_ended();
+                done.map_err(failed)
+            }
             // Dropped, it is killed.
             Err(_) => Err(Failure::new(Code::TimedOut, late(self.exec_timeout.0))),
         }
@@ -116,7 +119,28 @@ impl Reply {
         let mut command = Command::new(shell);
         command.args([option, &self.exec]).env("STOMP_HEADERS", Value::Object(headers).to_string());
         ["STOMP_URI", "STOMP_LOGIN", "STOMP_PASSCODE"].iter().for_each(|name| _ = command.env_remove(name));
+        // In a group of its own: a signal to the tool lets it end, and its children are killed with it.
+        #[cfg(unix)]
+        command.process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()
+    }
+}
+
+/// The processes of a command, which are killed when this is dropped before they have ended.
+struct Group(Option<u32>);
+
+impl Group {
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(leader) = self.0.and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+            _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
     }
 }
 

@@ -53,7 +53,7 @@ impl Run {
     pub(crate) fn brokers(&mut self) -> Result<Brokers, Failure> {
         let missing =
             || Failure::usage("which broker? Give --uri or set STOMP_URI, such as tcp://localhost:61613");
-        let uri = self.options.uri.as_ref().ok_or_else(missing)?;
+        let uri = self.options.uri.as_ref().filter(|uri| !uri.is_empty()).ok_or_else(missing)?;
         self.secrets.note_uri(uri);
         uri.parse().map_err(|error: BrokersError| Failure::usage(error.to_string()))
     }

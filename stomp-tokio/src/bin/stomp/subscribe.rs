@@ -3,13 +3,14 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use stomp_tokio::{AckMode, Message, Oversized, Subscription, SubscriptionItem};
-use tokio::{fs, io::AsyncWriteExt as _};
+use tokio::{fs, io::AsyncWriteExt as _, time::timeout};
 
 use crate::{
     arrivals::{self, Arrival},
@@ -22,6 +23,8 @@ use crate::{
 
 /// Quiet for that long, a queue is taken for empty.
 pub(crate) const IDLE: Duration = Duration::from_secs(2);
+/// When a signal has come, so long may stdout take for the message that is being printed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// So many messages may be out that nobody acknowledges.
 const UNACKNOWLEDGED: u64 = 1000;
 
@@ -46,7 +49,7 @@ pub(crate) struct Subscribe {
     /// Write each body to a file, and print its name
     #[arg(long, value_name = "DIR")]
     to_dir: Option<PathBuf>,
-    /// individual (default), client, auto, or none: leave all
+    /// individual (default), client, auto, none (leave)
     #[arg(long, value_enum, default_value_t = Ack::Individual, hide_default_value = true, hide_possible_values = true)]
     ack: Ack,
     /// A condition on headers, if the broker has those
@@ -92,6 +95,9 @@ enum End {
 
 impl Subscribe {
     pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+        if self.ack == Ack::Auto && self.count.is_some() && !self.destination.starts_with("/topic/") {
+            return Err(Failure::usage("with --ack auto, what comes beyond --count would be lost"));
+        }
         if let Some(directory) = &self.to_dir {
             fs::create_dir_all(directory).await.map_err(|error| Failure::io(directory.display(), &error))?;
         }
@@ -162,11 +168,15 @@ impl Subscribe {
             None if run.output.json => record::line(message.headers(), message.body()),
             None => self.text(&message),
         };
-        let reader = match run.unless_stopped(run.output.print(&text)).await {
-            Ok(printed) => printed?,
-            // Nobody reads: the signal is seen with the next message.
-            Err(_) => return Ok(Reader::Listens),
+        let mut printing = pin!(run.output.print(&text));
+        let printed = tokio::select! {
+            biased;
+            printed = &mut printing => Some(printed),
+            _ = run.stop.requested() => timeout(LAST_WORDS, printing).await.ok(),
         };
+        // If it could not be printed in time, the signal is seen next.
+        let Some(reader) = printed else { return Ok(Reader::Listens) };
+        let reader = reader?;
         if reader == Reader::Listens {
             tally.printed += 1;
             if message.needs_ack() && self.ack != Ack::None && message.ack().is_err() {

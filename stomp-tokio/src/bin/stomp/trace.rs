@@ -15,7 +15,7 @@ use crate::{
     run::Run,
 };
 
-/// Show the frames of a connection in both directions, without secrets
+/// Show the frames of a connection both ways, without secrets
 #[derive(Args)]
 pub(crate) struct Trace {
     /// Subscribe to it, and leave its messages where they are
