@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// What comes next.
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each message")]
 pub(crate) enum Arrival {
     Item(SubscriptionItem),
     /// Nothing has come for so long, on a connection that stood all the while.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use stomp_tokio::{Bytes, SendBuilder, SubscriptionItem};
+use stomp_tokio::{Bytes, SendBuilder, SubscribeBuilder, SubscriptionItem};
 
 use crate::{
     arrivals::{self, Arrival},
@@ -88,7 +88,19 @@ impl Bench {
     fn message(&self, link: &Link, destination: &str) -> SendBuilder {
         let send = link.client.send(destination, Bytes::new()).confirmed();
         let send = if self.persistent { send.persistent() } else { send };
-        if self.queue { send.to_queue() } else { send }
+        let send = if self.queue { send.to_queue() } else { send };
+        if self.is_own() { send.header(AUTO_DELETE, "true") } else { send }
+    }
+
+    fn subscribe(&self, link: &Link, destination: &str) -> SubscribeBuilder {
+        let subscribe = link.client.subscribe(destination).prefetch(self.window.into());
+        let subscribe = if self.queue { subscribe.from_queue() } else { subscribe };
+        if self.is_own() { subscribe.header(AUTO_DELETE, "true") } else { subscribe }
+    }
+
+    /// Whether the queue is for this run alone.
+    const fn is_own(&self) -> bool {
+        self.destination.is_none()
     }
 
     async fn send(
@@ -127,9 +139,7 @@ impl Bench {
         measured: &mut Measured,
         progress: &Progress,
     ) -> Result<(), Failure> {
-        let subscribe = link.client.subscribe(destination).prefetch(self.window.into());
-        let subscribe = if self.queue { subscribe.from_queue() } else { subscribe };
-        let mut subscription = run.unless_stopped(subscribe).await??;
+        let mut subscription = run.unless_stopped(self.subscribe(link, destination)).await??;
         let (mut start, mut last) = (None, Instant::now());
         while measured.messages < self.count {
             match arrivals::next(run, link, &mut subscription, Some(crate::subscribe::IDLE)).await {
@@ -162,9 +172,7 @@ impl Bench {
         measured: &mut Measured,
         progress: &Progress,
     ) -> Result<(), Failure> {
-        let subscribe = consumer.client.subscribe(destination).prefetch(self.window.into());
-        let subscribe = if self.queue { subscribe.from_queue() } else { subscribe };
-        let mut subscription = run.unless_stopped(subscribe).await??;
+        let mut subscription = run.unless_stopped(self.subscribe(consumer, destination)).await??;
         let message = self.message(producer, destination);
         let mut flights = Flights::new(self.window.into());
         let start = Instant::now();
@@ -241,6 +249,9 @@ impl Measured {
         progress.step();
     }
 }
+
+/// With this header RabbitMQ deletes a queue after its last consumer.
+const AUTO_DELETE: &str = "auto-delete";
 
 /// A queue that nobody else has.
 fn own_queue() -> String {

@@ -190,7 +190,7 @@ impl Tally {
         let Some(note) = &self.note else { return };
         self.noted = self.first_open - 1;
         if let Err(error) = replace(note, &format!("{}\n", self.noted)) {
-            self.failure.get_or_insert(Failure::io(note.display(), &error));
+            self.failure.get_or_insert_with(|| Failure::io(note.display(), &error));
             self.note = None;
         }
     }
