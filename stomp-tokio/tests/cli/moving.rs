@@ -88,6 +88,23 @@ fn what_would_lose_messages_is_refused() {
     until(&server, "all of them", |broker| broker.depth(FROM) == 5);
 }
 
+/// Where every destination is a topic unless it is told otherwise, a copy would be confirmed and lost.
+#[test]
+fn on_artemis_both_are_queues() {
+    let server = start(BrokerConfig::artemis().recording());
+    publish(&server, 1);
+    Tool::new(&server, &["move", FROM, TO, "--idle", "100ms"]).run().ends(0).says("1 message moved");
+    server.with(|broker| {
+        let frames: Vec<_> = broker.received().flat_map(|(_, frames)| frames).collect();
+        let told = |command, name: &str| {
+            frames.iter().any(|frame| {
+                frame.command() == command && frame.header_str(name).as_deref() == Some("ANYCAST")
+            })
+        };
+        assert!(told(Command::Send, "destination-type") && told(Command::Subscribe, "subscription-type"));
+    });
+}
+
 #[test]
 fn an_empty_queue_is_moved_at_once() {
     let server = broker();

@@ -36,9 +36,6 @@ pub(crate) struct Bench {
     /// Send persistent messages
     #[arg(short, long)]
     persistent: bool,
-    /// It is a queue, whatever its name (Artemis)
-    #[arg(long)]
-    queue: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -88,13 +85,13 @@ impl Bench {
     fn message(&self, link: &Link, destination: &str) -> SendBuilder {
         let send = link.client.send(destination, Bytes::new()).confirmed();
         let send = if self.persistent { send.persistent() } else { send };
-        let send = if self.queue { send.to_queue() } else { send };
+        let send = link.to_queue(send);
         if self.is_own() { send.header(AUTO_DELETE, "true") } else { send }
     }
 
     fn subscribe(&self, link: &Link, destination: &str) -> SubscribeBuilder {
         let subscribe = link.client.subscribe(destination).prefetch(self.window.into());
-        let subscribe = if self.queue { subscribe.from_queue() } else { subscribe };
+        let subscribe = link.from_queue(subscribe);
         if self.is_own() { subscribe.header(AUTO_DELETE, "true") } else { subscribe }
     }
 

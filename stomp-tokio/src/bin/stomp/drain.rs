@@ -43,9 +43,6 @@ pub(crate) struct Drain {
     /// How many are written to the disk at once
     #[arg(long, default_value_t = 200, value_name = "N")]
     prefetch: u32,
-    /// It is a queue, whatever its name (Artemis)
-    #[arg(long)]
-    from_queue: bool,
 }
 
 /// How it went.
@@ -64,8 +61,7 @@ impl Drain {
         let subscribe = link.client.subscribe(&self.destination).oversized(Oversized::Deliver);
         let subscribe = subscribe.prefetch(self.prefetch.max(1));
         let subscribe = self.selector.iter().fold(subscribe, |it, condition| it.selector(condition));
-        let subscribe = if self.from_queue { subscribe.from_queue() } else { subscribe };
-        let mut subscription = run.unless_stopped(subscribe).await??;
+        let mut subscription = run.unless_stopped(link.from_queue(subscribe)).await??;
         let spool =
             Spool::open(&self.to, self.append).map_err(|error| Failure::io(self.to.display(), &error))?;
         let mut tally = Tally::default();

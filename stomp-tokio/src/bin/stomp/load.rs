@@ -38,9 +38,9 @@ pub(crate) struct Load {
     /// Note in FILE.sent how far it came, and go on there
     #[arg(long, conflicts_with = "from")]
     resume: bool,
-    /// It is a queue, whatever its name (Artemis)
+    /// Send to topics, where messages may be lost (Artemis)
     #[arg(long)]
-    to_queue: bool,
+    to_topic: bool,
 }
 
 type Sent = (u64, Result<(), SendError>);
@@ -131,7 +131,7 @@ impl Load {
         let destination = destination.ok_or("there is neither a destination nor --dest")?;
         let send = link.client.send(&destination, record.body);
         let send = send.headers(&application_headers(&record.headers)).persistent();
-        let send = if self.to_queue { send.to_queue() } else { send };
+        let send = if self.to_topic { send } else { link.to_queue(send) };
         Ok(send.at_least_once())
     }
 

@@ -5,7 +5,9 @@
 
 use clap::Args;
 use serde_json::json;
-use stomp_tokio::{Message, Oversized, SendBuilder, Subscription, SubscriptionItem, application_headers};
+use stomp_tokio::{
+    Message, Oversized, Profile, SendBuilder, Subscription, SubscriptionItem, application_headers,
+};
 
 use crate::{
     arrivals::{self, Arrival},
@@ -49,9 +51,6 @@ pub(crate) struct Move {
     /// Count what would be moved, and leave it
     #[arg(long)]
     dry_run: bool,
-    /// Both are queues, whatever their names (Artemis)
-    #[arg(long)]
-    queues: bool,
     /// Allow a topic, where messages may be lost
     #[arg(long)]
     to_topic: bool,
@@ -73,6 +72,7 @@ struct Tally {
     /// They do not meet the conditions.
     others: u64,
     too_large: u64,
+    held_octets: usize,
     failed: u64,
     failure: Option<Failure>,
     code: Option<Code>,
@@ -93,6 +93,22 @@ impl Tally {
                 self.failure.get_or_insert(failure);
             }
         }
+    }
+
+    /// It stays, and the broker waits for word of it.
+    fn hold(&mut self, message: &Message, is_meant: bool) {
+        self.others += 1;
+        self.moved += u64::from(is_meant);
+        self.held_octets += message.size();
+    }
+
+    /// Whether there may be more behind what is held. RabbitMQ counts messages; others count octets, or read their queues by
+    /// pages of 200, whatever they were asked for.
+    fn may_hide_others(&self, source: &Link, window: u32) -> bool {
+        let connection = source.client.connection();
+        let counts = connection.is_some_and(|connection| connection.profile.name == Profile::RABBITMQ.name);
+        let held = self.held();
+        held >= u64::from(window) || !counts && (held >= 200 || self.held_octets >= window as usize * 512)
     }
 
     /// Those that are kept from moving until the end.
@@ -143,8 +159,7 @@ impl Move {
         let subscribe =
             source.client.subscribe(&self.from).oversized(Oversized::Deliver).prefetch(self.window());
         let subscribe = self.selector.iter().fold(subscribe, |it, condition| it.selector(condition));
-        let subscribe = if self.queues { subscribe.from_queue() } else { subscribe };
-        Ok(run.unless_stopped(subscribe).await??)
+        Ok(run.unless_stopped(source.from_queue(subscribe)).await??)
     }
 
     async fn move_all(
@@ -159,7 +174,6 @@ impl Move {
         let mut begun = 0;
         while tally.failure.is_none() && self.count.is_none_or(|count| begun < count) {
             if tally.held() >= u64::from(self.window()) {
-                tally.is_full = true;
                 break;
             }
             let arrival = tokio::select! {
@@ -172,15 +186,15 @@ impl Move {
                 arrival = arrivals::next(run, source, subscription, Some(self.idle.0)) => arrival,
             };
             match arrival {
-                Arrival::Item(SubscriptionItem::Message(message)) if self.is_meant(&message) => {
-                    begun += 1;
-                    if self.dry_run {
-                        (tally.moved, tally.others) = (tally.moved + 1, tally.others + 1);
-                    } else {
+                Arrival::Item(SubscriptionItem::Message(message)) => {
+                    let is_meant = self.is_meant(&message);
+                    begun += u64::from(is_meant);
+                    if is_meant && !self.dry_run {
                         flights.begin(carry(self.copy(target, &message), message)).await;
+                    } else {
+                        tally.hold(&message, is_meant);
                     }
                 }
-                Arrival::Item(SubscriptionItem::Message(_)) => tally.others += 1,
                 Arrival::Item(_) => tally.too_large += 1,
                 Arrival::Quiet if flights.is_empty() => break,
                 Arrival::Quiet => {}
@@ -195,6 +209,8 @@ impl Move {
             tally.note(moved, run);
             progress.step();
         }
+        let enough = self.count.is_some_and(|count| begun >= count);
+        tally.is_full = !enough && tally.may_hide_others(source, self.window());
     }
 
     fn is_meant(&self, message: &Message) -> bool {
@@ -211,7 +227,7 @@ impl Move {
         let copy = target.client.send(&self.to, message.body_bytes());
         let copy = copy.headers(&application_headers(message.headers())).persistent();
         let copy = self.header.iter().fold(copy, |copy, header| copy.header(&header.name, &header.value));
-        let copy = if self.queues { copy.to_queue() } else { copy };
+        let copy = if self.to_topic { copy } else { target.to_queue(copy) };
         copy.at_least_once()
     }
 

@@ -3,7 +3,8 @@
 use std::{fs, path::Path, time::Duration};
 
 use stomp_tokio::{
-    Brokers, BrokersError, Builder, Client, ClientCertificate, Closed, Connect as _, Farewell, TlsConfig,
+    Brokers, BrokersError, Builder, Client, ClientCertificate, Closed, Connect as _, Farewell, SendBuilder,
+    SubscribeBuilder, TlsConfig,
 };
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -146,6 +147,23 @@ impl Run {
 }
 
 impl Link {
+    /// Whether this broker takes every destination for a topic unless it is told otherwise. A message to a topic without
+    /// subscribers is confirmed and lost.
+    fn wants_to_be_told(&self) -> bool {
+        let connection = self.client.connection();
+        connection.is_some_and(|connection| !connection.profile.send_to_queue.is_empty())
+    }
+
+    /// The message, sent to a queue.
+    pub(crate) fn to_queue(&self, send: SendBuilder) -> SendBuilder {
+        if self.wants_to_be_told() { send.to_queue() } else { send }
+    }
+
+    /// The subscription, to a queue.
+    pub(crate) fn from_queue(&self, subscribe: SubscribeBuilder) -> SubscribeBuilder {
+        if self.wants_to_be_told() { subscribe.from_queue() } else { subscribe }
+    }
+
     /// Disconnects within its deadline, and hears all news.
     pub(crate) async fn leave(self) -> Result<Farewell, Closed> {
         let farewell = self.client.disconnect().await;

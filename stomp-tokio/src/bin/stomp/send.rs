@@ -90,13 +90,12 @@ impl Send {
         let link = run.connect().await?;
         let mut tally = Tally::default();
         let progress = run.output.progress(source.total());
-        let is_answered = self.receipt || self.at_least_once;
         self.send_all(run, &link, &mut source, &mut tally, &progress).await;
         drop(progress);
         let lost = link.client.statistics().connections_lost;
         let news = link.news.clone();
         let farewell = link.leave().await;
-        if !is_answered && tally.failure.is_none() {
+        if !self.is_answered() && tally.failure.is_none() {
             // What was sent plainly: only the end of the connection says that the broker has read it.
             match (farewell, news.first_error()) {
                 (Ok(_), None) if lost == 0 => tally.confirmed = tally.sent,
@@ -106,6 +105,11 @@ impl Send {
             }
         }
         self.outcome(run, tally, lost)
+    }
+
+    /// Whether the broker answers for each message.
+    const fn is_answered(&self) -> bool {
+        self.receipt || self.at_least_once
     }
 
     async fn source(&self) -> Result<Source, Failure> {
@@ -163,7 +167,7 @@ impl Send {
     }
 
     async fn send(&self, send: SendBuilder, flights: &mut Flights<Result<(), SendError>>, tally: &mut Tally) {
-        if !self.receipt && !self.at_least_once {
+        if !self.is_answered() {
             if let Err(error) = send.await {
                 tally.sent -= 1;
                 tally.fail(error.into());
@@ -186,8 +190,10 @@ impl Send {
             "error": failure.as_ref().map(|failure| &failure.words),
         });
         let interrupted = run.stop.code();
+        // Of what was sent plainly, one message is at fault at least.
+        let done = if self.is_answered() { confirmed } else { sent.saturating_sub(1) };
         let (code, why) = match failure {
-            Some(failure) => (failure.code_after(confirmed), format!(": {}", failure.words)),
+            Some(failure) => (failure.code_after(done), format!(": {}", failure.words)),
             None => (interrupted.unwrap_or(Code::Done), String::new()),
         };
         let words = match why.is_empty() {
