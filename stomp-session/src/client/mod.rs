@@ -10,6 +10,7 @@ mod builder;
 mod closing;
 mod contain;
 mod content;
+mod copied;
 mod credentials;
 mod dial;
 mod dialling;
@@ -74,6 +75,7 @@ mod waits;
 use std::future::Future;
 
 pub use builder::Builder;
+pub use copied::application_headers;
 pub use credentials::Credentials;
 pub use dial::Dial;
 pub use driver::Driver;

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use stomp_proto::{Headers, Text};
+use stomp_proto::Headers;
 
-use crate::{Nack, Profile, client::message::Message};
+use crate::{
+    Nack, Profile,
+    client::{copied::is_reserved, message::Message},
+};
 
 /// What becomes of a message whose handler has failed.
 ///
@@ -173,47 +176,6 @@ impl Forward {
 
 /// The header with the reason of the failure, named as in stompest.
 const MESSAGE_FAILED: &str = "message-failed";
-
-/// Headers of a MESSAGE that belong to its delivery, or by which brokers route.
-const RESERVED: [&str; 26] = [
-    "ack",
-    "browser",
-    "content-length",
-    "destination",
-    "destination-type",
-    "expires",
-    "message-id",
-    "original-destination",
-    "originalExpiration",
-    "persistent",
-    "priority",
-    "receipt",
-    "redelivered",
-    "routing-type",
-    "subscription",
-    "subscription-type",
-    "timestamp",
-    "transaction",
-    "x-acquired-count",
-    "x-death",
-    "x-delivery-count",
-    "x-opt-deaths",
-    "x-received-from",
-    "BCC",
-    "CC",
-    "dlqDeliveryFailureCause",
-];
-
-/// Prefixes of names that brokers reserve: the de-duplication and routing headers of Artemis and ActiveMQ, and what
-/// RabbitMQ notes about dead letters.
-const RESERVED_PREFIXES: [&[u8]; 7] =
-    [b"_AMQ", b"__AMQ", b"AMQ_", b"_HQ_", b"JMSX", b"x-first-death-", b"x-last-death-"];
-
-fn is_reserved(name: &Text<'_>) -> bool {
-    let octets = name.octets();
-    RESERVED.iter().any(|reserved| *name == **reserved)
-        || RESERVED_PREFIXES.iter().any(|prefix| octets.starts_with(prefix))
-}
 
 /// Returns the text as the value of a header in any version: 1.0 has no escapes for line ends.
 fn one_line(text: &str) -> String {
