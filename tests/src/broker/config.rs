@@ -168,7 +168,11 @@ impl BrokerConfig {
     }
 
     /// Sets the versions that the broker supports. The default is all of them.
+    ///
+    /// # Panics
+    /// Panics if `versions` is empty: nobody could connect, and the ERROR that says so could name no version.
     pub fn versions(mut self, versions: &[Version]) -> Self {
+        assert!(!versions.is_empty(), "a broker that supports no version answers nobody");
         self.versions = versions.to_vec();
         self
     }
@@ -230,7 +234,11 @@ impl BrokerConfig {
     ///
     /// The owner of the connections must then report written octets with [`Broker::sent`](super::Broker::sent). Without
     /// a window, octets count as written once they have been polled.
+    ///
+    /// # Panics
+    /// Panics if `octets` is 0, with which no message would ever be dispatched.
     pub const fn output_window(mut self, octets: usize) -> Self {
+        assert!(octets > 0, "with an output window of 0 no message is ever dispatched");
         self.output_window = Some(octets);
         self
     }

@@ -23,6 +23,14 @@ impl HeartBeats {
         self.heard = now;
     }
 
+    /// What was agreed on, in milliseconds; the broker's own beats first.
+    pub(super) fn agreed(&self) -> HeartBeat {
+        let milliseconds = |period: Option<Duration>| {
+            period.map_or(0, |period| u64::try_from(period.as_millis()).unwrap_or(u64::MAX))
+        };
+        HeartBeat { outgoing: milliseconds(self.outgoing), incoming: milliseconds(self.incoming) }
+    }
+
     pub(super) const fn note_sent(&mut self, now: Duration) {
         self.sent = now;
     }

@@ -23,13 +23,14 @@ impl Broker {
         if self.connections.get(&connection).is_none_or(|peer| !peer.is_open()) {
             return;
         }
+        self.expectations.note(frame);
         let command = frame.command();
         if self.reach_any(CrashPoint::before(command)) {
             return;
         }
         let before = self.connections.get(&connection).map_or(0, Connection::output_len);
         let mut receipt = receipt(frame);
-        if self.is_denied(connection, frame) {
+        if self.is_denied(connection, frame) || self.is_stubbed(connection, frame, &mut receipt) {
             return;
         }
         let obeyed = self.obey(connection, frame, &mut receipt);
@@ -228,15 +229,25 @@ impl Broker {
         if !peer.is_open() {
             return;
         }
+        self.write_error(connection, receipt, refusal);
+        if self.config.errors.closes(refusal.class) {
+            self.end_refused(connection);
+        }
+    }
+
+    /// Sends an ERROR, with the receipt that its frame asked for where the policy says so.
+    pub(super) fn write_error(
+        &mut self,
+        connection: ConnectionId,
+        receipt: Option<&[u8]>,
+        refusal: &Refusal,
+    ) {
         let receipt = receipt.filter(|_| self.config.errors.receipt_id);
         let complete = self.write(connection, |version, out| write::error(refusal, receipt, version, out));
         if !complete {
             // 1.0 cannot say some words; then there are none.
             let silent = Refusal::new(refusal.class, String::new());
             self.write(connection, |version, out| write::error(&silent, None, version, out));
-        }
-        if self.config.errors.closes(refusal.class) {
-            self.end_refused(connection);
         }
     }
 

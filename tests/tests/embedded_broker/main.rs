@@ -10,6 +10,8 @@ mod habits;
 mod heart_beats;
 mod program;
 mod sockets;
+mod stubs;
 mod transactions;
 mod versions;
+mod waiting;
 mod wire;
