@@ -82,10 +82,10 @@ impl Connection {
     }
 
     /// Enters the conversation proper.
-    pub(super) fn open(&mut self, version: Version, agreed: HeartBeat, now: Duration) {
+    pub(super) fn open(&mut self, version: Version, agreed: HeartBeat, silent_periods: u32, now: Duration) {
         self.version = Some(version);
         self.parser.set_version(version);
-        self.heart_beats.agree(agreed, now);
+        self.heart_beats.agree(agreed, silent_periods, now);
     }
 
     /// Appends a frame and the LF that RabbitMQ and ActiveMQ put behind each, or changes nothing.

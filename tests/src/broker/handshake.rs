@@ -25,10 +25,11 @@ impl Broker {
         let mirror = HeartBeat { outgoing: asked.incoming, incoming: asked.outgoing };
         let offer = self.config.heart_beat.unwrap_or(mirror);
         let (now, usual) = (self.now, self.config.server.clone());
+        let silent_periods = self.config.dialect.silent_periods();
         let Some(peer) = self.open_connection(connection) else { return Ok(()) };
         let server = peer.server.as_deref().map_or(usual, str::to_owned);
         let agreed = if version > Version::V1_0 { offer.agree(asked) } else { HeartBeat::default() };
-        peer.open(version, agreed, now);
+        peer.open(version, agreed, silent_periods, now);
         peer.login = login;
         peer.client_id = client_id;
         let session = format!("session-{connection}");

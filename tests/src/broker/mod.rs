@@ -1,5 +1,10 @@
 //! A STOMP broker for tests, without a socket, a thread or a clock. Octets and times go in, and octets come out.
 //!
+//! A NACK moves its message to a dead letter queue by default, so that a test that expects it to come again waits in vain;
+//! under the presets it does what that broker does: [`rabbitmq`](BrokerConfig::rabbitmq) requeues,
+//! [`activemq`](BrokerConfig::activemq) dead-letters, [`artemis`](BrokerConfig::artemis) destroys. [`BrokerConfig::nack`]
+//! sets it.
+//!
 //! [`Server`](crate::server::Server) runs it on a TCP port. It supports STOMP 1.0, 1.1 and 1.2:
 //!
 //! | | |
@@ -13,7 +18,7 @@
 //! | prefetch | `prefetch-count` or `activemq.prefetchSize` on SUBSCRIBE; no bound if it is 0 or missing |
 //! | transactions | SEND, ACK and NACK, carried out together at the COMMIT |
 //! | receipts | for every frame except CONNECT |
-//! | heart-beats | in both directions; a client that is silent for twice the agreed interval is disconnected |
+//! | heart-beats | in both directions; a client that is silent for twice the agreed interval is disconnected, under the RabbitMQ and ActiveMQ presets for three times |
 //! | ERROR | closes the connection or not, and has a `receipt-id` or not, as [`ErrorPolicy`] says |
 //! | not supported | selectors, wildcards, temporary queues, expiry |
 
@@ -35,6 +40,7 @@ mod deferred;
 mod deliver;
 mod delivery_limit;
 mod denial;
+mod dialect;
 mod expectation;
 mod faults;
 mod habits;
@@ -44,6 +50,7 @@ mod inspect;
 mod journal;
 mod login;
 mod matcher;
+mod octets;
 mod oversize;
 mod refusal;
 mod request;

@@ -98,6 +98,7 @@ impl Broker {
         receipt: &mut Option<Vec<u8>>,
     ) -> Result<(), Refusal> {
         let destination = value(send, "destination")?.ok_or_else(|| Refusal::missing("destination"))?;
+        self.check_destination(send, &destination)?;
         let content = Content {
             destination,
             headers: relayed(send.headers(), self.config.relays_all),
@@ -142,6 +143,7 @@ impl Broker {
         version: Version,
     ) -> Result<(), Refusal> {
         let terms = Terms::of(frame, version)?;
+        self.check_destination(frame, &terms.destination)?;
         if terms.destination.starts_with(IMPOSSIBLE) {
             return Err(impossible(&terms.destination));
         }
@@ -161,6 +163,14 @@ impl Broker {
         self.next_subscription += 1;
         let source = self.store.add_consumer(&terms.destination, terms.durable.as_ref(), key);
         self.subscriptions.insert(key, Subscription { connection, terms, source, in_flight: 0 });
+        Ok(())
+    }
+
+    /// Whether a destination can be one at all.
+    fn check_destination(&self, frame: &Frame, destination: &str) -> Result<(), Refusal> {
+        if destination.is_empty() {
+            return Err(self.config.dialect.without_destination(frame.command()));
+        }
         Ok(())
     }
 
@@ -228,6 +238,9 @@ impl Broker {
         let Some(peer) = self.connections.get(&connection) else { return };
         if !peer.is_open() {
             return;
+        }
+        if refusal.silent {
+            return self.end_refused(connection);
         }
         self.write_error(connection, receipt, refusal);
         if self.config.errors.closes(refusal.class) {

@@ -8,6 +8,7 @@ mod errors;
 mod faults;
 mod habits;
 mod heart_beats;
+mod presets;
 mod program;
 mod sockets;
 mod stubs;
