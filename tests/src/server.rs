@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Sender},
     },
@@ -12,12 +12,18 @@ use std::{
     time::Duration,
 };
 
-use crate::broker::{Broker, BrokerConfig, ConnectionId};
+use crate::broker::{Broker, BrokerConfig, ConnectionId, Matcher, Unmet};
 
+mod expect;
 mod hub;
 mod peer;
+mod shared;
+mod wait;
 
+pub use expect::{Expect, When, satisfied};
 use hub::{Hub, Report};
+use shared::Shared;
+pub use wait::{Wait, WaitError, connected, consumers, drained, received};
 
 /// A [`Broker`] that listens on a TCP port until it is stopped or dropped.
 ///
@@ -41,7 +47,7 @@ use hub::{Hub, Report};
 #[must_use = "a server stops when it is dropped"]
 pub struct Server {
     address: SocketAddr,
-    broker: Arc<Mutex<Broker>>,
+    shared: Arc<Shared>,
     reports: Sender<Report>,
     stopping: Arc<AtomicBool>,
     acceptor: Option<JoinHandle<()>>,
@@ -125,12 +131,12 @@ impl Server {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         broker.bound_output(OUTPUT_WINDOW);
-        let broker = Arc::new(Mutex::new(broker));
+        let shared = Arc::new(Shared::new(broker));
         let (reports, received) = mpsc::channel();
         let stopping = Arc::new(AtomicBool::new(false));
-        let hub = Hub::new(broker.clone(), received, reports.clone(), Box::new(observer));
+        let hub = Hub::new(shared.clone(), received, reports.clone(), Box::new(observer));
         let hub = spawn("stomp-broker", move || hub.run())?;
-        let mut server = Self { address, broker, reports, stopping, acceptor: None, hub: Some(hub) };
+        let mut server = Self { address, shared, reports, stopping, acceptor: None, hub: Some(hub) };
         let (reports, stopping) = (server.reports.clone(), server.stopping.clone());
         server.acceptor = Some(spawn("stomp-accept", move || accept(&listener, &reports, &stopping))?);
         Ok(server)
@@ -151,10 +157,100 @@ impl Server {
     /// Calls a closure with the broker, to inspect it or to interfere with it. Output that results is sent at once.
     ///
     /// The server itself reports connections, octets and times to the broker. Do not report them from the closure.
+    ///
+    /// # Panics
+    /// Panics if it is called from a closure that was itself given the broker of this server, which would wait for itself
+    /// for ever.
     pub fn with<R>(&self, look: impl FnOnce(&mut Broker) -> R) -> R {
-        let result = look(&mut lock(&self.broker));
+        let result = self.shared.enter(look);
         _ = self.reports.send(Report::Wake);
         result
+    }
+
+    /// Waits until a condition holds, for this time at most.
+    ///
+    /// The condition is asked at once, and then whenever the broker may have changed: there is no polling. The result is
+    /// a future that needs nothing of a runtime; [`Wait::blocking`] waits on the current thread.
+    ///
+    /// ```
+    /// use std::{io::Write, net::TcpStream, time::Duration};
+    /// use stomp_testkit::{broker::BrokerConfig, server::{Server, received}};
+    ///
+    /// let server = Server::start(BrokerConfig::default())?;
+    /// let mut client = TcpStream::connect(server.address())?;
+    /// client.write_all(b"CONNECT\naccept-version:1.2\nhost:localhost\n\n\0")?;
+    /// client.write_all(b"SEND\ndestination:/queue/a\n\nhello\0")?;
+    ///
+    /// server.wait_for(Duration::from_secs(10), received("/queue/a", 1)).blocking()?;
+    /// assert_eq!(server.with(|broker| broker.messages("/queue/a")), ["hello"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`received`], [`consumers`], [`connected`] and [`drained`] are conditions for which tests often wait. Any closure is
+    /// one:
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(server: stomp_testkit::server::Server) -> Result<(), stomp_testkit::server::WaitError> {
+    /// server.wait_for(Duration::from_secs(10), |broker| broker.unacked("/queue/a") == 2).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The time runs from the first poll, or from the call of `blocking`. The condition is asked on the thread that waits. If
+    /// it does not hold in time, the error shows the state of the broker.
+    ///
+    /// # Panics
+    /// The wait panics where [`with`](Self::with) does.
+    pub fn wait_for<C: FnMut(&Broker) -> bool>(&self, timeout: Duration, condition: C) -> Wait<C> {
+        Wait::new(self.shared.clone(), self.reports.clone(), timeout, condition)
+    }
+
+    /// Answers certain frames otherwise than the broker would.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stomp_testkit::{broker::{Answer, BrokerConfig, send, subscribe}, server::Server};
+    ///
+    /// let server = Server::start(BrokerConfig::default())?;
+    /// server.when(send().to("/queue/full")).reply(Answer::error("queue full"));
+    /// server.when(send().to("/queue/slow")).delay_receipt(Duration::from_secs(1));
+    /// server.when(subscribe()).times(2).close();
+    /// server.when(send().to("/queue/rpc").body("ping")).respond("pong");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub const fn when(&self, matcher: Matcher) -> When<'_> {
+        When::new(self, matcher)
+    }
+
+    /// Expects frames of clients from now on: one or more, unless [`Expect::times`] or [`Expect::between`] says otherwise.
+    ///
+    /// Expectations are checked by [`verify`](Self::verify) and when the server is dropped. [`satisfied`] is the condition
+    /// to wait for.
+    ///
+    /// ```
+    /// use std::{io::Write, net::TcpStream, time::Duration};
+    /// use stomp_testkit::{broker::{BrokerConfig, send}, server::{Server, satisfied}};
+    ///
+    /// let server = Server::start(BrokerConfig::default())?;
+    /// server.expect(send().to("/queue/a").body_json(&serde_json::json!({"price": 3}))).times(1);
+    ///
+    /// let mut client = TcpStream::connect(server.address())?;
+    /// client.write_all(b"CONNECT\naccept-version:1.2\nhost:localhost\n\n\0")?;
+    /// client.write_all(b"SEND\ndestination:/queue/a\n\n{ \"price\": 3 }\0")?;
+    /// server.wait_for(Duration::from_secs(10), satisfied()).blocking()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expect(&self, matcher: Matcher) -> Expect<'_> {
+        Expect::new(self, matcher)
+    }
+
+    /// Checks all expectations.
+    ///
+    /// # Errors
+    /// Returns an error that names those that are not met, and what came instead.
+    pub fn verify(&self) -> Result<(), Unmet> {
+        self.with(|broker| broker.verify())
     }
 
     /// Closes all connections without an ERROR, and discards their pending output. Returns once they are closed.
@@ -168,7 +264,7 @@ impl Server {
     #[must_use = "drop the server to be rid of the broker, too"]
     pub fn stop(mut self) -> Broker {
         self.shut_down();
-        std::mem::replace(&mut *lock(&self.broker), Broker::new(BrokerConfig::default()))
+        std::mem::replace(&mut *self.shared.lock(), Broker::new(BrokerConfig::default()))
     }
 
     fn shut_down(&mut self) {
@@ -182,12 +278,21 @@ impl Server {
             _ = self.reports.send(Report::Stop);
             _ = hub.join();
         }
+        self.shared.stop();
     }
 }
 
+/// # Panics
+/// Panics if an [expectation](Server::expect) is not met, unless the thread is panicking already.
 impl Drop for Server {
     fn drop(&mut self) {
         self.shut_down();
+        let verified = self.shared.lock().verify();
+        if let Err(unmet) = verified
+            && !thread::panicking()
+        {
+            panic!("expectations of the broker were not met:\n{unmet}");
+        }
     }
 }
 
@@ -218,11 +323,6 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-/// A closure that panicked leaves the broker as it is, and other users of the server continue.
-fn lock(broker: &Mutex<Broker>) -> MutexGuard<'_, Broker> {
-    broker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

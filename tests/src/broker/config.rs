@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use stomp_proto::{HeartBeat, Limits, Version};
 
-use super::{DeliveryLimit, ErrorClass, habits::Habits, login::Logins};
+use super::{DeliveryLimit, ErrorClass, dialect::Dialect, habits::Habits, login::Logins};
 
 /// What RabbitMQ 4 reads of one frame.
 const FRAME: usize = 4 * 1024 * 1024;
@@ -24,6 +24,7 @@ const FRAME: usize = 4 * 1024 * 1024;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BrokerConfig {
+    pub(super) dialect: Dialect,
     pub(super) server: String,
     pub(super) versions: Vec<Version>,
     pub(super) heart_beat: Option<HeartBeat>,
@@ -43,6 +44,7 @@ pub struct BrokerConfig {
 impl Default for BrokerConfig {
     fn default() -> Self {
         Self {
+            dialect: Dialect::Plain,
             server: concat!("stomp-testkit/", env!("CARGO_PKG_VERSION")).to_owned(),
             versions: Version::ALL.to_vec(),
             heart_beat: None,
@@ -85,7 +87,7 @@ impl BrokerConfig {
             unsubscribe_keeps: true,
             ..Habits::default()
         };
-        Self { acks_whole_connection: true, relays_all: true, habits, ..config }
+        Self { dialect: Dialect::RabbitMq, acks_whole_connection: true, relays_all: true, habits, ..config }
     }
 
     /// Creates a configuration that follows ActiveMQ "Classic".
@@ -98,7 +100,8 @@ impl BrokerConfig {
             ErrorPolicy::stay_open().closing_on(ErrorClass::BadLogin).closing_on(ErrorClass::NoCommonVersion);
         let config = Self::default().server("ActiveMQ/5.17.2").errors(errors).nack(NackPolicy::DeadLetter);
         let habits = Habits { refuses_dead_replies: true, ..Habits::default() };
-        Self { relays_all: true, logins: config.logins.refusing_as_activemq(), habits, ..config }
+        let logins = config.logins.refusing_as_activemq();
+        Self { dialect: Dialect::ActiveMq, relays_all: true, logins, habits, ..config }
     }
 
     /// Creates a configuration that follows ActiveMQ Artemis.
@@ -119,7 +122,7 @@ impl BrokerConfig {
             remembers_duplicates: true,
             ..Habits::default()
         };
-        Self { relays_all: true, logins, habits, ..config }
+        Self { dialect: Dialect::Artemis, relays_all: true, logins, habits, ..config }
     }
 
     /// Creates a configuration that follows RabbitMQ 4.0 with quorum queues: as [`rabbitmq`](Self::rabbitmq), and
@@ -168,7 +171,11 @@ impl BrokerConfig {
     }
 
     /// Sets the versions that the broker supports. The default is all of them.
+    ///
+    /// # Panics
+    /// Panics if `versions` is empty: nobody could connect, and the ERROR that says so could name no version.
     pub fn versions(mut self, versions: &[Version]) -> Self {
+        assert!(!versions.is_empty(), "a broker that supports no version answers nobody");
         self.versions = versions.to_vec();
         self
     }
@@ -230,7 +237,11 @@ impl BrokerConfig {
     ///
     /// The owner of the connections must then report written octets with [`Broker::sent`](super::Broker::sent). Without
     /// a window, octets count as written once they have been polled.
+    ///
+    /// # Panics
+    /// Panics if `octets` is 0, with which no message would ever be dispatched.
     pub const fn output_window(mut self, octets: usize) -> Self {
+        assert!(octets > 0, "with an output window of 0 no message is ever dispatched");
         self.output_window = Some(octets);
         self
     }

@@ -43,6 +43,8 @@ pub(super) struct Connection {
     pub(super) silent: bool,
     /// What is written behind the answer to the frame at hand.
     pub(super) afterwards: BytesMut,
+    /// The `login` of its CONNECT.
+    pub(super) login: Option<Arc<str>>,
     /// The `client-id` of its CONNECT.
     pub(super) client_id: Option<Arc<str>>,
     /// What CONNECTED calls the broker, if it is not what the configuration says.
@@ -68,6 +70,7 @@ impl Connection {
             transactions: BTreeMap::new(),
             silent: false,
             afterwards: BytesMut::new(),
+            login: None,
             client_id: None,
             server: None,
             closing: false,
@@ -79,10 +82,10 @@ impl Connection {
     }
 
     /// Enters the conversation proper.
-    pub(super) fn open(&mut self, version: Version, agreed: HeartBeat, now: Duration) {
+    pub(super) fn open(&mut self, version: Version, agreed: HeartBeat, silent_periods: u32, now: Duration) {
         self.version = Some(version);
         self.parser.set_version(version);
-        self.heart_beats.agree(agreed, now);
+        self.heart_beats.agree(agreed, silent_periods, now);
     }
 
     /// Appends a frame and the LF that RabbitMQ and ActiveMQ put behind each, or changes nothing.

@@ -53,7 +53,11 @@ impl BrokerConfig {
     /// does.
     ///
     /// Octets are counted from the command to the NUL. [`limits`](Self::limits) that are larger are set to these.
+    ///
+    /// # Panics
+    /// Panics if either is 0, since every CONNECT would be over it.
     pub fn frame_limits(mut self, octets: usize, headers: usize) -> Self {
+        assert!(octets > 0 && headers > 0, "every CONNECT is over a limit of 0");
         self.habits.frame_limits = Some(FrameLimits { octets, headers });
         self.limits.body = self.limits.body.min(octets as u64);
         self.limits.header_block = self.limits.header_block.min(octets);

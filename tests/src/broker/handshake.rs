@@ -20,14 +20,17 @@ impl Broker {
         let version = negotiate(&offered, &self.config.versions)?;
         self.config.logins.check(connect, offered.iter().any(|version| version.escapes()))?;
         let asked = asked_heart_beat(connect, version)?;
+        let login = value(connect, "login")?;
         let client_id = self.client_id(connect)?;
         let mirror = HeartBeat { outgoing: asked.incoming, incoming: asked.outgoing };
         let offer = self.config.heart_beat.unwrap_or(mirror);
         let (now, usual) = (self.now, self.config.server.clone());
+        let silent_periods = self.config.dialect.silent_periods();
         let Some(peer) = self.open_connection(connection) else { return Ok(()) };
         let server = peer.server.as_deref().map_or(usual, str::to_owned);
         let agreed = if version > Version::V1_0 { offer.agree(asked) } else { HeartBeat::default() };
-        peer.open(version, agreed, now);
+        peer.open(version, agreed, silent_periods, now);
+        peer.login = login;
         peer.client_id = client_id;
         let session = format!("session-{connection}");
         self.write(connection, |version, out| write::connected(&server, &session, offer, version, out));
@@ -36,10 +39,12 @@ impl Broker {
 
     /// ActiveMQ: one that is connected cannot be so twice.
     fn client_id(&self, connect: &Frame) -> Result<Option<Arc<str>>, Refusal> {
-        let id = value(connect, "client-id")?.filter(|_| self.config.habits.exclusive_clients);
-        let taken = id
-            .as_ref()
-            .filter(|_| self.connections.values().any(|peer| !peer.closing && peer.client_id == id));
+        let id = value(connect, "client-id")?;
+        let is_taken = |_: &&Arc<str>| {
+            let mut others = self.connections.values();
+            self.config.habits.exclusive_clients && others.any(|peer| !peer.closing && peer.client_id == id)
+        };
+        let taken = id.as_ref().filter(is_taken);
         match taken {
             None => Ok(id),
             Some(name) => {

@@ -7,6 +7,8 @@ use stomp_proto::HeartBeat;
 /// Two periods and the two times that they run from.
 #[derive(Debug, Default)]
 pub(super) struct HeartBeats {
+    /// How many periods the client may be silent.
+    silent_periods: u32,
     outgoing: Option<Duration>,
     incoming: Option<Duration>,
     sent: Duration,
@@ -15,12 +17,21 @@ pub(super) struct HeartBeats {
 
 impl HeartBeats {
     /// Begins to keep what was agreed on.
-    pub(super) fn agree(&mut self, agreed: HeartBeat, now: Duration) {
+    pub(super) fn agree(&mut self, agreed: HeartBeat, silent_periods: u32, now: Duration) {
         let period = |milliseconds| (milliseconds > 0).then(|| Duration::from_millis(milliseconds));
         self.outgoing = period(agreed.outgoing);
         self.incoming = period(agreed.incoming);
+        self.silent_periods = silent_periods;
         self.sent = now;
         self.heard = now;
+    }
+
+    /// What was agreed on, in milliseconds; the broker's own beats first.
+    pub(super) fn agreed(&self) -> HeartBeat {
+        let milliseconds = |period: Option<Duration>| {
+            period.map_or(0, |period| u64::try_from(period.as_millis()).unwrap_or(u64::MAX))
+        };
+        HeartBeat { outgoing: milliseconds(self.outgoing), incoming: milliseconds(self.incoming) }
     }
 
     pub(super) const fn note_sent(&mut self, now: Duration) {
@@ -36,9 +47,9 @@ impl HeartBeats {
         Some(self.sent.saturating_add(self.outgoing? / 2))
     }
 
-    /// Two periods without a sign of life (1.2, "Heart-beating": "an error margin is acceptable").
+    /// Some periods without a sign of life (1.2, "Heart-beating": "an error margin is acceptable").
     pub(super) fn silent_at(&self) -> Option<Duration> {
-        Some(self.heard.saturating_add(self.incoming?.saturating_mul(2)))
+        Some(self.heard.saturating_add(self.incoming?.saturating_mul(self.silent_periods)))
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
@@ -65,7 +76,7 @@ mod tests {
         ];
         for (outgoing, incoming, deadline) in rows {
             let mut beats = HeartBeats::default();
-            beats.agree(HeartBeat { outgoing, incoming }, ms(1000));
+            beats.agree(HeartBeat { outgoing, incoming }, 2, ms(1000));
             assert_eq!(beats.deadline(), deadline, "{outgoing},{incoming}");
         }
     }

@@ -1,6 +1,9 @@
 //! What a test can inspect and add: messages, connections, and what clients have sent.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use stomp_proto::{Frame, Headers, Version};
@@ -11,6 +14,8 @@ use super::{Broker, ConnectionId, store::Content, subscription::SubscriptionName
 #[derive(Debug, Default)]
 pub(super) struct Records {
     received: BTreeMap<ConnectionId, Received>,
+    /// How many messages were accepted for a destination.
+    accepted: BTreeMap<Arc<str>, u64>,
     pub(super) discarded: u64,
     pub(super) unwritable: u64,
 }
@@ -24,6 +29,10 @@ struct Received {
 impl Records {
     pub(super) fn note_frame(&mut self, connection: ConnectionId, frame: &Frame) {
         self.received.entry(connection).or_default().frames.push(frame.clone().into_owned());
+    }
+
+    pub(super) fn note_accepted(&mut self, destination: &Arc<str>) {
+        *self.accepted.entry(destination.clone()).or_default() += 1;
     }
 
     pub(super) fn note_heart_beat(&mut self, connection: ConnectionId) {
@@ -52,6 +61,22 @@ impl Broker {
     #[must_use]
     pub fn depth(&self, destination: &str) -> usize {
         self.store.ready(destination).count()
+    }
+
+    /// Returns the number of messages that were accepted for a destination since the broker was created, whatever has
+    /// become of them.
+    ///
+    /// Messages [published](Self::publish) by the test count, and so do those that were dead-lettered to the destination.
+    #[must_use]
+    pub fn accepted(&self, destination: &str) -> u64 {
+        self.records.accepted.get(destination).copied().unwrap_or(0)
+    }
+
+    /// The names of all destinations that there is something to say about.
+    pub(super) fn destinations(&self) -> BTreeSet<&str> {
+        let subscribed = self.subscriptions.values().map(|subscription| &*subscription.terms.destination);
+        let accepted = self.records.accepted.keys().map(|name| &**name);
+        subscribed.chain(accepted).collect()
     }
 
     /// Returns the number of messages of a destination that are delivered and not acknowledged.

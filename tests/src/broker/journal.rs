@@ -79,6 +79,7 @@ impl Broker {
     /// Accepts a message, and returns the numbers of its places.
     pub(super) fn keep(&mut self, content: Content) -> core::ops::Range<u64> {
         self.note(|| Fact::Stored { destination: content.destination.clone(), body: content.body.clone() });
+        self.records.note_accepted(&content.destination);
         self.store.publish(content)
     }
 }

@@ -1,5 +1,10 @@
 //! A STOMP broker for tests, without a socket, a thread or a clock. Octets and times go in, and octets come out.
 //!
+//! A NACK moves its message to a dead letter queue by default, so that a test that expects it to come again waits in vain;
+//! under the presets it does what that broker does: [`rabbitmq`](BrokerConfig::rabbitmq) requeues,
+//! [`activemq`](BrokerConfig::activemq) dead-letters, [`artemis`](BrokerConfig::artemis) destroys. [`BrokerConfig::nack`]
+//! sets it.
+//!
 //! [`Server`](crate::server::Server) runs it on a TCP port. It supports STOMP 1.0, 1.1 and 1.2:
 //!
 //! | | |
@@ -13,7 +18,7 @@
 //! | prefetch | `prefetch-count` or `activemq.prefetchSize` on SUBSCRIBE; no bound if it is 0 or missing |
 //! | transactions | SEND, ACK and NACK, carried out together at the COMMIT |
 //! | receipts | for every frame except CONNECT |
-//! | heart-beats | in both directions; a client that is silent for twice the agreed interval is disconnected |
+//! | heart-beats | in both directions; a client that is silent for twice the agreed interval is disconnected, under the RabbitMQ and ActiveMQ presets for three times |
 //! | ERROR | closes the connection or not, and has a `receipt-id` or not, as [`ErrorPolicy`] says |
 //! | not supported | selectors, wildcards, temporary queues, expiry |
 
@@ -35,6 +40,8 @@ mod deferred;
 mod deliver;
 mod delivery_limit;
 mod denial;
+mod dialect;
+mod expectation;
 mod faults;
 mod habits;
 mod handshake;
@@ -42,11 +49,15 @@ mod heart_beat;
 mod inspect;
 mod journal;
 mod login;
+mod matcher;
+mod octets;
 mod oversize;
 mod refusal;
 mod request;
 mod settle;
+mod snapshot;
 mod store;
+mod stub;
 mod subscription;
 mod transaction;
 mod write;
@@ -55,17 +66,23 @@ pub use config::{BrokerConfig, ErrorPolicy, NackPolicy};
 pub use crash::CrashPoint;
 pub use delivery_limit::{DeliveryLimit, Return};
 pub use denial::{Denial, DenialId, HandshakeEnd};
+pub use expectation::{ExpectationId, Unmet};
 pub use journal::Fact;
+pub use matcher::{Matcher, ack, connect, frame, nack, send, subscribe};
 pub use refusal::ErrorClass;
+pub use snapshot::{ConnectionState, DestinationState, MessageState, Snapshot, SubscriptionState};
 #[doc(no_inline)]
 pub use stomp_proto as proto;
+pub use stub::{Answer, Stub, StubId};
 
 use connection::Connection;
 use deferred::Deferred;
+use expectation::Expectations;
 use inspect::Records;
 use refusal::Refusal;
 use settle::Verdict;
 use store::Store;
+use stub::Stubs;
 use subscription::{Subscription, SubscriptionKey};
 
 /// The id of a connection. Ids are ordered by the time at which connections were made, and are never reused.
@@ -154,6 +171,8 @@ pub struct Broker {
     denials: BTreeMap<DenialId, Denial>,
     next_denial: u64,
     handshakes_end: Option<HandshakeEnd>,
+    stubs: Stubs,
+    expectations: Expectations,
 }
 
 impl Broker {
@@ -180,6 +199,8 @@ impl Broker {
             denials: BTreeMap::new(),
             next_denial: 0,
             handshakes_end: None,
+            stubs: Stubs::default(),
+            expectations: Expectations::default(),
         }
     }
 
@@ -257,6 +278,7 @@ impl Broker {
         // Without an ERROR, as RabbitMQ and ActiveMQ do.
         silent.into_iter().for_each(|connection| self.finish(connection));
         beating.into_iter().for_each(|connection| self.beat(connection));
+        self.confirm_delayed();
         self.dispatch();
     }
 
@@ -267,7 +289,7 @@ impl Broker {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let open = self.connections.values().filter(|peer| peer.is_open());
-        open.filter_map(|peer| peer.heart_beats.deadline()).min()
+        open.filter_map(|peer| peer.heart_beats.deadline()).chain(self.stubs.deadline()).min()
     }
 
     /// Returns the next thing to do for a connection, or `None` if there is nothing to do.

@@ -91,11 +91,23 @@ pub(super) struct Refusal {
     pub(super) version: Option<String>,
     /// The body.
     pub(super) detail: String,
+    /// Whether the connection ends without a word instead.
+    pub(super) silent: bool,
 }
 
 impl Refusal {
     pub(super) const fn new(class: ErrorClass, detail: String) -> Self {
-        Self { class, message: None, version: None, detail }
+        Self { class, message: None, version: None, detail, silent: false }
+    }
+
+    /// The same refusal in other words.
+    pub(super) fn saying(self, message: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), detail: detail.into(), ..self }
+    }
+
+    /// Ends the connection without a word.
+    pub(super) fn silent(self) -> Self {
+        Self { silent: true, ..self }
     }
 
     pub(super) fn missing(header: &str) -> Self {

@@ -23,13 +23,14 @@ impl Broker {
         if self.connections.get(&connection).is_none_or(|peer| !peer.is_open()) {
             return;
         }
+        self.expectations.note(frame);
         let command = frame.command();
         if self.reach_any(CrashPoint::before(command)) {
             return;
         }
         let before = self.connections.get(&connection).map_or(0, Connection::output_len);
         let mut receipt = receipt(frame);
-        if self.is_denied(connection, frame) {
+        if self.is_denied(connection, frame) || self.is_stubbed(connection, frame, &mut receipt) {
             return;
         }
         let obeyed = self.obey(connection, frame, &mut receipt);
@@ -97,6 +98,7 @@ impl Broker {
         receipt: &mut Option<Vec<u8>>,
     ) -> Result<(), Refusal> {
         let destination = value(send, "destination")?.ok_or_else(|| Refusal::missing("destination"))?;
+        self.check_destination(send, &destination)?;
         let content = Content {
             destination,
             headers: relayed(send.headers(), self.config.relays_all),
@@ -141,6 +143,7 @@ impl Broker {
         version: Version,
     ) -> Result<(), Refusal> {
         let terms = Terms::of(frame, version)?;
+        self.check_destination(frame, &terms.destination)?;
         if terms.destination.starts_with(IMPOSSIBLE) {
             return Err(impossible(&terms.destination));
         }
@@ -160,6 +163,14 @@ impl Broker {
         self.next_subscription += 1;
         let source = self.store.add_consumer(&terms.destination, terms.durable.as_ref(), key);
         self.subscriptions.insert(key, Subscription { connection, terms, source, in_flight: 0 });
+        Ok(())
+    }
+
+    /// Whether a destination can be one at all.
+    fn check_destination(&self, frame: &Frame, destination: &str) -> Result<(), Refusal> {
+        if destination.is_empty() {
+            return Err(self.config.dialect.without_destination(frame.command()));
+        }
         Ok(())
     }
 
@@ -228,15 +239,28 @@ impl Broker {
         if !peer.is_open() {
             return;
         }
+        if refusal.silent {
+            return self.end_refused(connection);
+        }
+        self.write_error(connection, receipt, refusal);
+        if self.config.errors.closes(refusal.class) {
+            self.end_refused(connection);
+        }
+    }
+
+    /// Sends an ERROR, with the receipt that its frame asked for where the policy says so.
+    pub(super) fn write_error(
+        &mut self,
+        connection: ConnectionId,
+        receipt: Option<&[u8]>,
+        refusal: &Refusal,
+    ) {
         let receipt = receipt.filter(|_| self.config.errors.receipt_id);
         let complete = self.write(connection, |version, out| write::error(refusal, receipt, version, out));
         if !complete {
             // 1.0 cannot say some words; then there are none.
             let silent = Refusal::new(refusal.class, String::new());
             self.write(connection, |version, out| write::error(&silent, None, version, out));
-        }
-        if self.config.errors.closes(refusal.class) {
-            self.end_refused(connection);
         }
     }
 

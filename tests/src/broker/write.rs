@@ -5,6 +5,7 @@ use stomp_proto::{Command, EncodeError, FrameWriter, HeartBeat, Version};
 
 use super::{
     ack_id::Ids,
+    octets::MessageWriter,
     refusal::Refusal,
     store::{Content, Message},
     subscription::Terms,
@@ -73,7 +74,7 @@ pub(super) fn message(
     out: &mut BytesMut,
 ) -> Written {
     let content: &Content = &message.content;
-    let mut writer = FrameWriter::new(Command::Message, version, out)?;
+    let mut writer = MessageWriter::new(version, out);
     if let Some(id) = ids.subscription.id() {
         writer.header(b"subscription", id.as_bytes())?;
     }
@@ -90,7 +91,8 @@ pub(super) fn message(
     for (name, value) in content.headers.iter() {
         writer.header(&name.octets(), &value.octets())?;
     }
-    writer.finish(&content.body)
+    writer.finish(&content.body);
+    Ok(())
 }
 
 #[cfg(test)]

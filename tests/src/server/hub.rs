@@ -5,13 +5,13 @@ use std::{
     net::{SocketAddr, TcpStream},
     ops::ControlFlow,
     sync::{
-        Arc, Mutex,
+        Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender},
     },
     time::{Duration, Instant},
 };
 
-use super::{ServerEvent, lock, peer::Peer};
+use super::{ServerEvent, peer::Peer, shared::Shared};
 use crate::broker::{Broker, ConnectionId, Output};
 
 /// A report of another thread.
@@ -33,6 +33,8 @@ pub(super) enum Report {
         octets: usize,
     },
     Stop,
+    /// Somebody sleeps until the broker changes, or some time has come.
+    Waiting,
     /// The broker may have been changed.
     Wake,
     WriterEnded(ConnectionId),
@@ -42,13 +44,15 @@ pub(super) enum Report {
 const TURN: usize = 256;
 
 pub(super) struct Hub {
-    broker: Arc<Mutex<Broker>>,
+    shared: Arc<Shared>,
     received: Receiver<Report>,
     reports: Sender<Report>,
     peers: BTreeMap<ConnectionId, Peer>,
     observer: Box<dyn FnMut(ServerEvent) + Send>,
     /// Told after the broker's lock is given back: an observer may look into the broker.
     events: Vec<ServerEvent>,
+    /// Whether this turn may have changed the broker.
+    is_changed: bool,
     start: Instant,
     /// What the broker's clock showed at the start.
     offset: Duration,
@@ -56,14 +60,14 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) fn new(
-        broker: Arc<Mutex<Broker>>,
+        shared: Arc<Shared>,
         received: Receiver<Report>,
         reports: Sender<Report>,
         observer: Box<dyn FnMut(ServerEvent) + Send>,
     ) -> Self {
-        let offset = lock(&broker).now();
+        let offset = shared.lock().now();
         let (peers, events, start) = (BTreeMap::new(), Vec::new(), Instant::now());
-        Self { broker, received, reports, peers, observer, events, start, offset }
+        Self { shared, received, reports, peers, observer, events, is_changed: false, start, offset }
     }
 
     pub(super) fn run(mut self) {
@@ -73,19 +77,22 @@ impl Hub {
                 Some(timeout) => self.received.recv_timeout(timeout),
                 None => self.received.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            // When a time has come the broker changes, or somebody has waited for long enough.
+            self.is_changed = report.is_err();
             let turn = self.turn(report.ok());
             self.events.drain(..).for_each(&mut self.observer);
-            match turn {
-                ControlFlow::Continue(next) => timeout = next,
-                ControlFlow::Break(()) => return,
+            if self.is_changed {
+                self.shared.notify();
             }
+            let ControlFlow::Continue(next) = turn else { return };
+            timeout = next.into_iter().chain(self.shared.next_deadline()).min();
         }
     }
 
     /// Takes what was reported and says how long to wait for more.
     fn turn(&mut self, report: Option<Report>) -> ControlFlow<(), Option<Duration>> {
-        let broker = self.broker.clone();
-        let mut broker = lock(&broker);
+        let shared = self.shared.clone();
+        let mut broker = shared.lock();
         if let Some(report) = report {
             self.handle(&mut broker, report)?;
         }
@@ -102,6 +109,7 @@ impl Hub {
     }
 
     fn handle(&mut self, broker: &mut Broker, report: Report) -> ControlFlow<()> {
+        self.is_changed |= !matches!(report, Report::Waiting);
         match report {
             Report::Accepted { socket, client } => self.accepted(broker, socket, client),
             Report::CloseAll(done) => {
@@ -123,7 +131,7 @@ impl Hub {
                 self.cut_all(broker);
                 return ControlFlow::Break(());
             }
-            Report::Wake => {}
+            Report::Waiting | Report::Wake => {}
         }
         ControlFlow::Continue(())
     }

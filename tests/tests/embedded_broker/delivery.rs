@@ -117,14 +117,14 @@ fn what_1_0_cannot_express_is_dead_lettered() {
     let mut wire = wire(BrokerConfig::default());
     let [old, new] = [Version::V1_0, Version::V1_2].map(|version| wire.open(version));
     wire.subscribe(old, "0", "/queue/a", "");
-    for header in ["x:\\n", "x\\c:1", "x:", "x:é", "fine:1"] {
+    for header in ["x:\\n", "x\\c:1", "x:", "x:é"] {
         wire.say(new, &format!("SEND\ndestination:/queue/a\n{header}\n\n{header}"));
     }
-    assert_eq!(wire.bodies(old), ["fine:1"]);
-    assert_eq!(wire.broker.unwritable(), 4);
-    assert_eq!(wire.broker.messages("/queue/DLQ.a"), ["x:\\n", "x\\c:1", "x:", "x:é"]);
+    assert_eq!(wire.bodies(old), ["x:", "x:é"]);
+    assert_eq!(wire.broker.unwritable(), 2);
+    assert_eq!(wire.broker.messages("/queue/DLQ.a"), ["x:\\n", "x\\c:1"]);
     wire.subscribe(new, "0", "/queue/DLQ.a", "");
-    assert_eq!(wire.headers(new, "original-destination"), ["/queue/a"; 4]);
+    assert_eq!(wire.headers(new, "original-destination"), ["/queue/a"; 2]);
 }
 
 #[test]

@@ -17,13 +17,13 @@ use stomp_testkit::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A blocking client.
-struct Client {
+pub(crate) struct Client {
     socket: TcpStream,
     parser: Parser,
 }
 
 impl Client {
-    fn connect(server: &Server, version: Version, heart_beat: &str) -> Self {
+    pub(crate) fn connect(server: &Server, version: Version, heart_beat: &str) -> Self {
         let socket = TcpStream::connect(server.address()).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
@@ -34,12 +34,12 @@ impl Client {
         client
     }
 
-    fn say(&mut self, frame: &str) {
+    pub(crate) fn say(&mut self, frame: &str) {
         self.socket.write_all(format!("{frame}\0").as_bytes()).unwrap();
     }
 
     /// The next frame, or `None` at the end.
-    fn hear(&mut self) -> Option<Frame> {
+    pub(crate) fn hear(&mut self) -> Option<Frame> {
         loop {
             match self.parser.next_item().unwrap() {
                 Some(Item::Frame(frame)) => return Some(frame),
@@ -52,7 +52,7 @@ impl Client {
         }
     }
 
-    fn receipt(&mut self, id: &str) {
+    pub(crate) fn receipt(&mut self, id: &str) {
         let frame = self.hear().unwrap();
         assert_eq!(frame.command(), Command::Receipt, "{frame:?}");
         assert_eq!(frame.header("receipt-id").unwrap(), id);

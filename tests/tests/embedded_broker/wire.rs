@@ -46,8 +46,13 @@ impl Wire {
 
     /// All that a connection was sent since the last time, to the letter.
     pub(crate) fn hear(&mut self, connection: ConnectionId) -> String {
+        String::from_utf8(self.hear_octets(connection)).unwrap()
+    }
+
+    /// As [`hear`](Self::hear), for what is not UTF-8.
+    pub(crate) fn hear_octets(&mut self, connection: ConnectionId) -> Vec<u8> {
         self.collect();
-        String::from_utf8(self.heard.remove(&connection).unwrap_or_default()).unwrap()
+        self.heard.remove(&connection).unwrap_or_default()
     }
 
     /// The bodies of the MESSAGEs that a connection was sent; '!' stands before a redelivered one.
