@@ -17,6 +17,7 @@
 //! | feature | what it adds | what it needs |
 //! | --- | --- | --- |
 //! | `tls` | `pki` creates certificates, and `tls` terminates TLS in front of the broker | a C compiler (ring) |
+//! | `websocket` | the embedded broker takes `ws://` on its port as well, and tells it apart by the first octets; with `proxy` or `tls`, `web_front` does so for any broker | |
 //! | `proxy` | `proxy` injects faults between client and broker | |
 //! | `real` | `real` runs RabbitMQ, ActiveMQ and Artemis as plain processes (Unix) | OpenSSL with its headers, and the brokers |
 //! | `soak` | `soak` puts mixed load on brokers that fail at random (Linux) | as `real` |
@@ -46,6 +47,8 @@ pub mod sim;
 pub mod soak;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(feature = "websocket", any(feature = "proxy", feature = "tls")))]
+pub mod web_front;
 
 /// Compiles the code of the README.
 #[cfg(doctest)]

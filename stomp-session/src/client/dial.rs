@@ -107,6 +107,7 @@ impl<R: Runtime> Dial<R> {
     }
 
     /// Opens a WebSocket on a stream, if the endpoint requires one.
+    #[cfg_attr(not(feature = "websocket"), allow(unused_variables, clippy::unused_async))]
     async fn open<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<TransportStream>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -18,6 +18,7 @@ impl HandshakeHeaders {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
+    #[cfg(feature = "client")]
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
