@@ -15,6 +15,8 @@ pub mod real;
 pub mod server;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(feature = "websocket", any(feature = "proxy", feature = "tls")))]
+pub mod web_front;
 
 // The rest is for the tests of this project. It is no part of the public interface, and changes without notice.
 #[doc(hidden)]

@@ -16,6 +16,9 @@ use crate::broker::{Broker, BrokerConfig, ConnectionId, Matcher, Unmet};
 
 mod expect;
 mod hub;
+#[cfg_attr(not(feature = "websocket"), path = "server/line/plain.rs")]
+#[cfg_attr(feature = "websocket", path = "server/line/web.rs")]
+pub(crate) mod line;
 mod peer;
 mod shared;
 mod wait;
@@ -152,6 +155,14 @@ impl Server {
     #[must_use]
     pub fn uri(&self) -> String {
         format!("tcp://guest:guest@{}", self.address)
+    }
+
+    /// Returns a URI with which a client can connect over a WebSocket and log in. Any path is taken. Requires the feature
+    /// `websocket`.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn web_socket_uri(&self) -> String {
+        format!("ws://guest:guest@{}/ws", self.address)
     }
 
     /// Calls a closure with the broker, to inspect it or to interfere with it. Output that results is sent at once.

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use stomp_proto::{Limits, Version};
 
+#[cfg(feature = "websocket")]
+use super::web_socket::WebSocketConfig;
 use super::{
     credentials::Credentials,
     dial::Dial,
@@ -96,6 +98,45 @@ impl Builder {
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.dial.tls = tls;
         self
+    }
+
+    /// Sets how to connect to endpoints that are reached over a WebSocket (`ws://`, `wss://`). Requires the feature
+    /// `websocket`.
+    ///
+    /// This setting is not used if the application has a [`Connector`] of its own.
+    ///
+    /// ```no_run
+    /// use stomp_tokio::{Client, Connect as _, Credentials, Login, WebSocketConfig};
+    /// # async fn fetch_token() -> std::io::Result<String> { Ok(String::new()) }
+    ///
+    /// # async fn example() -> Result<(), stomp_tokio::ConnectError> {
+    /// let mut web_socket = WebSocketConfig::default();
+    /// web_socket.set_header("origin", "https://app.example");
+    /// // A token for each attempt to connect.
+    /// let credentials = Credentials::new(async |_attempt| {
+    ///     let token = fetch_token().await?;
+    ///     let login = Login::unnamed().with_handshake_header("authorization", format!("Bearer {token}"));
+    ///     Ok::<_, std::io::Error>(login)
+    /// });
+    /// let builder = Client::builder("failover:(wss://a.example/ws,wss://b.example/ws)");
+    /// let client = builder.web_socket(web_socket).credentials(credentials).connect().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "websocket")]
+    pub fn web_socket(mut self, web_socket: WebSocketConfig) -> Self {
+        self.dial.web_socket = web_socket;
+        self
+    }
+
+    /// Sets the virtual host of all brokers, which is sent as the `host` header of CONNECT. Default: the path of the URI, or
+    /// the option `stomp.vhost` of a WebSocket's, or else `/`.
+    pub fn virtual_host(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.session(|config| {
+            for endpoint in &mut config.brokers.endpoints {
+                *endpoint = endpoint.clone().with_virtual_host(name.clone());
+            }
+        })
     }
 
     /// Sets the STOMP versions to offer. Default: all of them.
@@ -385,8 +426,15 @@ impl Builder {
         runtime: impl FnOnce(Option<KeepAlive>) -> R,
     ) -> Result<(Client, Driver<R, Dial<R>>), BrokersError> {
         let runtime = Arc::new(runtime(self.dial.keep_alive.clone()));
-        let dial = Arc::new(Dial::new(Arc::clone(&runtime), self.dial.tls.clone()));
-        self.build_on(runtime, dial)
+        let dial = Dial::new(Arc::clone(&runtime), self.dial.tls.clone());
+        #[cfg(feature = "websocket")]
+        let dial = dial.web_socket(self.dial.web_socket.clone());
+        #[cfg(feature = "websocket")]
+        let dial = match &self.config {
+            Ok(config) => dial.versions(config.versions.iter().copied()),
+            Err(_) => dial,
+        };
+        self.build_on(runtime, Arc::new(dial))
     }
 
     /// Without effect if the URI is wrong: then there will be no session.

@@ -1,23 +1,29 @@
-//! The connector of the adapters, which dials by TCP and uses TLS if the endpoint requires it.
+//! The connector of the adapters, which dials by TCP and uses TLS and a WebSocket if the endpoint requires them.
 
 use std::{io, sync::Arc};
 
 use futures_io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "websocket")]
+use stomp_proto::Version;
 
-#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+#[cfg(not(all(any(feature = "native-tls", feature = "rustls"), feature = "websocket")))]
 use super::runtime::TransportError;
 use super::runtime::{Addresses, Connector, Runtime, TransportStream};
 #[cfg(any(feature = "native-tls", feature = "rustls"))]
 use super::tls::Tls;
 use super::tls::TlsConfig;
+#[cfg(feature = "websocket")]
+use super::web_socket::{WebSocketConfig, WebSockets};
 use crate::Endpoint;
 
-/// The connector of the adapters. It dials by TCP, and uses TLS if the endpoint requires it.
+/// The connector of the adapters. It dials by TCP, and uses TLS and a WebSocket if the endpoint requires them.
 #[derive(Debug)]
 pub struct Dial<R> {
     runtime: Arc<R>,
     #[cfg(any(feature = "native-tls", feature = "rustls"))]
     tls: Tls,
+    #[cfg(feature = "websocket")]
+    web_sockets: WebSockets,
 }
 
 impl<R: Runtime> Dial<R> {
@@ -28,13 +34,41 @@ impl<R: Runtime> Dial<R> {
             runtime,
             #[cfg(any(feature = "native-tls", feature = "rustls"))]
             tls: Tls::new(tls),
+            #[cfg(feature = "websocket")]
+            web_sockets: WebSockets::default(),
         }
+    }
+
+    /// Sets the configuration of WebSockets. Requires the feature `websocket`.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn web_socket(mut self, config: WebSocketConfig) -> Self {
+        self.web_sockets.config = config;
+        self
+    }
+
+    /// Sets the versions of STOMP whose subprotocols are offered to the servers of WebSockets. Default: all of them.
+    /// Requires the feature `websocket`.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn versions(mut self, versions: impl IntoIterator<Item = Version>) -> Self {
+        self.web_sockets.versions = versions.into_iter().collect();
+        self
     }
 }
 
 impl<R: Runtime> Dial<R> {
-    /// Returns an error if no dial can succeed because of the endpoint or the configuration of TLS.
+    /// Returns an error if no dial can succeed because of the endpoint or the configuration.
     fn check(&self, endpoint: &Endpoint) -> io::Result<()> {
+        if endpoint.web_socket().is_some() {
+            #[cfg(feature = "websocket")]
+            self.web_sockets.check(endpoint)?;
+            #[cfg(not(feature = "websocket"))]
+            return Err(TransportError::permanent(
+                "WebSocket (ws://, wss://) is not compiled in: enable the feature websocket",
+            )
+            .into());
+        }
         if !endpoint.is_tls() {
             return Ok(());
         }
@@ -48,7 +82,8 @@ impl<R: Runtime> Dial<R> {
         .into());
     }
 
-    /// Begins TLS on a stream if the endpoint requires TLS. Otherwise the stream is not changed.
+    /// Begins what the endpoint requires on a stream: TLS (`ssl://`), a WebSocket (`ws://`), or both (`wss://`). Otherwise the
+    /// stream is not changed.
     ///
     /// This is for a [`Connector`] that goes through a proxy or a tunnel. The certificate is checked against the
     /// endpoint's host, or [`TlsConfig::server_name`], wherever the stream leads.
@@ -56,7 +91,7 @@ impl<R: Runtime> Dial<R> {
     /// This method is cancel safe: if its future is dropped, the stream is closed.
     ///
     /// # Errors
-    /// Returns an error if the handshake fails. If no retry can succeed, it contains a permanent
+    /// Returns an error if a handshake fails. If no retry can succeed, it contains a permanent
     /// [`TransportError`](super::TransportError).
     pub async fn secure<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<TransportStream>
     where
@@ -65,7 +100,22 @@ impl<R: Runtime> Dial<R> {
         self.check(endpoint)?;
         #[cfg(any(feature = "native-tls", feature = "rustls"))]
         if endpoint.is_tls() {
-            return self.tls.secure(&*self.runtime, endpoint, stream).await;
+            let stream = self.tls.secure(&*self.runtime, endpoint, stream).await?;
+            return self.open(endpoint, stream).await;
+        }
+        self.open(endpoint, stream).await
+    }
+
+    /// Opens a WebSocket on a stream, if the endpoint requires one.
+    #[cfg_attr(not(feature = "websocket"), allow(unused_variables, clippy::unused_async))]
+    async fn open<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<TransportStream>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        #[cfg(feature = "websocket")]
+        if endpoint.web_socket().is_some() {
+            let opened = self.web_sockets.open(&*self.runtime, endpoint, stream).await?;
+            return Ok(TransportStream::new(opened));
         }
         Ok(TransportStream::new(stream))
     }

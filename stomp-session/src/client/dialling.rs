@@ -7,7 +7,7 @@ use super::{
     credentials::Credentials,
     runtime::{Addresses, Connector, TransportError},
 };
-use crate::{Attempt, AttemptId, Login, Lost, TransportFailure};
+use crate::{Attempt, AttemptId, Endpoint, Login, Lost, TransportFailure};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -15,7 +15,8 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) struct Dialling<S> {
     pub(super) attempt: AttemptId,
     pub(super) addresses: Arc<Addresses>,
-    pub(super) dial: Boxed<Result<(S, Option<Login>), Lost>>,
+    /// The stream or why there is none, and the login that the application was asked for.
+    pub(super) dial: Boxed<(Result<S, Lost>, Option<Login>)>,
 }
 
 /// Asks for the login first, because a broker does not wait long for CONNECT once a connection is made.
@@ -24,18 +25,41 @@ pub(super) async fn dial<C: Connector>(
     addresses: Arc<Addresses>,
     connector: Arc<C>,
     credentials: Option<Credentials>,
-) -> Result<(C::Stream, Option<Login>), Lost> {
+) -> (Result<C::Stream, Lost>, Option<Login>) {
     let login = match credentials {
-        Some(credentials) => Some(credentials.ask(attempt.clone()).await?),
+        Some(credentials) => match credentials.ask(attempt.clone()).await {
+            Ok(login) => Some(login),
+            Err(lost) => return (Err(lost), None),
+        },
         None => None,
     };
-    login.as_ref().map_or(Ok(()), |login| attempt.check(login))?;
-    let connected = async { connector.connect_counted(&attempt.endpoint, &addresses).await };
-    let failed = |reason, permanent| Err(Lost::DialFailed { reason, permanent });
-    match Contained::new(connected).await {
-        Ok(Ok(stream)) => Ok((stream, login)),
-        Ok(Err(error)) => failed(dial_failure(&error), TransportError::is_permanent(&error)),
-        Err(panic) => failed(format!("the connector panicked: {panic}").into(), false),
+    if let Err(lost) = login.as_ref().map_or(Ok(()), |login| attempt.check(login)) {
+        return (Err(lost), login);
+    }
+    let endpoint = with_headers(attempt, login.as_ref());
+    let connected = async { connector.connect_counted(&endpoint, &addresses).await };
+    let dialled = match Contained::new(connected).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) if TransportError::is_login_refused(&error) => {
+            Err(Lost::LoginRefused(dial_failure(&error)))
+        }
+        Ok(Err(error)) => Err(Lost::DialFailed {
+            reason: dial_failure(&error),
+            permanent: TransportError::is_permanent(&error),
+        }),
+        Err(panic) => {
+            let reason = format!("the connector panicked: {panic}").into();
+            Err(Lost::DialFailed { reason, permanent: false })
+        }
+    };
+    (dialled, login)
+}
+
+/// The endpoint of an attempt, with its login where the handshake of a WebSocket needs that before CONNECT is written.
+fn with_headers(attempt: Attempt, login: Option<&Login>) -> Endpoint {
+    match login.or(attempt.configured.as_ref()) {
+        Some(login) if !login.handshake_headers().is_empty() => attempt.endpoint.with_login(login.clone()),
+        _ => attempt.endpoint,
     }
 }
 
@@ -57,5 +81,17 @@ fn dial_error(error: &io::Error) -> String {
 
 /// The failure of an attempt, in words that help.
 pub(super) fn dial_failure(error: &io::Error) -> TransportFailure {
-    TransportFailure::from(dial_error(error)).of_kind(error.kind())
+    coded(TransportFailure::from(dial_error(error)).of_kind(error.kind()), error)
+}
+
+/// The failure of a stream that was open.
+pub(super) fn stream_failure(error: &io::Error) -> TransportFailure {
+    coded(TransportFailure::from(error), error)
+}
+
+fn coded(failure: TransportFailure, error: &io::Error) -> TransportFailure {
+    match TransportError::code(error) {
+        Some(code) => failure.of_code(code),
+        None => failure,
+    }
 }

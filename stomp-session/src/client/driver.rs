@@ -15,7 +15,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::{
     closing::ClosingStream,
     contain::drop_each,
-    dialling::{Dialling, dial, dial_failure},
+    dialling::{Dialling, dial, dial_failure, stream_failure},
     export::Export,
     interrupted::uninterrupted,
     notice::Notice,
@@ -25,7 +25,7 @@ use super::{
     telemetry::ConnectionSpan,
     turn::{Report, Standing, Turn},
 };
-use crate::{Action, AttemptId, Closed, Input, Lost, Timestamp, TransportFailure};
+use crate::{Action, AttemptId, Closed, Input, Lost, Timestamp};
 
 /// The reads of one round. With more, the writer that carries the ACKs could starve.
 const READS: usize = 8;
@@ -191,10 +191,10 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         if let Some(count) = addresses.count() {
             self.shared.with(|inner| inner.session.handle_addresses(attempt, count));
         }
-        let Poll::Ready(result) = polled else { return false };
+        let Poll::Ready((result, login)) = polled else { return false };
         let now = self.runtime.now();
         match result {
-            Ok((stream, login)) => {
+            Ok(stream) => {
                 let input = self.shared.with(|inner| inner.session.handle_connected(attempt, login, now));
                 self.link = match input {
                     Some(input) => Link::Up(Box::new(Up::new(attempt, stream, input))),
@@ -203,7 +203,12 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
             }
             Err(lost) => {
                 self.link = Link::Down;
-                self.shared.with(|inner| inner.session.handle_disconnected(attempt, lost, now));
+                self.shared.with(|inner| match lost {
+                    Lost::LoginRefused(reason) => {
+                        inner.session.handle_login_refused(attempt, login, reason, now);
+                    }
+                    lost => inner.session.handle_disconnected(attempt, lost, now),
+                });
             }
         }
         true
@@ -240,7 +245,7 @@ impl<R: Runtime, C: Connector> Driver<R, C> {
         match up.poll_write(cx) {
             Poll::Ready(Ok(moved)) => moved && more,
             Poll::Ready(Err(error)) => {
-                up.broken = Some(Box::new(Lost::Io(TransportFailure::from(&error))));
+                up.broken = Some(Box::new(Lost::Io(stream_failure(&error))));
                 true
             }
             Poll::Pending => false,
@@ -404,7 +409,7 @@ fn lost(error: &io::Error) -> Lost {
         true => Lost::DialFailed { reason: dial_failure(error), permanent: true },
         // A TLS stream that ends without its farewell is an end like any other.
         false if error.kind() == io::ErrorKind::UnexpectedEof => Lost::Eof,
-        false => Lost::Io(error.into()),
+        false => Lost::Io(stream_failure(error)),
     }
 }
 

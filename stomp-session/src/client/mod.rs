@@ -71,6 +71,8 @@ mod turn;
 mod unanswered;
 mod unsubscribing;
 mod waits;
+#[cfg(feature = "websocket")]
+mod web_socket;
 
 use std::future::Future;
 
@@ -105,6 +107,8 @@ pub use statistics::Statistics;
 pub use subscription::{SubscribeBuilder, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
 pub use transaction::Transaction;
+#[cfg(feature = "websocket")]
+pub use web_socket::WebSocketConfig;
 
 /// What has a name can be spawned and kept anywhere; what borrows a handle can be awaited on any thread.
 const _: fn(&Client) = |client| {

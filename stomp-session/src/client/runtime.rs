@@ -76,8 +76,10 @@ pub trait Runtime: Send + Sync + 'static {
 
 /// A type that opens the stream to an endpoint.
 ///
-/// Implement this trait for proxies, Unix sockets, WebSocket, simulated networks, or a TLS library that is not
-/// supported here.
+/// Implement this trait for proxies, Unix sockets, simulated networks, or a TLS library that is not supported here.
+///
+/// An endpoint may ask for [TLS](Endpoint::is_tls) and for a [WebSocket](Endpoint::web_socket):
+/// [`Dial::secure`](super::Dial::secure) begins both on a stream.
 pub trait Connector: Send + Sync + 'static {
     /// The type of the streams.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
@@ -88,6 +90,9 @@ pub trait Connector: Send + Sync + 'static {
     /// given up, such as when its time has passed.
     ///
     /// If no retry can succeed, the `io::Error` should contain a permanent [`TransportError`].
+    ///
+    /// Where the login of the attempt has [headers of a handshake](crate::Login::with_handshake_header), it is the login of
+    /// `endpoint`.
     fn connect(
         &self,
         endpoint: &Endpoint,
@@ -193,7 +198,7 @@ fn take_turns<T>(addresses: Vec<T>, is_ipv6: impl Fn(&T) -> bool) -> Vec<T> {
     turns
 }
 
-/// A stream of any kind, such as [`Dial`](super::Dial) opens: TCP, or TLS over it.
+/// A stream of any kind, such as [`Dial`](super::Dial) opens: TCP, TLS over it, or a WebSocket over either.
 pub struct TransportStream(Box<dyn Io>);
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -250,6 +255,8 @@ impl AsyncWrite for TransportStream {
 pub struct TransportError {
     text: String,
     permanent: bool,
+    refuses_login: bool,
+    code: Option<u16>,
     kind: io::ErrorKind,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -257,12 +264,36 @@ pub struct TransportError {
 impl TransportError {
     /// Creates an error that may be temporary.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), permanent: false, kind: io::ErrorKind::Other, source: None }
+        Self {
+            text: text.into(),
+            permanent: false,
+            refuses_login: false,
+            code: None,
+            kind: io::ErrorKind::Other,
+            source: None,
+        }
     }
 
     /// Creates an error that no retry can resolve, such as a wrong identity or a wrong configuration.
     pub fn permanent(text: impl Into<String>) -> Self {
         Self { permanent: true, ..Self::new(text) }
+    }
+
+    /// Creates an error that says that the peer has refused the login of the attempt, such as the token in the handshake of
+    /// a WebSocket.
+    ///
+    /// The attempt then ends with [`Lost::LoginRefused`](crate::Lost::LoginRefused), and the login is not sent again for a
+    /// while, so that no account is locked.
+    pub fn login_refused(text: impl Into<String>) -> Self {
+        Self { refuses_login: true, ..Self::new(text) }
+    }
+
+    /// Sets the number with which the peer gave its reason: see
+    /// [`TransportFailure::code`](crate::TransportFailure::code).
+    #[must_use]
+    pub const fn of_code(mut self, code: u16) -> Self {
+        self.code = Some(code);
+        self
     }
 
     /// Sets the cause of the error, which becomes its [`source`](std::error::Error::source).
@@ -288,8 +319,21 @@ impl TransportError {
     /// [`TransportError`].
     #[must_use]
     pub fn is_permanent(error: &io::Error) -> bool {
-        let told = chain(error).find_map(|error| error.downcast_ref::<Self>());
-        told.is_some_and(|transport| transport.permanent)
+        Self::told(error).is_some_and(|transport| transport.permanent)
+    }
+
+    /// Returns `true` if this error says that the peer has [refused the login](Self::login_refused) of the attempt.
+    #[must_use]
+    pub fn is_login_refused(error: &io::Error) -> bool {
+        Self::told(error).is_some_and(|transport| transport.refuses_login)
+    }
+
+    pub(super) fn code(error: &io::Error) -> Option<u16> {
+        Self::told(error).and_then(|transport| transport.code)
+    }
+
+    fn told(error: &io::Error) -> Option<&Self> {
+        chain(error).find_map(|error| error.downcast_ref::<Self>())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "websocket")]
+use super::web_socket::WebSocketConfig;
 use super::{credentials::Credentials, keep_alive::KeepAlive, tls::TlsConfig};
 
 /// The settings of a client beyond those of its session. [`Builder`](super::Builder) describes each of them.
@@ -20,6 +22,8 @@ pub(super) struct Settings {
 pub(super) struct DialSettings {
     pub(super) keep_alive: Option<KeepAlive>,
     pub(super) tls: TlsConfig,
+    #[cfg(feature = "websocket")]
+    pub(super) web_socket: WebSocketConfig,
 }
 
 impl Default for Settings {
@@ -37,6 +41,11 @@ impl Default for Settings {
 
 impl Default for DialSettings {
     fn default() -> Self {
-        Self { keep_alive: Some(KeepAlive::default()), tls: TlsConfig::default() }
+        Self {
+            keep_alive: Some(KeepAlive::default()),
+            tls: TlsConfig::default(),
+            #[cfg(feature = "websocket")]
+            web_socket: WebSocketConfig::default(),
+        }
     }
 }

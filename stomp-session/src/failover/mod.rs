@@ -117,7 +117,7 @@ impl Failover {
     }
 
     /// Begins an attempt.
-    pub(crate) fn dial(&mut self, endpoint: Endpoint, now: Timestamp) -> Attempt {
+    pub(crate) fn dial(&mut self, endpoint: Endpoint, configured: Option<Login>, now: Timestamp) -> Attempt {
         self.attempts = self.attempts.saturating_add(1);
         let held_back = self.logins.held_back(&endpoint, now);
         let held_back = held_back.and_then(|(login, wait)| Some(Box::new((login?.clone(), wait))));
@@ -128,7 +128,7 @@ impl Failover {
         });
         self.current =
             Some(Current { endpoint: endpoint.clone(), addresses: 1, login: None, provided: false });
-        Attempt { id: self.newest(), endpoint, refused, number, held_back }
+        Attempt { id: self.newest(), endpoint, refused, number, held_back, configured }
     }
 
     const fn newest(&self) -> AttemptId {
@@ -155,15 +155,21 @@ impl Failover {
         provided: bool,
         now: Timestamp,
     ) -> Result<(), Lost> {
-        let Some(current) = &mut self.current else { return Ok(()) };
+        let Some(current) = &self.current else { return Ok(()) };
         match self.logins.held_back(&current.endpoint, now) {
             Some((held, wait)) if held == login => Err(Lost::LoginHeldBack(wait)),
             _ => {
-                (current.login, current.provided) = (login.cloned(), provided);
-                self.last_login = login.cloned();
+                self.note_login(login, provided);
                 Ok(())
             }
         }
+    }
+
+    /// Notes the login that was sent, and who gave it.
+    pub(crate) fn note_login(&mut self, login: Option<&Login>, provided: bool) {
+        let Some(current) = &mut self.current else { return };
+        (current.login, current.provided) = (login.cloned(), provided);
+        self.last_login = login.cloned();
     }
 
     /// The login that was sent on the newest connection, which nothing that is shown may repeat.

@@ -97,7 +97,7 @@ impl<'a> Options<'a> {
             let unknown =
                 BrokersError::UnknownOption { broker: self.broker, number: number.saturating_add(1) };
             if name == "profile" {
-                set_profile(endpoints, value)?;
+                endpoints.iter_mut().try_for_each(|endpoint| set_profile(endpoint, value))?;
             } else if let Some(name) = of_list(name) {
                 let instead = "it belongs to the list and is written after the brackets";
                 let reconnect =
@@ -122,13 +122,11 @@ impl<'a> Options<'a> {
     }
 }
 
-fn set_profile(endpoints: &mut [Endpoint], name: &str) -> Result<(), BrokersError> {
+pub(super) fn set_profile(endpoint: &mut Endpoint, name: &str) -> Result<(), BrokersError> {
     let expected = "rabbitmq, activemq or artemis";
     let profile =
         Profile::of_name(name).ok_or(BrokersError::InvalidOption { option: "profile", expected })?;
-    for endpoint in endpoints {
-        *endpoint = endpoint.clone().with_profile(profile.clone());
-    }
+    *endpoint = endpoint.clone().with_profile(profile);
     Ok(())
 }
 

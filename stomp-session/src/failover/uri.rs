@@ -1,4 +1,4 @@
-//! Reading broker URIs: `tcp://…`, and `failover:(…,…)?option=value`.
+//! Reading broker URIs: `tcp://…`, `ws://…`, and `failover:(…,…)?option=value`.
 //!
 //! Nobody can tell where a login ends in a URI that is wrong: an error shows no part of the text, only words of its own,
 //! and says which broker and which part it means.
@@ -7,12 +7,12 @@ use alloc::{string::String, vec::Vec};
 use core::str::FromStr;
 
 use super::{
-    options::Options,
+    options::{Options, set_profile},
     uri_error::{BrokersError, Which},
 };
 use crate::model::{
     brokers::{Brokers, Reconnect},
-    endpoint::{Endpoint, Login, PLAIN_PORT, TLS_PORT},
+    endpoint::{Endpoint, Login, PLAIN_PORT, TLS_PORT, WEB_PORT, WEB_TLS_PORT},
 };
 
 impl FromStr for Endpoint {
@@ -28,6 +28,9 @@ impl FromStr for Endpoint {
 /// The brackets, `failover:` itself, or both may be left out, and `failover://` means the same as `failover:`. Options
 /// are separated by '&' or ','. The option `profile` applies to all brokers of the list, or to one broker if it is
 /// within the brackets. White space around brokers and options is ignored.
+///
+/// What stands behind the '?' of a WebSocket (`ws://`, `wss://`) belongs to it. A list of WebSockets that has options of
+/// its own needs brackets: `failover:(ws://a/ws?tenant=7,ws://b/ws)?randomize=false`.
 ///
 /// These options of other ActiveMQ clients are known, for the list and for its brokers, with or without the prefixes
 /// `nested.`, `transport.`, `socket.` and `wireFormat.`:
@@ -129,9 +132,12 @@ fn split_query(uri: &str) -> (&str, &str) {
     query.and_then(|at| Some((uri.get(..at)?, uri.get(at.saturating_add(1)..)?))).unwrap_or((uri, ""))
 }
 
-fn split_options(list: &str) -> Result<(&str, &str), BrokersError> {
-    let Some(bracketed) = list.strip_prefix('(') else {
-        let (list, options) = split_query(list);
+fn split_options(whole: &str) -> Result<(&str, &str), BrokersError> {
+    let Some(bracketed) = whole.strip_prefix('(') else {
+        let (list, options) = split_query(whole);
+        if split_brokers(list).last().is_some_and(|last| is_web_socket(last)) {
+            return Ok((whole, ""));
+        }
         // In a login there may be any.
         let hosts = list.rsplit_once('@').map_or(list, |(_, hosts)| hosts);
         return if hosts.contains([')', '(']) {
@@ -149,19 +155,43 @@ fn split_options(list: &str) -> Result<(&str, &str), BrokersError> {
     }
 }
 
-/// Whether a scheme means TLS.
-fn read_scheme(scheme: &str, broker: Which) -> Result<bool, BrokersError> {
-    let unknown = |name, instead| Err(BrokersError::UnknownScheme { broker, name, instead });
-    const OURS: &str = "use tcp://, stomp://, ssl://, stomp+ssl:// or stomps://";
-    match &*scheme.trim().to_ascii_lowercase() {
-        "tcp" | "stomp" | "nio" | "stomp+nio" | "auto" | "auto+nio" => Ok(false),
-        "ssl" | "stomp+ssl" | "stomps" | "nio+ssl" | "stomp+nio+ssl" | "auto+ssl" | "auto+nio+ssl" => {
-            Ok(true)
+fn is_web_socket(uri: &str) -> bool {
+    let scheme = uri.split_once("://").and_then(|(scheme, _)| read_scheme(scheme, Which(None)).ok());
+    scheme.is_some_and(|scheme| scheme.web_socket)
+}
+
+/// What a scheme asks for.
+#[derive(Clone, Copy)]
+struct Scheme {
+    tls: bool,
+    web_socket: bool,
+}
+
+impl Scheme {
+    const fn port(self) -> u16 {
+        match (self.web_socket, self.tls) {
+            (false, false) => PLAIN_PORT,
+            (false, true) => TLS_PORT,
+            (true, false) => WEB_PORT,
+            (true, true) => WEB_TLS_PORT,
         }
-        "ws" | "stomp+ws" => unknown("ws:// ", OURS),
-        "wss" | "stomp+wss" => unknown("wss:// ", OURS),
-        "http" => unknown("http:// ", OURS),
-        "https" => unknown("https:// ", OURS),
+    }
+}
+
+fn read_scheme(scheme: &str, broker: Which) -> Result<Scheme, BrokersError> {
+    let unknown = |name, instead| Err(BrokersError::UnknownScheme { broker, name, instead });
+    const OURS: &str = "use tcp://, stomp://, ssl://, stomp+ssl://, stomps://, ws:// or wss://";
+    match &*scheme.trim().to_ascii_lowercase() {
+        "tcp" | "stomp" | "nio" | "stomp+nio" | "auto" | "auto+nio" => {
+            Ok(Scheme { tls: false, web_socket: false })
+        }
+        "ssl" | "stomp+ssl" | "stomps" | "nio+ssl" | "stomp+nio+ssl" | "auto+ssl" | "auto+nio+ssl" => {
+            Ok(Scheme { tls: true, web_socket: false })
+        }
+        "ws" | "stomp+ws" => Ok(Scheme { tls: false, web_socket: true }),
+        "wss" | "stomp+wss" => Ok(Scheme { tls: true, web_socket: true }),
+        "http" => unknown("http:// ", "the scheme of a WebSocket is ws://"),
+        "https" => unknown("https:// ", "the scheme of a WebSocket is wss://"),
         "amqp" | "amqp+nio" => unknown("amqp:// ", "the port of STOMP is usually 61613: tcp://"),
         "amqps" | "amqp+ssl" => unknown("amqps:// ", "the port of STOMP over TLS is usually 61614: ssl://"),
         "mqtt" | "mqtts" | "mqtt+ssl" => unknown("mqtt:// ", OURS),
@@ -177,7 +207,7 @@ pub(super) fn endpoint(uri: &str) -> Result<Endpoint, BrokersError> {
 
 fn read_endpoint(uri: &str, broker: Which) -> Result<Endpoint, BrokersError> {
     let (scheme, rest) = uri.split_once("://").ok_or(BrokersError::NotAUri)?;
-    let tls = read_scheme(scheme, broker)?;
+    let scheme = read_scheme(scheme, broker)?;
     let (rest, options) = split_query(rest);
     let (login, rest) = match rest.rsplit_once('@') {
         Some((login, _)) if login.contains('/') => return Err(BrokersError::AmbiguousLogin(broker)),
@@ -185,17 +215,54 @@ fn read_endpoint(uri: &str, broker: Which) -> Result<Endpoint, BrokersError> {
         None => (None, rest),
     };
     let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (host, port) = read_address(address, if tls { TLS_PORT } else { PLAIN_PORT }, broker)?;
-    let mut endpoint = if tls { Endpoint::tls(host, port) } else { Endpoint::plain(host, port) };
-    if !path.is_empty() {
-        endpoint = endpoint.with_virtual_host(percent_decode(path, "virtual host", broker)?);
-    }
+    let (host, port) = read_address(address, scheme.port(), broker)?;
+    let mut endpoint = if scheme.tls { Endpoint::tls(host, port) } else { Endpoint::plain(host, port) };
     if let Some(login) = login {
         endpoint = endpoint.with_login(login);
+    }
+    if scheme.web_socket {
+        return with_resource(endpoint, path, options, broker);
+    }
+    if !path.is_empty() {
+        endpoint = endpoint.with_virtual_host(percent_decode(path, "virtual host", broker)?);
     }
     let options = Options { text: options, separators: &['&'], broker };
     options.apply(None, core::slice::from_mut(&mut endpoint))?;
     Ok(endpoint)
+}
+
+/// What begins so in the query of a WebSocket is ours. All else belongs to its server.
+const OWN: &str = "stomp.";
+
+fn with_resource(
+    mut endpoint: Endpoint,
+    path: &str,
+    query: &str,
+    broker: Which,
+) -> Result<Endpoint, BrokersError> {
+    let mut resource = String::from("/");
+    resource.push_str(path);
+    let mut separator = '?';
+    for (number, option) in query.split('&').filter(|option| !option.is_empty()).enumerate() {
+        let Some(own) = option.strip_prefix(OWN) else {
+            resource.push(separator);
+            resource.push_str(option);
+            separator = '&';
+            continue;
+        };
+        match own.split_once('=') {
+            Some(("profile", name)) => set_profile(&mut endpoint, name)?,
+            Some(("vhost", name)) => {
+                endpoint = endpoint.with_virtual_host(percent_decode(name, "stomp.vhost", broker)?);
+            }
+            _ => return Err(BrokersError::UnknownOption { broker, number: number.saturating_add(1) }),
+        }
+    }
+    // RFC 3986 and RFC 6455, section 3: what is not visible is encoded, and there are no fragments.
+    if !resource.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'#') {
+        return Err(BrokersError::InvalidResource(broker));
+    }
+    Ok(endpoint.with_web_socket(resource))
 }
 
 fn read_login(text: &str, broker: Which) -> Result<Login, BrokersError> {

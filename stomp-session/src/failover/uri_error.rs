@@ -41,9 +41,12 @@ pub enum BrokersError {
     InvalidEncoding {
         /// The position of the broker in the list.
         broker: Which,
-        /// The part: `login`, `passcode` or `virtual host`.
+        /// The part: `login`, `passcode`, `virtual host` or `stomp.vhost`.
         part: &'static str,
     },
+    /// The path or the query of a WebSocket has characters that stand in no URI, or a '#'.
+    #[error("{0}the path and the query of a WebSocket are percent-encoded, and end before a '#'")]
+    InvalidResource(Which),
     /// A bracket has no counterpart.
     #[error("the brackets of failover:(…) do not match")]
     UnbalancedBrackets,

@@ -44,7 +44,7 @@ fn logins_are_decoded() {
 fn a_wrong_uri_names_the_wrong_part() {
     let rows = [
         ("localhost:61613", "a broker URI looks like"),
-        ("http://h", "the scheme http:// is not supported"),
+        ("http://h", "the scheme http:// is not supported: the scheme of a WebSocket is ws://"),
         ("foo://h", "the scheme is not supported"),
         ("tcp://", "the host is missing"),
         ("tcp://:61613", "the host is missing"),
@@ -90,7 +90,14 @@ fn a_wrong_uri_names_the_wrong_part() {
         ("tcp://[::1]61613", "the port is not a number"),
         ("failover:(tcp://a:1,)", "the port is not a number"),
         ("failover:()", "a broker URI looks like"),
-        ("ws://a:1", "the scheme ws:// is not supported"),
+        ("ws://a:1/a b", "the path and the query of a WebSocket are percent-encoded"),
+        ("ws://a:1/a#b", "the path and the query of a WebSocket are percent-encoded"),
+        ("ws://a:1/ws?q=ü", "the path and the query of a WebSocket are percent-encoded"),
+        ("ws://a:1/ws?q=u@b", "there is an '@' after a '/'"),
+        ("ws://a:1/ws?stomp.host=b", "option number 1 is unknown"),
+        ("ws://a:1/ws?stomp.profile=b", "the option profile must be rabbitmq, activemq or artemis"),
+        ("ws://a:1/ws?stomp.vhost=%zz", "the stomp.vhost is not percent-encoded"),
+        ("failover:(ws://a/ws,ws://:1/ws)", "broker 2 of the list: the host is missing"),
     ];
     for (uri, expected) in rows {
         let shown = format!("{}", uri.parse::<Brokers>().unwrap_err());
@@ -166,4 +173,53 @@ fn what_stands_in_a_login_is_no_part_of_the_list() {
     let brokers: Brokers = "ssl://u:geheim,w@a:1,ssl://b:1".parse().unwrap();
     let login = Login::new("u", "geheim,w");
     assert_eq!(brokers.endpoints, vec![Endpoint::tls("a", 1).with_login(login), Endpoint::tls("b", 1)]);
+}
+
+#[test]
+fn web_sockets_keep_their_path_and_their_query() {
+    let rows = [
+        ("ws://h", "ws://h:80/", "/", "/", false),
+        ("wss://h", "wss://h:443/", "/", "/", true),
+        ("WS://h:15674/ws", "ws://h:15674/ws", "/ws", "/", false),
+        ("stomp+wss://u:p@h/a%20b/?x=1", "wss://h:443/a%20b/", "/a%20b/?x=1", "/", true),
+        ("ws://[::1]/ws?a=1&stomp.vhost=b%2Fc&d", "ws://[::1]:80/ws", "/ws?a=1&d", "b/c", false),
+        ("ws://h/ws?stomp.vhost=b", "ws://h:80/ws", "/ws", "b", false),
+        ("ws://h/ws?profile=9&randomize", "ws://h:80/ws", "/ws?profile=9&randomize", "/", false),
+    ];
+    for (uri, shown, resource, virtual_host, tls) in rows {
+        let brokers: Brokers = uri.parse().unwrap();
+        let endpoint = &brokers.endpoints[0];
+        assert_eq!(*endpoint, uri.parse::<Endpoint>().unwrap(), "{uri}");
+        assert_eq!((&*format!("{endpoint}"), endpoint.is_tls()), (shown, tls), "{uri}");
+        assert_eq!((endpoint.web_socket(), endpoint.virtual_host()), (Some(resource), virtual_host), "{uri}");
+    }
+    assert_eq!(
+        "ws://h/ws?stomp.profile=artemis".parse::<Endpoint>().unwrap().profile(),
+        Some(&Profile::ARTEMIS)
+    );
+}
+
+#[test]
+fn web_sockets_stand_in_lists() {
+    let shown = |uri: &str| -> (Vec<_>, bool) {
+        let brokers: Brokers = uri.parse().unwrap();
+        let resources = brokers.endpoints.iter().map(|it| it.web_socket().map(String::from));
+        (resources.collect(), brokers.reconnect.randomize)
+    };
+    let two = |one: &str, other: &str| vec![Some(one.into()), Some(other.into())];
+    assert_eq!(shown("failover:(ws://a/ws?x=1,wss://b)?randomize=false"), (two("/ws?x=1", "/"), false));
+    assert_eq!(
+        shown("ws://a/ws?x=1,ws://b/ws?randomize=false"),
+        (two("/ws?x=1", "/ws?randomize=false"), true)
+    );
+    assert_eq!(shown("failover:(tcp://a,ws://b/)?randomize=false"), (vec![None, Some("/".into())], false));
+}
+
+#[test]
+fn nothing_shows_the_query_or_a_header_of_a_web_socket() {
+    let login = Login::unnamed().with_handshake_header("cookie", "s3cr3t");
+    let endpoint: Endpoint = "ws://u:s3cr3t@h/ws?token=s3cr3t".parse().unwrap();
+    let endpoint = endpoint.with_handshake_header("authorization", "s3cr3t");
+    let shown = format!("{endpoint} {endpoint:?} {login:?} {:?}", endpoint.clone().with_login(login.clone()));
+    assert!(!shown.contains("s3cr3t") && shown.contains("authorization"), "{shown}");
 }

@@ -28,7 +28,9 @@ pub(crate) fn connect(config: &Config, endpoint: &Endpoint, login: Option<&Login
     let mut frame = frames::connect(&config.versions, &value(endpoint.virtual_host()), config.heart_beat());
     let headers = frame.headers_mut();
     if let Some(login) = login {
-        headers.push("login", value(login.login()));
+        if let Some(name) = login.login() {
+            headers.push("login", value(name));
+        }
         if let Some(passcode) = login.passcode() {
             headers.push("passcode", value(passcode));
         }

@@ -62,6 +62,8 @@ pub struct Attempt {
     pub number: u32,
     /// The login that this broker has refused, and how long it must not see it again.
     pub(crate) held_back: Option<Box<(Login, Duration)>>,
+    /// The login of the configuration, whose headers the handshake of a WebSocket needs before CONNECT is written.
+    pub(crate) configured: Option<Login>,
 }
 
 impl Attempt {

@@ -196,6 +196,10 @@ pub enum Lost {
     /// are locked after a few wrong logins. A different login is sent at once.
     #[error("the broker has refused this login, which is not sent again for {}: use another login to connect sooner", seconds(.0))]
     LoginHeldBack(Duration),
+    /// The broker, or what stands before it, has refused the login before CONNECT: the handshake of a WebSocket was answered
+    /// with the HTTP status 401 or 403.
+    #[error("cannot connect: {0}")]
+    LoginRefused(TransportFailure),
     /// The provider of credentials returned none.
     #[error("there are no credentials for the broker: {0}")]
     NoCredentials(String),

@@ -16,15 +16,20 @@ pub(crate) struct Mask {
 }
 
 impl Mask {
-    /// The mask for the passcodes of these logins. A login itself is no secret.
+    /// The mask for the passcodes of these logins, and for the headers of their handshakes. A login itself is no secret.
     pub(crate) fn of<'a>(logins: impl IntoIterator<Item = &'a Login>) -> Self {
+        Self::of_secrets(logins.into_iter().flat_map(Login::secrets))
+    }
+
+    /// The mask for these texts.
+    pub(crate) fn of_secrets<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut mask = Self::default();
-        for passcode in logins.into_iter().filter_map(Login::passcode).map(str::as_bytes) {
+        for secret in secrets.into_iter().map(str::as_bytes) {
             let fragments =
-                passcode.windows(FRAGMENT).filter_map(|window| <[u8; FRAGMENT]>::try_from(window).ok());
+                secret.windows(FRAGMENT).filter_map(|window| <[u8; FRAGMENT]>::try_from(window).ok());
             mask.fragments.extend(fragments);
-            if !passcode.is_empty() && passcode.len() < FRAGMENT {
-                mask.short.push(passcode.to_owned());
+            if !secret.is_empty() && secret.len() < FRAGMENT {
+                mask.short.push(secret.to_owned());
             }
         }
         mask

@@ -13,6 +13,7 @@ pub(crate) mod event;
 pub(crate) mod events;
 pub(crate) mod frame_limit;
 pub mod frames;
+pub(crate) mod handshake_headers;
 pub(crate) mod ids;
 pub(crate) mod mask;
 pub(crate) mod message;

@@ -19,6 +19,7 @@ use core::fmt;
 #[derive(Clone, PartialEq, Eq)]
 pub struct TransportFailure {
     text: String,
+    code: Option<u16>,
     #[cfg(feature = "std")]
     kind: Option<std::io::ErrorKind>,
 }
@@ -28,6 +29,26 @@ impl TransportFailure {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Returns the number with which the peer gave its reason, if it did: the status with which the handshake of a WebSocket
+    /// was refused, such as 503 (RFC 9110, section 15), or the code with which the WebSocket was closed, such as 1009 (RFC
+    /// 6455, section 7.4).
+    #[must_use]
+    pub const fn code(&self) -> Option<u16> {
+        self.code
+    }
+
+    /// Returns the failure as one that the peer gave this [`code`](Self::code) for.
+    #[must_use]
+    pub const fn of_code(mut self, code: u16) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// The same with another text.
+    pub(crate) fn reworded(self, reword: impl FnOnce(String) -> String) -> Self {
+        Self { text: reword(self.text), ..self }
     }
 
     /// Returns the kind of the `io::Error`, if there was one. Exists with the feature `std`.
@@ -50,6 +71,7 @@ impl From<String> for TransportFailure {
     fn from(text: String) -> Self {
         Self {
             text,
+            code: None,
             #[cfg(feature = "std")]
             kind: None,
         }

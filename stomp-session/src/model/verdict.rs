@@ -122,6 +122,7 @@ pub(crate) fn failure(reason: &Lost, profile: &Profile, offered: &[Version]) -> 
         | Lost::InvalidHeartBeat(_)
         | Lost::Disconnected
         | Lost::DriverDropped => Failure::Final,
+        Lost::LoginRefused(_) => Failure::Login,
         Lost::Refused(error) | Lost::BackslashRefused { error: Some(error), .. } => {
             match (refuses_login(error), error.speaks_none_of(offered)) {
                 (true, _) => Failure::Login,

@@ -63,7 +63,8 @@ impl Session {
 
 impl Session {
     pub(super) fn dial(&mut self, endpoint: Endpoint) {
-        let attempt = self.failover.dial(endpoint.clone(), self.now);
+        let login = self.config.login_for(&endpoint);
+        let attempt = self.failover.dial(endpoint.clone(), login, self.now);
         self.actions.push_back(Action::Connect(attempt));
         self.state =
             State::Connecting { endpoint, deadline: self.now.after(self.config.connect_timeout.max(LEAST)) };

@@ -23,6 +23,7 @@ use crate::{
         mask::Mask,
         message::Message,
         timestamp::Timestamp,
+        transport_failure::TransportFailure,
     },
 };
 
@@ -288,11 +289,44 @@ impl Session {
         match (&self.state, reason) {
             (State::Waiting { .. } | State::Closed, _) => {}
             (_, Lost::NoCredentials(text)) => self.lose(Lost::NoCredentials(self.hide_known(text)), false),
+            (_, Lost::LoginRefused(reason)) => self.lose_login(None, reason),
+            // The peer has worded it.
+            (_, Lost::Io(reason)) if reason.code().is_some() => {
+                let reason = Lost::Io(reason.reworded(|text| self.hide_known(text)));
+                self.lose(self.refused(reason), false);
+            }
             (_, reason) => self.lose(self.refused(reason), false),
         }
     }
 
-    /// A text of the provider of credentials, without the passcodes that are known.
+    /// Reports that the broker of this attempt has refused its login before CONNECT was written, as in the handshake of a
+    /// WebSocket with the HTTP status 401 or 403.
+    ///
+    /// `login` is the one that the application was asked for. Without it, the login of the endpoint or the configuration
+    /// is meant. It is not sent again for a while, as a login that is refused after CONNECT. A report for an attempt that
+    /// is no longer the current one is ignored.
+    pub fn handle_login_refused(
+        &mut self,
+        attempt: AttemptId,
+        login: Option<Login>,
+        reason: TransportFailure,
+        now: Timestamp,
+    ) {
+        self.set_now(now);
+        if self.failover.is_current(attempt) && matches!(self.state, State::Connecting { .. }) {
+            self.lose_login(login, reason);
+        }
+    }
+
+    fn lose_login(&mut self, login: Option<Login>, reason: TransportFailure) {
+        let is_provided = login.is_some();
+        let configured = || self.broker().and_then(|endpoint| self.config.login_for(endpoint));
+        let login = login.or_else(configured);
+        self.failover.note_login(login.as_ref(), is_provided);
+        self.lose(Lost::LoginRefused(reason), false);
+    }
+
+    /// A text of somebody else, without the passcodes that are known.
     fn hide_known(&self, text: String) -> String {
         let own = self.broker().and_then(|endpoint| self.config.login_for(endpoint));
         let mask = Mask::of(own.as_ref().into_iter().chain(self.failover.last_login()));

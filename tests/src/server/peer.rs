@@ -13,7 +13,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{hub::Report, spawn};
+use super::{
+    hub::Report,
+    line::{Came, Line},
+    spawn,
+};
 use crate::broker::ConnectionId;
 
 /// The number of buffers of a reader, which fills one while the broker reads the other. It cannot report more than
@@ -23,10 +27,21 @@ const BUFFER: usize = 32 * 1024;
 /// How long a client may take to read pending output and to close, before its connection is cut.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// What the writer is to do.
+pub(super) enum Write {
+    /// Frames of the broker.
+    Frames(Bytes),
+    /// What the reader has to answer that is no business of the broker.
+    #[cfg_attr(not(feature = "websocket"), allow(dead_code, reason = "plain STOMP has no such thing"))]
+    Raw(Vec<u8>),
+    /// Nothing more.
+    End,
+}
+
 pub(super) struct Peer {
     socket: Arc<TcpStream>,
     /// Output to be written, bounded by the broker's window. `None` once no more will follow.
-    output: Option<Sender<Bytes>>,
+    output: Option<Sender<Write>>,
     buffers: Option<Sender<Box<[u8]>>>,
     /// Buffers that the reader gets back when it may go on.
     pub(super) held: Vec<Box<[u8]>>,
@@ -47,26 +62,28 @@ impl Peer {
         let (output, to_write) = mpsc::channel();
         let (buffers, to_fill) = mpsc::channel();
         let held = (0..BUFFERS).map(|_| vec![0; BUFFER].into_boxed_slice()).collect();
+        let line = Arc::new(Line::default());
         let mut peer = Self {
             socket: socket.clone(),
-            output: Some(output),
+            output: Some(output.clone()),
             buffers: Some(buffers),
             held,
             linger: None,
             ended: 0,
             threads: Vec::new(),
         };
-        let reader = (socket.clone(), reports.clone());
-        peer.threads.push(spawn("stomp-read", move || read(&reader.0, connection, &to_fill, &reader.1))?);
-        let writer = (socket, reports.clone());
-        peer.threads.push(spawn("stomp-write", move || write(&writer.0, connection, &to_write, &writer.1))?);
+        let reader = Reader { socket: socket.clone(), line: line.clone(), answers: output };
+        let (to_hub, to_hub_too) = (reports.clone(), reports.clone());
+        peer.threads.push(spawn("stomp-read", move || read(&reader, connection, &to_fill, &to_hub))?);
+        let work = move || write(&socket, &line, connection, &to_write, &to_hub_too);
+        peer.threads.push(spawn("stomp-write", work)?);
         Ok(peer)
     }
 
     pub(super) fn send(&self, bytes: Bytes) {
         // A writer that has ended has reported it.
         if let Some(output) = &self.output {
-            _ = output.send(bytes);
+            _ = output.send(Write::Frames(bytes));
         }
     }
 
@@ -79,7 +96,8 @@ impl Peer {
     /// Writes pending output, then ends. Reading continues, since a reset would destroy output that the client has not
     /// read.
     pub(super) fn close(&mut self, now: Duration) {
-        if self.output.take().is_some() {
+        if let Some(output) = self.output.take() {
+            _ = output.send(Write::End);
             self.linger = Some(now.saturating_add(LINGER));
         }
     }
@@ -95,7 +113,7 @@ impl Peer {
     /// Ends it at once.
     pub(super) fn cut(&mut self) {
         self.linger = None;
-        self.output = None;
+        self.output.take().into_iter().for_each(|output| _ = output.send(Write::End));
         _ = self.socket.shutdown(Shutdown::Both);
     }
 }
@@ -109,19 +127,45 @@ impl Drop for Peer {
     }
 }
 
-fn read(
-    socket: &TcpStream,
-    connection: ConnectionId,
-    buffers: &Receiver<Box<[u8]>>,
-    reports: &Sender<Report>,
-) {
-    while let Ok(mut buffer) = buffers.recv() {
-        let octets = read_some(socket, &mut buffer).unwrap_or(0);
+struct Reader {
+    socket: Arc<TcpStream>,
+    line: Arc<Line>,
+    answers: Sender<Write>,
+}
+
+fn read(reader: &Reader, connection: ConnectionId, buffers: &Receiver<Box<[u8]>>, reports: &Sender<Report>) {
+    while let Ok(buffer) = buffers.recv() {
+        let (buffer, octets) = reader.next(buffer);
         if octets == 0 || reports.send(Report::Received { connection, buffer, octets }).is_err() {
             break;
         }
     }
     _ = reports.send(Report::ReaderEnded(connection));
+}
+
+impl Reader {
+    /// Reads until something has come for the broker, and returns its length. At the end, that is 0.
+    fn next(&self, mut buffer: Box<[u8]>) -> (Box<[u8]>, usize) {
+        if buffer.len() < BUFFER {
+            buffer = vec![0; BUFFER].into_boxed_slice();
+        }
+        loop {
+            let octets = read_some(&self.socket, &mut buffer).unwrap_or(0);
+            match self.line.came(buffer.get(..octets).unwrap_or_default()) {
+                _ if octets == 0 => return (buffer, 0),
+                Came::Plain => return (buffer, octets),
+                Came::Read { payload, answer, ended } => {
+                    if !answer.is_empty() {
+                        _ = self.answers.send(Write::Raw(answer));
+                    }
+                    if ended || !payload.is_empty() {
+                        let length = payload.len();
+                        return (payload.into_boxed_slice(), length);
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn read_some(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
@@ -135,17 +179,28 @@ fn read_some(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 
 fn write(
     mut socket: &TcpStream,
+    line: &Line,
     connection: ConnectionId,
-    output: &Receiver<Bytes>,
+    output: &Receiver<Write>,
     reports: &Sender<Report>,
 ) {
     let mut end = Shutdown::Write;
-    while let Ok(bytes) = output.recv() {
-        if socket.write_all(&bytes).is_err() {
+    while let Ok(next) = output.recv() {
+        let (written, octets) = match next {
+            Write::Frames(bytes) => (socket.write_all(&line.say(&bytes)), bytes.len()),
+            Write::Raw(answer) => (socket.write_all(&answer), 0),
+            Write::End => {
+                _ = socket.write_all(&line.close());
+                break;
+            }
+        };
+        if written.is_err() {
             end = Shutdown::Both;
             break;
         }
-        _ = reports.send(Report::Sent { connection, octets: bytes.len() });
+        if octets > 0 {
+            _ = reports.send(Report::Sent { connection, octets });
+        }
     }
     _ = socket.shutdown(end);
     _ = reports.send(Report::WriterEnded(connection));

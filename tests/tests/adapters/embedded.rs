@@ -341,7 +341,7 @@ pub(crate) async fn nobody_listens<A: Adapter>(line: Line) {
 
 pub(crate) async fn a_mute_broker_is_given_up<A: Adapter>(line: Line) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let way = line.to(listener.local_addr().unwrap());
+    let way = line.to_plain(listener.local_addr().unwrap());
     let mut config = way.config();
     config.connected_timeout = Duration::from_millis(50);
     let (lost, text) = refusal::<A>(&way, config).await;
@@ -357,7 +357,7 @@ pub(crate) async fn http_is_recognised<A: Adapter>(line: Line) {
         let _ = stream.read(&mut [0; 1024]).unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").unwrap();
     });
-    let way = line.to(address);
+    let way = line.to_plain(address);
     let (lost, text) = refusal::<A>(&way, way.config()).await;
     assert!(matches!(lost, Lost::Protocol(_)), "{lost:?}");
     assert!(text.contains("HTTP: STOMP has a port of its own"), "{text}");

@@ -30,18 +30,18 @@ struct Bench {
 }
 
 impl Bench {
-    /// What happens to octets happens to those of TLS: between the client and who speaks it.
+    /// What happens to octets happens to those of TLS and of a WebSocket: between the client and who speaks it.
     fn of_octets(line: Line, plans: impl IntoIterator<Item = Plan>) -> Self {
         let server = Server::start(BrokerConfig::default()).expect("a loopback port");
         let (way, proxy) = tampered(line, server.address(), plans);
         Self { server, way, _proxy: proxy }
     }
 
-    /// What happens to frames happens to what was said in TLS.
+    /// What happens to frames happens to what was said in TLS or in a WebSocket.
     fn of_frames(line: Line, plans: impl IntoIterator<Item = Plan>) -> Self {
         let server = Server::start(BrokerConfig::default()).expect("a loopback port");
         let proxy = Proxy::start(server.address(), plans).expect("a loopback port");
-        Self { way: line.to(proxy.address()), server, _proxy: proxy }
+        Self { way: line.to_plain(proxy.address()), server, _proxy: proxy }
     }
 
     fn config(&self) -> Config {
@@ -125,8 +125,10 @@ async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
     let mut clients = Vec::new();
     let (octets, step) = match line {
         Line::Plain => (300, 1),
+        // The handshake, and what follows.
+        Line::Web => (600, 5),
         // A handshake, and what follows; each takes its time.
-        Line::Tls(_) => (6000, 400),
+        Line::Tls(_) | Line::WebTls(_) => (6000, 400),
     };
     for octets in (0..octets).step_by(step) {
         let how = if (octets / step as u64).is_multiple_of(2) { Break::Reset } else { Break::HalfClose };

@@ -1,4 +1,4 @@
-//! One suite for every adapter, over real sockets, plain and by each library of TLS: against the embedded broker, and through a
+//! One suite for every adapter, over real sockets, plain and by each library of TLS, bare and over a WebSocket: against the embedded broker, and through a
 //! proxy that fails on purpose.
 
 #[path = "../support/mod.rs"]
@@ -14,13 +14,14 @@ use std::net::SocketAddr;
 
 use stomp_session::{
     Config,
-    client::{Builder, Client, ConnectError, TlsBackend, TlsConfig},
+    client::{Builder, Client, ConnectError, TlsBackend, TlsConfig, WebSocketConfig},
 };
 use stomp_testkit::{
     broker::BrokerConfig,
     pki::{Authority, Leaf},
     server::Server,
     tls::{TlsFront, TlsFrontConfig},
+    web_front::WebFront,
 };
 use support::{Adapter, Kill, PATIENCE, Smol, Tokio, patient_config, patient_tls, patient_with};
 
@@ -45,9 +46,13 @@ macro_rules! suite {
         instance!(tokio_plain, Tokio, crate::Line::Plain, $($cases)*);
         instance!(tokio_native_tls, Tokio, crate::Line::Tls(crate::TlsBackend::NativeTls), $($cases)*);
         instance!(tokio_rustls, Tokio, crate::Line::Tls(crate::TlsBackend::Rustls), $($cases)*);
+        instance!(tokio_ws, Tokio, crate::Line::Web, $($cases)*);
+        instance!(tokio_wss, Tokio, crate::Line::WebTls(crate::TlsBackend::Rustls), $($cases)*);
         instance!(smol_plain, Smol, crate::Line::Plain, $($cases)*);
         instance!(smol_native_tls, Smol, crate::Line::Tls(crate::TlsBackend::NativeTls), $($cases)*);
         instance!(smol_rustls, Smol, crate::Line::Tls(crate::TlsBackend::Rustls), $($cases)*);
+        instance!(smol_ws, Smol, crate::Line::Web, $($cases)*);
+        instance!(smol_wss, Smol, crate::Line::WebTls(crate::TlsBackend::Rustls), $($cases)*);
     };
 }
 
@@ -87,13 +92,24 @@ suite!(
 enum Line {
     Plain,
     Tls(TlsBackend),
+    Web,
+    WebTls(TlsBackend),
 }
 
 impl Line {
-    /// The way to what listens there.
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "tcp",
+            Self::Tls(_) => "ssl",
+            Self::Web => "ws",
+            Self::WebTls(_) => "wss",
+        }
+    }
+
+    /// The way to the embedded broker that listens there, which takes WebSockets itself.
     fn to(self, address: SocketAddr) -> Way {
-        let Self::Tls(backend) = self else {
-            return Way { address, front: None, tls: patient_tls() };
+        let (Self::Tls(backend) | Self::WebTls(backend)) = self else {
+            return Way { line: self, address, fronts: (None, None), tls: patient_tls() };
         };
         // OpenSSL looks for an issuer by its name.
         let authority = Authority::new(&format!("the authority of {address}"));
@@ -103,25 +119,39 @@ impl Line {
         tls.backend = backend;
         tls.system_roots = false;
         tls.roots.push(authority.certificate().into());
-        Way { address: front.address(), front: Some(front), tls }
+        Way { line: self, address: front.address(), fronts: (None, Some(front)), tls }
+    }
+
+    /// The way to what listens there and speaks plain STOMP.
+    fn to_plain(self, address: SocketAddr) -> Way {
+        if let Self::Plain | Self::Tls(_) = self {
+            return self.to(address);
+        }
+        let front = WebFront::start(address).expect("a loopback port");
+        let mut way = self.to(front.address());
+        way.fronts.0 = Some(front);
+        way
     }
 }
 
 /// How a client gets to a broker.
 struct Way {
+    line: Line,
     address: SocketAddr,
-    front: Option<TlsFront>,
+    #[allow(dead_code, reason = "they work as long as they are there")]
+    fronts: (Option<WebFront>, Option<TlsFront>),
     tls: TlsConfig,
 }
 
 impl Way {
     fn settings(&self) -> Builder {
-        patient_with(self.tls.clone())
+        let mut web_socket = WebSocketConfig::default();
+        web_socket.handshake_timeout = PATIENCE;
+        patient_with(self.tls.clone()).web_socket(web_socket)
     }
 
     fn uri(&self) -> String {
-        let scheme = if self.front.is_some() { "ssl" } else { "tcp" };
-        format!("{scheme}://guest:guest@localhost:{}", self.address.port())
+        format!("{}://guest:guest@localhost:{}", self.line.scheme(), self.address.port())
     }
 
     fn config(&self) -> Config {
