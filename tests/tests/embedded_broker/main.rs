@@ -9,6 +9,7 @@ mod faults;
 mod habits;
 mod heart_beats;
 mod program;
+mod returns;
 mod sockets;
 mod transactions;
 mod versions;
