@@ -111,7 +111,7 @@ impl Link {
     fn check_settle(&self, message: &dyn Arrived, replay: &Replay) -> Result<(), CommandError> {
         let arrival = message.arrival();
         arrival.check_settle()?;
-        if arrival.connection() != self.connection.id || self.gave_back {
+        if arrival.connection() != self.connection.id || self.giving_back.is_some() {
             return Err(CommandError::Stale { came: arrival.connection() });
         }
         let id = arrival.subscription();
@@ -160,7 +160,7 @@ impl Link {
             return false;
         }
         // Its UNSUBSCRIBE has left already, with all others.
-        if self.gave_back && subscription.subscribe.ack_mode != AckMode::Auto {
+        if self.giving_back.is_some() && subscription.subscribe.ack_mode != AckMode::Auto {
             return false;
         }
         if subscription.subscribe.id.is_some() {

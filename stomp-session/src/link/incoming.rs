@@ -126,7 +126,7 @@ impl Link {
         }
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
         let mut parts = Parts { connection, wire, settlement };
-        if let Some(name) = unsubscribing.subscribe_again(id, &mut parts, cx.ids) {
+        if let Some(Some(name)) = unsubscribing.subscribe_again(id, &mut parts, cx.ids) {
             cx.replay.subscriptions.leave(id, name);
         }
     }
@@ -181,6 +181,7 @@ impl Link {
 
     /// The time of a wait is over.
     pub(super) fn give_up(&mut self, id: ReceiptId, cx: &mut Cx<'_>) {
+        self.giving_back.iter_mut().for_each(|it| it.stop());
         self.stop_waiting(id, |limit| (NotSent::Timeout(limit), Unknown::Timeout(limit)), cx);
     }
 

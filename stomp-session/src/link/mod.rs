@@ -2,6 +2,7 @@
 
 mod commands;
 mod cx;
+mod giving_back;
 pub(crate) mod handshake;
 mod heart_beats;
 mod incoming;
@@ -41,6 +42,7 @@ pub(crate) use wire::WireMark;
 use self::outbox::Kind;
 
 use self::{
+    giving_back::GivingBack,
     heart_beats::{HeartBeats, Silence},
     isolation::Isolation,
     outbox::Outbox,
@@ -85,8 +87,9 @@ pub(crate) struct Link {
     warnings: Warnings,
     /// SUBSCRIBEs whose RECEIPT did not come in time.
     late: BTreeMap<ReceiptId, SubscriptionId>,
-    /// Whether all messages that are not settled have gone back, and whether DISCONNECT was said: nothing follows that.
-    gave_back: bool,
+    /// All messages that are not settled go back, or have gone.
+    giving_back: Option<Box<GivingBack>>,
+    /// DISCONNECT was said: nothing follows that.
     said_all: bool,
 }
 
@@ -109,7 +112,7 @@ impl Link {
             unsubscribing: Seldom::default(),
             warnings: Warnings::default(),
             late: BTreeMap::new(),
-            gave_back: false,
+            giving_back: None,
             said_all: false,
             connection: Arc::new(connection),
         };
@@ -200,6 +203,7 @@ impl Link {
             Silence::Dead(silence) => return Err(self.heart_beats.lost(silence)),
             Silence::DeadAfterStall(late) => return Err(Lost::LocalStall(late)),
         }
+        self.stop_giving_back(cx);
         while let Some(id) = self.wire.receipts.overdue(now) {
             self.give_up(id, cx);
         }
@@ -214,7 +218,8 @@ impl Link {
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let isolation = self.isolation.as_deref().and_then(Isolation::deadline);
         let (receipts, beats) = (self.wire.receipts.deadline(), self.heart_beats.deadline());
-        Timestamp::first([receipts, isolation, beats, self.unsubscribing.deadline()])
+        let giving_back = self.giving_back.as_deref().and_then(GivingBack::deadline);
+        Timestamp::first([receipts, isolation, beats, self.unsubscribing.deadline(), giving_back])
     }
 
     /// Whether something may be sent alone.

@@ -167,6 +167,14 @@ impl Receipts {
         self.all().filter(is_command).map(|(id, _)| id).collect()
     }
 
+    /// Those that something waits for which is given back before the connection is left.
+    pub(crate) fn of_giving_back(&self) -> Option<ReceiptId> {
+        let is_one = |(_, pending): &(_, &Pending)| {
+            matches!(pending.awaited, Awaited::Abort | Awaited::Unsubscribe(_) | Awaited::Unsubscribing(_))
+        };
+        self.all().find(is_one).map(|(id, _)| id)
+    }
+
     fn all(&self) -> impl Iterator<Item = (ReceiptId, &Pending)> {
         self.pending.iter().map(|(number, pending)| (self.connection.receipt(number), pending))
     }

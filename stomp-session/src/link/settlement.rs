@@ -50,6 +50,11 @@ impl Settlement {
         self.deliveries = ids.and_then(|ids| ids.number(&id()?)).unwrap_or(next);
     }
 
+    /// The number of the newest delivery.
+    pub(super) const fn newest(&self) -> u64 {
+        self.deliveries
+    }
+
     /// Notes that the message which was counted last needs an acknowledgement. Returns its number.
     pub(super) fn deliver(&mut self, id: SubscriptionId, frame: &Frame, version: Version) -> u64 {
         if let Some(unsettled) = self.unsettled.get_mut(&id) {

@@ -19,6 +19,10 @@
 //! Each of them is one delivery, whose number is known. The second subscription asks for a single message. The RECEIPT
 //! of its BEGIN comes after the messages that were on their way, so that nothing is left to be sent if the queue holds
 //! anything. If the queue was empty, and a message came at that moment, the message shows itself as the first ones did.
+//!
+//! A broker that passes on only so many returns at a time does the rest when it has heard from the queue. The second
+//! subscription makes it hear, which matters where the connection is about to be left: what it has not passed on by then is lost
+//! with the connection, and counts as delivered.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -55,8 +59,11 @@ struct Unsubscription {
     stage: Stage,
     /// When UNSUBSCRIBE is written at the latest. None until the first call that brings the time.
     deadline: Option<Timestamp>,
-    /// Whether something was on its way when its UNSUBSCRIBE left.
-    again: bool,
+    /// How many messages went back with its UNSUBSCRIBE, and when that was, if they are many.
+    returned: usize,
+    said_at: Option<Timestamp>,
+    /// How often it was subscribed again while its connection is being left.
+    again: u32,
 }
 
 /// How a subscription is ended.
@@ -82,6 +89,13 @@ enum Stage {
 /// The most subscriptions that are remembered after their UNSUBSCRIBE. Late messages of one that is forgotten stay with
 /// the broker, invisible, until the connection ends.
 const REMEMBERED: usize = 256;
+
+/// How often one is subscribed again at most while its connection is being left: once for what was on its way, once for what
+/// that has given back, and once more. A queue that is never empty does not keep a connection from being left.
+const AGAIN: u32 = 3;
+
+/// How long a broker may take until it has passed on what it was given back.
+const CATCHES_UP: Duration = Duration::from_secs(1);
 
 /// The transactions that are open at once for what comes late: RabbitMQ 4 ends a connection that has more than 16.
 const TRANSACTIONS: usize = 8;
@@ -126,7 +140,15 @@ impl Unsubscribing {
         self.names.insert(subscription.wire_id.clone(), id);
         self.table.insert(
             id,
-            Unsubscription { subscription, how, stage: Stage::Waits, deadline: None, again: false },
+            Unsubscription {
+                subscription,
+                how,
+                stage: Stage::Waits,
+                deadline: None,
+                returned: 0,
+                said_at: None,
+                again: 0,
+            },
         );
         if how.asks {
             self.asked.insert(id);
@@ -152,9 +174,13 @@ impl Unsubscribing {
     pub(super) fn stamp(&mut self, timeout: Duration, now: Timestamp) {
         let deadline = now.after(timeout);
         for id in core::mem::take(&mut self.unstamped) {
-            if let Some(it) = self.table.get_mut(&id).filter(|it| it.stage != Stage::Said) {
-                it.deadline = Some(deadline);
-                self.deadlines.insert((deadline, id));
+            match self.table.get_mut(&id) {
+                Some(it) if it.stage == Stage::Said => it.said_at = Some(now),
+                Some(it) => {
+                    it.deadline = Some(deadline);
+                    self.deadlines.insert((deadline, id));
+                }
+                None => {}
             }
         }
     }
@@ -197,12 +223,29 @@ impl Unsubscribing {
     /// Writes all UNSUBSCRIBEs that were not written, for a connection that is about to be left.
     pub(super) fn leave_all(&mut self, timeout: Duration, parts: &mut Parts<'_>, ids: &mut Ids) {
         let waiting: Vec<_> = self.table.keys().copied().filter(|id| self.waits(*id)).collect();
-        for id in waiting {
-            if let Some(it) = self.table.get_mut(&id) {
-                it.how.leaves = Some(timeout);
-            }
-            self.say(id, parts, ids);
-        }
+        self.table.values_mut().for_each(|it| it.how.leaves = Some(timeout));
+        waiting.into_iter().for_each(|id| self.say(id, parts, ids));
+    }
+
+    /// Whether an UNSUBSCRIBE was written behind which messages may come that can be given back.
+    pub(super) fn has_said(&self) -> bool {
+        !self.said.is_empty()
+    }
+
+    /// Subscribes once more where more has gone back at a time than the broker passes on, if that was just now. Whether it does
+    /// so anywhere.
+    pub(super) fn catch_up(&mut self, parts: &mut Parts<'_>, ids: &mut Ids, now: Timestamp) -> bool {
+        let Some(most) = parts.connection.profile.returns_at_once else { return false };
+        let is_new = |it: &&mut Unsubscription| it.said_at.is_none_or(|at| now < at.after(CATCHES_UP));
+        let said = self.said.iter().copied();
+        let behind: Vec<_> = said
+            .filter(|id| {
+                let it = self.table.get_mut(id).filter(is_new);
+                // Nobody asks a second time.
+                it.is_some_and(|it| core::mem::take(&mut it.returned) > most)
+            })
+            .collect();
+        behind.into_iter().filter(|id| self.subscribe_again(*id, parts, ids).is_some()).count() > 0
     }
 
     /// Whether the owner waits for the answer, which has come.
@@ -238,6 +281,7 @@ impl Unsubscribing {
         let nacks: Vec<_> =
             numbers.filter_map(|number| Some(it.nack(parts.connection, strands?, number))).collect();
         let has_begun = it.stage == Stage::Begun;
+        (it.returned, it.said_at) = (nacks.len(), None);
         let begin = (!has_begun && !nacks.is_empty()).then(|| frames::begin(&it.transaction()));
         let commit = (has_begun || !nacks.is_empty()).then(|| frames::commit(&it.transaction()));
         // All that is in them was in a SUBSCRIBE or a MESSAGE of this connection.
@@ -267,24 +311,30 @@ impl Unsubscribing {
             self.forget(oldest, parts);
         }
         self.names.insert(it.subscription.wire_id.clone(), id);
+        if parts.connection.profile.returns_at_once.is_some_and(|most| it.returned > most) {
+            self.unstamped.push(id);
+        }
         self.table.insert(id, it);
         self.said.insert(id);
         parts.settlement.remember(id);
     }
 
-    /// Something was on its way when its UNSUBSCRIBE left. Returns the id of the user's own that is taken again.
+    /// Something was on its way when its UNSUBSCRIBE left, or has gone back too fast. Returns the id of the user's own that is
+    /// taken again, if it is subscribed again.
     pub(super) fn subscribe_again(
         &mut self,
         id: SubscriptionId,
         parts: &mut Parts<'_>,
         ids: &mut Ids,
-    ) -> Option<&str> {
+    ) -> Option<Option<&str>> {
         let it = self.table.get_mut(&id).filter(|it| it.stage == Stage::Said)?;
-        // A queue that is never empty does not keep a connection from being left.
-        if it.again && it.how.leaves.is_some() {
+        if it.how.leaves.is_some() {
+            it.again = it.again.saturating_add(1);
+        }
+        if it.again > AGAIN {
             return None;
         }
-        (it.stage, it.again) = (Stage::Again, true);
+        it.stage = Stage::Again;
         self.said.remove(&id);
         self.unstamped.push(id);
         let Connection { version, profile, .. } = parts.connection;
@@ -292,7 +342,7 @@ impl Unsubscribing {
         let receipt = ids.receipt();
         let frame = it.subscription.frame(*version, profile);
         it.find_out(&frame, receipt, Awaited::Unsubscribing(id), parts);
-        it.own_name().filter(|_| it.how.leaves.is_none())
+        Some(it.own_name().filter(|_| it.how.leaves.is_none()))
     }
 
     /// The broker has answered: what it had sent before has come.

@@ -98,6 +98,12 @@ pub struct Profile {
     pub end_counts: bool,
     /// Whether a message that is given back by a NACK counts as delivered once more: on RabbitMQ 4.0, but not on 4.3.
     pub requeue_counts: bool,
+    /// The number of messages that a client may give back to a queue in a row before the broker must have heard from the queue.
+    ///
+    /// A RabbitMQ channel passes on only 32 returns at a time to a quorum queue. It passes on the rest when the queue has
+    /// answered, or not at all if the connection ends before. Where [`end_counts`](Self::end_counts), a connection that is left
+    /// in good order waits for this.
+    pub returns_at_once: Option<usize>,
     /// The largest frames that the broker reads. It closes the connection at a larger one without a word, so that larger ones
     /// are refused with [`CommandError::FrameTooLarge`](crate::CommandError::FrameTooLarge).
     ///
@@ -336,6 +342,8 @@ impl Profile {
         strays: &[Stray::new("Subscription not found", "'T_", "'")],
         // Its queues have no limit unless they are declared with one.
         requeue_counts: false,
+        // Half of what it passes on.
+        returns_at_once: Some(16),
         ..Self::UNKNOWN
     };
     /// The profile of RabbitMQ 4.0 to 4.2, whose quorum queues limit deliveries.
@@ -424,6 +432,7 @@ impl Profile {
         ],
         end_counts: false,
         requeue_counts: true,
+        returns_at_once: None,
         frame_limits: &[],
         stays_open: false,
         strays: &[],

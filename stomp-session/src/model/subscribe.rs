@@ -121,7 +121,9 @@ impl Subscribe {
     ///
     /// Each message that is unacknowledged when a connection ends counts as delivered once more, whether the
     /// application has seen it or not. RabbitMQ's quorum queues destroy or dead-letter a message at its 21st delivery,
-    /// and Artemis at its 10th. A large prefetch is worthwhile where the round trip is long and the messages are small.
+    /// and Artemis at its 10th. A connection to RabbitMQ 4.3 that is left in good order gives the messages back first, which does
+    /// not count; see [`Profile::end_counts`](crate::Profile::end_counts). A large prefetch is worthwhile where the round trip is
+    /// long and the messages are small.
     ///
     /// With ack mode `auto`, nothing is reserved. The number then has no effect on RabbitMQ, or on Artemis, which
     /// counts octets: see [`Prefetch`](crate::Prefetch). A prefetch header that is set with [`header`](Self::header)

@@ -104,12 +104,12 @@ impl Session {
         }
     }
 
-    /// Says DISCONNECT, once messages have gone back whose end of the connection would cost them a delivery. That takes no more
+    /// Says DISCONNECT, once messages have gone back that the end of the connection would cost a delivery. That takes no more
     /// than three quarters of the time.
     pub(super) fn part(&mut self) {
         let (now, moving) = (self.now, || self.moving.as_ref().map(|moving| moving.left(self.now)));
         let left = self.ending.as_ref().map(|ending| ending.left(now)).or_else(moving).unwrap_or_default();
-        if self.with_link(|link, cx| link.give_back_all(left.mul_f64(0.25), cx)) != Some(true) {
+        if self.with_link(|link, cx| link.give_back_all(left, cx)) != Some(true) {
             self.say_disconnect();
         }
     }

@@ -1,5 +1,7 @@
 //! What still comes for a subscription after the RECEIPT of its UNSUBSCRIBE.
 
+use core::time::Duration;
+
 use stomp_proto::{AckMode, Version};
 
 use super::{
@@ -8,6 +10,9 @@ use super::{
     subscription::SubscriptionName,
     write,
 };
+
+/// How much later something comes, where it does not follow at once.
+const MOMENT: Duration = Duration::from_millis(1);
 
 impl Broker {
     /// Writes down what the habits leave of a subscription that is about to end: messages, or ERRORs.
@@ -40,13 +45,34 @@ impl Broker {
         }
     }
 
+    /// The answer to the frame at hand was written: the rest follows it, or comes a moment later.
+    pub(super) fn follow_up(&mut self, connection: ConnectionId) {
+        let (is_later, at) = (self.config.habits.strays_come_later, self.now + MOMENT);
+        match self.connections.get_mut(&connection).filter(|peer| is_later && !peer.afterwards.is_empty()) {
+            Some(peer) => _ = peer.afterwards_at.get_or_insert(at),
+            None => self.write_afterwards(connection),
+        }
+    }
+
+    /// Writes what was to come a moment later.
+    pub(super) fn write_due_afterwards(&mut self) {
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= self.now);
+        let due = self.connections.iter().filter(|(_, peer)| is_due(peer.afterwards_at));
+        let due: Vec<_> = due.map(|(connection, _)| *connection).collect();
+        due.into_iter().for_each(|connection| self.write_afterwards(connection));
+    }
+
     pub(super) fn write_afterwards(&mut self, connection: ConnectionId) {
         let now = self.now;
         let Some(peer) = self.connections.get_mut(&connection).filter(|peer| !peer.afterwards.is_empty())
         else {
             return;
         };
+        peer.afterwards_at = None;
         let octets = peer.afterwards.split();
+        if !peer.is_open() {
+            return;
+        }
         peer.write_octets(&octets, now);
         self.outputs.insert(connection);
     }

@@ -9,6 +9,12 @@ use super::{DeliveryLimit, ErrorClass, dialect::Dialect, habits::Habits, login::
 /// What RabbitMQ 4 reads of one frame.
 const FRAME: usize = 4 * 1024 * 1024;
 
+/// What RabbitMQ was seen to send after an UNSUBSCRIBE.
+const STRAYS: usize = 200;
+
+/// What RabbitMQ passes on to a quorum queue before it must hear from it.
+const RETURNS: usize = 32;
+
 /// The configuration of a [`Broker`](super::Broker).
 ///
 /// The default follows the specification: every ERROR ends its connection, and a NACK dead-letters the message. The
@@ -129,9 +135,12 @@ impl BrokerConfig {
     ///
     /// - A message that came back 20 times is destroyed the next time. NACKs and ends of connections count.
     /// - A frame of more than 4 MiB closes the connection without an ERROR.
+    /// - ERRORs about messages that an UNSUBSCRIBE has overtaken come a moment after its RECEIPT.
+    /// - Of the messages that a connection gives back, 32 at a time go on at once.
     pub fn rabbitmq_4_0() -> Self {
         let limit = DeliveryLimit::new(20).destroying();
         let config = Self::rabbitmq().server("RabbitMQ/4.0.5").delivery_limit(limit);
+        let config = config.stray_errors(STRAYS).straying_later().requeues_at_once(RETURNS);
         config.frame_limits(FRAME, usize::MAX)
     }
 
@@ -141,7 +150,7 @@ impl BrokerConfig {
     /// - A frame with more than 100 headers closes the connection without an ERROR.
     pub fn rabbitmq_4_3() -> Self {
         let limit = DeliveryLimit::new(20).ignoring_nacks().destroying();
-        let config = Self::rabbitmq().server("RabbitMQ/4.3.6").delivery_limit(limit);
+        let config = Self::rabbitmq_4_0().server("RabbitMQ/4.3.6").delivery_limit(limit);
         config.frame_limits(FRAME, 100)
     }
 

@@ -9,6 +9,7 @@ use stomp_proto::{EncodeError, HeartBeat, Limits, Parser, Sender, Version};
 use super::{
     ConnectionId,
     heart_beat::HeartBeats,
+    returns::Returns,
     store::{Message, Source},
     subscription::{SubscriptionKey, SubscriptionName},
     transaction::Transaction,
@@ -41,10 +42,14 @@ pub(super) struct Connection {
     pub(super) transactions: BTreeMap<String, Transaction>,
     /// Accepted and never answered.
     pub(super) silent: bool,
-    /// What is written behind the answer to the frame at hand.
+    /// What is written behind the answer to the frame at hand, or a moment later.
     pub(super) afterwards: BytesMut,
     /// The `login` of its CONNECT.
     pub(super) login: Option<Arc<str>>,
+    /// When it is written at the latest, if that is later.
+    pub(super) afterwards_at: Option<Duration>,
+    /// What it has given back that may still be held up.
+    pub(super) returns: BTreeMap<Source, Returns>,
     /// The `client-id` of its CONNECT.
     pub(super) client_id: Option<Arc<str>>,
     /// What CONNECTED calls the broker, if it is not what the configuration says.
@@ -71,6 +76,8 @@ impl Connection {
             silent: false,
             afterwards: BytesMut::new(),
             login: None,
+            afterwards_at: None,
+            returns: BTreeMap::new(),
             client_id: None,
             server: None,
             closing: false,
@@ -150,6 +157,12 @@ impl Connection {
     pub(super) const fn next_delivery(&mut self) -> u64 {
         self.deliveries += 1;
         self.deliveries
+    }
+
+    /// When there is something to do for it.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let returns = self.returns.values().filter_map(Returns::deadline);
+        self.heart_beats.deadline().into_iter().chain(self.afterwards_at).chain(returns).min()
     }
 
     /// Whether the broker still talks to it.

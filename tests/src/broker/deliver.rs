@@ -49,8 +49,10 @@ impl Broker {
     /// ever.
     fn deliver(&mut self, key: SubscriptionKey, message: Message) {
         let counted = self.config.habits.counts_acks;
-        let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
+        let Some(subscription) = self.subscriptions.get(&key) else { return };
         let connection = subscription.connection;
+        self.write_afterwards(connection);
+        let Some(subscription) = self.subscriptions.get_mut(&key) else { return };
         let Some(peer) = self.connections.get_mut(&connection) else { return };
         let delivery = DeliveryId { connection, number: peer.next_delivery() };
         let terms = &subscription.terms;

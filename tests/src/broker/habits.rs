@@ -19,7 +19,9 @@ pub(super) struct Habits {
     pub(super) receipts_no_subscribe: bool,
     pub(super) refuses_dead_replies: bool,
     pub(super) remembers_duplicates: bool,
+    pub(super) requeues_at_once: Option<usize>,
     pub(super) stray_errors: usize,
+    pub(super) strays_come_later: bool,
     pub(super) unsubscribe_keeps: bool,
 }
 
@@ -78,6 +80,16 @@ impl BrokerConfig {
         self
     }
 
+    /// Passes on no more than this number of messages that a connection gives back to one queue by NACKs, as RabbitMQ does
+    /// with quorum queues. The others are held up until the broker has caught up.
+    ///
+    /// It catches up when the connection subscribes to the queue or unsubscribes from it, and otherwise a millisecond later.
+    /// If the connection ends first, the messages return with it, which a [`DeliveryLimit`] may count.
+    pub const fn requeues_at_once(mut self, most: usize) -> Self {
+        self.habits.requeues_at_once = Some(most);
+        self
+    }
+
     /// Sends up to this number of ERRORs "Subscription not found" after the RECEIPT of an UNSUBSCRIBE, one for each
     /// message that the UNSUBSCRIBE has overtaken, as RabbitMQ does.
     ///
@@ -85,6 +97,15 @@ impl BrokerConfig {
     /// unacknowledged. The broker then also delivers messages only after it has read everything that has arrived.
     pub const fn stray_errors(mut self, most: usize) -> Self {
         self.habits.stray_errors = most;
+        self
+    }
+
+    /// Sends what comes after the RECEIPT of an UNSUBSCRIBE not behind it but a moment later, as RabbitMQ often does: a
+    /// millisecond later, or before the answers to what the broker reads next, or before the next MESSAGE.
+    ///
+    /// This applies to [`stray_errors`](Self::stray_errors) and [`late_messages`](Self::late_messages).
+    pub const fn straying_later(mut self) -> Self {
+        self.habits.strays_come_later = true;
         self
     }
 

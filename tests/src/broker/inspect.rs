@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use stomp_proto::{Frame, Headers, Version};
 
-use super::{Broker, ConnectionId, store::Content, subscription::SubscriptionName};
+use super::{Broker, ConnectionId, returns::Returns, store::Content, subscription::SubscriptionName};
 
 /// What was counted and kept. It outlives the connections.
 #[derive(Debug, Default)]
@@ -79,11 +79,14 @@ impl Broker {
         subscribed.chain(accepted).collect()
     }
 
-    /// Returns the number of messages of a destination that are delivered and not acknowledged.
+    /// Returns the number of messages of a destination that are delivered and not acknowledged, or given back and [held
+    /// up](super::BrokerConfig::requeues_at_once).
     #[must_use]
     pub fn unacked(&self, destination: &str) -> usize {
         let unacked = self.connections.values().flat_map(|peer| peer.unacked.values());
-        unacked.filter(|unacked| *unacked.message.content.destination == *destination).count()
+        let returns = self.connections.values().flat_map(|peer| peer.returns.values());
+        let there = unacked.map(|unacked| &unacked.message).chain(returns.flat_map(Returns::held));
+        there.filter(|message| *message.content.destination == *destination).count()
     }
 
     /// Returns the number of messages that a connection still holds for subscriptions that have ended, so that no other

@@ -54,6 +54,7 @@ mod octets;
 mod oversize;
 mod refusal;
 mod request;
+mod returns;
 mod settle;
 mod snapshot;
 mod store;
@@ -233,6 +234,8 @@ impl Broker {
         let Some(peer) = self.open_connection(connection) else { return };
         peer.heart_beats.note_heard(now);
         peer.parser.feed(octets);
+        self.catch_up_by_time();
+        self.write_afterwards(connection);
         while let Some(item) = self.next_item(connection) {
             self.handle_item(connection, item);
             if self.config.habits.stray_errors == 0 {
@@ -277,6 +280,8 @@ impl Broker {
         let beating: Vec<_> = beating.map(|(connection, _)| **connection).collect();
         // Without an ERROR, as RabbitMQ and ActiveMQ do.
         silent.into_iter().for_each(|connection| self.finish(connection));
+        self.write_due_afterwards();
+        self.catch_up_by_time();
         beating.into_iter().for_each(|connection| self.beat(connection));
         self.confirm_delayed();
         self.dispatch();
@@ -289,7 +294,7 @@ impl Broker {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let open = self.connections.values().filter(|peer| peer.is_open());
-        open.filter_map(|peer| peer.heart_beats.deadline()).chain(self.stubs.deadline()).min()
+        open.filter_map(Connection::deadline).chain(self.stubs.deadline()).min()
     }
 
     /// Returns the next thing to do for a connection, or `None` if there is nothing to do.
@@ -424,6 +429,7 @@ impl Broker {
             self.remove_subscription(connection, &name, by);
         }
         self.take_back(connection, by, |_| true);
+        self.end_returns(connection, by);
     }
 }
 

@@ -52,7 +52,7 @@ impl Broker {
         if is_connect(command) && self.version(connection).is_some() {
             self.end_handshake(connection, before);
         }
-        self.write_afterwards(connection);
+        self.follow_up(connection);
         if !self.reach_any(CrashPoint::after(command)) && command == Command::Disconnect {
             self.leave(connection);
         }
@@ -162,6 +162,7 @@ impl Broker {
         peer.subscriptions.insert(terms.name.clone(), key);
         self.next_subscription += 1;
         let source = self.store.add_consumer(&terms.destination, terms.durable.as_ref(), key);
+        self.catch_up(connection, &source);
         self.subscriptions.insert(key, Subscription { connection, terms, source, in_flight: 0 });
         Ok(())
     }
@@ -190,6 +191,7 @@ impl Broker {
         version: Version,
     ) -> Result<(), Refusal> {
         let name = SubscriptionName::of(frame, version)?;
+        self.catch_up_with(connection, &name);
         self.prepare_afterwards(connection, &name, version);
         let is_removed = self.remove_subscription(connection, &name, Return::Unsubscribe);
         let is_deleted = subscription::durable(frame, &name)?.is_some_and(|name| self.store.delete(&name));

@@ -102,7 +102,7 @@ impl Broker {
                 self.records.discarded += 1;
                 self.note(|| Fact::Discarded(body()));
             }
-            Verdict::Requeue => self.give_back(&source, message, Return::Nack),
+            Verdict::Requeue => self.requeue(connection, &source, message),
         }
     }
 

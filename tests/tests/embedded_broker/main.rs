@@ -10,6 +10,7 @@ mod habits;
 mod heart_beats;
 mod presets;
 mod program;
+mod returns;
 mod sockets;
 mod stubs;
 mod transactions;
