@@ -1,5 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, doc(auto_cfg(hide(feature = "client"))))]
+#![cfg_attr(
+    docsrs,
+    allow(unexpected_cfgs, reason = "a feature of stomp-session, which this crate always has on")
+)]
 #![forbid(unsafe_code)]
 
 pub mod blocking;

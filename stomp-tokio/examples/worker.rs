@@ -28,7 +28,9 @@ fn terminated() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move { drop(terminate.recv().await) })
+    Ok(async move {
+        terminate.recv().await;
+    })
 }
 
 #[cfg(not(unix))]

@@ -3,7 +3,7 @@
 //! Each function panics if a property does not hold. They are ordinary functions, so that an ordinary test can replay
 //! the seeds of the fuzz targets, too.
 
-use std::time::Duration;
+use std::{fs, sync::LazyLock, time::Duration};
 
 use stomp_proto::{Command, Frame, Headers, HeartBeat, Item, Limits, Oversize, Sender, Text, Version};
 use stomp_session::{Brokers, Endpoint, Schedule};
@@ -157,12 +157,15 @@ pub fn uri(data: &[u8]) {
     assert!(Schedule::new(brokers, 0).take(50).all(|(_, delay)| delay <= limit));
 }
 
-/// The words that an error may contain.
-const WORDS: [&str; 3] = [
-    include_str!("../../stomp-session/src/failover/uri.rs"),
-    include_str!("../../stomp-session/src/failover/options.rs"),
-    include_str!("../../stomp-session/src/failover/uri_error.rs"),
-];
+/// The words that an error may contain: the source of what writes it. It is read, and not included, because it is there in
+/// a checkout and not beside a packaged crate.
+static WORDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let source = |file| {
+        let path = format!("{}/../stomp-session/src/failover/{file}", env!("CARGO_MANIFEST_DIR"));
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    ["uri.rs", "options.rs", "uri_error.rs"].map(source).into()
+});
 
 /// Returns a fragment of four characters of `secret` that occurs in `shown` and is not part of an error's own words.
 #[must_use]
