@@ -105,6 +105,15 @@ fn on_artemis_both_are_queues() {
     });
 }
 
+/// Each is larger than what may wait for its RECEIPT beside others.
+#[test]
+fn large_messages_move() {
+    let server = broker();
+    server.with(|broker| (0..2).for_each(|_| broker.publish(FROM, vec![b'x'; 20 << 20], &[])));
+    Tool::new(&server, &["move", FROM, TO, "--idle", "200ms"]).run().ends(0).says("2 messages moved");
+    assert_eq!(depths(&server), (0, 2));
+}
+
 #[test]
 fn an_empty_queue_is_moved_at_once() {
     let server = broker();

@@ -116,7 +116,7 @@ impl Bench {
             if begun < self.count && !flights.is_full() && run.stop.code().is_none() {
                 begun += 1;
                 let (send, since) = (message.clone().into_future(), Instant::now());
-                flights.begin(async move { send.await.map(|()| since.elapsed()) }).await;
+                flights.begin(self.size, async move { send.await.map(|()| since.elapsed()) }).await;
                 continue;
             }
             match flights.landed().await {
@@ -178,7 +178,7 @@ impl Bench {
             if begun < self.count && begun - measured.messages < self.window.into() && !flights.is_full() {
                 begun += 1;
                 let send = message.clone().body(stamped(start.elapsed(), self.size));
-                flights.begin(send.into_future()).await;
+                flights.begin(self.size, send.into_future()).await;
                 continue;
             }
             tokio::select! {

@@ -104,6 +104,7 @@ impl Load {
                 }
                 Ok(Ok(None)) | Err(_) => break,
             };
+            let octets = line.len();
             let send = match self.message(link, &line) {
                 Ok(send) => send,
                 Err(why) => {
@@ -111,14 +112,14 @@ impl Load {
                     break;
                 }
             };
-            if flights.is_full()
+            while flights.is_full()
                 && let Some(sent) = flights.landed().await
             {
                 tally.take(sent, progress);
             }
             let number = lines.number();
             tally.begun = number;
-            flights.begin(async move { (number, send.await) }).await;
+            flights.begin(octets, async move { (number, send.await) }).await;
         }
         while let Some(sent) = flights.landed().await {
             tally.take(sent, progress);

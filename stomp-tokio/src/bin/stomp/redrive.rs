@@ -183,14 +183,14 @@ impl Move {
                     progress.step();
                     continue;
                 }
-                arrival = arrivals::next(run, source, subscription, Some(self.idle.0)) => arrival,
+                arrival = arrivals::next(run, source, subscription, Some(self.idle.0)), if !flights.is_full() => arrival,
             };
             match arrival {
                 Arrival::Item(SubscriptionItem::Message(message)) => {
                     let is_meant = self.is_meant(&message);
                     begun += u64::from(is_meant);
                     if is_meant && !self.dry_run {
-                        flights.begin(carry(self.copy(target, &message), message)).await;
+                        flights.begin(message.size(), carry(self.copy(target, &message), message)).await;
                     } else {
                         tally.hold(&message, is_meant);
                     }

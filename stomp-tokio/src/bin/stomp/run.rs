@@ -20,6 +20,13 @@ use crate::{
 /// The longest time to part from a broker.
 const PARTING: Duration = Duration::from_secs(10);
 
+/// So many octets may wait for their RECEIPT, beside a message of any size.
+const KEPT: usize = 32 << 20;
+
+/// So many octets of messages are received ahead, and eight times as many while an acknowledgement awaits its answer, which
+/// comes after them. Beyond that it is unknown whether it was acknowledged.
+const AHEAD: usize = 16 << 20;
+
 /// What a command runs with.
 pub(crate) struct Run {
     pub(crate) output: Output,
@@ -73,7 +80,11 @@ impl Run {
             .timeout(patience)
             .receipt_timeout(patience)
             .at_least_once_timeout(patience)
+            .at_least_once_octets(
+                usize::try_from(self.options.max_body).unwrap_or(usize::MAX).saturating_add(KEPT),
+            )
             .subscribe_timeout(patience)
+            .inbound_budget(AHEAD)
             .disconnect_timeout(PARTING.min(patience))
             .limits(|limits| limits.body = self.options.max_body)
             .tls(self.tls()?);
