@@ -56,7 +56,7 @@ struct Measured {
 }
 
 impl Bench {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let destination = match (&self.destination, self.mode) {
             (Some(destination), _) => destination.clone(),
             (None, Mode::RoundTrip) => own_queue(),
@@ -91,7 +91,7 @@ impl Bench {
 
     fn subscribe(&self, link: &Link, destination: &str) -> SubscribeBuilder {
         let subscribe = link.client.subscribe(destination).prefetch(self.window.into());
-        let subscribe = link.from_queue(subscribe);
+        let subscribe = link.subscribe_to_queue(subscribe);
         if self.is_own() { subscribe.header(AUTO_DELETE, "true") } else { subscribe }
     }
 

@@ -19,6 +19,7 @@ pub(crate) enum Code {
     Partly = 5,
     /// 128 and the number of the signal, as shells have it.
     Interrupted = 130,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no such signal"))]
     Terminated = 143,
 }
 

@@ -59,7 +59,7 @@ struct Tally {
 }
 
 impl Load {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let note = self.resume.then(|| note_of(&self.file));
         let from = match &note {
             Some(note) => noted(note)? + 1,

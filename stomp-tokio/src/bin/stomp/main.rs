@@ -141,9 +141,12 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, output: Output) -> Result<Outcome, Failure> {
     let stop = Stop::listen().map_err(|error| Failure::io("signals", &error))?;
-    let mut run = Run::new(cli.options, output, stop);
-    let run = &mut run;
-    match cli.action {
+    let Cli { action, mut options } = cli;
+    if let Action::Check(check::Check { broker: Some(uri) }) = &action {
+        options.uri = Some(uri.clone());
+    }
+    let run = &Run::new(options, output, stop)?;
+    match action {
         Action::Send(action) => action.run(run).await,
         Action::Subscribe(action) => action.run(run).await,
         Action::Request(action) => action.run(run).await,

@@ -118,7 +118,7 @@ impl Tally {
 }
 
 impl Move {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         self.check()?;
         // Two connections: a broker that reads no more of one that publishes still reads the acknowledgements.
         let builder = run.prepare()?;
@@ -159,7 +159,7 @@ impl Move {
         let subscribe =
             source.client.subscribe(&self.from).oversized(Oversized::Deliver).prefetch(self.window());
         let subscribe = self.selector.iter().fold(subscribe, |it, condition| it.selector(condition));
-        Ok(run.unless_stopped(source.from_queue(subscribe)).await??)
+        Ok(run.unless_stopped(source.subscribe_to_queue(subscribe)).await??)
     }
 
     async fn move_all(

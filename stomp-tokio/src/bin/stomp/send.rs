@@ -85,7 +85,7 @@ impl Tally {
 }
 
 impl Send {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let mut source = self.source().await?;
         let link = run.connect().await?;
         let mut tally = Tally::default();

@@ -94,7 +94,7 @@ enum End {
 }
 
 impl Subscribe {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         if self.ack == Ack::Auto && self.count.is_some() && !self.destination.starts_with("/topic/") {
             return Err(Failure::usage("with --ack auto, what comes beyond --count would be lost"));
         }
