@@ -1,7 +1,10 @@
 //! `stomp subscribe`.
 
 use serde_json::{Value, json};
-use stomp_testkit::server::Server;
+use stomp_testkit::{
+    broker::{Denial, proto::Command},
+    server::Server,
+};
 
 use crate::tool::{Tool, broker, until};
 
@@ -99,6 +102,36 @@ fn a_message_that_is_too_large_stays_and_the_others_come() {
     let found = Tool::new(&server, &arguments).run().ends(5).says("1 left that are larger than --max-body");
     assert_eq!(found.text(), "small\ntiny\n");
     until(&server, "the message", |broker| broker.depth("/queue/a") == 1);
+}
+
+#[test]
+fn a_subscription_that_is_refused_says_why() {
+    let server = broker();
+    let no = Denial::of(Command::Subscribe).saying("not here", "the queue is closed");
+    server.with(|broker| broker.deny(no));
+    for arguments in [
+        &["subscribe", "/queue/a"][..],
+        &["move", "/queue/a", "/queue/b"],
+        &["drain", "/queue/a", "--to", "never-made"],
+        &["reply", "/queue/a", "--exec", "cat"],
+    ] {
+        Tool::new(&server, arguments).run().ends(1).says("not here: the queue is closed");
+    }
+    assert!(!std::path::Path::new("never-made").exists());
+}
+
+/// What does not fit leaves no part of a file, and stays in the queue.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_loses_no_body() {
+    let server = broker();
+    publish(&server, &["small", &"x".repeat(300_000)]);
+    let folder = std::env::temp_dir().join(format!("stomp-full-{}", std::process::id()));
+    let arguments = ["subscribe", "/queue/a", "--to-dir", folder.to_str().unwrap()];
+    let found = Tool::after(&server, "trap '' XFSZ; ulimit -f 200", &arguments).run().ends(5);
+    assert_eq!((found.text().lines().count(), std::fs::read_dir(&folder).unwrap().count()), (1, 1));
+    until(&server, "the message", |broker| broker.depth("/queue/a") == 1);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// The reader has enough after one message: no other is acknowledged.

@@ -85,8 +85,11 @@ impl Tally {
         match moved {
             Moved::Done => self.moved += 1,
             Moved::CopiedOnly(why) => {
+                // After an outage they are many, for the same reason.
+                if self.copied_only == 0 {
+                    run.output.news(format_args!("a message may come a second time: {why}"));
+                }
                 self.copied_only += 1;
-                run.output.news(format_args!("a message may come a second time: {why}"));
             }
             Moved::Left(failure) => {
                 self.failed += 1;

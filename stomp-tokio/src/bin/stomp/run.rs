@@ -83,6 +83,7 @@ impl Run {
                 usize::try_from(self.options.max_body).unwrap_or(usize::MAX).saturating_add(KEPT),
             )
             .subscribe_timeout(patience)
+            .prefetch_budget(u32::MAX)
             .inbound_budget(AHEAD)
             .disconnect_timeout(PARTING.min(patience))
             .limits(|limits| limits.body = self.options.max_body)

@@ -265,8 +265,15 @@ async fn write_new(directory: &Path, first: u64, body: &[u8]) -> Result<PathBuf,
             }
             opened => opened.map_err(|error| failed(&error))?,
         };
-        file.write_all(body).await.map_err(|error| failed(&error))?;
-        file.sync_all().await.map_err(|error| failed(&error))?;
+        let written = match file.write_all(body).await {
+            Ok(()) => file.sync_all().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // A part of a body is worse than none, and the message is still in the queue.
+            _ = fs::remove_file(&path).await;
+            return Err(failed(&error));
+        }
         return Ok(path);
     }
 }
