@@ -1,7 +1,8 @@
 //! `stomp subscribe`: prints messages, and acknowledges each when it was printed.
 
 use std::{
-    io,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     pin::pin,
     time::Duration,
@@ -9,8 +10,8 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use stomp_tokio::{AckMode, Message, Oversized, Subscription, SubscriptionItem};
-use tokio::{fs, io::AsyncWriteExt as _, time::timeout};
+use stomp_tokio::{AckMode, Bytes, Message, Oversized, Subscription, SubscriptionItem};
+use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{
     arrivals::{self, Arrival},
@@ -99,7 +100,7 @@ impl Subscribe {
             return Err(Failure::usage("with --ack auto, what comes beyond --count would be lost"));
         }
         if let Some(directory) = &self.to_dir {
-            fs::create_dir_all(directory).await.map_err(|error| Failure::io(directory.display(), &error))?;
+            fs::create_dir_all(directory).map_err(|error| Failure::io(directory.display(), &error))?;
         }
         let link = run.connect().await?;
         let mut subscription = self.subscribe(run, &link).await?;
@@ -209,7 +210,7 @@ impl Subscribe {
         message: &Message,
         printed: u64,
     ) -> Result<Vec<u8>, Failure> {
-        let file = write_new(directory, printed + 1, message.body()).await?;
+        let file = write_new(directory, printed + 1, message.body_bytes()).await?;
         let name = file.display().to_string();
         if !run.output.json {
             return Ok(format!("{name}\n").into_bytes());
@@ -251,29 +252,27 @@ impl Subscribe {
     }
 }
 
-/// Writes a file that is not there yet, to the disk.
-async fn write_new(directory: &Path, first: u64, body: &[u8]) -> Result<PathBuf, Failure> {
-    let mut number = first;
-    loop {
+/// Writes a file that is not there yet, to the disk, on a thread where that delays nobody.
+async fn write_new(directory: &Path, first: u64, body: Bytes) -> Result<PathBuf, Failure> {
+    let folder = directory.to_owned();
+    let written = spawn_blocking(move || create(&folder, first, &body)).await;
+    written.unwrap_or_else(|error| Err(Failure::io(directory.display(), &io::Error::other(error))))
+}
+
+/// The first number from that one on that no file has.
+fn create(directory: &Path, first: u64, body: &[u8]) -> Result<PathBuf, Failure> {
+    for number in first.. {
         let path = directory.join(format!("{number:06}"));
-        let failed = |error: &io::Error| Failure::io(path.display(), error);
-        let opened = fs::OpenOptions::new().write(true).create_new(true).open(&path).await;
-        let mut file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                number += 1;
-                continue;
-            }
-            opened => opened.map_err(|error| failed(&error))?,
+        let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            opened => opened.map_err(|error| Failure::io(path.display(), &error))?,
         };
-        let written = match file.write_all(body).await {
-            Ok(()) => file.sync_all().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
+        if let Err(error) = file.write_all(body).and_then(|()| file.sync_all()) {
             // A part of a body is worse than none, and the message is still in the queue.
-            _ = fs::remove_file(&path).await;
-            return Err(failed(&error));
+            _ = fs::remove_file(&path);
+            return Err(Failure::io(path.display(), &error));
         }
         return Ok(path);
     }
+    Err(Failure::new(Code::Failed, format!("{} is full of files", directory.display())))
 }
