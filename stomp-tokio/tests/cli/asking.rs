@@ -56,6 +56,23 @@ fn a_command_that_fails_leaves_the_request() {
     answering.finish().ends(0);
 }
 
+/// The first signal asks the command to end, and the second does not.
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let server = broker();
+    server.with(|broker| broker.publish("/queue/rpc", "x", &[]));
+    let answering = Tool::new(&server, &["reply", "/queue/rpc", "--exec", "sleep 1000"]).start();
+    until(&server, "the request", |broker| broker.unacked("/queue/rpc") == 1);
+    // Two of the same kind could be taken for one.
+    answering.signal(rustix::process::Signal::INT);
+    answering.signal(rustix::process::Signal::TERM);
+    // The command is killed as well, or its stderr would be open still.
+    let code = answering.finish().code;
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
+    until(&server, "the request", |broker| broker.depth("/queue/rpc") == 1);
+}
+
 #[test]
 fn nobody_answers() {
     let server = broker();

@@ -134,6 +134,17 @@ fn a_disk_that_is_full_loses_no_body() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// Somebody has redirected stdout to a file for which there is no room.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_could_not_be_printed_is_not_acknowledged() {
+    let server = broker();
+    publish(&server, &["one"]);
+    let tool = Tool::after(&server, "exec >/dev/full", &["subscribe", "/queue/a", "-n", "1"]);
+    tool.run().ends(1).says("stdout: No space left");
+    until(&server, "the message", |broker| broker.depth("/queue/a") == 1);
+}
+
 /// The reader has enough after one message: no other is acknowledged.
 #[test]
 fn nothing_is_lost_when_the_reader_goes() {

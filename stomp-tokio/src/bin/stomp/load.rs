@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -217,6 +218,7 @@ fn noted(note: &Path) -> Result<u64, Failure> {
 /// Whoever is killed leaves the old note or the new one.
 fn replace(note: &Path, text: &str) -> io::Result<()> {
     let fresh = note.with_extension("sent.new");
-    fs::write(&fresh, text)?;
+    let mut file = File::create(&fresh)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
     fs::rename(&fresh, note)
 }

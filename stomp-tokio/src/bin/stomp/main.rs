@@ -129,18 +129,33 @@ fn main() -> ExitCode {
             return Code::Failed.into();
         }
     };
-    let code = runtime.block_on(async {
-        let tells = cli.action.tells();
-        let result = run(cli, output.clone()).await;
-        conclude(&output, result, tells).await
-    });
+    let code = runtime.block_on(start(cli, output));
     // A thread may hang in a write that nobody reads.
     runtime.shutdown_background();
     code.into()
 }
 
-async fn run(cli: Cli, output: Output) -> Result<Outcome, Failure> {
-    let stop = Stop::listen().map_err(|error| Failure::io("signals", &error))?;
+async fn start(cli: Cli, output: Output) -> Code {
+    let stop = match Stop::listen() {
+        Ok(stop) => stop,
+        Err(error) => {
+            output.complain(error);
+            return Code::Failed;
+        }
+    };
+    let insisted = stop.clone();
+    let tells = cli.action.tells();
+    let work = async {
+        let result = run(cli, output.clone(), stop).await;
+        conclude(&output, result, tells).await
+    };
+    tokio::select! {
+        code = work => code,
+        code = insisted.insisted() => code,
+    }
+}
+
+async fn run(cli: Cli, output: Output, stop: Stop) -> Result<Outcome, Failure> {
     let Cli { action, mut options } = cli;
     if let Action::Check(check::Check { broker: Some(uri) }) = &action {
         options.uri = Some(uri.clone());
