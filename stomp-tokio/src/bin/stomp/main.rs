@@ -46,6 +46,10 @@ use signals::Stop;
 
 const ABOUT: &str = "Sends, receives and moves the messages of STOMP brokers";
 const SEE: &str = "Options of every command (broker, login, --json, …): stomp --help";
+const LINES: &str = "\
+Lines of JSON (subscribe --json, drain, load, send --jsonl):
+  {\"destination\": \"/queue/a\", \"headers\": {\"colour\": \"red\"}, \"body\": \"text\"}
+  A body that is not UTF-8 is in \"body_base64\".";
 const ENVIRONMENT: &str = "\
 Environment:
   STOMP_URI, STOMP_LOGIN, STOMP_PASSCODE
@@ -89,7 +93,7 @@ impl Action {
 }
 
 fn after_help() -> String {
-    format!("{}\n\n{ENVIRONMENT}", Code::HELP)
+    format!("{}\n\n{LINES}\n\n{ENVIRONMENT}", Code::HELP)
 }
 
 /// The command with the options of all commands shown once, and not with each of its commands.
