@@ -155,7 +155,10 @@ impl Move {
 
     fn window(&self) -> u32 {
         let default = if self.dry_run || !self.conditions.is_empty() { LOOKED_AT } else { WINDOW };
-        self.prefetch.unwrap_or(default).max(1)
+        // What the broker sends beyond the number that is wanted goes back, and may count as delivered.
+        let wanted =
+            self.count.filter(|_| self.conditions.is_empty()).and_then(|count| u32::try_from(count).ok());
+        self.prefetch.unwrap_or_else(|| wanted.map_or(default, |wanted| wanted.min(default))).max(1)
     }
 
     async fn subscribe(&self, run: &Run, source: &Link) -> Result<Subscription, Failure> {

@@ -27,7 +27,9 @@ pub(crate) const IDLE: Duration = Duration::from_secs(2);
 /// When a signal has come, so long may stdout take for the message that is being printed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// So many messages may be out that nobody acknowledges.
-const UNACKNOWLEDGED: u64 = 1000;
+const UNACKNOWLEDGED: u32 = 1000;
+/// Fewer than the broker would send ahead.
+const FEW: u32 = 10;
 
 /// Print messages; each is acknowledged when it was printed
 #[derive(Args)]
@@ -120,15 +122,23 @@ impl Subscribe {
             Ack::Client => AckMode::Client,
             Ack::Individual | Ack::None => AckMode::ClientIndividual,
         });
-        let ahead = (self.ack == Ack::None).then(|| self.count.unwrap_or(UNACKNOWLEDGED).min(UNACKNOWLEDGED));
-        let ahead = self.prefetch.or_else(|| ahead.and_then(|ahead| u32::try_from(ahead).ok()));
-        let subscribe = ahead.into_iter().fold(subscribe, |it, ahead| it.prefetch(ahead));
+        let subscribe = self.ahead().into_iter().fold(subscribe, |it, ahead| it.prefetch(ahead));
         let subscribe = self.selector.iter().fold(subscribe, |it, condition| it.selector(condition));
         let subscribe = self.durable.iter().fold(subscribe, |it, name| it.durable(name));
         let subscribe =
             self.header.iter().fold(subscribe, |it, header| it.header(&header.name, &header.value));
         let subscribe = if self.from_queue { subscribe.from_queue() } else { subscribe };
         Ok(run.unless_stopped(subscribe).await??)
+    }
+
+    /// How many the broker may send ahead. What it sends beyond the number that is wanted goes back, and may count as delivered.
+    fn ahead(&self) -> Option<u32> {
+        let wanted = self.count.and_then(|count| u32::try_from(count).ok());
+        let ahead = match self.ack {
+            Ack::None => Some(wanted.map_or(UNACKNOWLEDGED, |wanted| wanted.min(UNACKNOWLEDGED))),
+            _ => wanted.filter(|wanted| *wanted < FEW),
+        };
+        self.prefetch.or(ahead).map(|ahead| ahead.max(1))
     }
 
     fn idle(&self, run: &Run) -> Option<Duration> {
