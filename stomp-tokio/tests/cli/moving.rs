@@ -138,6 +138,30 @@ fn it_goes_on_when_the_broker_was_restarted() {
     assert_eq!((found.len(), depths(&server).0), (2000, 0));
 }
 
+/// What is left comes again on the next connection, and is the same.
+#[cfg(unix)]
+#[test]
+fn what_is_left_is_counted_once() {
+    let server = broker();
+    let address = server.address();
+    publish(&server, 5);
+    let arguments = ["move", FROM, TO, "--where", "colour=green", "--prefetch", "8", "--idle", "100s"];
+    let moving = Tool::new(&server, &arguments).start();
+    // What comes behind the five and moves says that they have come.
+    let pass = |server: &Server, number: usize| {
+        server.with(|broker| broker.publish(FROM, "last", &[("colour", "green")]));
+        until(server, "the last one", |broker| broker.depth(TO) >= number && broker.unacked(FROM) == 5);
+    };
+    pass(&server, 1);
+    let mut stopped = server.stop();
+    stopped.crash();
+    let server = Server::resume(address, stopped).unwrap();
+    pass(&server, 2);
+    moving.signal(rustix::process::Signal::TERM);
+    let finished = moving.finish().ends(143).says("; 5 left");
+    assert!(!finished.stderr.contains("there may be more"), "{finished:?}");
+}
+
 /// Killed ten times on its way, it loses none of 5,000 messages; what was copied and not acknowledged comes twice.
 #[test]
 fn ten_kills_lose_nothing() {

@@ -6,7 +6,8 @@
 use clap::Args;
 use serde_json::json;
 use stomp_tokio::{
-    Message, Oversized, Profile, SendBuilder, Subscription, SubscriptionItem, application_headers,
+    ConnectionId, Message, Oversized, Profile, SendBuilder, Subscription, SubscriptionItem,
+    application_headers,
 };
 
 use crate::{
@@ -73,6 +74,7 @@ struct Tally {
     others: u64,
     too_large: u64,
     held_octets: usize,
+    held_on: Option<ConnectionId>,
     failed: u64,
     failure: Option<Failure>,
     code: Option<Code>,
@@ -99,7 +101,12 @@ impl Tally {
     }
 
     /// It stays, and the broker waits for word of it.
-    fn hold(&mut self, message: &Message, is_meant: bool) {
+    fn hold(&mut self, message: &Message, is_meant: bool, dry_run: bool) {
+        // On the next connection all of it comes again.
+        if self.held_on.replace(message.connection()) != Some(message.connection()) {
+            (self.others, self.too_large, self.held_octets) = (0, 0, 0);
+            self.moved = if dry_run { 0 } else { self.moved };
+        }
         self.others += 1;
         self.moved += u64::from(is_meant);
         self.held_octets += message.size();
@@ -178,7 +185,7 @@ impl Move {
     ) {
         let mut flights = Flights::new(self.window() as usize);
         let mut begun = 0;
-        while tally.failure.is_none() && self.count.is_none_or(|count| begun < count) {
+        while tally.failure.is_none() && self.wants_more(begun, tally) {
             if tally.held() >= u64::from(self.window()) {
                 break;
             }
@@ -198,7 +205,7 @@ impl Move {
                     if is_meant && !self.dry_run {
                         flights.begin(message.size(), carry(self.copy(target, &message), message)).await;
                     } else {
-                        tally.hold(&message, is_meant);
+                        tally.hold(&message, is_meant, self.dry_run);
                     }
                 }
                 Arrival::Item(_) => tally.too_large += 1,
@@ -215,8 +222,12 @@ impl Move {
             tally.note(moved, run);
             progress.step();
         }
-        let enough = self.count.is_some_and(|count| begun >= count);
-        tally.is_full = !enough && tally.may_hide_others(source, self.window());
+        tally.is_full = self.wants_more(begun, tally) && tally.may_hide_others(source, self.window());
+    }
+
+    fn wants_more(&self, begun: u64, tally: &Tally) -> bool {
+        let done = if self.dry_run { tally.moved } else { begun };
+        self.count.is_none_or(|count| done < count)
     }
 
     fn is_meant(&self, message: &Message) -> bool {
