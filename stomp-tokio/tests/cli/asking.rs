@@ -56,10 +56,27 @@ fn a_command_that_fails_leaves_the_request() {
     answering.finish().ends(0);
 }
 
+/// The first signal asks the command to end, and the second does not.
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let server = broker();
+    server.with(|broker| broker.publish("/queue/rpc", "x", &[]));
+    let answering = Tool::new(&server, &["reply", "/queue/rpc", "--exec", "sleep 1000"]).start();
+    until(&server, "the request", |broker| broker.unacked("/queue/rpc") == 1);
+    // Two of the same kind could be taken for one.
+    answering.signal(rustix::process::Signal::INT);
+    answering.signal(rustix::process::Signal::TERM);
+    // The command is killed as well, or its stderr would be open still.
+    let code = answering.finish().code;
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
+    until(&server, "the request", |broker| broker.depth("/queue/rpc") == 1);
+}
+
 #[test]
 fn nobody_answers() {
     let server = broker();
-    Tool::new(&server, &["request", "/queue/none", "x", "-t", "200ms"]).run().ends(4).says("no reply");
+    Tool::new(&server, &["request", "/queue/none", "x", "-t", "1s"]).run().ends(4);
 }
 
 #[test]
@@ -77,33 +94,40 @@ fn a_broker_is_measured() {
     assert_eq!(left, 0);
 }
 
+/// What it shows until it has shown that, and then to its end.
+#[cfg(unix)]
+fn traced(server: &Server, options: &[&str], wanted: &str) -> String {
+    let mut tracing = Tool::new(server, &[&["trace", "/queue/a"], options].concat()).start();
+    let mut shown = String::new();
+    while !shown.contains(wanted) {
+        let line = tracing.read_line();
+        assert!(!line.is_empty(), "{wanted} is missing: {shown}");
+        shown += &line;
+    }
+    tracing.signal(rustix::process::Signal::TERM);
+    shown + &tracing.finish().ends(0).text()
+}
+
+#[cfg(unix)]
 #[test]
 fn frames_are_shown_both_ways_without_secrets() {
     let server = broker();
     server.with(|broker| broker.publish("/queue/a", "hello", &[("x-token", PASSCODE)]));
-    let arguments = ["trace", "/queue/a", "--for", "300ms"];
-    let found = Tool::new(&server, &arguments).run().ends(0).text();
-    for line in [
-        ">>> CONNECT\n",
-        "<<< CONNECTED\n",
-        ">>> SUBSCRIBE\n",
-        "<<< MESSAGE\n",
-        "x-token: ***",
-        ">>> DISCONNECT\n",
-    ] {
-        assert!(found.contains(line), "{line}: {found}");
+    let shown = traced(&server, &[], "<<< MESSAGE\n");
+    for line in [">>> CONNECT\n", "<<< CONNECTED\n", ">>> SUBSCRIBE\n", "x-token: ***", ">>> DISCONNECT\n"] {
+        assert!(shown.contains(line), "{line}: {shown}");
     }
-    let found = Tool::new(&server, &[&arguments[..], &["--json"]].concat()).run().ends(0).text();
-    let commands: Vec<_> = found
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["command"].clone())
-        .filter(|command| !command.is_null())
-        .collect();
-    assert_eq!(commands[..3], ["CONNECT", "CONNECTED", "SUBSCRIBE"], "{found}");
+    let shown = traced(&server, &["--json"], "\"MESSAGE\"");
+    let told = |line| serde_json::from_str::<Value>(line).unwrap()["command"].clone();
+    let commands: Vec<_> = shown.lines().map(told).filter(|command| !command.is_null()).collect();
+    assert_eq!(commands[..3], ["CONNECT", "CONNECTED", "SUBSCRIBE"], "{shown}");
     until(&server, "the message", |broker| broker.depth("/queue/a") == 1);
-    Tool::new(&server, &["send", "/queue/a", "x", "--frames"])
-        .run()
-        .ends(0)
-        .says(">>> SEND")
-        .says("<<< RECEIPT");
+}
+
+#[test]
+fn every_command_can_show_its_frames() {
+    let server = broker();
+    let sent = Tool::new(&server, &["send", "/queue/a", "x", "--frames"]).run().ends(0);
+    sent.says(">>> SEND").says("<<< RECEIPT");
+    Tool::new(&server, &["trace", "--for", "10ms"]).run().ends(0);
 }

@@ -33,7 +33,7 @@ impl Drop for Scratch {
 }
 
 fn drain<'a>(file: &'a Scratch, options: &[&'a str]) -> Vec<&'a str> {
-    [&["drain", "/queue/a", "--to", file.name(), "--idle", "100ms"], options].concat()
+    [&["drain", "/queue/a", "--to", file.name()], options].concat()
 }
 
 fn publish(server: &Server, count: usize) {
@@ -45,7 +45,7 @@ fn what_was_drained_can_be_loaded() {
     let (server, file) = (broker(), Scratch::new("whole"));
     publish(&server, 1000);
     server.with(|broker| broker.publish("/queue/a", vec![0xff, b'\n', 0], &[("a:b", "two\nlines")]));
-    Tool::new(&server, &drain(&file, &[])).run().ends(0).says("1001 messages written");
+    Tool::new(&server, &drain(&file, &["-n", "1001"])).run().ends(0).says("1001 messages written");
     assert_eq!((file.lines(), server.with(|broker| broker.depth("/queue/a"))), (1001, 0));
     Tool::new(&server, &["load", file.name()]).run().ends(0).says("1001 messages confirmed");
     Tool::new(&server, &["load", file.name(), "--dest", "/queue/b"]).run().ends(0);
@@ -53,7 +53,7 @@ fn what_was_drained_can_be_loaded() {
         let bodies = server.with(|broker| broker.messages(queue));
         assert_eq!((bodies.len(), &bodies[1000][..], &bodies[7][..]), (1001, &b"\xff\n\0"[..], &b"7"[..]));
     }
-    let found = Tool::new(&server, &["subscribe", "/queue/b", "--json", "--idle", "100ms"]).run().text();
+    let found = Tool::new(&server, &["subscribe", "/queue/b", "--json", "-n", "1001"]).run().text();
     assert!(found.lines().last().unwrap().contains(r#""a:b":"two\nlines""#), "{found}");
 }
 
@@ -65,7 +65,7 @@ fn a_file_that_is_there_is_not_overwritten() {
     publish(&server, 2);
     Tool::new(&server, &drain(&file, &[])).run().ends(1).says(file.name());
     assert_eq!(server.with(|broker| broker.depth("/queue/a")), 2);
-    Tool::new(&server, &drain(&file, &["--append"])).run().ends(0);
+    Tool::new(&server, &drain(&file, &["--append", "-n", "2"])).run().ends(0);
     assert_eq!(file.lines(), 3);
 }
 
@@ -78,13 +78,13 @@ fn a_disk_that_is_full_loses_nothing() {
     server.with(|broker| (0..500).for_each(|_| broker.publish("/queue/a", body.clone(), &[])));
     // Files may have 100 KiB and not more; without the signal it is an error of the write.
     let limits = "trap '' XFSZ; ulimit -f 200";
-    let tool = Tool::after(&server, limits, &drain(&file, &["--prefetch", "10"]));
+    let tool = Tool::after(&server, limits, &drain(&file, &["--prefetch", "10", "--idle", "60s"]));
     tool.run().ends(5).says("the others are left");
     until(&server, "the others", |broker| broker.unacked("/queue/a") == 0);
     let left = server.with(|broker| broker.depth("/queue/a"));
     assert_eq!(file.lines() + left, 500);
     assert!(file.lines() > 0 && fs::read_to_string(&file.0).unwrap().ends_with('\n'));
-    Tool::new(&server, &drain(&file, &["--append"])).run().ends(0);
+    Tool::new(&server, &drain(&file, &["--append", "-n", &left.to_string()])).run().ends(0);
     assert_eq!(file.lines(), 500);
 }
 
@@ -100,7 +100,7 @@ fn kills_while_draining_lose_nothing() {
         draining.kill();
         until(&server, "the end of its connection", |broker| broker.connections().is_empty());
     }
-    Tool::new(&server, &drain(&file, &["--append"])).run().ends(0);
+    Tool::new(&server, &drain(&file, &["--append", "--idle", "5s"])).run().ends(0);
     Tool::new(&server, &["load", file.name(), "--dest", "/queue/b"]).run().ends(0);
     let found: std::collections::BTreeSet<_> =
         server.with(|broker| broker.messages("/queue/b")).into_iter().collect();

@@ -62,7 +62,11 @@ fn wrong_usage_is_told_and_changes_nothing() {
     }
     let none = tool(&["check"]).without("STOMP_URI");
     none.run().ends(2).says("STOMP_URI");
-    tool(&["check"]).without("STOMP_LOGIN").run().ends(2).says("a passcode without a login");
+    Tool::at("tcp://127.0.0.1:1", &["check"])
+        .without("STOMP_LOGIN")
+        .run()
+        .ends(2)
+        .says("a passcode without a login");
 }
 
 #[test]

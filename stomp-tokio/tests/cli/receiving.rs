@@ -1,7 +1,10 @@
 //! `stomp subscribe`.
 
 use serde_json::{Value, json};
-use stomp_testkit::server::Server;
+use stomp_testkit::{
+    broker::{Denial, proto::Command},
+    server::Server,
+};
 
 use crate::tool::{Tool, broker, until};
 
@@ -71,7 +74,7 @@ fn bodies_go_to_files_that_are_new() {
 fn an_empty_queue_is_no_error_unless_messages_were_expected() {
     let server = broker();
     Tool::new(&server, &["subscribe", "/queue/a", "--idle", "50ms"]).run().ends(0).says("0 messages");
-    let arguments = ["subscribe", "/queue/a", "-n", "2", "--idle", "50ms"];
+    let arguments = ["subscribe", "/queue/a", "-n", "2", "--idle", "3s"];
     publish(&server, &["one"]);
     Tool::new(&server, &arguments).run().ends(4).says("1 message of 2");
 }
@@ -80,12 +83,12 @@ fn an_empty_queue_is_no_error_unless_messages_were_expected() {
 fn what_is_not_acknowledged_stays() {
     let server = broker();
     publish(&server, &["one", "two"]);
-    let arguments = ["subscribe", "/queue/a", "--ack", "none", "--idle", "50ms"];
+    let arguments = ["subscribe", "/queue/a", "--ack", "none", "-n", "2"];
     assert_eq!(Tool::new(&server, &arguments).run().ends(0).text(), "one\ntwo\n");
     until(&server, "the messages", |broker| broker.depth("/queue/a") == 2);
     Tool::new(&server, &["subscribe", "/queue/a", "--ack", "client", "-n", "1"]).run().ends(0);
     assert_eq!(left(&server), 1);
-    let auto = ["subscribe", "/queue/a", "--ack", "auto", "--idle", "50ms"];
+    let auto = ["subscribe", "/queue/a", "--ack", "auto", "--idle", "3s"];
     Tool::new(&server, &[&auto[..], &["-n", "1"]].concat()).run().ends(2).says("would be lost");
     assert_eq!(Tool::new(&server, &auto).run().ends(0).text(), "two\n");
     assert_eq!(left(&server), 0);
@@ -95,9 +98,50 @@ fn what_is_not_acknowledged_stays() {
 fn a_message_that_is_too_large_stays_and_the_others_come() {
     let server = broker();
     publish(&server, &["small", "too large", "tiny"]);
-    let arguments = ["subscribe", "/queue/a", "--max-body", "5", "--idle", "200ms"];
+    let arguments = ["subscribe", "/queue/a", "--max-body", "5", "-n", "2"];
     let found = Tool::new(&server, &arguments).run().ends(5).says("1 left that are larger than --max-body");
     assert_eq!(found.text(), "small\ntiny\n");
+    until(&server, "the message", |broker| broker.depth("/queue/a") == 1);
+}
+
+#[test]
+fn a_subscription_that_is_refused_says_why() {
+    let server = broker();
+    let no = Denial::of(Command::Subscribe).saying("not here", "the queue is closed");
+    server.with(|broker| broker.deny(no));
+    for arguments in [
+        &["subscribe", "/queue/a"][..],
+        &["move", "/queue/a", "/queue/b"],
+        &["drain", "/queue/a", "--to", "never-made"],
+        &["reply", "/queue/a", "--exec", "cat"],
+    ] {
+        Tool::new(&server, arguments).run().ends(1).says("not here: the queue is closed");
+    }
+    assert!(!std::path::Path::new("never-made").exists());
+}
+
+/// What does not fit leaves no part of a file, and stays in the queue.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_loses_no_body() {
+    let server = broker();
+    publish(&server, &["small", &"x".repeat(300_000)]);
+    let folder = std::env::temp_dir().join(format!("stomp-full-{}", std::process::id()));
+    let arguments = ["subscribe", "/queue/a", "-n", "2", "--to-dir", folder.to_str().unwrap()];
+    let found = Tool::after(&server, "trap '' XFSZ; ulimit -f 200", &arguments).run().ends(5);
+    assert_eq!((found.text().lines().count(), std::fs::read_dir(&folder).unwrap().count()), (1, 1));
+    until(&server, "the message", |broker| broker.depth("/queue/a") == 1);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Somebody has redirected stdout to a file for which there is no room.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_could_not_be_printed_is_not_acknowledged() {
+    let server = broker();
+    publish(&server, &["one"]);
+    let tool = Tool::after(&server, "exec >/dev/full", &["subscribe", "/queue/a", "-n", "1"]);
+    tool.run().ends(1).says("stdout: No space left");
     until(&server, "the message", |broker| broker.depth("/queue/a") == 1);
 }
 

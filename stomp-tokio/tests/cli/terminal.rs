@@ -58,6 +58,19 @@ fn progress_is_drawn_in_a_terminal_and_nowhere_else() {
 }
 
 #[test]
+fn a_bar_is_drawn_where_the_number_is_known() {
+    let server = broker();
+    server.with(|broker| (0..300).for_each(|_| broker.publish("/queue/a", "x", &[])));
+    let (ours, theirs) = terminal();
+    let mut tool = Tool::new(&server, &["move", "/queue/a", "/queue/b", "-n", "300"]);
+    let mut child = tool.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(theirs).spawn().unwrap();
+    drop(tool);
+    let seen = drawn(ours);
+    assert!(child.wait().unwrap().success());
+    assert!(seen.contains(" of 300, ") && seen.contains("stomp: 300 messages moved"), "{seen:?}");
+}
+
+#[test]
 fn a_message_cannot_move_the_cursor_of_a_terminal() {
     let server = broker();
     server.with(|broker| broker.publish("/queue/a", "a\u{1b}[2Jb", &[]));

@@ -56,7 +56,7 @@ struct Measured {
 }
 
 impl Bench {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let destination = match (&self.destination, self.mode) {
             (Some(destination), _) => destination.clone(),
             (None, Mode::RoundTrip) => own_queue(),
@@ -91,7 +91,7 @@ impl Bench {
 
     fn subscribe(&self, link: &Link, destination: &str) -> SubscribeBuilder {
         let subscribe = link.client.subscribe(destination).prefetch(self.window.into());
-        let subscribe = link.from_queue(subscribe);
+        let subscribe = link.subscribe_to_queue(subscribe);
         if self.is_own() { subscribe.header(AUTO_DELETE, "true") } else { subscribe }
     }
 
@@ -116,7 +116,7 @@ impl Bench {
             if begun < self.count && !flights.is_full() && run.stop.code().is_none() {
                 begun += 1;
                 let (send, since) = (message.clone().into_future(), Instant::now());
-                flights.begin(async move { send.await.map(|()| since.elapsed()) }).await;
+                flights.begin(self.size, async move { send.await.map(|()| since.elapsed()) }).await;
                 continue;
             }
             match flights.landed().await {
@@ -178,7 +178,7 @@ impl Bench {
             if begun < self.count && begun - measured.messages < self.window.into() && !flights.is_full() {
                 begun += 1;
                 let send = message.clone().body(stamped(start.elapsed(), self.size));
-                flights.begin(send.into_future()).await;
+                flights.begin(self.size, send.into_future()).await;
                 continue;
             }
             tokio::select! {

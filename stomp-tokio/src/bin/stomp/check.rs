@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct Check {
     /// The broker or the brokers [default: --uri]
     #[arg(value_name = "URI")]
-    broker: Option<String>,
+    pub(crate) broker: Option<String>,
 }
 
 /// What was found out about one broker.
@@ -36,10 +36,7 @@ struct Report {
 }
 
 impl Check {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
-        if let Some(uri) = self.broker {
-            run.set_uri(uri);
-        }
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let brokers = run.brokers()?;
         // What is wrong with the options is no fault of a broker.
         drop(run.builder(brokers.clone())?);
@@ -101,7 +98,7 @@ impl Report {
         self.facts.into()
     }
 
-    async fn check(&mut self, run: &mut Run, endpoint: &Endpoint, brokers: &Brokers) -> Result<(), Failure> {
+    async fn check(&mut self, run: &Run, endpoint: &Endpoint, brokers: &Brokers) -> Result<(), Failure> {
         self.reach(run, endpoint).await?;
         let one = Brokers::one(endpoint.clone()).with_reconnect(brokers.reconnect.clone());
         let builder = run.builder(one)?;

@@ -56,12 +56,14 @@ struct Tally {
 }
 
 impl Drain {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let link = run.connect().await?;
         let subscribe = link.client.subscribe(&self.destination).oversized(Oversized::Deliver);
-        let subscribe = subscribe.prefetch(self.prefetch.max(1));
+        // What the broker sends beyond the number that is wanted goes back, and may count as delivered.
+        let wanted = self.count.and_then(|count| u32::try_from(count).ok()).unwrap_or(u32::MAX);
+        let subscribe = subscribe.prefetch(self.prefetch.min(wanted).max(1));
         let subscribe = self.selector.iter().fold(subscribe, |it, condition| it.selector(condition));
-        let mut subscription = run.unless_stopped(link.from_queue(subscribe)).await??;
+        let mut subscription = run.unless_stopped(link.subscribe_to_queue(subscribe)).await??;
         let spool =
             Spool::open(&self.to, self.append).map_err(|error| Failure::io(self.to.display(), &error))?;
         let mut tally = Tally::default();

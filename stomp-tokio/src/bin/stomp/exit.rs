@@ -19,6 +19,7 @@ pub(crate) enum Code {
     Partly = 5,
     /// 128 and the number of the signal, as shells have it.
     Interrupted = 130,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no such signal"))]
     Terminated = 143,
 }
 
@@ -75,6 +76,14 @@ impl Outcome {
     }
 }
 
+/// The options that set what the errors of the library name.
+const OPTIONS: [(&str, &str); 4] = [
+    ("TlsConfig::roots", "--ca-file"),
+    ("TlsConfig::client_certificate", "--cert-file"),
+    ("Config::add_connect_header", "--client-id"),
+    ("Config::limits", "--max-body"),
+];
+
 /// Why a command did nothing, or does not go on.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -84,7 +93,10 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(code: Code, words: impl Into<String>) -> Self {
-        Self { code, words: words.into() }
+        // The library names its settings, and people have options.
+        let words =
+            OPTIONS.iter().fold(words.into(), |words, (setting, option)| words.replace(setting, option));
+        Self { code, words }
     }
 
     pub(crate) fn usage(words: impl Into<String>) -> Self {

@@ -7,19 +7,23 @@ use std::{
 
 use tokio::task::JoinSet;
 
-/// A bounded number of futures under way.
+/// So many octets may be under way, beside one message of any size.
+const OCTETS: usize = 16 << 20;
+
+/// A bounded number of futures under way, each with some octets.
 pub(crate) struct Flights<T> {
-    tasks: JoinSet<T>,
+    tasks: JoinSet<(usize, T)>,
     bound: usize,
+    octets: usize,
 }
 
 impl<T: Send + 'static> Flights<T> {
     pub(crate) fn new(bound: usize) -> Self {
-        Self { tasks: JoinSet::new(), bound: bound.max(1) }
+        Self { tasks: JoinSet::new(), bound: bound.max(1), octets: 0 }
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.tasks.len() >= self.bound
+        self.tasks.len() >= self.bound || self.octets >= OCTETS
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -27,8 +31,9 @@ impl<T: Send + 'static> Flights<T> {
     }
 
     /// Begins one. It is polled before this returns: a send takes its place in the order of first polls.
-    pub(crate) async fn begin(&mut self, work: impl Future<Output = T> + Send + 'static) {
-        let mut work = Box::pin(work);
+    pub(crate) async fn begin(&mut self, octets: usize, work: impl Future<Output = T> + Send + 'static) {
+        self.octets += octets;
+        let mut work = Box::pin(async move { (octets, work.await) });
         match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
             Poll::Ready(done) => self.tasks.spawn(ready(done)),
             Poll::Pending => self.tasks.spawn(work),
@@ -37,12 +42,12 @@ impl<T: Send + 'static> Flights<T> {
 
     /// The next one that is done, or `None` when none is under way. It is cancel safe.
     pub(crate) async fn landed(&mut self) -> Option<T> {
-        loop {
-            match self.tasks.join_next().await? {
-                Ok(done) => return Some(done),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => {}
+        match self.tasks.join_next().await? {
+            Ok((octets, done)) => {
+                self.octets -= octets;
+                Some(done)
             }
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -59,7 +60,7 @@ struct Tally {
 }
 
 impl Load {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let note = self.resume.then(|| note_of(&self.file));
         let from = match &note {
             Some(note) => noted(note)? + 1,
@@ -104,6 +105,7 @@ impl Load {
                 }
                 Ok(Ok(None)) | Err(_) => break,
             };
+            let octets = line.len();
             let send = match self.message(link, &line) {
                 Ok(send) => send,
                 Err(why) => {
@@ -111,14 +113,14 @@ impl Load {
                     break;
                 }
             };
-            if flights.is_full()
+            while flights.is_full()
                 && let Some(sent) = flights.landed().await
             {
                 tally.take(sent, progress);
             }
             let number = lines.number();
             tally.begun = number;
-            flights.begin(async move { (number, send.await) }).await;
+            flights.begin(octets, async move { (number, send.await) }).await;
         }
         while let Some(sent) = flights.landed().await {
             tally.take(sent, progress);
@@ -216,6 +218,7 @@ fn noted(note: &Path) -> Result<u64, Failure> {
 /// Whoever is killed leaves the old note or the new one.
 fn replace(note: &Path, text: &str) -> io::Result<()> {
     let fresh = note.with_extension("sent.new");
-    fs::write(&fresh, text)?;
+    let mut file = File::create(&fresh)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
     fs::rename(&fresh, note)
 }

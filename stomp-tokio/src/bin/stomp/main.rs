@@ -46,6 +46,10 @@ use signals::Stop;
 
 const ABOUT: &str = "Sends, receives and moves the messages of STOMP brokers";
 const SEE: &str = "Options of every command (broker, login, --json, …): stomp --help";
+const LINES: &str = "\
+Lines of JSON (subscribe --json, drain, load, send --jsonl):
+  {\"destination\": \"/queue/a\", \"headers\": {\"colour\": \"red\"}, \"body\": \"text\"}
+  A body that is not UTF-8 is in \"body_base64\".";
 const ENVIRONMENT: &str = "\
 Environment:
   STOMP_URI, STOMP_LOGIN, STOMP_PASSCODE
@@ -89,7 +93,7 @@ impl Action {
 }
 
 fn after_help() -> String {
-    format!("{}\n\n{ENVIRONMENT}", Code::HELP)
+    format!("{}\n\n{LINES}\n\n{ENVIRONMENT}", Code::HELP)
 }
 
 /// The command with the options of all commands shown once, and not with each of its commands.
@@ -129,21 +133,39 @@ fn main() -> ExitCode {
             return Code::Failed.into();
         }
     };
-    let code = runtime.block_on(async {
-        let tells = cli.action.tells();
-        let result = run(cli, output.clone()).await;
-        conclude(&output, result, tells).await
-    });
+    let code = runtime.block_on(start(cli, output));
     // A thread may hang in a write that nobody reads.
     runtime.shutdown_background();
     code.into()
 }
 
-async fn run(cli: Cli, output: Output) -> Result<Outcome, Failure> {
-    let stop = Stop::listen().map_err(|error| Failure::io("signals", &error))?;
-    let mut run = Run::new(cli.options, output, stop);
-    let run = &mut run;
-    match cli.action {
+async fn start(cli: Cli, output: Output) -> Code {
+    let stop = match Stop::listen() {
+        Ok(stop) => stop,
+        Err(error) => {
+            output.complain(error);
+            return Code::Failed;
+        }
+    };
+    let insisted = stop.clone();
+    let tells = cli.action.tells();
+    let work = async {
+        let result = run(cli, output.clone(), stop).await;
+        conclude(&output, result, tells).await
+    };
+    tokio::select! {
+        code = work => code,
+        code = insisted.insisted() => code,
+    }
+}
+
+async fn run(cli: Cli, output: Output, stop: Stop) -> Result<Outcome, Failure> {
+    let Cli { action, mut options } = cli;
+    if let Action::Check(check::Check { broker: Some(uri) }) = &action {
+        options.uri = Some(uri.clone());
+    }
+    let run = &Run::new(options, output, stop)?;
+    match action {
         Action::Send(action) => action.run(run).await,
         Action::Subscribe(action) => action.run(run).await,
         Action::Request(action) => action.run(run).await,

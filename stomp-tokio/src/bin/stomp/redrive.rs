@@ -6,7 +6,8 @@
 use clap::Args;
 use serde_json::json;
 use stomp_tokio::{
-    Message, Oversized, Profile, SendBuilder, Subscription, SubscriptionItem, application_headers,
+    ConnectionId, Message, Oversized, Profile, SendBuilder, Subscription, SubscriptionItem,
+    application_headers,
 };
 
 use crate::{
@@ -73,6 +74,7 @@ struct Tally {
     others: u64,
     too_large: u64,
     held_octets: usize,
+    held_on: Option<ConnectionId>,
     failed: u64,
     failure: Option<Failure>,
     code: Option<Code>,
@@ -85,8 +87,11 @@ impl Tally {
         match moved {
             Moved::Done => self.moved += 1,
             Moved::CopiedOnly(why) => {
+                // After an outage they are many, for the same reason.
+                if self.copied_only == 0 {
+                    run.output.news(format_args!("a message may come a second time: {why}"));
+                }
                 self.copied_only += 1;
-                run.output.news(format_args!("a message may come a second time: {why}"));
             }
             Moved::Left(failure) => {
                 self.failed += 1;
@@ -96,7 +101,12 @@ impl Tally {
     }
 
     /// It stays, and the broker waits for word of it.
-    fn hold(&mut self, message: &Message, is_meant: bool) {
+    fn hold(&mut self, message: &Message, is_meant: bool, dry_run: bool) {
+        // On the next connection all of it comes again.
+        if self.held_on.replace(message.connection()) != Some(message.connection()) {
+            (self.others, self.too_large, self.held_octets) = (0, 0, 0);
+            self.moved = if dry_run { 0 } else { self.moved };
+        }
         self.others += 1;
         self.moved += u64::from(is_meant);
         self.held_octets += message.size();
@@ -118,7 +128,7 @@ impl Tally {
 }
 
 impl Move {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         self.check()?;
         // Two connections: a broker that reads no more of one that publishes still reads the acknowledgements.
         let builder = run.prepare()?;
@@ -152,14 +162,17 @@ impl Move {
 
     fn window(&self) -> u32 {
         let default = if self.dry_run || !self.conditions.is_empty() { LOOKED_AT } else { WINDOW };
-        self.prefetch.unwrap_or(default).max(1)
+        // What the broker sends beyond the number that is wanted goes back, and may count as delivered.
+        let wanted =
+            self.count.filter(|_| self.conditions.is_empty()).and_then(|count| u32::try_from(count).ok());
+        self.prefetch.unwrap_or_else(|| wanted.map_or(default, |wanted| wanted.min(default))).max(1)
     }
 
     async fn subscribe(&self, run: &Run, source: &Link) -> Result<Subscription, Failure> {
         let subscribe =
             source.client.subscribe(&self.from).oversized(Oversized::Deliver).prefetch(self.window());
         let subscribe = self.selector.iter().fold(subscribe, |it, condition| it.selector(condition));
-        Ok(run.unless_stopped(source.from_queue(subscribe)).await??)
+        Ok(run.unless_stopped(source.subscribe_to_queue(subscribe)).await??)
     }
 
     async fn move_all(
@@ -172,7 +185,7 @@ impl Move {
     ) {
         let mut flights = Flights::new(self.window() as usize);
         let mut begun = 0;
-        while tally.failure.is_none() && self.count.is_none_or(|count| begun < count) {
+        while tally.failure.is_none() && self.wants_more(begun, tally) {
             if tally.held() >= u64::from(self.window()) {
                 break;
             }
@@ -183,16 +196,16 @@ impl Move {
                     progress.step();
                     continue;
                 }
-                arrival = arrivals::next(run, source, subscription, Some(self.idle.0)) => arrival,
+                arrival = arrivals::next(run, source, subscription, Some(self.idle.0)), if !flights.is_full() => arrival,
             };
             match arrival {
                 Arrival::Item(SubscriptionItem::Message(message)) => {
                     let is_meant = self.is_meant(&message);
                     begun += u64::from(is_meant);
                     if is_meant && !self.dry_run {
-                        flights.begin(carry(self.copy(target, &message), message)).await;
+                        flights.begin(message.size(), carry(self.copy(target, &message), message)).await;
                     } else {
-                        tally.hold(&message, is_meant);
+                        tally.hold(&message, is_meant, self.dry_run);
                     }
                 }
                 Arrival::Item(_) => tally.too_large += 1,
@@ -209,8 +222,12 @@ impl Move {
             tally.note(moved, run);
             progress.step();
         }
-        let enough = self.count.is_some_and(|count| begun >= count);
-        tally.is_full = !enough && tally.may_hide_others(source, self.window());
+        tally.is_full = self.wants_more(begun, tally) && tally.may_hide_others(source, self.window());
+    }
+
+    fn wants_more(&self, begun: u64, tally: &Tally) -> bool {
+        let done = if self.dry_run { tally.moved } else { begun };
+        self.count.is_none_or(|count| done < count)
     }
 
     fn is_meant(&self, message: &Message) -> bool {

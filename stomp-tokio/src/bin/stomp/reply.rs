@@ -45,7 +45,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let link = run.connect().await?;
         let concurrency = self.concurrency.max(1);
         let subscribe = link.client.subscribe(&self.destination).prefetch(concurrency.into());

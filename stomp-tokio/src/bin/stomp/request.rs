@@ -37,7 +37,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let body: Bytes = match (&self.body, &self.file) {
             (Some(body), _) => body.clone().into(),
             (None, None) if std::io::stdin().is_terminal() => Bytes::new(),

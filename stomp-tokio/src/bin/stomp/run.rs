@@ -3,8 +3,8 @@
 use std::{fs, path::Path, time::Duration};
 
 use stomp_tokio::{
-    Brokers, BrokersError, Builder, Client, ClientCertificate, Closed, Connect as _, Farewell, SendBuilder,
-    SubscribeBuilder, TlsConfig,
+    Brokers, BrokersError, Builder, Client, ClientCertificate, Closed, Connect as _, Farewell, Login,
+    SendBuilder, SubscribeBuilder, TlsConfig,
 };
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -20,11 +20,19 @@ use crate::{
 /// The longest time to part from a broker.
 const PARTING: Duration = Duration::from_secs(10);
 
+/// So many octets may wait for their RECEIPT, beside a message of any size.
+const KEPT: usize = 32 << 20;
+
+/// So many octets of messages are received ahead, and eight times as many while an acknowledgement awaits its answer, which
+/// comes after them. Beyond that it is unknown whether it was acknowledged.
+const AHEAD: usize = 16 << 20;
+
 /// What a command runs with.
 pub(crate) struct Run {
     pub(crate) output: Output,
     pub(crate) stop: Stop,
     pub(crate) secrets: Secrets,
+    login: Option<Login>,
     options: Options,
 }
 
@@ -36,8 +44,12 @@ pub(crate) struct Link {
 }
 
 impl Run {
-    pub(crate) fn new(options: Options, output: Output, stop: Stop) -> Self {
-        Self { output, stop, secrets: Secrets::default(), options }
+    /// Reads what the options name.
+    pub(crate) fn new(options: Options, output: Output, stop: Stop) -> Result<Self, Failure> {
+        let mut secrets = Secrets::default();
+        options.uri.iter().for_each(|uri| secrets.note_uri(uri));
+        let login = secrets.login(&options)?;
+        Ok(Self { output, stop, secrets, login, options })
     }
 
     /// The longest wait for an answer.
@@ -45,22 +57,16 @@ impl Run {
         self.options.timeout.0
     }
 
-    /// Takes another broker than the options name.
-    pub(crate) fn set_uri(&mut self, uri: String) {
-        self.options.uri = Some(uri);
-    }
-
     /// The brokers that the options name.
-    pub(crate) fn brokers(&mut self) -> Result<Brokers, Failure> {
+    pub(crate) fn brokers(&self) -> Result<Brokers, Failure> {
         let missing =
             || Failure::usage("which broker? Give --uri or set STOMP_URI, such as tcp://localhost:61613");
         let uri = self.options.uri.as_ref().filter(|uri| !uri.is_empty()).ok_or_else(missing)?;
-        self.secrets.note_uri(uri);
         uri.parse().map_err(|error: BrokersError| Failure::usage(error.to_string()))
     }
 
     /// All settings of a client for these brokers.
-    pub(crate) fn builder(&mut self, mut brokers: Brokers) -> Result<Builder, Failure> {
+    pub(crate) fn builder(&self, mut brokers: Brokers) -> Result<Builder, Failure> {
         if self.options.wait {
             brokers.reconnect.startup_max_attempts = None;
         }
@@ -73,12 +79,17 @@ impl Run {
             .timeout(patience)
             .receipt_timeout(patience)
             .at_least_once_timeout(patience)
+            .at_least_once_octets(
+                usize::try_from(self.options.max_body).unwrap_or(usize::MAX).saturating_add(KEPT),
+            )
             .subscribe_timeout(patience)
+            .prefetch_budget(u32::MAX)
+            .inbound_budget(AHEAD)
             .disconnect_timeout(PARTING.min(patience))
             .limits(|limits| limits.body = self.options.max_body)
             .tls(self.tls()?);
-        let builder = match self.secrets.login(&self.options)? {
-            Some(login) => builder.login(login),
+        let builder = match &self.login {
+            Some(login) => builder.login(login.clone()),
             None => builder,
         };
         Ok(match &self.options.client_id {
@@ -99,13 +110,13 @@ impl Run {
     }
 
     /// All settings of a client, as the options have them.
-    pub(crate) fn prepare(&mut self) -> Result<Builder, Failure> {
+    pub(crate) fn prepare(&self) -> Result<Builder, Failure> {
         let brokers = self.brokers()?;
         self.builder(brokers)
     }
 
     /// Connects within the time that the user has.
-    pub(crate) async fn connect(&mut self) -> Result<Link, Failure> {
+    pub(crate) async fn connect(&self) -> Result<Link, Failure> {
         let builder = self.prepare()?;
         self.connect_by(builder).await
     }
@@ -160,7 +171,7 @@ impl Link {
     }
 
     /// The subscription, to a queue.
-    pub(crate) fn from_queue(&self, subscribe: SubscribeBuilder) -> SubscribeBuilder {
+    pub(crate) fn subscribe_to_queue(&self, subscribe: SubscribeBuilder) -> SubscribeBuilder {
         if self.wants_to_be_told() { subscribe.from_queue() } else { subscribe }
     }
 

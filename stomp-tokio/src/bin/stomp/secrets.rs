@@ -23,6 +23,8 @@ impl Secrets {
         match (&options.login, passcode) {
             (Some(login), Some(passcode)) => Ok(Some(Login::new(login, passcode))),
             (Some(login), None) => Ok(Some(Login::without_passcode(login))),
+            // A login in the URI has its passcode there.
+            (None, Some(_)) if options.uri.as_ref().is_some_and(|uri| uri.contains('@')) => Ok(None),
             (None, Some(_)) => {
                 Err(Failure::usage("a passcode without a login: give --login or set STOMP_LOGIN"))
             }

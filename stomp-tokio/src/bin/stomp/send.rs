@@ -85,7 +85,7 @@ impl Tally {
 }
 
 impl Send {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let mut source = self.source().await?;
         let link = run.connect().await?;
         let mut tally = Tally::default();
@@ -166,7 +166,12 @@ impl Send {
         }
     }
 
-    async fn send(&self, send: SendBuilder, flights: &mut Flights<Result<(), SendError>>, tally: &mut Tally) {
+    async fn send(
+        &self,
+        (send, octets): (SendBuilder, usize),
+        flights: &mut Flights<Result<(), SendError>>,
+        tally: &mut Tally,
+    ) {
         if !self.is_answered() {
             if let Err(error) = send.await {
                 tally.sent -= 1;
@@ -174,13 +179,13 @@ impl Send {
             }
             return;
         }
-        if flights.is_full()
+        while flights.is_full()
             && let Some(outcome) = flights.landed().await
         {
             tally.note(outcome);
         }
         let send = if self.at_least_once { send.at_least_once() } else { send.confirmed() };
-        flights.begin(send.into_future()).await;
+        flights.begin(octets, send.into_future()).await;
     }
 
     fn outcome(&self, run: &Run, tally: Tally, lost: u64) -> Result<Outcome, Failure> {
@@ -233,20 +238,24 @@ impl Source {
         }
     }
 
-    /// The next message, made of the common one. It is not cancel safe.
-    async fn next(&mut self, send: SendBuilder) -> Result<Option<SendBuilder>, Failure> {
+    /// The next message, made of the common one, and the length of its body. It is not cancel safe.
+    async fn next(&mut self, send: SendBuilder) -> Result<Option<(SendBuilder, usize)>, Failure> {
         let (Self::Same { left, .. } | Self::Lines { left, .. } | Self::Records { left, .. }) = self;
         if *left == 0 {
             return Ok(None);
         }
         *left -= 1;
         match self {
-            Self::Same { body, .. } => Ok(Some(send.body(body.clone()))),
-            Self::Lines { lines, .. } => Ok(lines.next().await?.map(|line| send.body(line))),
+            Self::Same { body, .. } => Ok(Some((send.body(body.clone()), body.len()))),
+            Self::Lines { lines, .. } => Ok(lines.next().await?.map(|line| {
+                let octets = line.len();
+                (send.body(line), octets)
+            })),
             Self::Records { lines, .. } => {
                 let Some(line) = lines.next().await? else { return Ok(None) };
                 let record = Record::parse(&line).map_err(|why| lines.wrong(&why))?;
-                Ok(Some(send.headers(&record.headers).body(record.body)))
+                let octets = record.body.len();
+                Ok(Some((send.headers(&record.headers).body(record.body), octets)))
             }
         }
     }

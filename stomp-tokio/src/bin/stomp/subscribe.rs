@@ -1,7 +1,8 @@
 //! `stomp subscribe`: prints messages, and acknowledges each when it was printed.
 
 use std::{
-    io,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     pin::pin,
     time::Duration,
@@ -9,8 +10,8 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use stomp_tokio::{AckMode, Message, Oversized, Subscription, SubscriptionItem};
-use tokio::{fs, io::AsyncWriteExt as _, time::timeout};
+use stomp_tokio::{AckMode, Bytes, Message, Oversized, Subscription, SubscriptionItem};
+use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{
     arrivals::{self, Arrival},
@@ -26,7 +27,9 @@ pub(crate) const IDLE: Duration = Duration::from_secs(2);
 /// When a signal has come, so long may stdout take for the message that is being printed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// So many messages may be out that nobody acknowledges.
-const UNACKNOWLEDGED: u64 = 1000;
+const UNACKNOWLEDGED: u32 = 1000;
+/// Fewer than the broker would send ahead.
+const FEW: u32 = 10;
 
 /// Print messages; each is acknowledged when it was printed
 #[derive(Args)]
@@ -94,12 +97,12 @@ enum End {
 }
 
 impl Subscribe {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         if self.ack == Ack::Auto && self.count.is_some() && !self.destination.starts_with("/topic/") {
             return Err(Failure::usage("with --ack auto, what comes beyond --count would be lost"));
         }
         if let Some(directory) = &self.to_dir {
-            fs::create_dir_all(directory).await.map_err(|error| Failure::io(directory.display(), &error))?;
+            fs::create_dir_all(directory).map_err(|error| Failure::io(directory.display(), &error))?;
         }
         let link = run.connect().await?;
         let mut subscription = self.subscribe(run, &link).await?;
@@ -119,15 +122,23 @@ impl Subscribe {
             Ack::Client => AckMode::Client,
             Ack::Individual | Ack::None => AckMode::ClientIndividual,
         });
-        let ahead = (self.ack == Ack::None).then(|| self.count.unwrap_or(UNACKNOWLEDGED).min(UNACKNOWLEDGED));
-        let ahead = self.prefetch.or_else(|| ahead.and_then(|ahead| u32::try_from(ahead).ok()));
-        let subscribe = ahead.into_iter().fold(subscribe, |it, ahead| it.prefetch(ahead));
+        let subscribe = self.ahead().into_iter().fold(subscribe, |it, ahead| it.prefetch(ahead));
         let subscribe = self.selector.iter().fold(subscribe, |it, condition| it.selector(condition));
         let subscribe = self.durable.iter().fold(subscribe, |it, name| it.durable(name));
         let subscribe =
             self.header.iter().fold(subscribe, |it, header| it.header(&header.name, &header.value));
         let subscribe = if self.from_queue { subscribe.from_queue() } else { subscribe };
         Ok(run.unless_stopped(subscribe).await??)
+    }
+
+    /// How many the broker may send ahead. What it sends beyond the number that is wanted goes back, and may count as delivered.
+    fn ahead(&self) -> Option<u32> {
+        let wanted = self.count.and_then(|count| u32::try_from(count).ok());
+        let ahead = match self.ack {
+            Ack::None => Some(wanted.map_or(UNACKNOWLEDGED, |wanted| wanted.min(UNACKNOWLEDGED))),
+            _ => wanted.filter(|wanted| *wanted < FEW),
+        };
+        self.prefetch.or(ahead).map(|ahead| ahead.max(1))
     }
 
     fn idle(&self, run: &Run) -> Option<Duration> {
@@ -209,7 +220,7 @@ impl Subscribe {
         message: &Message,
         printed: u64,
     ) -> Result<Vec<u8>, Failure> {
-        let file = write_new(directory, printed + 1, message.body()).await?;
+        let file = write_new(directory, printed + 1, message.body_bytes()).await?;
         let name = file.display().to_string();
         if !run.output.json {
             return Ok(format!("{name}\n").into_bytes());
@@ -251,22 +262,27 @@ impl Subscribe {
     }
 }
 
-/// Writes a file that is not there yet, to the disk.
-async fn write_new(directory: &Path, first: u64, body: &[u8]) -> Result<PathBuf, Failure> {
-    let mut number = first;
-    loop {
+/// Writes a file that is not there yet, to the disk, on a thread where that delays nobody.
+async fn write_new(directory: &Path, first: u64, body: Bytes) -> Result<PathBuf, Failure> {
+    let folder = directory.to_owned();
+    let written = spawn_blocking(move || create(&folder, first, &body)).await;
+    written.unwrap_or_else(|error| Err(Failure::io(directory.display(), &io::Error::other(error))))
+}
+
+/// The first number from that one on that no file has.
+fn create(directory: &Path, first: u64, body: &[u8]) -> Result<PathBuf, Failure> {
+    for number in first.. {
         let path = directory.join(format!("{number:06}"));
-        let failed = |error: &io::Error| Failure::io(path.display(), error);
-        let opened = fs::OpenOptions::new().write(true).create_new(true).open(&path).await;
-        let mut file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                number += 1;
-                continue;
-            }
-            opened => opened.map_err(|error| failed(&error))?,
+        let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            opened => opened.map_err(|error| Failure::io(path.display(), &error))?,
         };
-        file.write_all(body).await.map_err(|error| failed(&error))?;
-        file.sync_all().await.map_err(|error| failed(&error))?;
+        if let Err(error) = file.write_all(body).and_then(|()| file.sync_all()) {
+            // A part of a body is worse than none, and the message is still in the queue.
+            _ = fs::remove_file(&path);
+            return Err(Failure::io(path.display(), &error));
+        }
         return Ok(path);
     }
+    Err(Failure::new(Code::Failed, format!("{} is full of files", directory.display())))
 }

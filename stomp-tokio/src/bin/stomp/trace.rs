@@ -36,7 +36,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(crate) async fn run(self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(self, run: &Run) -> Result<Outcome, Failure> {
         let builder = run.prepare()?;
         let (client, driver) = builder.build().map_err(|error| Failure::usage(error.to_string()))?;
         let mut listener = client.trace();
