@@ -84,7 +84,8 @@ fn every_target_is_replayed() {
             "headers.rs",
             "round_trip.rs",
             "session.rs",
-            "uri.rs"
+            "uri.rs",
+            "websocket.rs"
         ]
     );
 }

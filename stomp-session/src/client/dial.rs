@@ -139,7 +139,8 @@ impl<R: Runtime> Connector for Dial<R> {
     }
 }
 
-#[cfg(all(test, not(feature = "websocket")))]
+#[cfg(not(feature = "websocket"))]
+#[cfg(test)]
 mod tests {
     use std::future::{Future, pending, ready};
 

@@ -151,6 +151,33 @@ proptest! {
     }
 }
 
+/// Some brokers take a message for a frame (ActiveMQ).
+#[test]
+fn a_frame_in_pieces_is_one_message() {
+    let wire = Wire::new(answer("").as_bytes(), &[]);
+    let frame = written(&[b'x'; 50_000], 0, true, true);
+    block_on(async {
+        let mut web_socket = open(&endpoint(), WebSocketConfig::default(), &wire).await.unwrap();
+        web_socket.write_all(&frame).await.unwrap();
+        web_socket.flush().await.unwrap();
+    });
+    let messages: Vec<_> = wire.messages().into_iter().map(|message| message.into_data().to_vec()).collect();
+    assert!(messages == [frame], "{} messages", messages.len());
+}
+
+#[test]
+fn a_ping_in_the_same_read_eats_nothing() {
+    let sent = [frame(0x02, b"one "), frame(0x89, b"ping"), frame(0x80, b"message")].concat();
+    let wire = Wire::new(&[answer("").as_bytes(), &sent].concat(), &[]);
+    wire.with(|ends| ends.ended = true);
+    let mut read = Vec::new();
+    block_on(async {
+        let mut web_socket = open(&endpoint(), WebSocketConfig::default(), &wire).await.unwrap();
+        web_socket.read_to_end(&mut read).await.unwrap();
+    });
+    assert_eq!(read, b"one message");
+}
+
 /// A frame as a session writes it.
 fn written(body: &[u8], kind: u8, counted: bool, text: bool) -> Vec<u8> {
     let body: Vec<u8> = match text {
