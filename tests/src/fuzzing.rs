@@ -10,6 +10,12 @@ use stomp_session::{Brokers, Endpoint, Schedule};
 
 use crate::codec::{self, Setting};
 
+#[cfg(feature = "websocket")]
+mod web_socket;
+
+#[cfg(feature = "websocket")]
+pub use web_socket::websocket;
+
 /// Parses a stream, and checks the frames in it.
 ///
 /// The first octet selects the settings of the parser and what is checked. The rest is the stream.

@@ -1,4 +1,4 @@
-//! No secret leaves but in CONNECT and in the handshake of TLS: not in `Debug`, not in an error, not in a log.
+//! No secret leaves but in CONNECT and in the handshakes of TLS and of a WebSocket: not in `Debug`, not in an error, not in a log.
 //!
 //! What is shown here is printed as well: `tests/run` searches the output of the whole run for the canary, and for the line
 //! that proves that it saw what was printed here.
@@ -8,7 +8,10 @@ mod support;
 use std::{
     fmt,
     future::IntoFuture as _,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
     sync::{Arc, Once},
+    thread,
     time::Duration,
 };
 
@@ -18,7 +21,9 @@ use stomp_proto::{
 };
 use stomp_session::{
     Action, Attempt, Brokers, Config, Endpoint, Login, Lost, Profile, Schedule, Session, Timestamp,
-    client::{Builder, Client, ClientCertificate, Credentials, Notice, TlsBackend, TlsConfig},
+    client::{
+        Builder, Client, ClientCertificate, Credentials, Notice, TlsBackend, TlsConfig, WebSocketConfig,
+    },
 };
 use stomp_testkit::{
     broker::{Broker, BrokerConfig},
@@ -128,6 +133,8 @@ fn in_nothing_that_is_configured() {
         "tcp://me:SECRET",
         "ssl://me:SECRET@a:1,ssl://b:x",
         "tcp://me:SECRET@a?x=SECRET",
+        "ws://me:SECRET@a/ws?x=SECRET y",
+        "ws://a/ws?x=1&stomp.SECRET",
     ] {
         let wrong = wrong.replace("SECRET", CANARY);
         show_error(&wrong.parse::<Brokers>().unwrap_err());
@@ -201,6 +208,87 @@ fn log_everything() {
         log::set_logger(&LOG).expect("nobody else logs");
         log::set_max_level(log::LevelFilter::Trace);
     });
+}
+
+/// Answers handshakes of WebSockets: the first one opens and is closed with all that was sent to it, and the others are refused
+/// with the same.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        for turn in 0.. {
+            let Ok((mut stream, _)) = listener.accept() else { return };
+            let mut request = Vec::new();
+            let mut room = [0; 4096];
+            while !request.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut room) {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => request.extend_from_slice(&room[..count]),
+                }
+            }
+            let text = String::from_utf8(request).unwrap();
+            assert!(text.contains(&format!("x-token: {CANARY}")), "it is there");
+            let key = text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+            let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+            let said = match turn {
+                0 => {
+                    let mut said = format!(
+                        "HTTP/1.1 101 {CANARY}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nx-echo: {CANARY}\r\n\
+                         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+                    )
+                    .into_bytes();
+                    let words = format!("no {CANARY}");
+                    said.extend([0x88, words.len() as u8 + 2, 0x03, 0xf0]);
+                    said.extend_from_slice(words.as_bytes());
+                    said
+                }
+                _ => format!("HTTP/1.1 401 {CANARY}\r\nlocation: /{CANARY}\r\n\r\n{text}").into_bytes(),
+            };
+            _ = stream.write_all(&said);
+        }
+    };
+    thread::spawn(serve);
+    address
+}
+
+/// A token in the handshake of a WebSocket, in its query, and as a passcode.
+async fn a_web_socket<A: Adapter>() {
+    let mut web_socket = WebSocketConfig::default();
+    web_socket.set_header("x-token", CANARY);
+    show(&web_socket);
+    fn login() -> Login {
+        Login::new("me", CANARY).with_handshake_header("cookie", CANARY)
+    }
+    let credentials = Credentials::new(async |_| Ok::<_, String>(login()));
+    let endpoint: Endpoint = format!("ws://me:{ENCODED}@{}/ws?t={ENCODED}", echo()).parse().unwrap();
+    let endpoint = endpoint.with_handshake_header("authorization", CANARY);
+    show(&(login(), &endpoint));
+    show_text(&endpoint.to_string());
+    let settings = Client::builder("tcp://localhost").web_socket(web_socket).credentials(credentials);
+    show(&settings);
+    let mut config = Config::new(Brokers::from(endpoint));
+    config.brokers.reconnect.startup_max_attempts = Some(1);
+    let (client, _kill) = A::start(config, settings);
+    let mut notices = client.trace();
+    let connected = client.connected().await;
+    show(&connected);
+    show_error(&connected.unwrap_err());
+    let mut told = String::new();
+    while let Some(notice) = notices.next().await {
+        show(&notice);
+        if let Notice::ConnectFailed { reason, .. } = notice {
+            show_error(&reason);
+            told += &reason.to_string();
+        }
+    }
+    assert!(told.contains("1008") && told.contains("HTTP 401"), "{told}");
+}
+
+#[test]
+fn in_no_handshake_of_a_web_socket() {
+    log_everything();
+    assert!(Tokio::block_on(Tokio::within(PATIENCE, a_web_socket::<Tokio>())).is_some());
+    assert!(Smol::block_on(Smol::within(PATIENCE, a_web_socket::<Smol>())).is_some());
 }
 
 fn live<A: Adapter>() {

@@ -64,6 +64,11 @@ fn uri() {
     seeds("uri").iter().for_each(|seed| fuzzing::uri(seed));
 }
 
+#[test]
+fn websocket() {
+    replay_in_every_setting("websocket", fuzzing::websocket);
+}
+
 /// A target without a replay would have seeds that nobody runs.
 #[test]
 fn every_target_is_replayed() {
@@ -79,7 +84,8 @@ fn every_target_is_replayed() {
             "headers.rs",
             "round_trip.rs",
             "session.rs",
-            "uri.rs"
+            "uri.rs",
+            "websocket.rs"
         ]
     );
 }

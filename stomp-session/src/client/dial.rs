@@ -138,3 +138,55 @@ impl<R: Runtime> Connector for Dial<R> {
         self.secure(endpoint, stream).await
     }
 }
+
+#[cfg(not(feature = "websocket"))]
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, pending, ready};
+
+    use super::*;
+    use crate::Timestamp;
+
+    /// A runtime that dials nobody.
+    struct Nothing;
+
+    impl Runtime for Nothing {
+        type Stream = TransportStream;
+
+        async fn dial(&self, _: &str, _: u16, _: u32) -> io::Result<TransportStream> {
+            panic!("nothing is dialled")
+        }
+
+        fn sleep_until(&self, _: Timestamp) -> impl Future<Output = ()> + Send {
+            pending()
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp::ZERO
+        }
+
+        fn unblock<T: Send + 'static>(
+            &self,
+            work: impl FnOnce() -> T + Send + 'static,
+        ) -> impl Future<Output = T> + Send {
+            ready(work())
+        }
+
+        fn entropy(&self) -> [u8; 32] {
+            [0; 32]
+        }
+    }
+
+    #[test]
+    fn a_web_socket_that_is_not_compiled_in_is_named_with_its_feature() {
+        let dial = Dial::new(Arc::new(Nothing), TlsConfig::default());
+        for uri in ["ws://broker/ws", "wss://broker/ws"] {
+            let endpoint: Endpoint = uri.parse().unwrap();
+            let mut dialled = std::pin::pin!(dial.connect(&endpoint, 0));
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            let std::task::Poll::Ready(Err(error)) = dialled.as_mut().poll(&mut cx) else { panic!("{uri}") };
+            assert!(TransportError::is_permanent(&error));
+            assert!(error.to_string().contains("enable the feature websocket"), "{error}");
+        }
+    }
+}

@@ -242,7 +242,7 @@ fn with_resource(
 ) -> Result<Endpoint, BrokersError> {
     let mut resource = String::from("/");
     resource.push_str(path);
-    let mut separator = '?';
+    let (mut separator, mut text) = ('?', false);
     for (number, option) in query.split('&').filter(|option| !option.is_empty()).enumerate() {
         let Some(own) = option.strip_prefix(OWN) else {
             resource.push(separator);
@@ -255,6 +255,10 @@ fn with_resource(
             Some(("vhost", name)) => {
                 endpoint = endpoint.with_virtual_host(percent_decode(name, "stomp.vhost", broker)?);
             }
+            Some(("text", flag)) => {
+                let invalid = BrokersError::InvalidOption { option: "stomp.text", expected: "true or false" };
+                text = flag.parse().map_err(|_| invalid)?;
+            }
             _ => return Err(BrokersError::UnknownOption { broker, number: number.saturating_add(1) }),
         }
     }
@@ -262,7 +266,8 @@ fn with_resource(
     if !resource.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'#') {
         return Err(BrokersError::InvalidResource(broker));
     }
-    Ok(endpoint.with_web_socket(resource))
+    let endpoint = endpoint.with_web_socket(resource);
+    Ok(if text { endpoint.with_text_messages() } else { endpoint })
 }
 
 fn read_login(text: &str, broker: Which) -> Result<Login, BrokersError> {

@@ -96,6 +96,7 @@ fn a_wrong_uri_names_the_wrong_part() {
         ("ws://a:1/ws?q=u@b", "there is an '@' after a '/'"),
         ("ws://a:1/ws?stomp.host=b", "option number 1 is unknown"),
         ("ws://a:1/ws?stomp.profile=b", "the option profile must be rabbitmq, activemq or artemis"),
+        ("ws://a:1/ws?stomp.text=1", "the option stomp.text must be true or false"),
         ("ws://a:1/ws?stomp.vhost=%zz", "the stomp.vhost is not percent-encoded"),
         ("failover:(ws://a/ws,ws://:1/ws)", "broker 2 of the list: the host is missing"),
     ];

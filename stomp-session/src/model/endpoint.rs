@@ -113,7 +113,7 @@ impl fmt::Debug for Login {
 /// the header.
 ///
 /// In a `ws://` or `wss://` URI, path and query are those of the WebSocket: `wss://broker/ws?tenant=7`. The virtual host
-/// is then an option of its own, `stomp.vhost`, which the broker does not see; so is `stomp.profile`.
+/// is then an option of its own, `stomp.vhost`, which the broker does not see; so are `stomp.profile` and `stomp.text`.
 ///
 /// ```
 /// use stomp_session::Endpoint;
@@ -141,13 +141,16 @@ struct Parts {
     headers: HandshakeHeaders,
 }
 
-/// The path and the query of a WebSocket. The query may hold secrets.
+/// The path and the query of a WebSocket, and whether it takes text. The query may hold secrets.
 #[derive(Clone, PartialEq, Eq)]
-struct Resource(String);
+struct Resource {
+    target: String,
+    text: bool,
+}
 
 impl Resource {
     fn path(&self) -> &str {
-        self.0.split_once('?').map_or(&*self.0, |(path, _)| path)
+        self.target.split_once('?').map_or(&*self.target, |(path, _)| path)
     }
 }
 
@@ -218,7 +221,18 @@ impl Endpoint {
     /// ```
     #[must_use]
     pub fn with_web_socket(mut self, resource: impl Into<String>) -> Self {
-        self.parts().web_socket = Some(Resource(resource.into()));
+        self.parts().web_socket = Some(Resource { target: resource.into(), text: false });
+        self
+    }
+
+    /// Makes the client send text instead of binary messages over this [WebSocket](Self::with_web_socket), as does the
+    /// option `stomp.text=true` of its URI. It has no effect if the endpoint is no WebSocket.
+    ///
+    /// ActiveMQ ignores binary messages: it does not even answer CONNECT. A frame whose body is no UTF-8 cannot be sent as
+    /// text; a broker closes the connection on it.
+    #[must_use]
+    pub fn with_text_messages(mut self) -> Self {
+        self.parts().web_socket.iter_mut().for_each(|resource| resource.text = true);
         self
     }
 
@@ -273,7 +287,12 @@ impl Endpoint {
     /// without one.
     #[must_use]
     pub fn web_socket(&self) -> Option<&str> {
-        self.0.web_socket.as_ref().map(|resource| &*resource.0)
+        self.0.web_socket.as_ref().map(|resource| &*resource.target)
+    }
+
+    #[cfg(feature = "websocket")]
+    pub(crate) fn sends_text(&self) -> bool {
+        self.0.web_socket.as_ref().is_some_and(|resource| resource.text)
     }
 
     #[cfg(feature = "websocket")]

@@ -276,7 +276,7 @@ fn not_stomp(error: &ParseError) -> String {
     let spoken = match error.excerpt.as_slice() {
         [0x15 | 0x16, 3, ..] => "TLS: use stomp+ssl://",
         excerpt if excerpt.starts_with(b"HTTP/") || excerpt.starts_with(b"<") => {
-            "HTTP: STOMP has a port of its own, usually 61613"
+            "HTTP: STOMP has a port of its own, usually 61613, and a WebSocket is reached by ws://"
         }
         excerpt if excerpt.starts_with(b"AMQP") => "AMQP: RabbitMQ's STOMP port is usually 61613",
         _ => "",

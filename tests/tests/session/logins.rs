@@ -287,3 +287,60 @@ fn attempts_are_counted_for_each_broker() {
     let Some(Action::Connect(attempt)) = script.session.poll_action() else { panic!("a dial") };
     assert_eq!((attempt.endpoint, attempt.number), (added, 0));
 }
+
+/// The handshake of a WebSocket is refused, as with 401.
+fn refuse_handshake(script: &mut Script, login: Option<Login>) -> u64 {
+    let attempt = script.attempt();
+    let at = script.now.since_start().as_secs();
+    script.session.handle_login_refused(attempt.id, login, "HTTP 401".into(), script.now);
+    at
+}
+
+#[test]
+fn a_login_that_a_handshake_refuses_goes_out_as_seldom() {
+    let mut script = Script::new(shared("failover:(ws://a,ws://b)"));
+    let times: Vec<_> = (0..6).map(|_| refuse_handshake(&mut script, None)).collect();
+    assert_eq!(times[..2], [0, 0], "each broker once");
+    let gaps: Vec<_> = times[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(gaps, [60, 120, 240, 480]);
+    let told: Vec<_> = script.events().into_iter().filter(|event| event.starts_with("failed")).collect();
+    assert!(told.len() == 6 && told.iter().all(|told| told.contains("HTTP 401")), "{told:?}");
+}
+
+#[test]
+fn a_token_that_a_handshake_refuses_waits_and_another_one_does_not() {
+    let mut script = Script::new(listed("failover:(ws://a)"));
+    let [stale, fresh] =
+        ["stale", "fresh"].map(|it| Login::unnamed().with_handshake_header("authorization", it));
+    refuse_handshake(&mut script, Some(stale.clone()));
+    let attempt = script.attempt();
+    assert!(script.now < Timestamp::from_start(seconds(60)));
+    assert!(matches!(attempt.check(&stale), Err(Lost::LoginHeldBack(_))));
+    assert_eq!(attempt.check(&fresh), Ok(()));
+    let input = script.session.handle_connected(attempt.id, Some(fresh), script.now);
+    assert!(input.is_some());
+    let said = script.said();
+    assert!(said.starts_with("CONNECT\n") && !said.contains("login") && !said.contains("fresh"), "{said}");
+}
+
+#[test]
+fn a_handshake_that_is_refused_is_final_at_the_start_and_passes_later() {
+    let mut config = shared("failover:(ws://a)");
+    config.refused_at_start = OnRefusal::End;
+    let mut script = Script::new(config.clone());
+    refuse_handshake(&mut script, None);
+    let events = script.events();
+    assert!(events.iter().any(|event| event.starts_with("closed")), "{events:?}");
+    let mut script = Script::new(config);
+    had_stood(&mut script);
+    script.events();
+    let attempt = script.attempt();
+    // By the way of every other end.
+    script.report(Lost::LoginRefused("HTTP 403".into()));
+    assert!(script.events().iter().all(|event| !event.starts_with("closed")));
+    let next = script.attempt();
+    assert!(next.id != attempt.id && script.now >= Timestamp::from_start(seconds(60)));
+    // A report of an attempt that is over counts for nothing.
+    script.session.handle_login_refused(attempt.id, None, "late".into(), script.now);
+    assert!(script.events().is_empty());
+}

@@ -63,7 +63,7 @@ fn in_no_error() {
 }
 
 /// Where a passcode may stand, and where it may end up when something is forgotten.
-const SHAPES: [&str; 20] = [
+const SHAPES: [&str; 24] = [
     "tcp://me:SECRET",
     "tcp://me:SECRET@",
     "tcp://me:SECRET@a",
@@ -84,10 +84,14 @@ const SHAPES: [&str; 20] = [
     "failover:(tcp://me:SECRET@a)?randomize=SECRET",
     "ssl://me:SECRET@a:1,ssl://b:x",
     "failover:(tcp://a:1,tcp://me:SECRET@b:x)?maxReconnectDelay=SECRET",
+    "ws://me:SECRET@a/x y",
+    "ws://a/ws?token=SECRET#",
+    "ws://a/ws?stomp.SECRET=1",
+    "ws://a/ws?stomp.vhost=SECRET%zz",
 ];
 
 /// Words of an error that look like a part of some passcodes.
-const SCHEMES: &str = "use tcp://, stomp://, ssl://, stomp+ssl:// or stomps://";
+const SCHEMES: &str = "use tcp://, stomp://, ssl://, stomp+ssl://, stomps://, ws:// or wss://";
 
 #[track_caller]
 fn assert_hides(uri: &str, secret: &str) {

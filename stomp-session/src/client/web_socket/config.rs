@@ -24,7 +24,8 @@ use crate::model::handshake_headers::HandshakeHeaders;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WebSocketConfig {
-    /// Whether to send text instead of binary messages. Default: `false`.
+    /// Whether to send text instead of binary messages to every server, and not only where the endpoint
+    /// [asks for it](crate::Endpoint::with_text_messages). Default: `false`.
     ///
     /// ActiveMQ's `ws` transport ignores binary messages. A broker closes the connection on a frame that is sent as text and
     /// is no UTF-8, such as one with a binary body.

@@ -79,7 +79,7 @@ impl WebSockets {
         let query =
             endpoint.web_socket().and_then(|resource| resource.split_once('?')).map(|(_, query)| query);
         let mask = Mask::of_secrets(secrets.chain(login).chain(query));
-        Ok(WebSocket::new(stream, Writer::new(seed, &self.config), early, mask))
+        Ok(WebSocket::new(stream, Writer::new(seed, &self.config, endpoint.sends_text()), early, mask))
     }
 }
 

@@ -56,18 +56,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Answers what was read, if there is room for it. What goes wrong is seen by whoever reads or writes next.
+    /// Answers what was read, as far as the transport takes it. What goes wrong is seen by whoever reads or writes next.
     fn answer(&mut self, cx: &mut Context<'_>) {
-        if let Some(end) = self.reader.end() {
-            self.writer.close(end.answer());
-        } else if self.writer.pending().is_empty()
-            && let Some(ping) = self.reader.take_ping()
-        {
-            self.writer.pong(&ping);
-        } else if self.writer.pending().is_empty() && !self.unflushed {
-            return;
+        loop {
+            if let Some(end) = self.reader.end() {
+                self.writer.close(end.answer());
+            }
+            // An answer that has not left keeps back the next one, of which the last counts.
+            let waits = self.unflushed || !self.writer.pending().is_empty();
+            if waits && !matches!(self.poll_flush_all(cx), Poll::Ready(Ok(()))) {
+                return;
+            }
+            match self.reader.take_ping() {
+                Some(ping) if !self.writer.is_closed() => self.writer.pong(&ping),
+                _ => return,
+            }
         }
-        _ = self.poll_flush_all(cx);
     }
 
     /// Reads once what there is, and returns how much of it is for the session. `None` is the end of the transport.

@@ -30,11 +30,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(seed: [u8; 16], config: &WebSocketConfig) -> Self {
+    pub(super) fn new(seed: [u8; 16], config: &WebSocketConfig, text: bool) -> Self {
         Self {
             masks: Masks::new(seed),
             cutting: Cutting::default(),
-            text: config.text,
+            text: config.text || text,
             limit: config.message_limit.map_or(usize::MAX, |limit| limit.max(LEAST_LIMIT)),
             written: None,
             closed: false,
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn write(text: &[u8], config: &WebSocketConfig) -> Sent {
-        let mut writer = Writer::new([7; 16], config);
+        let mut writer = Writer::new([7; 16], config, false);
         let (mut rest, mut out) = (text, Vec::new());
         while !rest.is_empty() {
             let taken = writer.take(rest);
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn it_is_closed_once_and_nothing_follows() {
-        let mut writer = Writer::new([7; 16], &WebSocketConfig::default());
+        let mut writer = Writer::new([7; 16], &WebSocketConfig::default(), false);
         writer.close(1005);
         let length = writer.pending().len();
         writer.close(1000);
