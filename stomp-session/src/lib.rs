@@ -47,6 +47,7 @@ pub use model::{
         ConnectEscaping, Cumulative, DeliveryIds, Meaning, Nack, Prefetch, Profile, ReplyQueue, Stray,
         Unsubscribe,
     },
+    rabbitmq,
     subscribe::{Oversized, Retry, Subscribe},
     timestamp::Timestamp,
     transport_failure::TransportFailure,

@@ -30,4 +30,5 @@ pub use stomp_session::{
         AckMode, Command, EncodeError, Excess, Frame, FrameRef, Headers, HeadersRef, HeartBeat, Limits,
         NotUtf8, Oversize, ParseError, ParseErrorKind, Text, Version, bytes::Bytes,
     },
+    rabbitmq,
 };

@@ -27,7 +27,7 @@ use super::{
     unsubscribing::Unsubscribing,
     waits::{For, Ticket},
 };
-use crate::{CommandError, Ended, Oversized, Retry, Subscribe, SubscriptionId};
+use crate::{CommandError, Ended, Oversized, Retry, Subscribe, SubscriptionId, rabbitmq::StreamPosition};
 
 /// A builder of a subscription, returned by [`Client::subscribe`](super::Client::subscribe). Await it to subscribe.
 #[must_use = "nothing is subscribed until it is awaited"]
@@ -90,6 +90,20 @@ impl SubscribeBuilder {
         self.header("subscription-type", "ANYCAST")
     }
 
+    /// Sets the priority of this consumer on RabbitMQ and ActiveMQ: those with a higher number get messages first, as long as their
+    /// prefetch has room. The default is 0.
+    ///
+    /// RabbitMQ 3 ignores it over STOMP, and RabbitMQ refuses it for a stream. ActiveMQ expects 0 to 127.
+    pub fn consumer_priority(self, priority: i8) -> Self {
+        let priority = priority.to_string();
+        self.header("x-priority", &priority).header("activemq.priority", priority)
+    }
+
+    /// Consumes a stream of RabbitMQ from this position on, over reconnects; see [`Subscribe::stream`].
+    pub fn stream(self, position: &StreamPosition) -> Self {
+        self.change(|subscribe| subscribe.stream(position))
+    }
+
     /// Sets a function that changes the headers when the SUBSCRIBE is sent again; see [`Subscribe::on_replay`].
     ///
     /// The function must not use the client, which waits for it. If the function panics, the headers are sent as they
@@ -124,6 +138,11 @@ impl SubscribeBuilder {
     /// fails with [`CommandError::ReservedHeader`].
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.change(|subscribe| subscribe.header(name, value))
+    }
+
+    /// Sets several headers; see [`Subscribe::headers`].
+    pub fn headers(self, headers: &Headers) -> Self {
+        self.change(|subscribe| subscribe.headers(headers))
     }
 
     /// Adds a header even if there is one with that name; see [`Subscribe::append_header`].

@@ -20,6 +20,7 @@ pub(crate) mod message;
 pub(crate) mod moving;
 pub(crate) mod numbers;
 pub(crate) mod profile;
+pub mod rabbitmq;
 pub(crate) mod random;
 pub(crate) mod ring;
 pub(crate) mod seldom;

@@ -1,9 +1,14 @@
 //! The description of a subscription.
 
+#[cfg(feature = "std")]
+use alloc::string::ToString;
 use alloc::{string::String, sync::Arc};
 use core::{fmt, time::Duration};
 
 use stomp_proto::{AckMode, Headers};
+
+#[cfg(feature = "std")]
+use super::rabbitmq::{StreamOffset, StreamPosition};
 
 /// The description of a subscription: its destination and its options.
 ///
@@ -185,15 +190,34 @@ impl Subscribe {
     /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
     /// use stomp_session::Subscribe;
     ///
-    /// // The consumer of a RabbitMQ stream stores the next offset here.
+    /// // The consumer of a RabbitMQ stream stores the next offset here, as `stream` does.
     /// let handled = Arc::new(AtomicU64::new(0));
     /// let next = Arc::clone(&handled);
     /// let subscribe = Subscribe::new("/queue/stream").header("x-stream-offset", "first").on_replay(move |headers| {
-    ///     headers.set("x-stream-offset", format!("offset:{}", next.load(Ordering::Relaxed)));
+    ///     headers.set("x-stream-offset", format!("offset={}", next.load(Ordering::Relaxed)));
     /// });
     /// ```
     pub fn on_replay(mut self, change: impl Fn(&mut Headers) + Send + Sync + 'static) -> Self {
         self.on_replay = Some(OnReplay(Arc::new(change)));
+        self
+    }
+
+    /// Consumes a stream of RabbitMQ from this position on, and goes on from there whenever the SUBSCRIBE is sent again.
+    ///
+    /// This sets the header `x-stream-offset` and [`on_replay`](Self::on_replay).
+    #[cfg(feature = "std")]
+    pub fn stream(self, position: &StreamPosition) -> Self {
+        let follow = position.clone();
+        let begin = position.offset().to_string();
+        self.header(StreamOffset::HEADER, begin)
+            .on_replay(move |headers| headers.set(StreamOffset::HEADER, follow.offset().to_string()))
+    }
+
+    /// Sets several headers, such as those of a [`Queue`](crate::rabbitmq::Queue) of RabbitMQ. They replace all headers with their
+    /// names. Repeated names within `headers` are kept.
+    pub fn headers(mut self, headers: &Headers) -> Self {
+        headers.iter().for_each(|(name, _)| self.headers.remove(name.octets()));
+        headers.iter().for_each(|(name, value)| self.headers.push(name.octets(), value.octets()));
         self
     }
 

@@ -33,7 +33,8 @@ impl Session {
     ///   [`CommandError::Stale`]. SEND, BEGIN and other frames that would be sent at once fail with
     ///   [`CommandError::NotConnected`]. A new subscription is sent on the next connection. Open transactions fail with
     ///   [`CommandError::TransactionLost`].
-    /// - No UNSUBSCRIBE is sent for subscriptions that go on, because it would delete durable subscriptions of some brokers.
+    /// - No UNSUBSCRIBE is sent for subscriptions that go on, because it would delete durable subscriptions of some brokers. An
+    ///   exception are brokers to which messages are [given back](Self::disconnect) by one.
     ///   Messages that arrive in the meantime and need an acknowledgement are not handed out: the broker delivers them again.
     ///   Messages with ack mode `auto`, and those of subscriptions that [keep stale
     ///   messages](crate::Subscribe::keep_stale), are handed out.

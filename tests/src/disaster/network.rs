@@ -265,7 +265,6 @@ impl World {
         let Some(link) = actor.link.and_then(|link| links.get_mut(&link)) else { return Ok(()) };
         trace.octets(*now, || format!("client {number} >"), &octets);
         check_beat(link, *now)?;
-        link.watch.is_left = actor.is_moving() || actor.is_leaving();
         for frame in link.watch.write(&octets, *now)? {
             actor.check_replay(&mut link.watch, &frame, *now)?;
             link.watch.check_written(&frame)?;

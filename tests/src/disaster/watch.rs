@@ -50,8 +50,6 @@ pub(super) struct Watch {
     pub(super) refused_ids: BTreeSet<String>,
     /// What its owner had unsubscribed before a refusal came: the UNSUBSCRIBE may still leave.
     unsubscribed: BTreeSet<Mark>,
-    /// Its client is leaving it: what it says may have been decided before what it has just heard.
-    pub(super) is_left: bool,
     /// Receipts of SUBSCRIBEs that only give back what was on its way to an earlier one of their id.
     pub(super) returning: BTreeSet<String>,
     /// ERRORs that named nobody: what they meant, and what was out when they came.
@@ -134,7 +132,6 @@ impl Watch {
             cancels: BTreeMap::new(),
             refused_ids: BTreeSet::new(),
             unsubscribed: BTreeSet::new(),
-            is_left: false,
             returning: BTreeSet::new(),
             lone: Vec::new(),
             proven: BTreeSet::new(),
@@ -336,7 +333,7 @@ impl Watch {
                 let id = text("id").unwrap_or_default();
                 let mark = self.subscribed.get(&id);
                 let may_leave = mark.is_some_and(|mark| self.unsubscribed.contains(mark));
-                let is_there = may_leave || self.is_left || !self.refused_ids.contains(&id) || !WHOLE;
+                let is_there = may_leave || !self.refused_ids.contains(&id) || !WHOLE;
                 let stands = is_there && mark.is_some() && self.left.insert(id.clone());
                 demand(stands, Law::Wire, || format!("UNSUBSCRIBE of {id}, which is not subscribed here"))
             }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use stomp_proto::{AckMode, Version};
-use stomp_session::{CommandError, Config, Event, Lost, Oversized, Profile, Subscribe, SubscriptionId};
+use stomp_session::{
+    CommandError, Config, Event, Lost, Oversized, Profile, Subscribe, SubscriptionId,
+    rabbitmq::{Queue, StreamOffset, StreamPosition},
+};
 
 use crate::{
     profiles::{ACTIVEMQ, ARTEMIS, RABBITMQ, connected},
@@ -110,7 +113,7 @@ fn a_header_is_computed_anew_at_each_replay() {
     let next = Arc::clone(&offset);
     let stream = Subscribe::new("/queue/s").header("x-stream-offset", "first").header("x", "y");
     let stream = stream.on_replay(move |headers| {
-        headers.set("x-stream-offset", format!("offset:{}", next.load(Ordering::Relaxed)));
+        headers.set("x-stream-offset", format!("offset={}", next.load(Ordering::Relaxed)));
         headers.push("id", "another");
     });
     let mut script = Script::new(config());
@@ -123,14 +126,36 @@ fn a_header_is_computed_anew_at_each_replay() {
         script.lose(Lost::Eof);
         script.reconnect(Version::V1_2);
         let said = script.said();
-        assert!(said.contains(&format!("x-stream-offset:offset\\c{number}\n")), "{said}");
+        assert!(said.contains(&format!("x-stream-offset:offset={number}\n")), "{said}");
         assert!(said.starts_with("SUBSCRIBE\nid:0\n") && !said.contains("another"), "{said}");
     }
     script.confirm("/queue/s");
     offset.store(10, Ordering::Relaxed);
     script.hear("ERROR\nsubscription:0\nmessage:cancelled\n\n\0");
     script.pass(seconds(2));
-    assert!(script.said().contains("x-stream-offset:offset\\c10\n"), "after a cancel too");
+    assert!(script.said().contains("x-stream-offset:offset=10\n"), "after a cancel too");
+}
+
+/// The headers of a queue replace those of the same name, and the position is asked at each replay.
+#[test]
+fn a_stream_is_subscribed_from_where_its_consumer_is() {
+    let position = StreamPosition::new(StreamOffset::Next);
+    let stream = Subscribe::new("/queue/s").header("x-queue-type", "quorum").header("x", "y");
+    let stream = stream.headers(Queue::stream().max_age(seconds(60)).headers()).stream(&position);
+    let mut script = Script::new(config());
+    script.session.subscribe(stream).unwrap();
+    for offset in ["next", "offset=7", "offset=8"] {
+        script.reconnect(Version::V1_2);
+        let said = script.said();
+        let expected = format!("x:y\nx-queue-type:stream\nx-max-age:60s\nx-stream-offset:{offset}\n");
+        assert!(said.contains(&expected), "{said}");
+        let next = if offset == "next" { "6" } else { "7" };
+        script.hear(format!(
+            "MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/queue/s\nx-stream-offset:{next}\n\n\0"
+        ));
+        position.handled(script.messages()[0].headers());
+        script.lose(Lost::Eof);
+    }
 }
 
 #[test]
