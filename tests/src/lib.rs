@@ -20,10 +20,13 @@
 //! | `proxy` | `proxy` injects faults between client and broker | |
 //! | `real` | `real` runs RabbitMQ, ActiveMQ and Artemis as plain processes (Unix) | OpenSSL with its headers, and the brokers |
 //! | `soak` | `soak` puts mixed load on brokers that fail at random (Linux) | as `real` |
+//! | `clusters` | `cluster` runs clusters of them under load while nodes die (Linux, root) | the same, and `ip` |
 
 #![forbid(unsafe_code)]
 
 pub mod broker;
+#[cfg(all(target_os = "linux", feature = "clusters"))]
+pub mod cluster;
 pub mod codec;
 pub mod conformance;
 pub mod disaster;

@@ -21,8 +21,8 @@ use super::{Bench, Case, assert_empty, config, run_within};
 use crate::support::{Adapter, PATIENCE, connect_with};
 
 /// All cases. The first node dies in each of them.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 1] {
-    [("kill -9 of the node that holds the queue", home_node::<A>)]
+pub(crate) fn cases<A: Adapter>() -> [Case; 1] {
+    [("kill -9 of the node that holds the queue", &[], home_node::<A>)]
 }
 
 /// How long the node is dead before it is started again. It is back after twice that time, or three times on a machine that

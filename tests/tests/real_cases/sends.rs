@@ -9,17 +9,20 @@ use std::{
 
 use futures_lite::future::zip;
 use stomp_session::client::{Client, Forward, Message, OnFailure, SendError};
-use stomp_testkit::real::User;
+use stomp_testkit::real::{
+    Feature::{Keeping, Prefetch, Refusals},
+    User,
+};
 
 use super::{Bench, Case, assert_empty, next, run};
 use crate::support::{Adapter, PATIENCE, join};
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 3] {
+pub(crate) fn cases<A: Adapter>() -> [Case; 3] {
     [
-        ("one impossible message among 20", impossible::<A>),
-        ("a burst of 20,000 messages", burst::<A>),
-        ("forwards a copy of what came in a transaction", forwards::<A>),
+        ("one impossible message among 20", &[Refusals], impossible::<A>),
+        ("a burst of 20,000 messages", &[Prefetch], burst::<A>),
+        ("forwards a copy of what came in a transaction", &[Keeping], forwards::<A>),
     ]
 }
 

@@ -6,7 +6,10 @@ use stomp_session::{
     Closed, Lost,
     client::{ClientCertificate, TlsBackend, TlsConfig},
 };
-use stomp_testkit::pki::{Authority, Identity, Leaf};
+use stomp_testkit::{
+    pki::{Authority, Identity, Leaf},
+    real::Feature::Tls,
+};
 
 use super::{Bench, Case, next, run};
 use crate::support::{Adapter, patient_with};
@@ -14,12 +17,12 @@ use crate::support::{Adapter, patient_with};
 const BACKENDS: [TlsBackend; 2] = [TlsBackend::NativeTls, TlsBackend::Rustls];
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 4] {
+pub(crate) fn cases<A: Adapter>() -> [Case; 4] {
     [
-        ("speaks TLS", speaks::<A>),
-        ("is not who it should be over TLS", is_somebody_else::<A>),
-        ("wants a client certificate", wants_a_certificate::<A>),
-        ("speaks no TLS on its plain port", speaks_none::<A>),
+        ("speaks TLS", &[Tls], speaks::<A>),
+        ("is not who it should be over TLS", &[Tls], is_somebody_else::<A>),
+        ("wants a client certificate", &[Tls], wants_a_certificate::<A>),
+        ("speaks no TLS on its plain port", &[], speaks_none::<A>),
     ]
 }
 

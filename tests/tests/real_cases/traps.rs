@@ -11,21 +11,25 @@ use std::{
 
 use stomp_session::{
     Nack as Does,
-    client::{Client, Message, OnFailure, SendError, Subscription},
+    client::{Client, Message, Notice, OnFailure, SendError, Subscription},
     proto::AckMode,
 };
-use stomp_testkit::real::Nack;
+use stomp_testkit::real::{
+    Feature::{Prefetch, Redelivery, Refusing, TemporaryQueues},
+    Nack,
+};
 
 use super::{Bench, Case, assert_empty, next, run};
-use crate::support::Adapter;
+use crate::support::{Adapter, connect_with};
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 4] {
+pub(crate) fn cases<A: Adapter>() -> [Case; 5] {
     [
-        ("unsubscribes from a busy queue", busy_unsubscribe::<A>),
-        ("client beside client-individual", side_by_side::<A>),
-        ("a poison message under each policy", poison::<A>),
-        ("replies to a requester that is gone", requester_gone::<A>),
+        ("unsubscribes from a busy queue", &[Prefetch, Redelivery], busy_unsubscribe::<A>),
+        ("client beside client-individual", &[Prefetch, Redelivery], side_by_side::<A>),
+        ("a poison message under each policy", &[Refusing], poison::<A>),
+        ("replies to a requester that is gone", &[TemporaryQueues], requester_gone::<A>),
+        ("subscribes again after kill -9 of the broker", &[], subscribes_again::<A>),
     ]
 }
 
@@ -187,6 +191,27 @@ fn requester_gone<A: Adapter>(bench: &mut Bench<'_>) {
         assert!(matches!(replied, Ok(()) | Err(SendError::Rejected(_))), "{replied:?}");
         request.ack().unwrap();
         client.send("/queue/other", "").confirmed().await.expect("the session goes on");
+        client.disconnect().await.unwrap();
+        assert_empty::<A>(bench).await;
+    });
+}
+
+/// Whatever the broker keeps: it is back, and so is the subscription, without a word from the program.
+fn subscribes_again<A: Adapter>(bench: &mut Bench<'_>) {
+    let destination = bench.destination();
+    let mut config = bench.config();
+    config.brokers.reconnect.max_delay = Duration::from_millis(500);
+    run::<A>(async {
+        let (client, _kill) = connect_with::<A>(config).await.unwrap();
+        let mut messages = client.subscribe(&destination).await.unwrap();
+        let mut notices = client.listen();
+        bench.broker.kill().unwrap();
+        bench.broker.restart().unwrap();
+        while !matches!(notices.next().await, Some(Notice::Connected(_))) {}
+        client.send(&destination, "after").confirmed().await.unwrap();
+        let message = next::<A>(&mut messages).await;
+        assert_eq!(message.body(), b"after");
+        message.ack().unwrap();
         client.disconnect().await.unwrap();
         assert_empty::<A>(bench).await;
     });
