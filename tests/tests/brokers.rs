@@ -4,8 +4,8 @@
 //! is a failure. Each broker's cases run in a process of their own, several at a time, and what it prints is shown when it
 //! has ended. In the end a table shows each case with each broker, and `target/brokers.jsonl` the same for machines.
 //!
-//! Arguments choose: `--all` (else those that are tested by default), `--at-once N`, the names of brokers, and parts of the
-//! titles that cases have.
+//! Arguments choose: `--all` (else those that are tested by default), `--without NAME, NAME`, `--at-once N`, the names of
+//! brokers, and parts of the titles that cases have.
 
 mod real_cases;
 mod real_suite;

@@ -127,6 +127,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     auto_survives_stall: true,
     // Flow control is a matter of single queues, and of how they are configured.
     memory_alarm: None,
+    write_queues: None,
     limits: FrameLimits::NONE,
     quorum: None,
 };

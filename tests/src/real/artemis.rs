@@ -95,6 +95,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     auto_survives_stall: true,
     // An address that is full and blocks does not block STOMP.
     memory_alarm: None,
+    write_queues: None,
     limits: FrameLimits::NONE,
     quorum: None,
 };
@@ -258,7 +259,7 @@ fn configuration(layout: &Layout, node: usize) -> String {
   <journal-min-files>2</journal-min-files>
   <journal-pool-files>2</journal-pool-files>
   <journal-file-size>2M</journal-file-size>
-  <max-disk-usage>99</max-disk-usage>
+  <max-disk-usage>100</max-disk-usage>
   <critical-analyzer>false</critical-analyzer>
   <global-max-size>100Mb</global-max-size>{policy}
   <acceptors>{acceptors}

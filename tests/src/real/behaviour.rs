@@ -47,6 +47,9 @@ pub struct Behaviour {
     /// Raises and clears the memory alarm of the broker, during which it does not read from clients that have sent
     /// messages. `None` if the broker has no such alarm.
     pub memory_alarm: Option<fn(&Layout, raised: bool) -> io::Result<()>>,
+    /// Has the broker write down which queues there are. `None` if a queue that the broker has confirmed survives a kill
+    /// at once.
+    pub write_queues: Option<fn(&Layout) -> io::Result<()>>,
     /// What a frame may hold.
     pub limits: FrameLimits,
     /// The quorum queues of the broker. `None` if it has none.

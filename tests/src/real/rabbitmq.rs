@@ -37,7 +37,14 @@ pub static RABBITMQ_4_3: Description = Description {
     name: "RabbitMQ 4.3",
     system: Some(|| fetched::directory("rabbitmq-4.3")),
     find: || find(&System::within(fetched::directory("rabbitmq-4.3")?)),
-    behaviour: Behaviour { lacks: &[], limits: LIMITS_4_3, quorum: Some(QUORUM_4_3), ..BEHAVIOUR },
+    behaviour: Behaviour {
+        lacks: &[],
+        limits: LIMITS_4_3,
+        quorum: Some(QUORUM_4_3),
+        // Its nodes agree on what queues there are, and have written it before they confirm.
+        write_queues: None,
+        ..BEHAVIOUR
+    },
     ..ONE_NODE
 };
 
@@ -106,6 +113,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     prefetch_header: "prefetch-count",
     auto_survives_stall: false,
     memory_alarm: Some(memory_alarm),
+    write_queues: Some(write_queues),
     limits: FrameLimits::NONE,
     quorum: Some(Quorum {
         headers: &[("x-queue-type", "quorum")],
@@ -189,22 +197,32 @@ fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Resul
 fn memory_alarm(layout: &Layout, raised: bool) -> io::Result<()> {
     const ALARM: &str = "{resource_limit, memory, node()}";
     let call = if raised { format!("set_alarm({{{ALARM}, []}})") } else { format!("clear_alarm({ALARM})") };
-    for node in 0..layout.nodes() {
-        let (program, arguments) = layout.system().command(script(layout.system(), "rabbitmqctl"))?;
-        let mut control = Command::new(program);
-        control.args(arguments).args([
-            "-n",
-            &node_name(layout, node),
-            "eval",
-            &format!("rabbit_alarm:{call}."),
-        ]);
-        let output = control.envs(environment(layout, node)).output()?;
-        if !output.status.success() {
-            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
-        }
-    }
-    Ok(())
+    (0..layout.nodes()).try_for_each(|node| evaluate(layout, node, &format!("rabbit_alarm:{call}.")))
 }
+
+/// Before a queue is confirmed, Mnesia has written that it is to be made, and not yet that this was decided: a process of
+/// its own writes that, into a buffer that is written every two seconds. A node that is killed before that has no such
+/// queue when it is back, and none of the messages that it has confirmed. Here the process has done all that it was told,
+/// and then the buffer is written.
+fn write_queues(layout: &Layout) -> io::Result<()> {
+    const WRITE: &str = "sys:get_state(mnesia_recover), disk_log:sync(latest_log).";
+    (0..layout.nodes()).try_for_each(|node| evaluate(layout, node, WRITE))
+}
+
+/// Has a node evaluate an expression of Erlang.
+fn evaluate(layout: &Layout, node: usize, expression: &str) -> io::Result<()> {
+    let (program, arguments) = layout.system().command(script(layout.system(), "rabbitmqctl"))?;
+    let mut control = Command::new(program);
+    control.args(arguments).args(["--timeout", CONTROL_SECONDS, "-n", &node_name(layout, node)]);
+    let output = control.args(["eval", expression]).envs(environment(layout, node)).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+/// How long a node may take to evaluate an expression.
+const CONTROL_SECONDS: &str = "60";
 
 fn node_name(layout: &Layout, node: usize) -> String {
     let address = layout.address(node);

@@ -64,6 +64,7 @@ pub static VERTX: Description = Description {
         prefetch_header: "",
         auto_survives_stall: true,
         memory_alarm: None,
+        write_queues: None,
         limits: FrameLimits::NONE,
         quorum: None,
     },

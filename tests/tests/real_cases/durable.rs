@@ -1,7 +1,7 @@
 //! Durable subscriptions to a topic: made, left, found again with what was collected, and deleted.
 
-use super::{Bench, Case, next, run};
-use crate::support::{Adapter, connect_with};
+use super::{Bench, Case, connect_with, next, run};
+use crate::support::Adapter;
 use stomp_session::client::{Client, Subscription};
 use stomp_testkit::real::Feature;
 

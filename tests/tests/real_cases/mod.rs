@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod crashes;
 pub(crate) mod durable;
 pub(crate) mod limits;
+pub(crate) mod seen;
 pub(crate) mod sends;
 pub(crate) mod tls;
 pub(crate) mod traps;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use stomp_session::{
     Brokers, CommandError, Config, Lost, Profile, Unknown,
-    client::{Client, Message, Notice, SendError, Subscription},
+    client::{Builder, Client, ConnectError, Listener, Message, Notice, SendError, Subscription, TlsConfig},
     proto::{AckMode, Version},
 };
 use stomp_testkit::real::{
@@ -21,7 +22,10 @@ use stomp_testkit::real::{
     Nack, OnError, RealBroker, User,
 };
 
-use crate::support::{Adapter, Kill, PATIENCE, connect_with};
+use crate::support::{Adapter, Kill};
+
+/// Longer than any step takes, even on a busy machine: a case that waits this long for a message or an answer has failed.
+pub(crate) const STEP: Duration = Duration::from_secs(90);
 
 /// A broker, and what one case may use of it.
 pub(crate) struct Bench<'a> {
@@ -90,6 +94,13 @@ impl Bench<'_> {
         messages
     }
 
+    /// Has the broker write down which queues there are, if one that is a moment old may be forgotten when it is killed.
+    fn write_queues(&self) {
+        if let Some(write) = self.description.behaviour.write_queues {
+            write(self.broker.layout()).expect("the broker writes down its queues");
+        }
+    }
+
     async fn client<A: Adapter>(&self) -> (Client, Kill) {
         connect_with::<A>(self.config()).await.expect("the broker takes us")
     }
@@ -100,15 +111,51 @@ fn config(uri: &str) -> Config {
 }
 
 fn run<A: Adapter>(case: impl Future<Output = ()>) {
-    run_within::<A>(2 * PATIENCE, case);
+    run_within::<A>(3 * STEP, case);
 }
 
 fn run_within<A: Adapter>(limit: Duration, case: impl Future<Output = ()>) {
     assert!(A::block_on(A::within(limit, case)).is_some(), "it did not end within {limit:?}");
 }
 
+/// How the clients of all cases are set.
+fn settings(mut tls: TlsConfig) -> Builder {
+    tls.handshake_timeout = tls.handshake_timeout.min(STEP);
+    Client::builder("tcp://localhost").tls(tls).send_timeout(STEP).subscribe_timeout(STEP)
+}
+
+/// A client of that configuration. What it is told is noted.
+fn start<A: Adapter>(config: Config, tls: TlsConfig) -> (Client, Kill) {
+    let (client, notices, kill) = A::start_heard(config, settings(tls));
+    seen::watch(notices);
+    (client, kill)
+}
+
+/// The same, connected.
+async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, Kill), ConnectError> {
+    let (client, kill) = start::<A>(config, TlsConfig::default());
+    // A smol task that is dropped is cancelled: the handle to kill is kept whatever comes.
+    client.connected().await?;
+    Ok((client, kill))
+}
+
+/// Waits until the client is connected again.
+async fn connected_again<A: Adapter>(notices: &mut Listener) {
+    let connected = async {
+        loop {
+            match notices.next().await {
+                Some(Notice::Connected(_)) => return,
+                Some(_) => {}
+                None => panic!("the session has ended"),
+            }
+        }
+    };
+    assert!(A::within(STEP, connected).await.is_some(), "it did not connect again within {STEP:?}");
+}
+
 async fn next<A: Adapter>(messages: &mut Subscription) -> Message {
-    let message = A::within(PATIENCE, messages.next()).await.expect("a message in time");
+    let message = A::within(STEP, messages.next()).await;
+    let message = message.unwrap_or_else(|| panic!("no message came within {STEP:?}"));
     message.unwrap_or_else(|| panic!("the subscription ended: {:?}", messages.ended()))
 }
 
@@ -381,7 +428,7 @@ fn confirms_and_rejects<A: Adapter>(bench: &mut Bench<'_>) {
             OnError::StaysOpen => false,
         };
         if closes {
-            while !matches!(notices.next().await, Some(Notice::Connected(_))) {}
+            connected_again::<A>(&mut notices).await;
         }
         client.send(&bench.destination(), "last").confirmed().await.unwrap();
         let mut messages = client.subscribe(&bench.destination()).await.unwrap();
@@ -403,6 +450,7 @@ fn survives_a_kill<A: Adapter>(bench: &mut Bench<'_>) {
         let mut messages = client.subscribe(&destination).await.unwrap();
         send_numbers(&client, &destination, 1).await;
         let before = next::<A>(&mut messages).await;
+        bench.write_queues();
         bench.broker.kill().unwrap();
         bench.broker.restart().unwrap();
         // Not acknowledged, and persistent: it comes again.

@@ -14,8 +14,8 @@ use stomp_testkit::real::{
     User,
 };
 
-use super::{Bench, Case, assert_empty, next, run};
-use crate::support::{Adapter, PATIENCE, join};
+use super::{Bench, Case, STEP, assert_empty, next, run};
+use crate::support::{Adapter, join};
 
 /// All cases.
 pub(crate) fn cases<A: Adapter>() -> [Case; 3] {
@@ -138,7 +138,7 @@ fn send_in_a_transaction(bench: &Bench<'_>) -> std::io::Result<()> {
     let User { login, passcode } = bench.broker.login();
     let (host, destination) = (bench.description.behaviour.virtual_host, bench.destination());
     let mut stream = TcpStream::connect(("127.0.0.1", bench.broker.stomp_port()))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(STEP))?;
     write!(stream, "CONNECT\naccept-version:1.2\nhost:{host}\nlogin:{login}\npasscode:{passcode}\n\n\0")?;
     write!(stream, "BEGIN\ntransaction:t\n\n\0")?;
     let headers = "transaction:t\nreceipt:r\npersistent:true\nmine:kept";

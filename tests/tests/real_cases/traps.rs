@@ -11,7 +11,7 @@ use std::{
 
 use stomp_session::{
     Nack as Does,
-    client::{Client, Message, Notice, OnFailure, SendError, Subscription},
+    client::{Client, Message, OnFailure, SendError, Subscription},
     proto::AckMode,
 };
 use stomp_testkit::real::{
@@ -19,8 +19,8 @@ use stomp_testkit::real::{
     Nack,
 };
 
-use super::{Bench, Case, assert_empty, next, run};
-use crate::support::{Adapter, connect_with};
+use super::{Bench, Case, assert_empty, connect_with, connected_again, next, run};
+use crate::support::Adapter;
 
 /// All cases.
 pub(crate) fn cases<A: Adapter>() -> [Case; 5] {
@@ -207,7 +207,7 @@ fn subscribes_again<A: Adapter>(bench: &mut Bench<'_>) {
         let mut notices = client.listen();
         bench.broker.kill().unwrap();
         bench.broker.restart().unwrap();
-        while !matches!(notices.next().await, Some(Notice::Connected(_))) {}
+        connected_again::<A>(&mut notices).await;
         client.send(&destination, "after").confirmed().await.unwrap();
         let message = next::<A>(&mut messages).await;
         assert_eq!(message.body(), b"after");

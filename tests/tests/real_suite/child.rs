@@ -14,8 +14,9 @@ use stomp_testkit::real::{Description, Feature, RealBroker};
 use super::{
     Child, is_wanted, programs,
     record::{Record, Verdict},
+    watchdog::Watchdog,
 };
-use crate::real_cases::{self, Bench, Case};
+use crate::real_cases::{self, Bench, Case, seen};
 use crate::support::{Adapter, Smol, Tokio};
 
 /// The case that stands for the broker's start.
@@ -26,13 +27,20 @@ struct Report<'a> {
     description: &'static Description,
     parts: &'a [String],
     records: &'a Path,
+    watchdog: Watchdog,
     failed: bool,
 }
 
 /// Runs the cases that have all these parts in their titles.
 pub(crate) fn run(child: &Child, parts: &[String]) -> ExitCode {
     let description = child.broker;
-    let mut report = Report { description, parts, records: &child.records, failed: false };
+    let mut report = Report {
+        description,
+        parts,
+        records: &child.records,
+        watchdog: Watchdog::start(&child.records),
+        failed: false,
+    };
     let start = Instant::now();
     match RealBroker::start(description) {
         Ok(mut broker) => {
@@ -49,11 +57,14 @@ pub(crate) fn run(child: &Child, parts: &[String]) -> ExitCode {
 }
 
 impl Report<'_> {
-    fn case(&mut self, name: &str, variant: &str, needs: &[Feature], case: impl FnOnce()) {
+    /// Runs a case, and returns whether all is well.
+    fn case(&mut self, name: &str, variant: &str, needs: &[Feature], case: impl FnOnce()) -> bool {
         if !is_wanted(self.description.name, variant, name, self.parts) {
-            return;
+            return true;
         }
         let start = Instant::now();
+        seen::begin();
+        self.watchdog.begin(self.record(name, variant, Verdict::Failed, "it did not end".to_owned(), start));
         let lacked = needs.iter().find_map(|feature| self.description.behaviour.lacks(*feature));
         let (verdict, reason) = match lacked {
             Some(reason) => (Verdict::DoesNotApply, reason.to_owned()),
@@ -62,17 +73,25 @@ impl Report<'_> {
                 Err(panic) => (Verdict::Failed, words(&*panic)),
             },
         };
+        self.watchdog.end();
         self.write(name, variant, verdict, reason, start);
+        if verdict == Verdict::Failed {
+            println!("what its clients saw last:\n{}", seen::told(start));
+        }
+        verdict != Verdict::Failed
     }
 
     fn write(&mut self, name: &str, variant: &str, verdict: Verdict, reason: String, start: Instant) {
-        let seconds = start.elapsed().as_secs_f64();
+        let record = self.record(name, variant, verdict, reason, start);
+        let Record { broker, reason, seconds, .. } = &record;
         self.failed |= verdict == Verdict::Failed;
-        let broker = self.description.name;
         println!("{broker} {variant}: {name} ... {} ({seconds:.1} s) {reason}", verdict.text());
-        let (case, variant) = (name.to_owned(), variant.to_owned());
-        let record = Record { broker: broker.to_owned(), case, variant, verdict, reason, seconds };
         record.append(self.records).expect("the records can be written");
+    }
+
+    fn record(&self, case: &str, variant: &str, verdict: Verdict, reason: String, start: Instant) -> Record {
+        let (broker, case, variant) = (self.description.name.to_owned(), case.to_owned(), variant.to_owned());
+        Record { broker, case, variant, verdict, reason, seconds: start.elapsed().as_secs_f64() }
     }
 }
 
@@ -137,6 +156,24 @@ fn run_cases<A: Adapter>(
         // A comma would make it several queues on ActiveMQ.
         let queue = format!("{}-{version}-{}", A::NAME, name.replace([' ', ','], "-"));
         let mut bench = Bench { broker, description, version, queue };
-        report.case(name, &format!("{} {version}", A::NAME), needs, || case(&mut bench));
+        if !report.case(name, &format!("{} {version}", A::NAME), needs, || case(&mut bench)) {
+            recover(broker);
+        }
     }
 }
+
+/// Shows the log of a broker with which a case has failed, and starts it again: the next case finds it running.
+fn recover(broker: &mut RealBroker) {
+    for node in 0..broker.description().nodes {
+        let log = broker.node(node).log().unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
+        println!("the log of {} ends:\n  {}", broker.node(node).name(), last.join("\n  "));
+    }
+    if let Err(error) = broker.restart() {
+        println!("the broker does not come back: {error}");
+    }
+}
+
+/// How many lines of a log are shown.
+const LOG_LINES: usize = 25;

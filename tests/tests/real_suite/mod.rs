@@ -5,13 +5,14 @@ pub(crate) mod parent;
 pub(crate) mod programs;
 pub(crate) mod record;
 pub(crate) mod table;
+pub(crate) mod watchdog;
 
 use std::path::PathBuf;
 
 use stomp_testkit::real::{self, Description};
 
-/// How many brokers are tried at a time. Most of a case is waiting.
-const AT_ONCE: usize = 3;
+/// How many brokers are tried at a time, unless it is said. On two cores, a second one makes cases wait for the processor.
+const AT_ONCE: usize = 1;
 
 /// What to run.
 pub(crate) struct Arguments {
@@ -42,11 +43,12 @@ impl Arguments {
     /// Reads the arguments of the process.
     pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
         let (mut all, mut named, mut child) = (false, Vec::new(), None);
-        let (mut parts, mut at_once) = (Vec::new(), AT_ONCE);
+        let (mut parts, mut at_once, mut without) = (Vec::new(), AT_ONCE, String::new());
         while let Some(argument) = given.next() {
             let mut value = || given.next().ok_or_else(|| format!("{argument} needs more than that"));
             match &*argument {
                 "--all" => all = true,
+                "--without" => without = value()?,
                 "--at-once" => at_once = value()?.parse().map_err(|error| format!("--at-once: {error}"))?,
                 CHILD => {
                     let broker = find(&value()?).ok_or("no such broker")?;
@@ -60,7 +62,8 @@ impl Arguments {
             }
         }
         let by_default = real::ALL.into_iter().filter(|description| all || description.by_default);
-        let brokers = if named.is_empty() { by_default.collect() } else { named };
+        let mut brokers: Vec<_> = if named.is_empty() { by_default.collect() } else { named };
+        brokers.retain(|description| !without.split(", ").any(|name| name == description.name));
         Ok(Self { brokers, parts, at_once: at_once.max(1), child })
     }
 }

@@ -15,6 +15,9 @@ pub(crate) const SMALL: &str = "the small examples";
 
 const PROGRAMS: [&str; 4] = ["pipeline", "producer", "transformer", "consumer"];
 
+/// How long a program may take.
+const LIMIT_SECONDS: &str = "180";
+
 /// Builds the examples, and puts those of each package below a directory of its own.
 pub(crate) fn build(target: &Path, into: &Path) -> io::Result<()> {
     for package in PACKAGES {
@@ -70,9 +73,10 @@ fn output(programs: &Path, name: &str, uri: &str) -> String {
     printed
 }
 
+/// A program takes signals as it would alone, and is killed if it takes far too long.
 fn command(programs: &Path, name: &str, uri: &str) -> Command {
     let program: PathBuf = programs.join(name);
-    let mut command = Command::new(program);
-    command.arg(uri);
+    let mut command = Command::new("timeout");
+    command.args(["--foreground", "--kill-after=10", LIMIT_SECONDS]).arg(program).arg(uri);
     command
 }
