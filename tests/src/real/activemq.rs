@@ -124,6 +124,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     disconnect: OnDisconnect::Receipt,
     refused_destination: "/remote-temp-queue/ID:nobody-1:1",
     prefetch_header: "activemq.prefetchSize",
+    late_reply_ends_connection: false,
     auto_survives_stall: true,
     // Flow control is a matter of single queues, and of how they are configured.
     memory_alarm: None,
@@ -244,7 +245,7 @@ fn configuration(layout: &Layout, node: usize, nodes: Nodes, users: &[User]) -> 
     let data = xml(&layout.node_directory(node).join("data").display().to_string());
     let store = store(layout, node, nodes);
     let (openwire, bridge) = if nodes == Nodes::Network { network(layout, node) } else { Default::default() };
-    let replay = if nodes == Nodes::Network { REPLAY } else { "" };
+    let (audit, replay) = if nodes == Nodes::Network { (NO_AUDIT, REPLAY) } else { Default::default() };
     let (ours, trusted) = (xml(&keys.file("broker.p12")), xml(&keys.file("trusted.p12")));
     format!(
         r#"<beans xmlns="http://www.springframework.org/schema/beans"
@@ -255,7 +256,7 @@ fn configuration(layout: &Layout, node: usize, nodes: Nodes, users: &[User]) -> 
   <broker xmlns="http://activemq.apache.org/schema/core" brokerName="{name}" dataDirectory="{data}"
       persistent="true" useJmx="false" schedulerSupport="true">
     <destinationPolicy><policyMap><policyEntries>
-      <policyEntry queue="&gt;">
+      <policyEntry queue="&gt;"{audit}>
         <deadLetterStrategy>
           <individualDeadLetterStrategy queuePrefix="{DEAD_LETTER_PREFIX}" processNonPersistent="true"/>
         </deadLetterStrategy>{replay}
@@ -323,6 +324,9 @@ fn network(layout: &Layout, node: usize) -> (String, String) {
     (openwire, if node == 0 { bridge } else { String::new() })
 }
 
+/// In a network, a message that comes back to where it has been is no duplicate: the audit would drop it.
+const NO_AUDIT: &str = r#" enableAudit="false""#;
+
 /// In a network, messages go back to where they came from when all consumers have moved there, as often as that happens.
 const REPLAY: &str = r#"
         <networkBridgeFilterFactory>
@@ -376,6 +380,7 @@ mod tests {
         let text = configuration(&layout, 0, Nodes::Network, USERS);
         assert!(text.contains(&bridge), "{text}");
         assert!(!configuration(&layout, 1, Nodes::Network, USERS).contains("static:("));
+        assert!(text.contains(r#"enableAudit="false""#), "what comes back is dropped: {text}");
     }
 
     #[test]

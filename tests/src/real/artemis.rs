@@ -92,6 +92,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     disconnect: OnDisconnect::Receipt,
     refused_destination: "/queue/forbidden",
     prefetch_header: "consumer-window-size",
+    late_reply_ends_connection: false,
     auto_survives_stall: true,
     // An address that is full and blocks does not block STOMP.
     memory_alarm: None,

@@ -41,6 +41,8 @@ pub struct Behaviour {
     pub refused_destination: &'static str,
     /// The header of SUBSCRIBE that limits the number of unacknowledged messages.
     pub prefetch_header: &'static str,
+    /// Whether a reply to a requester that has just gone may end the connection, without an ERROR.
+    pub late_reply_ends_connection: bool,
     /// Whether messages in transit with ack mode `auto` survive if the client does not read for more than half a
     /// minute.
     pub auto_survives_stall: bool,

@@ -41,6 +41,8 @@ pub static RABBITMQ_4_3: Description = Description {
         lacks: &[],
         limits: LIMITS_4_3,
         quorum: Some(QUORUM_4_3),
+        // A queue that is just being deleted refuses the reply, and the STOMP plugin fails over that.
+        late_reply_ends_connection: true,
         // Its nodes agree on what queues there are, and have written it before they confirm.
         write_queues: None,
         ..BEHAVIOUR
@@ -111,6 +113,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     disconnect: OnDisconnect::Receipt,
     refused_destination: "/exchange/that-was-never-declared/key",
     prefetch_header: "prefetch-count",
+    late_reply_ends_connection: false,
     auto_survives_stall: false,
     memory_alarm: Some(memory_alarm),
     write_queues: Some(write_queues),

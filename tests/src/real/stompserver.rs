@@ -69,6 +69,7 @@ pub static STOMPSERVER: Description = Description {
         disconnect: OnDisconnect::Closes,
         refused_destination: "",
         prefetch_header: "",
+        late_reply_ends_connection: false,
         auto_survives_stall: true,
         memory_alarm: None,
         write_queues: None,

@@ -62,6 +62,7 @@ pub static VERTX: Description = Description {
         disconnect: OnDisconnect::Receipt,
         refused_destination: "",
         prefetch_header: "",
+        late_reply_ends_connection: false,
         auto_survives_stall: true,
         memory_alarm: None,
         write_queues: None,
