@@ -20,7 +20,7 @@ use crate::support::{Adapter, join};
 pub(crate) fn cases<A: Adapter>() -> [Case; 4] {
     [
         ("a committed transaction of 2,000 survives kill -9", &[Persistence], committed::<A>),
-        ("20 rounds of kill -9 under a pipeline", &[Persistence], rounds::<A>),
+        ("10 rounds of kill -9 under a pipeline", &[Persistence], rounds::<A>),
         ("a consumer stands still for 45 s", &[BackPressure], stall::<A>),
         ("under its memory alarm", &[MemoryAlarm], alarm::<A>),
     ]
@@ -65,7 +65,7 @@ fn make_queue<A: Adapter>(bench: &mut Bench<'_>) {
     bench.write_queues();
 }
 
-const ROUNDS: u32 = 20;
+const ROUNDS: u32 = 10;
 /// Messages on their way when the broker is killed.
 const BATCH: u32 = 100;
 const END: &[u8] = b"end";

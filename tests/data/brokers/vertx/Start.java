@@ -12,6 +12,11 @@ public class Start {
     public static void main(String[] given) {
         var users = List.of(given).subList(5, given.length);
         var vertx = Vertx.vertx();
+        // The handler asks the thread that makes it for its context.
+        vertx.runOnContext(ready -> start(vertx, users, given));
+    }
+
+    private static void start(Vertx vertx, List<String> users, String[] given) {
         var handler = StompServerHandler.create(vertx)
             .destinationFactory((v, name) -> name.startsWith("/topic/") ? Destination.topic(v, name) : Destination.queue(v, name))
             .authProvider(shown -> users.contains(text(shown)) ? Future.succeededFuture(User.fromName("user")) : Future.failedFuture("refused"));
