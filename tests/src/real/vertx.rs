@@ -27,7 +27,8 @@ pub static VERTX: Description = Description {
     find,
     configure,
     behaviour: Behaviour {
-        versions: &["1.0", "1.1", "1.2"],
+        // It answers 1.0 as well, but then wants the `id` of 1.2 in an ACK, which 1.0 does not have.
+        versions: &["1.1", "1.2"],
         lacks: &[
             (Feature::Keeping, "what nobody subscribes to is receipted and gone"),
             (Feature::Persistence, "all is in memory"),
@@ -45,7 +46,7 @@ pub static VERTX: Description = Description {
         ],
         virtual_host: "localhost",
         names_itself_in_1_0: true,
-        connect_values: ConnectValues::Literal,
+        connect_values: ConnectValues::Unescaped,
         nack: Nack::Destroy,
         dead_letter: DeadLetter {
             destination: |queue| format!("/queue/{queue}"),

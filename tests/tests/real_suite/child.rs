@@ -5,7 +5,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     process::ExitCode,
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use stomp_session::proto::Version;
@@ -76,6 +77,8 @@ impl Report<'_> {
         self.watchdog.end();
         self.write(name, variant, verdict, reason, start);
         if verdict == Verdict::Failed {
+            // What they were told last is noted by another thread.
+            thread::sleep(Duration::from_millis(200));
             println!("what its clients saw last:\n{}", seen::told(start));
         }
         verdict != Verdict::Failed
