@@ -19,6 +19,9 @@ pub mod tls;
 pub mod web_front;
 
 // The rest is for the tests of this project. It is no part of the public interface, and changes without notice.
+#[cfg(all(target_os = "linux", feature = "clusters"))]
+#[doc(hidden)]
+pub mod cluster;
 #[doc(hidden)]
 pub mod codec;
 #[doc(hidden)]

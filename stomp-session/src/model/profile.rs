@@ -429,6 +429,9 @@ impl Profile {
             ("Access refused for user", Meaning::Login),
             ("access denied", Meaning::Login),
             ("or password is invalid", Meaning::Login),
+            // Vert.x, and stompserver.
+            ("Authentication failed", Meaning::Login),
+            ("Invalid Login", Meaning::Login),
         ],
         end_counts: false,
         requeue_counts: true,

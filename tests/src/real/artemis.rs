@@ -1,8 +1,8 @@
-//! ActiveMQ Artemis, as published on Maven Central: where it is, how it is configured and launched, and how it behaves.
+//! Artemis, as distributed and from its archives: where it is, how it is configured and launched, and how it behaves.
 
 use super::{
-    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Launch, Layout, Nack, OnError,
-    Plan, User, keys::STORE_PASSWORD, require_program,
+    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Launch,
+    Layout, Nack, OnDisconnect, OnError, Plan, User, fetched, keys::STORE_PASSWORD, require_program,
 };
 use std::ffi::OsString;
 use std::fs;
@@ -10,84 +10,111 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const NAME: &str = "Artemis";
 const JAVA_PACKAGE: &str = "openjdk-17-jre-headless";
 const USERS: &[User] = &[GUEST, ALICE];
 
-/// The directory below the user's cache in which `tests/run` unpacks it.
-const HOME: &str = "stomp-tests/apache-artemis-2.44.0";
+/// The distribution, which holds a starter of its own.
+const DISTRIBUTION: &str = "apache-artemis-2.44.0";
+/// The archives with our starter.
+const ARCHIVES: &str = "artemis-2.57.0";
 
 /// What nobody may send to.
 const FORBIDDEN: &str = "forbidden";
 
-/// ActiveMQ Artemis with a persistent store.
+/// Artemis 2.44, when it belonged to ActiveMQ, with a persistent store.
 ///
 /// By default, destinations that begin with `/queue/` are queues (anycast), and those that begin with `/topic/` are
 /// topics (multicast).
-pub static ARTEMIS: Description = Description {
-    name: NAME,
+pub static ARTEMIS_2_44: Description = ONE_NODE;
+
+/// Artemis 2.57 from its archives, with a persistent store.
+pub static ARTEMIS_2_57: Description = Description {
+    name: "Artemis 2.57",
+    by_default: true,
+    find: || find(ARCHIVES),
+    configure: |layout| configure(layout, embedded),
+    ..ONE_NODE
+};
+
+/// A primary and its backup on one store, of which one serves. The other opens its ports when it gets the lock of the
+/// store, and keeps it when the first one is back.
+pub static ARTEMIS_2_44_PAIR: Description = Description { name: "Artemis 2.44 pair", nodes: 2, ..ONE_NODE };
+
+/// The same of 2.57.
+pub static ARTEMIS_2_57_PAIR: Description = Description {
+    name: "Artemis 2.57 pair",
+    nodes: 2,
+    find: ARTEMIS_2_57.find,
+    configure: ARTEMIS_2_57.configure,
+    ..ONE_NODE
+};
+
+const ONE_NODE: Description = Description {
+    name: "Artemis 2.44",
+    profile: "Artemis",
+    by_default: false,
+    system: None,
     nodes: 1,
     // On `bare` every destination is a topic, as where no prefixes are configured.
     node_ports: &["stomp", "tls", "bare"],
     shared_ports: &[],
     users: USERS,
-    ready_within: Duration::from_secs(120),
-    stops_within: Duration::from_secs(30),
-    find,
-    configure,
-    behaviour: Behaviour {
-        virtual_host: "localhost",
-        names_itself_in_1_0: false,
-        connect_values: ConnectValues::Literal,
-        nack: Nack::Destroy,
-        dead_letter: DeadLetter {
-            destination: |_| "/queue/DLQ".to_owned(),
-            queue_headers: |_| Vec::new(),
-            nack_headers: &[],
-        },
-        cumulative_ack: AckReach::Subscription,
-        error: OnError::ClosesFrom1_2,
-        error_names_receipt: true,
-        receipts_in_order: true,
-        disconnect_loses_receipts: true,
-        unsubscribe_returns_messages: true,
-        refused_destination: "/queue/forbidden",
-        prefetch_header: "consumer-window-size",
-        auto_survives_stall: true,
-        // An address that is full and blocks does not block STOMP.
-        memory_alarm: None,
-    },
+    ready_within: Duration::from_secs(300),
+    stops_within: Duration::from_secs(60),
+    find: || find(DISTRIBUTION),
+    configure: |layout| configure(layout, distributed),
+    behaviour: BEHAVIOUR,
 };
 
-fn find() -> io::Result<()> {
-    require_program(NAME, "java", JAVA_PACKAGE)?;
-    let starter = starter()?;
-    if starter.is_file() {
-        return Ok(());
-    }
-    let text = format!("{NAME} is not installed ({} is missing): tests/run fetches it", starter.display());
-    Err(io::Error::new(io::ErrorKind::NotFound, text))
+const BEHAVIOUR: Behaviour = Behaviour {
+    versions: &["1.0", "1.1", "1.2"],
+    lacks: &[
+        (Feature::MemoryAlarm, "an address that is full does not block STOMP"),
+        (Feature::QuorumQueues, "it has none"),
+        (Feature::FrameLimit, "no test meets it"),
+    ],
+    virtual_host: "localhost",
+    names_itself_in_1_0: false,
+    connect_values: ConnectValues::Literal,
+    nack: Nack::Destroy,
+    dead_letter: DeadLetter {
+        destination: |_| "/queue/DLQ".to_owned(),
+        queue_headers: |_| Vec::new(),
+        nack_headers: &[],
+    },
+    cumulative_ack: AckReach::Subscription,
+    error: OnError::ClosesFrom1_2,
+    error_names_receipt: true,
+    receipts_in_order: true,
+    disconnect_loses_receipts: true,
+    unsubscribe_returns_messages: true,
+    marks_redelivery: true,
+    disconnect: OnDisconnect::Receipt,
+    refused_destination: "/queue/forbidden",
+    prefetch_header: "consumer-window-size",
+    late_reply_ends_connection: false,
+    auto_survives_stall: true,
+    // An address that is full and blocks does not block STOMP.
+    memory_alarm: None,
+    write_queues: None,
+    limits: FrameLimits::NONE,
+    quorum: None,
+};
+
+fn find(fetched: &str) -> io::Result<()> {
+    require_program("Artemis", "java", JAVA_PACKAGE)?;
+    fetched::directory(fetched).map(drop)
 }
 
-/// Where it is unpacked.
-fn home() -> io::Result<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")));
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "neither HOME nor XDG_CACHE_HOME is set");
-    Ok(cache.ok_or_else(missing)?.join(HOME))
-}
+/// What starts the broker whose configuration lies in that directory.
+type Start = fn(directory: &Path) -> io::Result<Vec<OsString>>;
 
-/// The archive that finds all others. The script beside it would end in the same line after a second of its own.
-fn starter() -> io::Result<PathBuf> {
-    Ok(home()?.join("lib/artemis-boot.jar"))
-}
-
-fn configure(layout: &Layout) -> io::Result<Plan> {
-    let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node));
+fn configure(layout: &Layout, start: Start) -> io::Result<Plan> {
+    let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node, start));
     Ok(Plan { helpers: Vec::new(), nodes: nodes.collect::<io::Result<_>>()? })
 }
 
-fn configure_node(layout: &Layout, node: usize) -> io::Result<Launch> {
+fn configure_node(layout: &Layout, node: usize, start: Start) -> io::Result<Launch> {
     let directory = layout.node_directory(node);
     let etc = directory.join("etc");
     let broker = layout.write(etc.join("broker.xml"), &configuration(layout, node))?;
@@ -101,10 +128,11 @@ fn configure_node(layout: &Layout, node: usize) -> io::Result<Launch> {
     fs::create_dir_all(directory.join("temporary"))?;
     Ok(Launch {
         name: name(node),
-        program: require_program(NAME, "java", JAVA_PACKAGE)?,
-        arguments: arguments(&home()?, &directory),
+        program: require_program("Artemis", "java", JAVA_PACKAGE)?,
+        arguments: start(&directory)?,
         environment: Vec::new(),
         port: layout.port(node, "stomp"),
+        further_ports: vec![layout.port(node, "tls"), layout.port(node, "bare")],
     })
 }
 
@@ -112,28 +140,50 @@ fn name(node: usize) -> String {
     format!("artemis{node}")
 }
 
-/// The command line: a small heap, quick rather than thorough compilation, and every path below `directory`.
-fn arguments(home: &Path, directory: &Path) -> Vec<OsString> {
-    let joined = |option: &str, path: PathBuf| {
-        let mut text = OsString::from(option);
-        text.push(path);
-        text
-    };
-    let mut arguments: Vec<OsString> = JAVA_OPTIONS.iter().map(OsString::from).collect();
+/// The command line of the distribution, in which the script beside the archive would end after a second of its own.
+fn distributed(directory: &Path) -> io::Result<Vec<OsString>> {
+    let home = fetched::directory(DISTRIBUTION)?;
+    let mut arguments = options(directory);
     arguments.extend([
-        joined("-Djava.io.tmpdir=", directory.join("temporary")),
-        joined("-Djava.security.auth.login.config=", directory.join("etc/login.config")),
         joined("-Dlog4j2.configurationFile=file:", directory.join("etc/log4j2.properties")),
-        joined("-Dartemis.home=", home.to_owned()),
-        joined("-Dartemis.instance=", directory.to_owned()),
+        joined("-Dartemis.home=", home.clone()),
         joined("-Dartemis.instance.etc=", directory.join("etc")),
-        joined("-Ddata.dir=", directory.join("data")),
         "-classpath".into(),
         home.join("lib/artemis-boot.jar").into(),
         "org.apache.activemq.artemis.boot.Artemis".into(),
         "run".into(),
     ]);
-    arguments
+    Ok(arguments)
+}
+
+/// The command line of our own starter.
+fn embedded(directory: &Path) -> io::Result<Vec<OsString>> {
+    let mut arguments = options(directory);
+    arguments.extend([
+        "-classpath".into(),
+        fetched::class_path(&fetched::directory(ARCHIVES)?),
+        "Start".into(),
+        directory.join("etc/broker.xml").into(),
+    ]);
+    Ok(arguments)
+}
+
+/// A small heap, quick rather than thorough compilation, and every path below `directory`.
+fn options(directory: &Path) -> Vec<OsString> {
+    let mut options: Vec<OsString> = JAVA_OPTIONS.iter().map(OsString::from).collect();
+    options.extend([
+        joined("-Djava.io.tmpdir=", directory.join("temporary")),
+        joined("-Djava.security.auth.login.config=", directory.join("etc/login.config")),
+        joined("-Dartemis.instance=", directory.to_owned()),
+        joined("-Ddata.dir=", directory.join("data")),
+    ]);
+    options
+}
+
+fn joined(option: &str, path: PathBuf) -> OsString {
+    let mut text = OsString::from(option);
+    text.push(path);
+    text
 }
 
 const JAVA_OPTIONS: [&str; 7] = [
@@ -194,7 +244,7 @@ fn roles(users: &[User]) -> String {
 /// The broker's definition. The store is on disk, so that what was receipted survives a kill.
 fn configuration(layout: &Layout, node: usize) -> String {
     let name = name(node);
-    let data = layout.node_directory(node).join("data");
+    let (data, policy) = if layout.nodes() > 1 { shared(layout, node) } else { own(layout, node) };
     let data = data.display();
     let acceptors = acceptors(layout, node);
     let security = [security("#", "users"), security(FORBIDDEN, "nobody")].concat();
@@ -210,9 +260,9 @@ fn configuration(layout: &Layout, node: usize) -> String {
   <journal-min-files>2</journal-min-files>
   <journal-pool-files>2</journal-pool-files>
   <journal-file-size>2M</journal-file-size>
-  <max-disk-usage>99</max-disk-usage>
+  <max-disk-usage>100</max-disk-usage>
   <critical-analyzer>false</critical-analyzer>
-  <global-max-size>100Mb</global-max-size>
+  <global-max-size>100Mb</global-max-size>{policy}
   <acceptors>{acceptors}
   </acceptors>
   <security-settings>{security}
@@ -235,6 +285,22 @@ fn configuration(layout: &Layout, node: usize) -> String {
     )
 }
 
+/// The store of a node by itself, and nothing about others.
+fn own(layout: &Layout, node: usize) -> (PathBuf, &'static str) {
+    (layout.node_directory(node).join("data"), "")
+}
+
+/// The store of a pair, and who serves: the first node to begin with, and from then on whoever has the lock.
+fn shared(layout: &Layout, node: usize) -> (PathBuf, &'static str) {
+    let policy = if node == 0 { PRIMARY } else { BACKUP };
+    (layout.directory().join("data"), policy)
+}
+
+const PRIMARY: &str = "
+  <ha-policy><shared-store><primary><failover-on-shutdown>true</failover-on-shutdown></primary></shared-store></ha-policy>";
+const BACKUP: &str = "
+  <ha-policy><shared-store><backup><allow-failback>false</allow-failback></backup></shared-store></ha-policy>";
+
 fn acceptors(layout: &Layout, node: usize) -> String {
     const PREFIXES: &str = ";anycastPrefix=/queue/;multicastPrefix=/topic/";
     let keys = layout.keys();
@@ -247,7 +313,7 @@ fn acceptors(layout: &Layout, node: usize) -> String {
     );
     let acceptor = |(purpose, parameters): (&str, &str)| {
         let port = layout.port(node, purpose);
-        let uri = format!("tcp://127.0.0.1:{port}?protocols=STOMP{parameters}");
+        let uri = format!("tcp://{}:{port}?protocols=STOMP{parameters}", layout.listening());
         format!("\n    <acceptor name=\"{purpose}\">{uri}</acceptor>")
     };
     [("stomp", PREFIXES), ("tls", &tls), ("bare", "")].map(acceptor).concat()
@@ -278,7 +344,7 @@ mod tests {
 
     #[test]
     fn the_configuration_names_its_ports_store_and_permissions() {
-        let layout = Layout::new(&ARTEMIS).unwrap();
+        let layout = Layout::new(&ARTEMIS_2_44).unwrap();
         let text = configuration(&layout, 0);
         let port = |purpose| format!("tcp://127.0.0.1:{}?protocols=STOMP", layout.port(0, purpose));
         for part in [
@@ -300,12 +366,11 @@ mod tests {
     }
 
     #[test]
-    fn every_path_of_the_command_line_is_the_brokers_own_or_the_distributions() {
-        for argument in arguments(Path::new("/home"), Path::new("/own")) {
+    fn every_path_of_the_options_is_the_brokers_own() {
+        for argument in options(Path::new("/own")) {
             let argument = argument.to_string_lossy().into_owned();
             let Some(start) = argument.find('/') else { continue };
-            let path = &argument[start..];
-            let ours = path.starts_with("/own") || path.starts_with("/home");
+            let ours = argument[start..].starts_with("/own");
             assert!(ours || argument.starts_with("--add-opens"), "{argument}");
         }
     }

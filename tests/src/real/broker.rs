@@ -172,7 +172,7 @@ fn processes(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ACTIVEMQ, Plan};
+    use super::super::{ACTIVEMQ_5_17, Plan};
     use super::*;
     use std::path::PathBuf;
     use std::time::Duration;
@@ -192,6 +192,7 @@ mod tests {
             arguments: arguments.chain([attempts().into_os_string()]).collect(),
             environment: Vec::new(),
             port,
+            further_ports: Vec::new(),
         };
         Ok(Plan { helpers: Vec::new(), nodes: vec![launch] })
     }
@@ -206,7 +207,7 @@ mod tests {
             find: installed,
             configure: dies,
             ready_within: Duration::from_secs(5),
-            ..ACTIVEMQ.clone()
+            ..ACTIVEMQ_5_17.clone()
         };
         let error = RealBroker::start(&description).unwrap_err();
         assert!(error.to_string().contains("port is taken"), "{error}");
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn a_broker_that_is_not_installed_is_not_tried() {
         let missing = || Err(io::Error::new(io::ErrorKind::NotFound, "install it"));
-        let description = Description { find: missing, ..ACTIVEMQ.clone() };
+        let description = Description { find: missing, ..ACTIVEMQ_5_17.clone() };
         assert_eq!(RealBroker::start(&description).unwrap_err().to_string(), "install it");
     }
 }

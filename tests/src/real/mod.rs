@@ -12,21 +12,38 @@ use std::time::Duration;
 
 mod activemq;
 mod artemis;
+mod behaviour;
 mod broker;
+mod fetched;
 mod keys;
 mod layout;
 mod ports;
 mod probe;
 mod process;
 mod rabbitmq;
+mod stompserver;
+mod system;
+mod vertx;
 
-pub use activemq::ACTIVEMQ;
-pub use artemis::ARTEMIS;
+pub use activemq::{
+    ACTIVEMQ_5_17, ACTIVEMQ_5_17_NETWORK, ACTIVEMQ_5_17_PAIR, ACTIVEMQ_6_3, ACTIVEMQ_6_3_NETWORK,
+    ACTIVEMQ_6_3_PAIR,
+};
+pub use artemis::{ARTEMIS_2_44, ARTEMIS_2_44_PAIR, ARTEMIS_2_57, ARTEMIS_2_57_PAIR};
+pub use behaviour::{
+    AckReach, Behaviour, ConnectValues, DeadLetter, Feature, FrameLimits, Nack, OnDisconnect, OnError, Quorum,
+};
 pub use broker::RealBroker;
 pub use keys::Keys;
 pub use layout::Layout;
 pub use process::Process;
-pub use rabbitmq::{RABBITMQ, RABBITMQ_CLUSTER};
+#[cfg(feature = "clusters")]
+pub(crate) use process::{Limits, Readiness};
+pub use rabbitmq::{
+    RABBITMQ_3_10, RABBITMQ_4_0, RABBITMQ_4_0_CLUSTER, RABBITMQ_4_3, RABBITMQ_4_3_CLUSTER, RABBITMQ_CLUSTER,
+};
+pub use stompserver::STOMPSERVER;
+pub use vertx::VERTX;
 
 /// A user who may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +54,9 @@ pub struct User {
     pub passcode: &'static str,
 }
 
+/// A user whose passcode contains a backslash, and no colon.
+pub const BOB: User = User { login: "bob", passcode: r"with\odd" };
+
 /// The user of all tests that are not about credentials.
 pub const GUEST: User = User { login: "guest", passcode: "guest" };
 
@@ -46,8 +66,17 @@ pub const ALICE: User = User { login: "alice", passcode: r"s3cret:with\odd" };
 /// The description of a broker.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// The name of the broker, as its vendor writes it.
+    /// The name of the broker, as its vendor writes it, and its version.
     pub name: &'static str,
+    /// The name of the profile by which a client knows the broker, or `unknown`.
+    pub profile: &'static str,
+    /// Whether the broker belongs to those that every change is tested against.
+    pub by_default: bool,
+    /// Returns the root directory of the system that the broker is installed in. `None` for the system of this machine.
+    ///
+    /// The broker is run by chroot, without mounts and without services. Its directory lies in that system, and has the
+    /// same path there and here.
+    pub system: Option<fn() -> io::Result<PathBuf>>,
     /// The number of nodes. More than one is a cluster.
     pub nodes: usize,
     /// The purposes of the ports that each node needs for itself. `stomp` is the port without TLS, and `tls` is the
@@ -69,8 +98,19 @@ pub struct Description {
     pub behaviour: Behaviour,
 }
 
-/// The descriptions of all supported brokers.
-pub const ALL: [&Description; 4] = [&RABBITMQ, &ACTIVEMQ, &ARTEMIS, &RABBITMQ_CLUSTER];
+/// The descriptions of all supported brokers, without the clusters that the module `cluster` runs. Those whose cases take longest come first.
+pub const ALL: [&Description; 10] = [
+    &RABBITMQ_4_3,
+    &RABBITMQ_3_10,
+    &ARTEMIS_2_57,
+    &ACTIVEMQ_6_3,
+    &RABBITMQ_4_0,
+    &ARTEMIS_2_44,
+    &ACTIVEMQ_5_17,
+    &RABBITMQ_CLUSTER,
+    &VERTX,
+    &STOMPSERVER,
+];
 
 /// The processes to launch for a broker, in this order.
 #[derive(Clone, Debug)]
@@ -95,96 +135,8 @@ pub struct Launch {
     /// The port of 127.0.0.1 that shows whether the process is ready: a node answers with CONNECTED, and a helper
     /// listens.
     pub port: u16,
-}
-
-/// The behaviour of a broker, as far as brokers differ.
-#[derive(Clone, Debug)]
-pub struct Behaviour {
-    /// The `host` header that CONNECT needs.
-    pub virtual_host: &'static str,
-    /// Whether CONNECTED has a `server` header in 1.0, too.
-    pub names_itself_in_1_0: bool,
-    /// How the header values of CONNECT are read.
-    pub connect_values: ConnectValues,
-    /// What a NACK without further headers does to its message.
-    pub nack: Nack,
-    /// How messages are dead-lettered.
-    pub dead_letter: DeadLetter,
-    /// Which messages an ACK with ack mode `client` covers.
-    pub cumulative_ack: AckReach,
-    /// What an ERROR frame does to the connection.
-    pub error: OnError,
-    /// Whether an ERROR has the `receipt-id` of the frame that caused it.
-    pub error_names_receipt: bool,
-    /// Whether RECEIPTs are sent in the order of the frames that asked for them.
-    pub receipts_in_order: bool,
-    /// Whether the broker omits RECEIPTs that are still due when it gets a DISCONNECT.
-    pub disconnect_loses_receipts: bool,
-    /// Whether an UNSUBSCRIBE returns unacknowledged messages to their queue. Otherwise only the end of the connection
-    /// does.
-    pub unsubscribe_returns_messages: bool,
-    /// A destination to which SENDs are refused.
-    pub refused_destination: &'static str,
-    /// The header of SUBSCRIBE that limits the number of unacknowledged messages.
-    pub prefetch_header: &'static str,
-    /// Whether messages in transit with ack mode `auto` survive if the client does not read for more than half a
-    /// minute.
-    pub auto_survives_stall: bool,
-    /// Raises and clears the memory alarm of the broker, during which it does not read from clients that have sent
-    /// messages. `None` if the broker has no such alarm.
-    pub memory_alarm: Option<fn(&Layout, raised: bool) -> io::Result<()>>,
-}
-
-/// How the header values of CONNECT are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectValues {
-    /// They are unescaped, contrary to the specification, so a backslash must be written twice.
-    Unescaped,
-    /// They are taken literally.
-    Literal,
-}
-
-/// What a NACK does to its message.
-#[derive(Clone, Copy, Debug)]
-pub enum Nack {
-    /// The message returns to its queue, and may be delivered again at once.
-    Requeue,
-    /// The message moves to a dead letter queue. The function returns its destination for the name of a queue.
-    DeadLetter(fn(queue: &str) -> String),
-    /// The message is destroyed.
-    Destroy,
-}
-
-/// How messages are dead-lettered. The argument of each function is the plain name of a queue.
-#[derive(Clone, Copy, Debug)]
-pub struct DeadLetter {
-    /// Returns the destination with the dead letters of a queue. Subscribing to it creates it.
-    pub destination: fn(queue: &str) -> String,
-    /// Returns the headers that each SEND and SUBSCRIBE for the queue needs so that its messages are dead-lettered.
-    pub queue_headers: fn(queue: &str) -> Vec<(&'static str, String)>,
-    /// The headers with which a NACK dead-letters its message.
-    pub nack_headers: &'static [(&'static str, &'static str)],
-}
-
-/// Which messages an ACK with ack mode `client` covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AckReach {
-    /// Its own and earlier messages of the same subscription, as specified.
-    Subscription,
-    /// Its own and earlier messages of all subscriptions of the connection.
-    Connection,
-}
-
-/// What an ERROR frame does to the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// The connection is closed in 1.2, as specified. In earlier versions it stays open.
-    ClosesFrom1_2,
-    /// The connection is closed after errors of the broker's core, such as a refused access or a missing exchange, but
-    /// not after invalid commands.
-    ClosesWhenGrave,
-    /// The connection stays open, unless frames were malformed or the login was refused.
-    StaysOpen,
+    /// Further ports on which the process must listen before it is ready: a broker may open them later than the first.
+    pub further_ports: Vec<u16>,
 }
 
 /// Where the variable `PATH` finds a program.
@@ -229,12 +181,31 @@ mod tests {
     #[test]
     fn every_description_has_the_usual_ports_and_users() {
         for description in ALL {
-            for port in ["stomp", "tls"] {
-                assert!(description.node_ports.contains(&port), "{}", description.name);
-            }
+            let tls = description.behaviour.lacks(Feature::Tls).is_none();
+            assert!(description.node_ports.contains(&"stomp"), "{}", description.name);
+            assert_eq!(description.node_ports.contains(&"tls"), tls, "{}", description.name);
             assert!(description.users.contains(&GUEST), "{}", description.name);
-            assert!(description.users.contains(&ALICE), "{}", description.name);
+            let odd = description.users.iter().any(|user| user.passcode.contains('\\'));
+            assert!(odd, "{}", description.name);
             assert!(description.nodes > 0, "{}", description.name);
+        }
+    }
+
+    #[test]
+    fn every_name_is_of_one_broker() {
+        let names: std::collections::BTreeSet<_> = ALL.iter().map(|description| description.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn what_a_broker_can_do_is_described() {
+        for Description { name, behaviour, .. } in ALL {
+            let has = |feature| behaviour.lacks(feature).is_none();
+            assert_eq!(has(Feature::MemoryAlarm), behaviour.memory_alarm.is_some(), "{name}");
+            assert_eq!(has(Feature::QuorumQueues), behaviour.quorum.is_some(), "{name}");
+            assert_eq!(has(Feature::FrameLimit), behaviour.limits != FrameLimits::NONE, "{name}");
+            let refuses = behaviour.lacks(Feature::Refusals).is_none();
+            assert_eq!(!behaviour.refused_destination.is_empty(), refuses, "{name}");
         }
     }
 

@@ -32,16 +32,16 @@ pub struct Process {
 
 /// How long a process may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Until it is ready.
-    pub(super) ready_within: Duration,
+    pub(crate) ready_within: Duration,
     /// Until it has ended by itself.
-    pub(super) stops_within: Duration,
+    pub(crate) stops_within: Duration,
 }
 
 /// What shows that a process is ready.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Readiness {
+pub(crate) enum Readiness {
     /// Its port accepts a connection.
     Listens,
     /// Its port answers the user's CONNECT.
@@ -80,7 +80,7 @@ struct Running {
 
 impl Process {
     /// Describes a process that does not run yet and will work in `directory`.
-    pub(super) fn new(launch: Launch, directory: &Path, limits: Limits, readiness: Readiness) -> Self {
+    pub(crate) fn new(launch: Launch, directory: &Path, limits: Limits, readiness: Readiness) -> Self {
         Self { launch, directory: directory.to_owned(), limits, readiness, running: None }
     }
 
@@ -99,8 +99,12 @@ impl Process {
         self.running.as_ref().map(|running| running.child.id())
     }
 
-    /// Launches it without waiting until it is ready. What runs already goes on.
-    pub(super) fn launch(&mut self) -> io::Result<()> {
+    /// Launches the process without waiting until it is ready. Does nothing if it is running.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program cannot be run.
+    pub fn launch(&mut self) -> io::Result<()> {
         if self.running.is_none() {
             let child = self.command()?.spawn().map_err(|error| self.cannot("launch", &error))?;
             // The note is taken after the child is owned, so that a failure to take it still kills the child.
@@ -218,10 +222,13 @@ impl Process {
     }
 
     fn is_ready(&self) -> bool {
-        match self.readiness {
-            Readiness::Listens => probe::listens(self.launch.port),
-            Readiness::Answers(user, host) => probe::answers(self.launch.port, user, host),
-        }
+        let Launch { port, further_ports, .. } = &self.launch;
+        let first = match self.readiness {
+            Readiness::Listens => probe::listens(*port),
+            Readiness::Answers(user, host) => probe::answers(*port, user, host),
+        };
+        // RabbitMQ 4.3 opens its port for TLS after the one without.
+        first && further_ports.iter().all(|port| probe::listens(*port))
     }
 
     /// How it ended, if it did so by itself.
@@ -330,7 +337,7 @@ fn tail(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::layout::Layout;
-    use super::super::{ACTIVEMQ, GUEST};
+    use super::super::{ACTIVEMQ_5_17, GUEST};
     use super::*;
     use std::net::{Ipv4Addr, TcpListener};
 
@@ -345,12 +352,13 @@ mod tests {
             arguments: vec!["-c".into(), text.into()],
             environment: vec![("COLOUR", "green".into())],
             port,
+            further_ports: Vec::new(),
         };
         Process::new(launch, layout.directory(), SHORT, Readiness::Listens)
     }
 
     fn layout() -> Layout {
-        Layout::new(&ACTIVEMQ).unwrap()
+        Layout::new(&ACTIVEMQ_5_17).unwrap()
     }
 
     #[test]
@@ -371,6 +379,18 @@ mod tests {
         process.launch().unwrap();
         process.running.as_mut().unwrap().child.wait().unwrap();
         assert!(matches!(process.wait_ready(), Err(Failure::Died(_))));
+    }
+
+    #[test]
+    fn one_whose_second_port_is_still_closed_is_not_ready() {
+        let layout = layout();
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut process = script(&layout, "exec sleep 60", first.local_addr().unwrap().port());
+        process.launch.further_ports = vec![layout.port(0, "tls")];
+        process.launch().unwrap();
+        assert!(!process.is_ready());
+        let _second = TcpListener::bind((Ipv4Addr::LOCALHOST, layout.port(0, "tls"))).unwrap();
+        assert!(process.is_ready());
     }
 
     #[test]

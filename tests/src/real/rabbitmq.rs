@@ -1,63 +1,145 @@
-//! RabbitMQ, as packaged by Debian: where it is, how it is configured and launched, and how it behaves.
+//! RabbitMQ, as packaged by three versions of Debian: where it is, how it is configured and launched, and how it behaves.
 
 use super::{
-    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, GUEST, Keys, Launch, Layout, Nack,
-    OnError, Plan, User, require_file, require_program,
+    ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Keys,
+    Launch, Layout, Nack, OnDisconnect, OnError, Plan, Quorum, User, fetched, require_file, system::System,
 };
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const NAME: &str = "RabbitMQ";
 const PACKAGE: &str = "rabbitmq-server";
 const USERS: &[User] = &[GUEST, ALICE];
 
 /// Where the package puts one directory for each version.
 const VERSIONS: &str = "/usr/lib/rabbitmq/lib";
 
-/// RabbitMQ with its STOMP plugin.
-pub static RABBITMQ: Description = ONE_NODE;
+/// RabbitMQ of Debian 12 with its STOMP plugin.
+pub static RABBITMQ_3_10: Description = ONE_NODE;
+
+/// RabbitMQ of Debian 13 in a system of its own.
+pub static RABBITMQ_4_0: Description = Description {
+    name: "RabbitMQ 4.0",
+    by_default: false,
+    system: Some(|| fetched::directory("rabbitmq-4.0")),
+    find: || find(&System::within(fetched::directory("rabbitmq-4.0")?)),
+    behaviour: Behaviour { lacks: &[], limits: LIMITS_4_0, quorum: Some(QUORUM_4_0), ..BEHAVIOUR },
+    ..ONE_NODE
+};
+
+/// RabbitMQ of Debian's unstable version in a system of its own. Its TLS port opens after the other one.
+pub static RABBITMQ_4_3: Description = Description {
+    name: "RabbitMQ 4.3",
+    system: Some(|| fetched::directory("rabbitmq-4.3")),
+    find: || find(&System::within(fetched::directory("rabbitmq-4.3")?)),
+    behaviour: Behaviour {
+        lacks: &[],
+        limits: LIMITS_4_3,
+        quorum: Some(QUORUM_4_3),
+        // A queue that is just being deleted refuses the reply, and the STOMP plugin fails over that.
+        late_reply_ends_connection: true,
+        // Its nodes agree on what queues there are, and have written it before they confirm.
+        write_queues: None,
+        ..BEHAVIOUR
+    },
+    ..ONE_NODE
+};
 
 /// A RabbitMQ cluster of three nodes. A classic queue is on one of them, its home node, and is unavailable while that
 /// node is down.
-pub static RABBITMQ_CLUSTER: Description = Description { name: "RabbitMQ cluster", nodes: 3, ..ONE_NODE };
+pub static RABBITMQ_CLUSTER: Description =
+    Description { name: "RabbitMQ 3.10 cluster", nodes: 3, ..ONE_NODE };
+
+/// The same of version 4.0.
+pub static RABBITMQ_4_0_CLUSTER: Description = Description {
+    name: "RabbitMQ 4.0 cluster",
+    nodes: 3,
+    by_default: false,
+    system: Some(|| fetched::directory("rabbitmq-4.0")),
+    find: || find(&System::within(fetched::directory("rabbitmq-4.0")?)),
+    ..ONE_NODE
+};
+
+/// The same of version 4.3.
+pub static RABBITMQ_4_3_CLUSTER: Description = Description {
+    name: "RabbitMQ 4.3 cluster",
+    nodes: 3,
+    by_default: false,
+    system: Some(|| fetched::directory("rabbitmq-4.3")),
+    find: || find(&System::within(fetched::directory("rabbitmq-4.3")?)),
+    ..ONE_NODE
+};
 
 const ONE_NODE: Description = Description {
-    name: NAME,
+    name: "RabbitMQ 3.10",
+    profile: "RabbitMQ",
+    by_default: true,
+    system: None,
     nodes: 1,
     node_ports: &["stomp", "tls", "distribution"],
     shared_ports: &["names"],
     users: USERS,
-    ready_within: Duration::from_secs(120),
-    stops_within: Duration::from_secs(30),
-    find,
+    ready_within: Duration::from_secs(300),
+    stops_within: Duration::from_secs(60),
+    find: || find(&System::OURS),
     configure,
-    behaviour: Behaviour {
-        virtual_host: "/",
-        names_itself_in_1_0: true,
-        connect_values: ConnectValues::Unescaped,
-        nack: Nack::Requeue,
-        dead_letter: DeadLetter {
-            destination: |queue| format!("/queue/{}", dead_letter_queue(queue)),
-            queue_headers: dead_letter_headers,
-            nack_headers: &[("requeue", "false")],
-        },
-        cumulative_ack: AckReach::Connection,
-        error: OnError::ClosesWhenGrave,
-        error_names_receipt: false,
-        receipts_in_order: false,
-        disconnect_loses_receipts: true,
-        unsubscribe_returns_messages: false,
-        refused_destination: "/exchange/that-was-never-declared/key",
-        prefetch_header: "prefetch-count",
-        auto_survives_stall: false,
-        memory_alarm: Some(memory_alarm),
-    },
+    behaviour: BEHAVIOUR,
 };
+
+const BEHAVIOUR: Behaviour = Behaviour {
+    versions: &["1.0", "1.1", "1.2"],
+    lacks: &[(Feature::FrameLimit, "no test meets it")],
+    virtual_host: "/",
+    names_itself_in_1_0: true,
+    connect_values: ConnectValues::Unescaped,
+    nack: Nack::Requeue,
+    dead_letter: DeadLetter {
+        destination: |queue| format!("/queue/{}", dead_letter_queue(queue)),
+        queue_headers: dead_letter_headers,
+        nack_headers: &[("requeue", "false")],
+    },
+    cumulative_ack: AckReach::Connection,
+    error: OnError::ClosesWhenGrave,
+    error_names_receipt: false,
+    receipts_in_order: false,
+    disconnect_loses_receipts: true,
+    unsubscribe_returns_messages: false,
+    marks_redelivery: true,
+    disconnect: OnDisconnect::Receipt,
+    refused_destination: "/exchange/that-was-never-declared/key",
+    prefetch_header: "prefetch-count",
+    late_reply_ends_connection: false,
+    auto_survives_stall: false,
+    memory_alarm: Some(memory_alarm),
+    write_queues: Some(write_queues),
+    limits: FrameLimits::NONE,
+    quorum: Some(Quorum {
+        headers: &[("x-queue-type", "quorum")],
+        delivery_limit: None,
+        counts_disconnects: true,
+        counts_nacks: true,
+    }),
+};
+
+/// A frame has at most 4 MiB, headers and all. One that is larger ends the connection without an ERROR.
+const LIMITS_4_0: FrameLimits = FrameLimits { body: Some(4_193_304), headers: None };
+/// The number of headers is limited, too; the excess ends the connection in the same way.
+const LIMITS_4_3: FrameLimits = FrameLimits { headers: Some(100), ..LIMITS_4_0 };
+
+/// The 21st delivery is the last.
+const QUORUM_4_0: Quorum = Quorum {
+    headers: &[("x-queue-type", "quorum")],
+    delivery_limit: Some(20),
+    counts_disconnects: true,
+    counts_nacks: true,
+};
+/// What is given back is not counted.
+const QUORUM_4_3: Quorum = Quorum { counts_nacks: false, ..QUORUM_4_0 };
 
 fn dead_letter_queue(queue: &str) -> String {
     format!("DLQ.{queue}")
@@ -68,25 +150,17 @@ fn dead_letter_headers(queue: &str) -> Vec<(&'static str, String)> {
     vec![("x-dead-letter-exchange", String::new()), ("x-dead-letter-routing-key", dead_letter_queue(queue))]
 }
 
-fn find() -> io::Result<()> {
-    require_program(NAME, "epmd", PACKAGE)?;
-    require_file(NAME, &server()?, PACKAGE)
+fn find(system: &System) -> io::Result<()> {
+    require_file("RabbitMQ", &system.path("/usr/bin/epmd"), PACKAGE)?;
+    require_file("RabbitMQ", &script(system, "rabbitmq-server"), PACKAGE)
 }
 
-/// The newest installed server script.
-fn server() -> io::Result<PathBuf> {
-    script("rabbitmq-server")
-}
-
-/// A script of the newest version. Those on the `PATH` are Debian's: they change the user and start a child.
-fn script(name: &str) -> io::Result<PathBuf> {
-    let mut versions: Vec<PathBuf> = match fs::read_dir(VERSIONS) {
-        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?,
-        Err(_) => Vec::new(),
-    };
-    versions.sort();
-    let newest = versions.pop().unwrap_or_else(|| Path::new(VERSIONS).join("rabbitmq_server"));
-    Ok(newest.join("sbin").join(name))
+/// A script of the newest installed version. Those on the `PATH` are Debian's: they change the user and start a child.
+fn script(system: &System, name: &str) -> PathBuf {
+    let versions = system.path(VERSIONS);
+    let found = fs::read_dir(&versions).into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = found.max().unwrap_or_else(|| versions.join("rabbitmq_server"));
+    newest.join("sbin").join(name)
 }
 
 fn configure(layout: &Layout) -> io::Result<Plan> {
@@ -96,52 +170,82 @@ fn configure(layout: &Layout) -> io::Result<Plan> {
     fs::set_permissions(cookie, fs::Permissions::from_mode(0o400))?;
     let definitions = layout.write("definitions.json", &definitions(USERS))?;
     let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node, &definitions));
-    Ok(Plan { nodes: nodes.collect::<io::Result<_>>()?, helpers: vec![name_server(layout)?] })
+    // Whoever looks for a node asks the name server at its address.
+    let name_servers =
+        (0..if layout.apart() { layout.nodes() } else { 1 }).map(|node| name_server(layout, node));
+    Ok(Plan { nodes: nodes.collect::<io::Result<_>>()?, helpers: name_servers.collect::<io::Result<_>>()? })
 }
 
 fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Result<Launch> {
     let directory = layout.node_directory(node);
-    let stomp = layout.port(node, "stomp");
-    let text = configuration(stomp, definitions)
-        + &tls(layout.port(node, "tls"), layout.keys())
-        + &cluster(layout.nodes());
+    let (stomp, tls_port) = (layout.port(node, "stomp"), layout.port(node, "tls"));
+    let listening = layout.listening();
+    let text = configuration(listening, stomp, definitions)
+        + &tls(listening, tls_port, layout.keys())
+        + &cluster(layout);
     layout.write(directory.join("rabbitmq.conf"), &text)?;
     layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
+    let (program, arguments) = layout.system().command(script(layout.system(), "rabbitmq-server"))?;
     Ok(Launch {
-        name: node_name(node),
-        program: server()?,
-        arguments: Vec::new(),
+        name: node_name(layout, node),
+        program,
+        arguments,
         environment: environment(layout, node),
         port: stomp,
+        further_ports: vec![tls_port],
     })
 }
 
+/// Raises or clears the alarm itself. A limit that is lowered shows only where /proc does, and never in another system.
 fn memory_alarm(layout: &Layout, raised: bool) -> io::Result<()> {
-    let limit = if raised { "1MB" } else { MEMORY };
-    for node in 0..layout.nodes() {
-        let mut control = Command::new(script("rabbitmqctl")?);
-        control.args(["-n", &node_name(node), "set_vm_memory_high_watermark", "absolute", limit]);
-        let output = control.envs(environment(layout, node)).output()?;
-        if !output.status.success() {
-            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
-        }
-    }
-    Ok(())
+    const ALARM: &str = "{resource_limit, memory, node()}";
+    let call = if raised { format!("set_alarm({{{ALARM}, []}})") } else { format!("clear_alarm({ALARM})") };
+    (0..layout.nodes()).try_for_each(|node| evaluate(layout, node, &format!("rabbit_alarm:{call}.")))
 }
 
-fn node_name(node: usize) -> String {
-    format!("rabbit{node}@localhost")
+/// Before a queue is confirmed, Mnesia has written that it is to be made, and not yet that this was decided: a process of
+/// its own writes that, into a buffer that is written every two seconds. A node that is killed before that has no such
+/// queue when it is back, and none of the messages that it has confirmed. Here the process has done all that it was told,
+/// and then the buffer is written.
+fn write_queues(layout: &Layout) -> io::Result<()> {
+    const WRITE: &str = "sys:get_state(mnesia_recover), disk_log:sync(latest_log).";
+    (0..layout.nodes()).try_for_each(|node| evaluate(layout, node, WRITE))
+}
+
+/// Has a node evaluate an expression of Erlang.
+fn evaluate(layout: &Layout, node: usize, expression: &str) -> io::Result<()> {
+    let (program, arguments) = layout.system().command(script(layout.system(), "rabbitmqctl"))?;
+    let mut control = Command::new(program);
+    control.args(arguments).args(["--timeout", CONTROL_SECONDS, "-n", &node_name(layout, node)]);
+    let output = control.args(["eval", expression]).envs(environment(layout, node)).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+/// How long a node may take to evaluate an expression.
+const CONTROL_SECONDS: &str = "60";
+
+fn node_name(layout: &Layout, node: usize) -> String {
+    let address = layout.address(node);
+    let host = if layout.apart() { address.to_string() } else { "localhost".to_owned() };
+    format!("rabbit{node}@{host}")
 }
 
 /// Erlang's name server. Nodes that find none start one of their own, which would outlive them.
-fn name_server(layout: &Layout) -> io::Result<Launch> {
+fn name_server(layout: &Layout, node: usize) -> io::Result<Launch> {
     let port = layout.shared_port("names");
+    let (program, mut arguments) = layout.system().command(layout.system().path("/usr/bin/epmd"))?;
+    let address = layout.address(node).to_string();
+    arguments.extend(["-port", &port.to_string(), "-address", &address].map(OsString::from));
     Ok(Launch {
-        name: "epmd".to_owned(),
-        program: require_program(NAME, "epmd", PACKAGE)?,
-        arguments: ["-port", &port.to_string(), "-address", "127.0.0.1"].map(OsString::from).into(),
+        name: format!("epmd{node}"),
+        program,
+        arguments,
         environment: Vec::new(),
         port,
+        further_ports: Vec::new(),
     })
 }
 
@@ -150,14 +254,16 @@ fn environment(layout: &Layout, node: usize) -> Vec<(&'static str, OsString)> {
     let path = |name: &str| OsString::from(directory.join(name));
     vec![
         ("HOME", layout.directory().into()),
-        ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
+        ("ERL_EPMD_ADDRESS", layout.address(node).to_string().into()),
         ("ERL_EPMD_PORT", layout.shared_port("names").to_string().into()),
         // No dump of the whole heap when the node dies while it starts.
         ("ERL_CRASH_DUMP_SECONDS", "0".into()),
         // Makes the script become the node instead of waiting for it, so that signals reach the node.
         ("RUNNING_UNDER_SYSTEMD", "true".into()),
         ("RABBITMQ_CONF_ENV_FILE", layout.directory().join("rabbitmq-env.conf").into()),
-        ("RABBITMQ_NODENAME", node_name(node).into()),
+        ("RABBITMQ_NODENAME", node_name(layout, node).into()),
+        // A host that is an address has dots.
+        ("RABBITMQ_USE_LONGNAME", layout.apart().to_string().into()),
         ("RABBITMQ_DIST_PORT", layout.port(node, "distribution").to_string().into()),
         ("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf")),
         ("RABBITMQ_ADVANCED_CONFIG_FILE", path("advanced.config")),
@@ -167,25 +273,25 @@ fn environment(layout: &Layout, node: usize) -> Vec<(&'static str, OsString)> {
         ("RABBITMQ_MNESIA_BASE", path("data")),
         ("RABBITMQ_LOG_BASE", path("log")),
         ("RABBITMQ_PID_FILE", path("pid")),
-        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERLANG_ARGUMENTS.into()),
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang_arguments(layout.address(node)).into()),
     ]
 }
 
-/// Only the loopback is listened on, no name server is started, and a test machine is no machine of many cores.
-const ERLANG_ARGUMENTS: &str = "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false +S 2:2";
+/// Only the own address is listened on, no name server is started, and a test machine is no machine of many cores.
+fn erlang_arguments(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("-kernel inet_dist_use_interface {{{a},{b},{c},{d}}} -start_epmd false +S 2:2")
+}
 
-/// What a node may use.
-const MEMORY: &str = "1GB";
-
-fn configuration(stomp: u16, definitions: &Path) -> String {
+fn configuration(listening: Ipv4Addr, stomp: u16, definitions: &Path) -> String {
     format!(
         "\
 listeners.tcp = none
-stomp.listeners.tcp.1 = 127.0.0.1:{stomp}
+stomp.listeners.tcp.1 = {listening}:{stomp}
 load_definitions = {}
 loopback_users = none
 disk_free_limit.absolute = 50MB
-vm_memory_high_watermark.absolute = {MEMORY}
+vm_memory_high_watermark.absolute = 1GB
 log.file = false
 log.console = true
 log.console.level = info
@@ -195,10 +301,10 @@ log.console.use_colors = off
     )
 }
 
-fn tls(port: u16, keys: &Keys) -> String {
+fn tls(listening: Ipv4Addr, port: u16, keys: &Keys) -> String {
     format!(
         "\
-stomp.listeners.ssl.1 = 127.0.0.1:{port}
+stomp.listeners.ssl.1 = {listening}:{port}
 ssl_options.cacertfile = {}
 ssl_options.certfile = {}
 ssl_options.keyfile = {}
@@ -214,12 +320,13 @@ ssl_options.versions.2 = tlsv1.2
 }
 
 /// Nodes that find each other. Those that are cut off from most of the others pause, as RabbitMQ's guide advises.
-fn cluster(nodes: usize) -> String {
+fn cluster(layout: &Layout) -> String {
+    let nodes = layout.nodes();
     if nodes < 2 {
         return String::new();
     }
     let names = (0..nodes)
-        .map(|node| format!("cluster_formation.classic_config.nodes.{node} = {}\n", node_name(node)));
+        .map(|node| format!("cluster_formation.classic_config.nodes.{node} = {}\n", node_name(layout, node)));
     format!(
         "\
 cluster_formation.peer_discovery_backend = classic_config
@@ -270,15 +377,15 @@ mod tests {
 
     #[test]
     fn the_configuration_names_the_listener_and_the_definitions() {
-        let text = configuration(4711, Path::new("/some where/definitions.json"));
+        let text = configuration(Ipv4Addr::LOCALHOST, 4711, Path::new("/some where/definitions.json"));
         assert!(text.contains("\nstomp.listeners.tcp.1 = 127.0.0.1:4711\n"), "{text}");
         assert!(text.contains("\nload_definitions = /some where/definitions.json\n"), "{text}");
     }
 
     #[test]
     fn the_nodes_of_a_cluster_know_each_other() {
-        assert_eq!(cluster(1), "");
-        let text = cluster(3);
+        assert_eq!(cluster(&Layout::new(&RABBITMQ_3_10).unwrap()), "");
+        let text = cluster(&Layout::new(&RABBITMQ_CLUSTER).unwrap());
         assert!(text.contains("\ncluster_formation.classic_config.nodes.2 = rabbit2@localhost\n"), "{text}");
     }
 
@@ -301,7 +408,7 @@ mod tests {
 
     #[test]
     fn dead_letters_of_a_queue_go_where_they_are_read() {
-        let dead_letter = RABBITMQ.behaviour.dead_letter;
+        let dead_letter = RABBITMQ_3_10.behaviour.dead_letter;
         let headers = (dead_letter.queue_headers)("orders");
         assert_eq!(headers[1], ("x-dead-letter-routing-key", "DLQ.orders".to_owned()));
         assert_eq!((dead_letter.destination)("orders"), "/queue/DLQ.orders");
@@ -309,7 +416,7 @@ mod tests {
 
     #[test]
     fn every_file_of_a_node_is_in_its_own_directory() {
-        let layout = Layout::new(&Description { nodes: 2, ..RABBITMQ.clone() }).unwrap();
+        let layout = Layout::new(&Description { nodes: 2, ..RABBITMQ_3_10.clone() }).unwrap();
         let own = layout.node_directory(1);
         let environment = environment(&layout, 1);
         let value = |name| &environment.iter().find(|(named, _)| *named == name).unwrap().1;

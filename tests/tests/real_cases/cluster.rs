@@ -17,12 +17,12 @@ use stomp_session::{
 };
 use stomp_testkit::real::RealBroker;
 
-use super::{Bench, Case, assert_empty, config, run_within};
-use crate::support::{Adapter, PATIENCE, connect_with};
+use super::{Bench, Case, STEP, assert_empty, config, connect_with, run_within};
+use crate::support::Adapter;
 
 /// All cases. The first node dies in each of them.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 1] {
-    [("kill -9 of the node that holds the queue", home_node::<A>)]
+pub(crate) fn cases<A: Adapter>() -> [Case; 1] {
+    [("kill -9 of the node that holds the queue", &[], home_node::<A>)]
 }
 
 /// How long the node is dead before it is started again. It is back after twice that time, or three times on a machine that
@@ -53,7 +53,7 @@ fn home_node<A: Adapter>(bench: &mut Bench<'_>) {
         let broker = &mut *bench.broker;
         scope.spawn(move || kill_and_start(&killed, &back, broker));
         let reasons = [(); 2].map(|()| RefCell::default());
-        run_within::<A>(5 * PATIENCE, async {
+        run_within::<A>(8 * STEP, async {
             let (moved, _kill) = connect_with::<A>(failover(&nodes)).await.unwrap();
             let (stayed, _kill) = connect_with::<A>(failover(&nodes[1..])).await.unwrap();
             let (seen, done) = (Seen::default(), Cell::new(false));
@@ -80,7 +80,7 @@ fn home_node<A: Adapter>(bench: &mut Bench<'_>) {
     assert!(says(&reasons[0], "home node"), "why the one that moved waits: {reasons:?}");
     let both = says(&reasons[1], "cancelled") && says(&reasons[1], "home node");
     assert!(both, "why the one that stayed waits: {reasons:?}");
-    run_within::<A>(PATIENCE, assert_empty::<A>(bench));
+    run_within::<A>(3 * STEP, assert_empty::<A>(bench));
 }
 
 /// The nodes in this order, and soon again.
@@ -137,7 +137,7 @@ async fn outage<A: Adapter>(
     seen: &Seen,
     done: &Cell<bool>,
 ) -> u32 {
-    until(|| seen.both(0)).await;
+    assert!(A::within(STEP, until(|| seen.both(0))).await.is_some(), "both consume within {STEP:?}");
     let killed = Instant::now();
     kill.send(()).expect("the broker is there to be killed");
     let started = returned.recv().await.expect("the node comes back");
@@ -167,7 +167,7 @@ async fn produce(client: &Client, destination: &str, done: &Cell<bool>) -> u32 {
     let mut sends = Vec::new();
     while !done.get() {
         let send = client.send(destination, sends.len().to_string()).at_least_once();
-        let mut send = send.timeout(4 * PATIENCE).into_future();
+        let mut send = send.timeout(6 * STEP).into_future();
         sends.push((poll_once(&mut send).await, send));
         smol::Timer::after(PAUSE).await;
     }

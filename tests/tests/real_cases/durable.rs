@@ -1,12 +1,13 @@
 //! Durable subscriptions to a topic: made, left, found again with what was collected, and deleted.
 
-use super::{Bench, Case, next, run};
-use crate::support::{Adapter, connect_with};
+use super::{Bench, Case, connect_with, next, run};
+use crate::support::Adapter;
 use stomp_session::client::{Client, Subscription};
+use stomp_testkit::real::Feature;
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 1] {
-    [("a durable subscription", durable::<A>)]
+pub(crate) fn cases<A: Adapter>() -> [Case; 1] {
+    [("a durable subscription", &[Feature::Durable], durable::<A>)]
 }
 
 fn durable<A: Adapter>(bench: &mut Bench<'_>) {

@@ -9,17 +9,20 @@ use std::{
 
 use futures_lite::future::zip;
 use stomp_session::client::{Client, Forward, Message, OnFailure, SendError};
-use stomp_testkit::real::User;
+use stomp_testkit::real::{
+    Feature::{Keeping, Prefetch, Refusals},
+    User,
+};
 
-use super::{Bench, Case, assert_empty, next, run};
-use crate::support::{Adapter, PATIENCE, join};
+use super::{Bench, Case, STEP, assert_empty, next, run};
+use crate::support::{Adapter, join};
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 3] {
+pub(crate) fn cases<A: Adapter>() -> [Case; 3] {
     [
-        ("one impossible message among 20", impossible::<A>),
-        ("a burst of 20,000 messages", burst::<A>),
-        ("forwards a copy of what came in a transaction", forwards::<A>),
+        ("one impossible message among 20", &[Refusals], impossible::<A>),
+        ("a burst of 20,000 messages", &[Prefetch], burst::<A>),
+        ("forwards a copy of what came in a transaction", &[Keeping], forwards::<A>),
     ]
 }
 
@@ -135,7 +138,7 @@ fn send_in_a_transaction(bench: &Bench<'_>) -> std::io::Result<()> {
     let User { login, passcode } = bench.broker.login();
     let (host, destination) = (bench.description.behaviour.virtual_host, bench.destination());
     let mut stream = TcpStream::connect(("127.0.0.1", bench.broker.stomp_port()))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(STEP))?;
     write!(stream, "CONNECT\naccept-version:1.2\nhost:{host}\nlogin:{login}\npasscode:{passcode}\n\n\0")?;
     write!(stream, "BEGIN\ntransaction:t\n\n\0")?;
     let headers = "transaction:t\nreceipt:r\npersistent:true\nmine:kept";

@@ -6,20 +6,23 @@ use stomp_session::{
     Closed, Lost,
     client::{ClientCertificate, TlsBackend, TlsConfig},
 };
-use stomp_testkit::pki::{Authority, Identity, Leaf};
+use stomp_testkit::{
+    pki::{Authority, Identity, Leaf},
+    real::Feature::Tls,
+};
 
-use super::{Bench, Case, next, run};
-use crate::support::{Adapter, patient_with};
+use super::{Bench, Case, next, run, start};
+use crate::support::Adapter;
 
 const BACKENDS: [TlsBackend; 2] = [TlsBackend::NativeTls, TlsBackend::Rustls];
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 4] {
+pub(crate) fn cases<A: Adapter>() -> [Case; 4] {
     [
-        ("speaks TLS", speaks::<A>),
-        ("is not who it should be over TLS", is_somebody_else::<A>),
-        ("wants a client certificate", wants_a_certificate::<A>),
-        ("speaks no TLS on its plain port", speaks_none::<A>),
+        ("speaks TLS", &[Tls], speaks::<A>),
+        ("is not who it should be over TLS", &[Tls], is_somebody_else::<A>),
+        ("wants a client certificate", &[Tls], wants_a_certificate::<A>),
+        ("speaks no TLS on its plain port", &[], speaks_none::<A>),
     ]
 }
 
@@ -44,7 +47,7 @@ fn speaks<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         for backend in BACKENDS {
             let config = super::config(&bench.broker.tls_uri());
-            let (client, _kill) = A::start(config, patient_with(bench.tls(backend, bench.right())));
+            let (client, _kill) = start::<A>(config, bench.tls(backend, bench.right()));
             client.connected().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
             let mut messages = client.subscribe(&bench.destination()).await.unwrap();
             // Several records, and some that are full.
@@ -60,7 +63,7 @@ fn speaks<A: Adapter>(bench: &mut Bench<'_>) {
 
 /// Why there is no connection, for good or not, and in which words.
 async fn refusal<A: Adapter>(uri: &str, tls: TlsConfig) -> (bool, String) {
-    let (client, _kill) = A::start(super::config(uri), patient_with(tls));
+    let (client, _kill) = start::<A>(super::config(uri), tls);
     match client.connected().await {
         Err(closed @ Closed::GaveUp { last: Lost::DialFailed { permanent, .. }, .. }) => {
             (permanent, closed.to_string())

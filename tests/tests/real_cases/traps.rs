@@ -10,22 +10,26 @@ use std::{
 };
 
 use stomp_session::{
-    Nack as Does,
+    Nack as Does, Unknown,
     client::{Client, Message, OnFailure, SendError, Subscription},
     proto::AckMode,
 };
-use stomp_testkit::real::Nack;
+use stomp_testkit::real::{
+    Feature::{Prefetch, Redelivery, Refusing, TemporaryQueues},
+    Nack,
+};
 
-use super::{Bench, Case, assert_empty, next, run};
+use super::{Bench, Case, assert_empty, connect_with, connected_again, next, run};
 use crate::support::Adapter;
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [(&'static str, Case); 4] {
+pub(crate) fn cases<A: Adapter>() -> [Case; 5] {
     [
-        ("unsubscribes from a busy queue", busy_unsubscribe::<A>),
-        ("client beside client-individual", side_by_side::<A>),
-        ("a poison message under each policy", poison::<A>),
-        ("replies to a requester that is gone", requester_gone::<A>),
+        ("unsubscribes from a busy queue", &[Prefetch, Redelivery], busy_unsubscribe::<A>),
+        ("client beside client-individual", &[Prefetch, Redelivery], side_by_side::<A>),
+        ("a poison message under each policy", &[Refusing], poison::<A>),
+        ("replies to a requester that is gone", &[TemporaryQueues], requester_gone::<A>),
+        ("subscribes again after kill -9 of the broker", &[], subscribes_again::<A>),
     ]
 }
 
@@ -184,9 +188,39 @@ fn requester_gone<A: Adapter>(bench: &mut Bench<'_>) {
                 break;
             }
         }
-        assert!(matches!(replied, Ok(()) | Err(SendError::Rejected(_))), "{replied:?}");
-        request.ack().unwrap();
+        let ends = bench.description.behaviour.late_reply_ends_connection;
+        match replied {
+            Ok(()) | Err(SendError::Rejected(_)) => {}
+            Err(SendError::Unknown(Unknown::Lost(_))) if ends => {}
+            other => panic!("{other:?}"),
+        }
+        // Where the connection has ended, the request is no longer ours, and comes again.
+        let acknowledged = request.ack();
+        assert!(acknowledged.is_ok() || ends, "{acknowledged:?}");
         client.send("/queue/other", "").confirmed().await.expect("the session goes on");
+        client.disconnect().await.unwrap();
+        if !ends {
+            assert_empty::<A>(bench).await;
+        }
+    });
+}
+
+/// Whatever the broker keeps: it is back, and so is the subscription, without a word from the program.
+fn subscribes_again<A: Adapter>(bench: &mut Bench<'_>) {
+    let destination = bench.destination();
+    let mut config = bench.config();
+    config.brokers.reconnect.max_delay = Duration::from_millis(500);
+    run::<A>(async {
+        let (client, _kill) = connect_with::<A>(config).await.unwrap();
+        let mut messages = client.subscribe(&destination).await.unwrap();
+        let mut notices = client.listen();
+        bench.broker.kill().unwrap();
+        bench.broker.restart().unwrap();
+        connected_again::<A>(&mut notices).await;
+        client.send(&destination, "after").confirmed().await.unwrap();
+        let message = next::<A>(&mut messages).await;
+        assert_eq!(message.body(), b"after");
+        message.ack().unwrap();
         client.disconnect().await.unwrap();
         assert_empty::<A>(bench).await;
     });

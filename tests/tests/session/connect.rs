@@ -68,6 +68,8 @@ fn what_answers_connect_badly() {
         ("ERROR\nmessage:Bad CONNECT\n\nAccess refused for user 'a'\n\0", "Access refused", true),
         ("ERROR\nmessage:Bad CONNECT\n\nVirtual host '/x' access denied\n\0", "access denied", true),
         ("ERROR\nmessage:User name [a] or password is invalid.\n\n\0", "password is invalid", true),
+        ("ERROR\nmessage:Authentication failed\n\nno\0", "Authentication failed", true),
+        ("ERROR\nmessage:Invalid Login\n\n\0", "Invalid Login", true),
         ("ERROR\nmessage:no such version\nversion:2.0\n\n\0", "no such version", true),
         ("ERROR\nmessage:Broker\\c already connected\n\n\0", "already connected", false),
         ("CONNECTED\nversion:2.0\n\n\0", "version \"2.0\", which was not offered", true),

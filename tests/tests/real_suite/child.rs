@@ -1,0 +1,184 @@
+//! The cases of one broker, one after another.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use stomp_session::proto::Version;
+use stomp_testkit::real::{Description, Feature, RealBroker};
+
+use super::{
+    Child, is_wanted, programs,
+    record::{Record, Verdict},
+    watchdog::Watchdog,
+};
+use crate::real_cases::{self, Bench, Case, seen};
+use crate::support::{Adapter, Smol, Tokio};
+
+/// The case that stands for the broker's start.
+pub(crate) const STARTS: &str = "is started";
+
+/// Writes down what comes of each case, and prints it.
+struct Report<'a> {
+    description: &'static Description,
+    parts: &'a [String],
+    records: &'a Path,
+    watchdog: Watchdog,
+    failed: bool,
+}
+
+/// Runs the cases that have all these parts in their titles.
+pub(crate) fn run(child: &Child, parts: &[String]) -> ExitCode {
+    let description = child.broker;
+    let mut report = Report {
+        description,
+        parts,
+        records: &child.records,
+        watchdog: Watchdog::start(&child.records),
+        failed: false,
+    };
+    let start = Instant::now();
+    match RealBroker::start(description) {
+        Ok(mut broker) => {
+            report.write(STARTS, "", Verdict::Passed, String::new(), start);
+            if description.nodes > 1 {
+                cluster_cases(&mut broker, &mut report);
+            } else {
+                all_cases(&mut broker, &child.programs, &mut report);
+            }
+        }
+        Err(error) => report.write(STARTS, "", Verdict::Failed, error.to_string(), start),
+    }
+    if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+impl Report<'_> {
+    /// Runs a case, and returns whether all is well.
+    fn case(&mut self, name: &str, variant: &str, needs: &[Feature], case: impl FnOnce()) -> bool {
+        if !is_wanted(self.description.name, variant, name, self.parts) {
+            return true;
+        }
+        let start = Instant::now();
+        seen::begin();
+        self.watchdog.begin(self.record(name, variant, Verdict::Failed, "it did not end".to_owned(), start));
+        let lacked = needs.iter().find_map(|feature| self.description.behaviour.lacks(*feature));
+        let (verdict, reason) = match lacked {
+            Some(reason) => (Verdict::DoesNotApply, reason.to_owned()),
+            None => match catch_unwind(AssertUnwindSafe(case)) {
+                Ok(()) => (Verdict::Passed, String::new()),
+                Err(panic) => (Verdict::Failed, words(&*panic)),
+            },
+        };
+        self.watchdog.end();
+        self.write(name, variant, verdict, reason, start);
+        if verdict == Verdict::Failed {
+            // What they were told last is noted by another thread.
+            thread::sleep(Duration::from_millis(200));
+            println!("what its clients saw last:\n{}", seen::told(start));
+        }
+        verdict != Verdict::Failed
+    }
+
+    fn write(&mut self, name: &str, variant: &str, verdict: Verdict, reason: String, start: Instant) {
+        let record = self.record(name, variant, verdict, reason, start);
+        let Record { broker, reason, seconds, .. } = &record;
+        self.failed |= verdict == Verdict::Failed;
+        println!("{broker} {variant}: {name} ... {} ({seconds:.1} s) {reason}", verdict.text());
+        record.append(self.records).expect("the records can be written");
+    }
+
+    fn record(&self, case: &str, variant: &str, verdict: Verdict, reason: String, start: Instant) -> Record {
+        let (broker, case, variant) = (self.description.name.to_owned(), case.to_owned(), variant.to_owned());
+        Record { broker, case, variant, verdict, reason, seconds: start.elapsed().as_secs_f64() }
+    }
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) {
+    let newest = newest(report.description);
+    adapter_cases::<Tokio>(&versions(report.description).collect::<Vec<_>>(), broker, report);
+    // What differs by version is the session's, which is the same under each adapter: the second one speaks the newest.
+    adapter_cases::<Smol>(&[newest], broker, report);
+    // They take minutes, and what they try is the session and the broker, which are the same under each adapter.
+    let long = real_cases::crashes::cases::<Tokio>();
+    run_cases::<Tokio>(long.into_iter().map(|case| (newest, case)), broker, report);
+    for package in programs::PACKAGES {
+        let (uri, programs) = (broker.uri(), programs.join(package));
+        report.case(programs::PIPELINE, package, &[], || programs::pipeline(&programs, &uri));
+        // The producer has ended before the transformer begins.
+        let keeping = &[Feature::Keeping];
+        report.case(programs::SMALL, package, keeping, || programs::small_examples(&programs, &uri));
+    }
+}
+
+/// What only a broker of several nodes does.
+fn cluster_cases(broker: &mut RealBroker, report: &mut Report<'_>) {
+    let newest = newest(report.description);
+    let cases = real_cases::cluster::cases::<Tokio>();
+    run_cases::<Tokio>(cases.into_iter().map(|case| (newest, case)), broker, report);
+}
+
+/// The cases of each of these versions, and those of the newest version alone.
+fn adapter_cases<A: Adapter>(versions: &[Version], broker: &mut RealBroker, report: &mut Report<'_>) {
+    let newest = newest(report.description);
+    let versions = versions.iter().flat_map(|version| {
+        let cases = real_cases::cases::<A>();
+        cases.into_iter().map(move |case| (*version, case))
+    });
+    let once = real_cases::tls::cases::<A>().into_iter();
+    let once = once.chain(real_cases::traps::cases::<A>()).chain(real_cases::sends::cases::<A>());
+    let once = once.chain(real_cases::durable::cases::<A>()).chain(real_cases::limits::cases::<A>());
+    run_cases::<A>(versions.chain(once.map(|case| (newest, case))), broker, report);
+}
+
+/// The versions that the broker speaks, oldest first.
+fn versions(description: &Description) -> impl Iterator<Item = Version> {
+    let spoken = description.behaviour.versions;
+    Version::ALL.into_iter().filter(|version| spoken.contains(&&*version.to_string()))
+}
+
+fn newest(description: &Description) -> Version {
+    versions(description).max().expect("the description names a version that there is")
+}
+
+fn run_cases<A: Adapter>(
+    cases: impl Iterator<Item = (Version, Case)>,
+    broker: &mut RealBroker,
+    report: &mut Report<'_>,
+) {
+    let description = report.description;
+    for (version, (name, needs, case)) in cases {
+        // A comma would make it several queues on ActiveMQ.
+        let queue = format!("{}-{version}-{}", A::NAME, name.replace([' ', ','], "-"));
+        let mut bench = Bench { broker, description, version, queue };
+        if !report.case(name, &format!("{} {version}", A::NAME), needs, || case(&mut bench)) {
+            recover(broker);
+        }
+    }
+}
+
+/// Shows the log of a broker with which a case has failed, and starts it again: the next case finds it running.
+fn recover(broker: &mut RealBroker) {
+    for node in 0..broker.description().nodes {
+        let log = broker.node(node).log().unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
+        println!("the log of {} ends:\n  {}", broker.node(node).name(), last.join("\n  "));
+    }
+    if let Err(error) = broker.restart() {
+        println!("the broker does not come back: {error}");
+    }
+}
+
+/// How many lines of a log are shown.
+const LOG_LINES: usize = 25;
