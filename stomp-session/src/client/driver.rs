@@ -356,8 +356,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Up<S> {
                 (self.came, self.dry, self.dry_before) = (true, false, false);
                 Poll::Ready(Ok(size.saturating_sub(count) >= ROOM))
             }
-            // What says that no retry helps is the cause; that writing failed was its consequence.
-            Poll::Ready(Err(error)) if TransportError::is_permanent(&error) => Poll::Ready(Err(lost(&error))),
+            // What says that no retry helps, or what the peer says, is the cause; that writing failed was its consequence.
+            Poll::Ready(Err(error)) if is_cause(&error) => Poll::Ready(Err(lost(&error))),
             Poll::Ready(Err(error)) => {
                 Poll::Ready(Err(self.broken.take().map_or_else(|| lost(&error), |lost| *lost)))
             }
@@ -402,6 +402,10 @@ impl Drop for Writing {
     fn drop(&mut self) {
         drop_each([mem::take(&mut self.0)]);
     }
+}
+
+fn is_cause(error: &io::Error) -> bool {
+    TransportError::is_permanent(error) || TransportError::code(error).is_some()
 }
 
 fn lost(error: &io::Error) -> Lost {

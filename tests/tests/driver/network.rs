@@ -190,7 +190,8 @@ fn a_refusal_that_is_read_outweighs_the_write_that_failed() {
     let mut sim = Sim::new(1);
     let config = Config::new("failover:(tcp://broker)?startupMaxReconnectAttempts=-1".parse().unwrap());
     let world = Arc::new(sim.world());
-    let (client, driver) = settings().config(config).build_on(world, Arc::new(Refusing)).unwrap();
+    let refusing = Refusing(|| TransportError::permanent("certificate required"));
+    let (client, driver) = settings().config(config).build_on(world, Arc::new(refusing)).unwrap();
     drop(sim.spawn(driver.run()));
     let closed = sim.block_on(client.closed());
     let reason = TransportFailure::from("certificate required").of_kind(io::ErrorKind::Other);
@@ -198,18 +199,35 @@ fn a_refusal_that_is_read_outweighs_the_write_that_failed() {
     assert!(matches!(closed, Closed::GaveUp { attempts: 1, last, .. } if last == reason));
 }
 
+/// A WebSocket that is closed with a reason, and a write that found nobody.
+#[test]
+fn a_reason_that_is_read_outweighs_the_write_that_failed() {
+    let mut sim = Sim::new(1);
+    let config = Config::new("tcp://broker".parse().unwrap());
+    let refusing = Refusing(|| TransportError::new("a message was too large").of_code(1009));
+    let world = Arc::new(sim.world());
+    let (client, driver) = settings().config(config).build_on(world, Arc::new(refusing)).unwrap();
+    drop(sim.spawn(driver.run()));
+    let closed = sim.block_on(client.closed());
+    let Closed::GaveUp { last: Lost::BrokeBeforeConnected(reason), .. } = closed else {
+        panic!("{closed:?}")
+    };
+    assert_eq!((reason.text(), reason.code()), ("a message was too large", Some(1009)));
+}
+
 /// A connector that connects to who refuses us at the first read.
-struct Refusing;
+struct Refusing(fn() -> TransportError);
 
 impl Connector for Refusing {
     type Stream = RefusedStream;
 
     async fn connect(&self, _: &Endpoint, _: u32) -> io::Result<RefusedStream> {
-        Ok(RefusedStream { written: false })
+        Ok(RefusedStream { refusal: self.0, written: false })
     }
 }
 
 struct RefusedStream {
+    refusal: fn() -> TransportError,
     /// Whether somebody has tried to write.
     written: bool,
 }
@@ -217,7 +235,7 @@ struct RefusedStream {
 impl AsyncRead for RefusedStream {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.written {
-            true => Poll::Ready(Err(TransportError::permanent("certificate required").into())),
+            true => Poll::Ready(Err((self.refusal)().into())),
             false => Poll::Pending,
         }
     }

@@ -13,7 +13,12 @@ use crate::wire::{Wire, answer, endpoint, frame, open};
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
-    ProptestConfig { cases: if asked { default.cases } else { 600 }, failure_persistence: None, ..default }
+    ProptestConfig {
+        cases: if asked { default.cases } else { 600 },
+        failure_persistence: None,
+        max_shrink_iters: 300,
+        ..default
+    }
 }
 
 /// A piece of what a server sends.

@@ -9,7 +9,10 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use futures_lite::{future::block_on, io::AsyncRead as _};
+use futures_lite::{
+    future::block_on,
+    io::{AsyncRead as _, AsyncWrite as _},
+};
 use stomp_session::client::{TransportStream, WebSocketConfig};
 use tungstenite::Message;
 
@@ -95,4 +98,26 @@ fn empty_messages_hold_up_nobody() {
         polls += 1;
     }
     assert!(polls >= 4_000 / 16, "{polls}");
+}
+
+/// What is written when the server has closed says nothing of the reason: whoever reads is told.
+#[test]
+fn a_close_that_came_with_data_is_told_to_the_reader() {
+    let down = [frame(0x82, b"data"), frame(0x88, &[0x03, 0xf1])].concat();
+    let (mut web_socket, wire) = opened(&down, &[]);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut room = [0; 64];
+    let Poll::Ready(Ok(4)) = Pin::new(&mut web_socket).poll_read(&mut cx, &mut room) else {
+        panic!("the data")
+    };
+    let wrote = Pin::new(&mut web_socket).poll_write(&mut cx, b"ACK\nid:1\n\n\0");
+    assert!(wrote.is_pending(), "{wrote:?}");
+    let read = Pin::new(&mut web_socket).poll_read(&mut cx, &mut room);
+    let Poll::Ready(Err(error)) = read else { panic!("{read:?}") };
+    assert!(error.to_string().contains("1009"), "{error}");
+    wire.with(|ends| ends.up.splice(0..0, *b"\r\n\r\n").for_each(drop));
+    assert!(
+        matches!(&wire.messages()[..], [Message::Close(Some(_))]),
+        "it is answered, and nothing else is written"
+    );
 }

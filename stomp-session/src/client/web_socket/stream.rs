@@ -114,6 +114,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        if self.reader.end().is_some() {
+            // Nobody listens any more. Whoever reads next is told why, which says more than an error here.
+            return Poll::Pending;
+        }
         ready!(self.poll_drain(cx))?;
         if self.writer.is_closed() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
