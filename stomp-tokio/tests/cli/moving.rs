@@ -179,8 +179,8 @@ fn ten_kills_lose_nothing() {
         moving.kill();
         until(&server, "the end of its connections", |broker| broker.connections().is_empty());
         let (from, to) = depths(&server);
+        assert!(from + to >= MESSAGES, "kill {kill}: {from} and {to} are not all");
         println!("kill {kill}: {from} in {FROM}, {to} in {TO}, {} copies", from + to - MESSAGES);
-        assert!(from + to >= MESSAGES, "nothing is lost");
     }
     Tool::new(&server, &["move", FROM, TO, "--idle", "5s"]).run().ends(0);
     let moved = server.with(|broker| broker.messages(TO));
