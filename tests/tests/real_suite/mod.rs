@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use stomp_testkit::real::{self, Description};
 
-/// How many brokers are tried at a time, unless it is said. On two cores, a second one makes cases wait for the processor.
-const AT_ONCE: usize = 1;
+/// How many brokers are tried at a time, unless it is said. Half of a case is waiting, and half of it keeps a core busy.
+const AT_ONCE: usize = 2;
 
 /// What to run.
 pub(crate) struct Arguments {
