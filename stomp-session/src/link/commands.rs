@@ -20,6 +20,9 @@ use crate::{
     replay::{Replay, Subscription},
 };
 
+/// More messages than any broker passes on at a time: what a cumulative acknowledgement may be spelled out in.
+const MANY: usize = 1000;
+
 impl Link {
     pub(crate) fn send(&mut self, frame: &Frame) -> Result<(), CommandError> {
         self.wire().push(frame, Kind::Send)
@@ -60,7 +63,7 @@ impl Link {
     ) -> Result<ReceiptId, CommandError> {
         self.check_settle(message, cx.replay)?;
         let id = self.settlement.confirm(message, timeout, &mut self.wire, cx.ids)?;
-        message.arrival_mut().settled = true;
+        self.note_settled(message, cx);
         self.proceed_unsubscribing(message.arrival().subscription(), cx.ids);
         Ok(id)
     }
@@ -102,9 +105,15 @@ impl Link {
         let headers = headers.iter().map(|(name, value)| (*name, Cow::Borrowed(value.as_bytes())));
         let headers: Vec<_> = headers.collect();
         self.settlement.settle(command, message, &headers, &mut self.wire)?;
-        message.arrival_mut().settled = true;
+        self.note_settled(message, cx);
         self.proceed_unsubscribing(message.arrival().subscription(), cx.ids);
         Ok(())
+    }
+
+    fn note_settled(&mut self, message: &mut dyn Arrived, cx: &Cx<'_>) {
+        let arrival = message.arrival_mut();
+        arrival.settled = true;
+        self.burst.add(if arrival.is_cumulative() { MANY } else { 1 }, cx.now);
     }
 
     /// Whether a message can be settled on this connection.
@@ -214,7 +223,7 @@ impl Link {
             let frame = with_command(command, &ack, &[("transaction", &name)]);
             self.transactions.push(transaction, frame, &mut self.wire, cx.ids)?;
         }
-        message.arrival_mut().settled = true;
+        self.note_settled(message, cx);
         self.proceed_unsubscribing(message.arrival().subscription(), cx.ids);
         Ok(())
     }

@@ -7,6 +7,34 @@ use crate::model::timestamp::Timestamp;
 /// The most round trips that ask whether all has come.
 const ROUNDS: u32 = 8;
 
+/// How long a broker may take until it has passed on what it was given.
+pub(super) const CATCHES_UP: Duration = Duration::from_secs(1);
+
+/// Settlements that came in quick succession: the broker may not have passed all of them on.
+#[derive(Debug, Default)]
+pub(super) struct Burst {
+    count: usize,
+    last: Timestamp,
+}
+
+impl Burst {
+    pub(super) fn add(&mut self, count: usize, now: Timestamp) {
+        if self.is_over(now) {
+            self.count = 0;
+        }
+        (self.count, self.last) = (self.count.saturating_add(count), now);
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.last.after(CATCHES_UP)
+    }
+
+    /// Whether it has more than that, and was just now.
+    pub(super) fn exceeds(&self, most: usize, now: Timestamp) -> bool {
+        self.count > most && !self.is_over(now)
+    }
+}
+
 /// Everything goes back, within a time.
 #[derive(Debug)]
 pub(super) struct GivingBack {

@@ -28,35 +28,50 @@ impl Link {
     /// Gives back what is not settled, step by step, in three quarters of the time that is left. Whether it waits for an answer.
     /// It is called when nothing waits for one.
     pub(crate) fn give_back_all(&mut self, left: Duration, cx: &mut Cx<'_>) -> bool {
-        if self.isolation.is_some() || !self.connection.profile.gives_back() {
+        let gives_back = self.connection.profile.gives_back();
+        if self.isolation.is_some() || !(gives_back || self.giving_back.is_some() || self.may_be_behind(cx)) {
             return false;
         }
         match &mut self.giving_back {
             None => {
                 let giving_back = GivingBack::new(left, cx.now);
-                self.unsubscribe_all(giving_back.timeout, cx);
+                self.unsubscribe_all(giving_back.timeout, gives_back, cx);
                 self.giving_back = Some(Box::new(giving_back));
             }
             Some(it) if it.is_over => return false,
             Some(_) => {}
         }
-        let waits = !self.is_answered() || self.catch_up(cx) || self.ask_whether_all_has_come(cx);
+        let waits =
+            !self.is_answered() || (gives_back && (self.catch_up(cx) || self.ask_whether_all_has_come(cx)));
         if !waits {
             self.giving_back.iter_mut().for_each(|it| it.stop());
         }
         waits
     }
 
-    fn unsubscribe_all(&mut self, timeout: Duration, cx: &mut Cx<'_>) {
+    /// Whether so much was settled just now that the broker may not have passed on all of it. It does so before it answers an
+    /// UNSUBSCRIBE; what it has not passed on when the connection ends comes again, though its RECEIPTs have come.
+    fn may_be_behind(&self, cx: &Cx<'_>) -> bool {
+        let most = self.connection.profile.returns_at_once;
+        most.is_some_and(|most| self.burst.exceeds(most, cx.now))
+    }
+
+    /// Unsubscribes whatever holds messages that are acknowledged, and gives back those that are not settled, if that is of use.
+    fn unsubscribe_all(&mut self, timeout: Duration, gives_back: bool, cx: &mut Cx<'_>) {
         let subscriptions = &cx.replay.subscriptions;
         let written = |id| self.settlement.holds(id).then(|| Some((id, subscriptions.get(id)?.clone())));
         let live: Vec<_> = subscriptions.ready().filter_map(|id| written(id).flatten()).collect();
-        for (id, subscription) in live.into_iter().filter(|(_, held)| !held.subscribe.expected) {
-            self.unsubscribing.add(id, subscription, UnsubscribeOptions::default());
-        }
         let Self { unsubscribing, connection, wire, settlement, .. } = self;
-        if let Some(unsubscribing) = unsubscribing.used() {
-            unsubscribing.leave_all(timeout, &mut Parts { connection, wire, settlement }, cx.ids);
+        let mut parts = Parts { connection, wire, settlement };
+        for (id, subscription) in live.into_iter().filter(|(_, held)| !held.subscribe.expected) {
+            if gives_back {
+                unsubscribing.add(id, subscription, UnsubscribeOptions::default());
+            } else {
+                unsubscribing.leave(id, subscription, timeout, &mut parts, cx.ids);
+            }
+        }
+        if let Some(unsubscribing) = unsubscribing.used().filter(|_| gives_back) {
+            unsubscribing.leave_all(timeout, &mut parts, cx.ids);
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) use wire::WireMark;
 use self::outbox::Kind;
 
 use self::{
-    giving_back::GivingBack,
+    giving_back::{Burst, GivingBack},
     heart_beats::{HeartBeats, Silence},
     isolation::Isolation,
     outbox::Outbox,
@@ -89,6 +89,8 @@ pub(crate) struct Link {
     late: BTreeMap<ReceiptId, SubscriptionId>,
     /// All messages that are not settled go back, or have gone.
     giving_back: Option<Box<GivingBack>>,
+    /// What was settled just now.
+    burst: Burst,
     /// DISCONNECT was said: nothing follows that.
     said_all: bool,
 }
@@ -113,6 +115,7 @@ impl Link {
             warnings: Warnings::default(),
             late: BTreeMap::new(),
             giving_back: None,
+            burst: Burst::default(),
             said_all: false,
             connection: Arc::new(connection),
         };

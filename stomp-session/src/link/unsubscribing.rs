@@ -35,6 +35,7 @@ use core::time::Duration;
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use super::{
+    giving_back::CATCHES_UP,
     outbox::Kind,
     parts::{Parts, delivery_ids},
     receipts::Awaited,
@@ -84,6 +85,8 @@ enum Stage {
     Said,
     Again,
     Begun,
+    /// Said for a connection that is being left, and nothing more follows.
+    Left,
 }
 
 /// The most subscriptions that are remembered after their UNSUBSCRIBE. Late messages of one that is forgotten stay with
@@ -93,9 +96,6 @@ const REMEMBERED: usize = 256;
 /// How often one is subscribed again at most while its connection is being left: once for what was on its way, once for what
 /// that has given back, and once more. A queue that is never empty does not keep a connection from being left.
 const AGAIN: u32 = 3;
-
-/// How long a broker may take until it has passed on what it was given back.
-const CATCHES_UP: Duration = Duration::from_secs(1);
 
 /// The transactions that are open at once for what comes late: RabbitMQ 4 ends a connection that has more than 16.
 const TRANSACTIONS: usize = 8;
@@ -137,23 +137,16 @@ impl Empty for Unsubscribing {
 impl Unsubscribing {
     /// Adds one whose UNSUBSCRIBE is to be written.
     pub(super) fn add(&mut self, id: SubscriptionId, subscription: Subscription, how: UnsubscribeOptions) {
-        self.names.insert(subscription.wire_id.clone(), id);
-        self.table.insert(
-            id,
-            Unsubscription {
-                subscription,
-                how,
-                stage: Stage::Waits,
-                deadline: None,
-                returned: 0,
-                said_at: None,
-                again: 0,
-            },
-        );
+        self.insert(id, Unsubscription::new(subscription, how, Stage::Waits));
         if how.asks {
             self.asked.insert(id);
         }
         self.unstamped.push(id);
+    }
+
+    fn insert(&mut self, id: SubscriptionId, it: Unsubscription) {
+        self.names.insert(it.subscription.wire_id.clone(), id);
+        self.table.insert(id, it);
     }
 
     /// Whether somebody may still settle messages of it.
@@ -212,10 +205,15 @@ impl Unsubscribing {
 
     /// Writes all UNSUBSCRIBEs that were not written. The connection is about to end, and gives back all there is.
     pub(super) fn say_all(&mut self, parts: &mut Parts<'_>) {
-        let table = core::mem::take(self).table.into_values();
-        for it in table.filter(|it| it.stage != Stage::Said) {
-            for frame in it.frames(parts.connection) {
-                let _ = parts.wire.push(&frame, Kind::Unanswered);
+        for (id, it) in core::mem::take(self).table {
+            match it.stage {
+                Stage::Said => {}
+                Stage::Left => self.insert(id, it),
+                Stage::Waits | Stage::Again | Stage::Begun => {
+                    for frame in it.frames(parts.connection) {
+                        let _ = parts.wire.push(&frame, Kind::Unanswered);
+                    }
+                }
             }
         }
     }
@@ -225,6 +223,22 @@ impl Unsubscribing {
         let waiting: Vec<_> = self.table.keys().copied().filter(|id| self.waits(*id)).collect();
         self.table.values_mut().for_each(|it| it.how.leaves = Some(timeout));
         waiting.into_iter().for_each(|id| self.say(id, parts, ids));
+    }
+
+    /// Writes an UNSUBSCRIBE for a connection that is about to be left, and gives nothing back. The broker answers it when it has
+    /// passed on what was settled.
+    pub(super) fn leave(
+        &mut self,
+        id: SubscriptionId,
+        subscription: Subscription,
+        timeout: Duration,
+        parts: &mut Parts<'_>,
+        ids: &mut Ids,
+    ) {
+        let how = UnsubscribeOptions { leaves: Some(timeout), ..UnsubscribeOptions::default() };
+        let it = Unsubscription::new(subscription, how, Stage::Left);
+        it.find_out(&it.frame(parts.connection, false), ids.receipt(), Awaited::Abort, parts);
+        self.insert(id, it);
     }
 
     /// Whether an UNSUBSCRIBE was written behind which messages may come that can be given back.
@@ -310,11 +324,10 @@ impl Unsubscribing {
         {
             self.forget(oldest, parts);
         }
-        self.names.insert(it.subscription.wire_id.clone(), id);
         if parts.connection.profile.returns_at_once.is_some_and(|most| it.returned > most) {
             self.unstamped.push(id);
         }
-        self.table.insert(id, it);
+        self.insert(id, it);
         self.said.insert(id);
         parts.settlement.remember(id);
     }
@@ -373,6 +386,10 @@ impl Unsubscribing {
 }
 
 impl Unsubscription {
+    const fn new(subscription: Subscription, how: UnsubscribeOptions, stage: Stage) -> Self {
+        Self { subscription, how, stage, deadline: None, returned: 0, said_at: None, again: 0 }
+    }
+
     /// Sends a frame whose RECEIPT comes behind what the broker had sent before. It is not taken back: others build on it.
     fn find_out(&self, frame: &Frame, receipt: ReceiptId, awaited: Awaited, parts: &mut Parts<'_>) {
         // It cannot fail: it is made of what was sent on this connection before.

@@ -68,6 +68,11 @@ impl Arrival {
         !matches!(self.ack_mode, AckMode::Auto)
     }
 
+    /// Whether settling it may settle those before it.
+    pub(crate) const fn is_cumulative(&self) -> bool {
+        matches!(self.ack_mode, AckMode::Client)
+    }
+
     /// Whether it is there to be settled at all.
     pub(crate) const fn check_settle(&self) -> Result<(), CommandError> {
         match self.ack_mode {

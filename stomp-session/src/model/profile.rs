@@ -98,11 +98,12 @@ pub struct Profile {
     pub end_counts: bool,
     /// Whether a message that is given back by a NACK counts as delivered once more: on RabbitMQ 4.0, but not on 4.3.
     pub requeue_counts: bool,
-    /// The number of messages that a client may give back to a queue in a row before the broker must have heard from the queue.
+    /// The number of messages that a client may settle or give back in a row before the broker must have heard from the queue.
     ///
-    /// A RabbitMQ channel passes on only 32 returns at a time to a quorum queue. It passes on the rest when the queue has
-    /// answered, or not at all if the connection ends before. Where [`end_counts`](Self::end_counts), a connection that is left
-    /// in good order waits for this.
+    /// A RabbitMQ channel passes on only 32 ACKs and NACKs at a time to a quorum queue. It passes on the rest when the queue has
+    /// answered, or not at all if the connection ends before: then the messages come again, even if each ACK had its RECEIPT. A
+    /// connection that is left in good order waits for this: it unsubscribes before DISCONNECT if more were settled within the last
+    /// second.
     pub returns_at_once: Option<usize>,
     /// The largest frames that the broker reads. It closes the connection at a larger one without a word, so that larger ones
     /// are refused with [`CommandError::FrameTooLarge`](crate::CommandError::FrameTooLarge).

@@ -185,7 +185,8 @@ impl Session {
     /// back. If one acknowledgement is written as several ACK frames, it is confirmed when all of them are. When the time is
     /// over, the outcome is [`Outcome::Unknown`](crate::Outcome::Unknown), even if the ACK has not left. If the connection
     /// ends before the ACK has left, the outcome is [`Outcome::NotSent`](crate::Outcome::NotSent). Unless the ACK was
-    /// confirmed, the broker may deliver the message again.
+    /// confirmed, the broker may deliver the message again. RabbitMQ may do so even then, if the connection is lost within
+    /// moments of many acknowledgements; see [`Profile::returns_at_once`](crate::Profile::returns_at_once).
     ///
     /// In 1.0, an ACK with ack mode `client-individual` waits for the ACKs of the messages before it, and its time runs in
     /// the meantime. An acknowledgement in a transaction is confirmed by [`commit`](Self::commit) and has no answer of its

@@ -373,3 +373,64 @@ fn a_connection_that_ends_meanwhile_is_the_end() {
     script.report(Lost::Eof);
     assert_eq!(script.events().last().unwrap(), "closed: the session was disconnected (unconfirmed)");
 }
+
+/// RabbitMQ passes on 32 at a time to a quorum queue. The rest is lost with the connection, RECEIPT or not, unless it is
+/// unsubscribed before.
+#[test]
+fn many_acknowledgements_are_passed_on_before_the_connection_is_left() {
+    for (profile, count, pause, expected) in [
+        (Profile::RABBITMQ_4, 17, 0, true),
+        (Profile::RABBITMQ_4, 16, 0, false),
+        (Profile::RABBITMQ_4, 17, 999, true),
+        (Profile::RABBITMQ_4, 17, 1000, false),
+        (Profile::RABBITMQ, 200, 0, true),
+        (Profile::ACTIVEMQ, 200, 0, false),
+    ] {
+        let mut config = counting();
+        config.profile = Some(profile.clone().into());
+        let mut script = connected(config, Version::V1_2, SERVER);
+        script.session.subscribe(Subscribe::new(QUEUE).prefetch(300)).unwrap();
+        script.said();
+        script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+        (1..=count + 5).for_each(|number| deliver(&mut script, number));
+        let mut messages = script.messages();
+        messages.truncate(usize::try_from(count).unwrap());
+        messages.iter_mut().for_each(|message| script.session.ack(message).unwrap());
+        script.said();
+        script.pass(Duration::from_millis(pause));
+        script.session.disconnect();
+        let case = format!("{} {count} {pause}", profile.name);
+        if expected {
+            assert_eq!(script.said(), "UNSUBSCRIBE\nid:0\nreceipt:2\n\n\0", "{case}");
+            // What it does not give back comes again by itself, and so does what was on its way.
+            script.hear(format!("RECEIPT\nreceipt-id:2\n\n\0{STRAY}"));
+        }
+        assert_eq!(script.commands(), ["DISCONNECT"], "{case}");
+    }
+}
+
+#[test]
+fn a_move_passes_on_acknowledgements_too_and_unsubscribes_once() {
+    let mut config = counting();
+    config.profile = Some(Profile::RABBITMQ_4.into());
+    let mut script = connected(config, Version::V1_2, SERVER);
+    script.session.subscribe(Subscribe::new(QUEUE).prefetch(300)).unwrap();
+    script.said();
+    script.hear("RECEIPT\nreceipt-id:1\n\n\0");
+    (1..=20).for_each(|number| deliver(&mut script, number));
+    let mut messages = script.messages();
+    messages[..17].iter_mut().for_each(|message| script.session.ack(message).unwrap());
+    script.said();
+    script.session.reconnect(Move::new("again")).unwrap();
+    assert_eq!(script.commands(), ["UNSUBSCRIBE"]);
+    messages[17..].iter().for_each(|message| script.session.give_back(message));
+    script.hear(STRAY);
+    deliver(&mut script, 22);
+    assert_eq!((script.said().as_str(), script.messages().len()), ("", 0));
+    script.hear("RECEIPT\nreceipt-id:2\n\n\0");
+    assert_eq!(script.commands(), ["DISCONNECT"]);
+    script.hear(STRAY);
+    script.hear("RECEIPT\nreceipt-id:3\n\n\0");
+    script.reconnect(Version::V1_2);
+    assert_eq!(script.commands(), ["SUBSCRIBE"], "it goes on");
+}
