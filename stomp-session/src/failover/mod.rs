@@ -64,6 +64,8 @@ struct Record {
     refused: Option<ServerError>,
     /// The time since which it refuses the client in words that are known to be final.
     refused_since: Option<Timestamp>,
+    /// When a connection to it was last seen to stand.
+    stood: Option<Timestamp>,
 }
 
 /// The attempt in progress, or the connection that it became.
@@ -177,14 +179,22 @@ impl Failover {
     }
 
     /// The broker has accepted us.
-    pub(crate) fn connected(&mut self) {
+    pub(crate) fn connected(&mut self, now: Timestamp) {
         self.schedule.connected();
         self.words = None;
         let Some(current) = &self.current else { return };
         self.logins.accept(current.login.as_ref());
         let endpoint = current.endpoint.clone();
         self.schedule.note_answer(&endpoint, true);
-        self.note(&endpoint, |record| (record.refused, record.refused_since) = (None, None));
+        self.note(&endpoint, |record| {
+            (record.refused, record.refused_since, record.stood) = (None, None, Some(now));
+        });
+    }
+
+    /// Whether a connection to another broker than that has stood within this time.
+    pub(crate) fn another_stood(&self, broker: &Endpoint, within: Duration, now: Timestamp) -> bool {
+        let mut others = self.records.iter().filter(|record| record.endpoint != *broker);
+        others.any(|record| record.stood.is_some_and(|stood| now.since(stood) <= within))
     }
 
     /// The attempt has failed.
@@ -249,6 +259,7 @@ impl Failover {
     /// Notes the end of a connection that lasted this long.
     pub(crate) fn lost(&mut self, was_stable: bool, stood: Duration, now: Timestamp) {
         let Some(current) = self.current.take() else { return };
+        self.note(&current.endpoint, |record| record.stood = Some(now));
         if was_stable {
             self.schedule.restart();
             (self.failed_in_a_row, self.words) = (0, None);
@@ -310,6 +321,6 @@ impl Failover {
 
 impl Record {
     fn of(endpoint: &Endpoint) -> Self {
-        Self { endpoint: endpoint.clone(), number: 0, refused: None, refused_since: None }
+        Self { endpoint: endpoint.clone(), number: 0, refused: None, refused_since: None, stood: None }
     }
 }

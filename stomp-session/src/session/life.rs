@@ -16,7 +16,11 @@ use crate::{
         profile::Profile,
         verdict,
     },
+    replay::Close,
 };
+
+/// A broker to which a connection has stood within that time counts as one that a suspect can be tried at.
+const LATELY: Duration = Duration::from_secs(60);
 
 /// The choice of the broker.
 impl Session {
@@ -70,7 +74,7 @@ impl Session {
     }
 
     pub(super) fn establish(&mut self, connection: Connection, outbox: Outbox) {
-        self.failover.connected();
+        self.failover.connected(self.now);
         self.replay.subscriptions.begin_connection();
         let (state, mut cx) = self.split();
         *state = State::Connected(Box::new(Link::new(connection, outbox, &mut cx)));
@@ -124,7 +128,9 @@ impl Session {
         self.failover.lost(lasted, stood, self.now);
         self.leave(&reason, open);
         let is_short_lived = self.short_lived >= 2;
-        suspects.blame(&reason, is_short_lived, &broker, &mut self.split().1);
+        let others = self.failover.another_stood(&broker, LATELY, self.now);
+        let close = Close { broker: &broker, others, now: self.now };
+        suspects.blame(&reason, is_short_lived, close, &mut self.split().1);
         if !self.go_on(false, &broker) {
             self.try_next(Some(Box::new(broker)), reason);
         }
