@@ -23,6 +23,7 @@ use crate::model::{
     endpoint::{Endpoint, Login},
     error::{Lost, ServerError},
     ids::{AttemptId, Number, Owner},
+    random::Random,
     timestamp::Timestamp,
     verdict::Failure,
 };
@@ -278,6 +279,16 @@ impl Failover {
         self.abandon();
         (self.failed_in_a_row, self.words) = (0, None);
         self.schedule.move_on(to, present, now)
+    }
+
+    /// If the broker that is dialled now fails, the one that was left is next, whatever else is said of it.
+    pub(crate) fn return_to(&mut self, present: &Endpoint) {
+        self.schedule.return_to(present);
+    }
+
+    /// Draws one of the brokers that may be tried now, or the present one.
+    pub(crate) fn draw(&self, random: &mut Random, present: &Endpoint, now: Timestamp) -> Option<Endpoint> {
+        self.schedule.draw(random, present, now).cloned()
     }
 
     /// Begins anew, with that broker, which is dialled or about to be.

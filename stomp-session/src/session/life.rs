@@ -54,6 +54,7 @@ impl Session {
     /// Returns `true` if the list contained the broker. If no broker is left, the session ends when it next needs one.
     pub fn remove_broker(&mut self, endpoint: &Endpoint) -> bool {
         let was_listed = self.failover.remove(endpoint);
+        self.forget_drawn(endpoint);
         self.leave_broker(endpoint);
         was_listed
     }
@@ -69,8 +70,8 @@ impl Session {
     pub(super) fn dial(&mut self, endpoint: Endpoint) {
         let attempt = self.failover.dial(endpoint.clone(), self.now);
         self.actions.push_back(Action::Connect(attempt));
-        self.state =
-            State::Connecting { endpoint, deadline: self.now.after(self.config.connect_timeout.max(LEAST)) };
+        let limit = self.patience(&endpoint, self.config.connect_timeout);
+        self.state = State::Connecting { endpoint, deadline: self.now.after(limit.max(LEAST)) };
     }
 
     pub(super) fn establish(&mut self, connection: Connection, outbox: Outbox) {
@@ -78,6 +79,9 @@ impl Session {
         self.replay.subscriptions.begin_connection();
         let (state, mut cx) = self.split();
         *state = State::Connected(Box::new(Link::new(connection, outbox, &mut cx)));
+        if let Some(rebalancing) = &mut self.rebalancing {
+            rebalancing.note_connected(self.now);
+        }
         self.arrive();
         self.continue_ending();
     }

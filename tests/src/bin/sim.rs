@@ -224,7 +224,10 @@ fn tell(report: &Report, seconds: f64, tally: &Tally) {
         report.dials,
         report.connections
     );
-    println!("{} messages delivered, {} results", report.handed, report.results);
+    println!(
+        "{} messages delivered, {} results, {} clients moved by themselves",
+        report.handed, report.results, report.rebalanced
+    );
     for (fault, count) in &report.faults {
         println!("{count:>10} {fault}");
     }

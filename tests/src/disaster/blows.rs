@@ -111,6 +111,7 @@ impl Actor {
         }
         if let Some(held) = self.subscriptions.values_mut().find(|held| held.id == id) {
             held.note_trouble(now);
+            held.retries += 1;
             held.retry_at = Some(now.after(delay));
         }
         demand(!delay.is_zero() && delay <= LONGEST, Law::Retried, || format!("{id:?} again in {delay:?}"))

@@ -45,6 +45,8 @@ pub(super) struct Course {
     passed_over: Option<usize>,
     /// The broker that a move dials is still to be said.
     begins_anew: bool,
+    /// When it has moved by itself.
+    rebalanced_at: Option<Timestamp>,
     /// What was no STOMP, and when.
     poisons: Vec<(Timestamp, ParseErrorKind, Option<String>)>,
 }
@@ -87,6 +89,7 @@ impl Course {
             called: None,
             passed_over: None,
             begins_anew: false,
+            rebalanced_at: None,
             poisons: Vec::new(),
         }
     }
@@ -249,6 +252,13 @@ impl Course {
         self.called = to.or_else(|| self.last.filter(|_| is_alone));
         self.left.extend(self.called);
         self.begins_anew = true;
+    }
+
+    /// It moves by itself, at most once a period.
+    pub(super) fn rebalance(&mut self, now: Timestamp) -> Checked {
+        let (period, last) = (self.policy.rebalance, self.rebalanced_at.replace(now));
+        let is_due = period.is_some_and(|period| last.is_none_or(|last| now.since(last) >= period));
+        demand(is_due, Law::Move, || format!("it moves by itself at {now}, and did at {last:?}"))
     }
 
     fn is_held_back(&self, broker: usize, now: Timestamp) -> bool {

@@ -165,7 +165,9 @@ fn a_subscription_outlives_them_whether_it_stood_or_not() {
 /// All brokers are away between them, so that it cannot be tried.
 #[test]
 fn elections_that_are_a_minute_apart_add_up_to_nothing() {
-    let mut script = connected_to(RABBITMQ, cluster());
+    let mut config = cluster();
+    config.brokers.reconnect.max_delay = seconds(1);
+    let mut script = connected_to(RABBITMQ, config);
     keep(&mut script, "/queue/a");
     let is_down = |second| (15..100).contains(&second) || (115..200).contains(&second);
     let mut sent = Vec::new();
