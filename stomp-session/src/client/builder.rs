@@ -166,6 +166,23 @@ impl Builder {
         self.session(|config| change(&mut config.brokers.reconnect))
     }
 
+    /// Moves the client to a broker that is drawn from the list, once in each period, so that in the mean each broker has as many
+    /// clients. Default: never.
+    ///
+    /// Use this where brokers of a cluster are restarted one after another: the last one has no clients afterwards, since an
+    /// established connection is otherwise never left. Each client moves at a random time of its own, in good order, as with
+    /// [`Client::reconnect`](super::Client::reconnect); [listeners](super::Client::listen) are told the reason `rebalance`.
+    /// If it draws the broker that it has, it stays.
+    ///
+    /// It moves only while nothing is in flight: no send without its RECEIPT and none that waits, no request without its
+    /// reply, no open transaction, no message that was taken and is not settled. Handlers take no more messages until those
+    /// that run have ended, for at most three quarters of the [`disconnect_timeout`](Self::disconnect_timeout); otherwise the
+    /// client stays until the next period. [`Reconnect::rebalance`] describes what happens if the new broker does not answer,
+    /// and which subscriptions may miss messages.
+    pub fn rebalance(self, period: Duration) -> Self {
+        self.reconnect(|reconnect| reconnect.rebalance = Some(period))
+    }
+
     /// Sets the time limit for opening the transport, TLS included. Default: 10 s. An attempt that succeeds takes less,
     /// wherever the broker is.
     pub fn connect_timeout(self, timeout: Duration) -> Self {

@@ -45,6 +45,7 @@ mod publisher;
 mod publishers;
 mod publishing;
 mod race;
+mod rebalancing;
 mod receipts;
 mod reconnecting;
 mod request;

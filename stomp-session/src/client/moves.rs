@@ -14,6 +14,8 @@ pub(super) struct Moves {
     pub(super) newest: MoveId,
     /// One that waits for handlers.
     pub(super) holding: Option<Box<Holding>>,
+    /// By when handlers end that take no more, so that the client can rebalance.
+    pub(super) resting: Option<Timestamp>,
     /// Handlers that had not ended, and messages that nobody had taken, when the connection was left.
     pub(super) unhandled: usize,
     pub(super) returned: usize,
@@ -32,7 +34,14 @@ pub(super) struct Holding {
 impl Moves {
     /// When the handlers will have had their time.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.holding.as_ref()?.deadlines.map(|(handlers, _)| handlers)
+        let handlers = || self.holding.as_ref()?.deadlines.map(|(handlers, _)| handlers);
+        self.resting.or_else(handlers)
+    }
+
+    /// Another move begins.
+    pub(super) fn begin(&mut self) {
+        self.newest.0 = self.newest.0.saturating_add(1);
+        (self.unhandled, self.returned) = (0, 0);
     }
 
     /// What that move has come to, or a later one.

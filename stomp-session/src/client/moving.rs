@@ -21,8 +21,7 @@ impl Shared {
         }
         let is_first = !inner.moves.is_under_way();
         if is_first {
-            inner.moves.newest.0 = inner.moves.newest.0.saturating_add(1);
-            (inner.moves.unhandled, inner.moves.returned) = (0, 0);
+            inner.moves.begin();
         }
         inner.move_on(how, is_first);
         self.dispatch_in(inner);
@@ -32,6 +31,7 @@ impl Shared {
 
 impl Inner {
     fn move_on(&mut self, how: Move, is_first: bool) {
+        self.moves.resting = None;
         if let Some(holding) = &mut self.moves.holding {
             if let Some(to) = how.to {
                 holding.how = holding.how.clone().to(to);
@@ -97,7 +97,7 @@ impl Inner {
 
     /// The session ends instead.
     pub(super) fn forget_move(&mut self) {
-        self.moves.holding = None;
+        (self.moves.holding, self.moves.resting) = (None, None);
         self.runners.hold(false);
     }
 

@@ -16,11 +16,12 @@ use crate::{
 pub enum Notice {
     /// The client begins an attempt to connect.
     Connecting(Attempt),
-    /// The session leaves its connection for another one, because [`reconnect`](super::Client::reconnect) was called.
+    /// The session leaves its connection for another one, because [`reconnect`](super::Client::reconnect) was called, or
+    /// by itself, to [rebalance](super::Builder::rebalance).
     Moving {
         /// The connection that is left, or `None` if there is none.
         connection: Option<ConnectionId>,
-        /// The reason that was given to [`reconnect`](super::Client::reconnect).
+        /// The reason that was given to [`reconnect`](super::Client::reconnect), or `rebalance`.
         reason: String,
     },
     /// A move has ended, and the next connection is established.

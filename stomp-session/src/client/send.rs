@@ -131,6 +131,10 @@ impl SendBuilder {
     /// [`Builder::at_least_once_timeout`](super::Builder::at_least_once_timeout) if none is set.
     /// [`Session::send_at_least_once`](crate::Session::send_at_least_once) describes the details.
     ///
+    /// If brokers close each connection without a word when the message comes, for more than a minute and at more than one
+    /// broker of the list, it is given up earlier, with
+    /// [`Unknown::KillsConnection`](crate::Unknown::KillsConnection). Other messages do not wait for it.
+    ///
     /// The message is kept in memory, so a crash of the process loses it. The kept messages are limited by
     /// [`Builder::at_least_once_messages`](super::Builder::at_least_once_messages) and
     /// [`Builder::at_least_once_octets`](super::Builder::at_least_once_octets). Beyond these limits, the message waits

@@ -172,6 +172,7 @@ impl Shared {
     pub(super) fn new(mut session: Session, settings: Settings) -> Self {
         // From here on.
         let _ = session.take_discarded();
+        session.rebalance_when_told();
         let counters = Arc::new(Counters::default());
         let inner = Inner {
             counters: Arc::clone(&counters),

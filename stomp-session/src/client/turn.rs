@@ -70,6 +70,7 @@ impl Shared {
         let mut turn = Turn { again: inner.note_time(now), ..Turn::default() };
         turn.actions = std::iter::from_fn(|| inner.session.poll_action()).collect();
         self.dispatch_in(inner);
+        turn.again |= inner.continue_rebalance(now);
         if let Some(stream) = stream.filter(|_| turn.actions.is_empty()) {
             self.pause(inner, stream.paused, now, &mut turn);
             turn.octets = if stream.takes { inner.take_octets(now) } else { None };

@@ -23,6 +23,7 @@ use crate::model::{
     endpoint::{Endpoint, Login},
     error::{Lost, ServerError},
     ids::{AttemptId, Number, Owner},
+    random::Random,
     timestamp::Timestamp,
     verdict::Failure,
 };
@@ -64,6 +65,8 @@ struct Record {
     refused: Option<ServerError>,
     /// The time since which it refuses the client in words that are known to be final.
     refused_since: Option<Timestamp>,
+    /// When a connection to it was last seen to stand.
+    stood: Option<Timestamp>,
 }
 
 /// The attempt in progress, or the connection that it became.
@@ -183,14 +186,22 @@ impl Failover {
     }
 
     /// The broker has accepted us.
-    pub(crate) fn connected(&mut self) {
+    pub(crate) fn connected(&mut self, now: Timestamp) {
         self.schedule.connected();
         self.words = None;
         let Some(current) = &self.current else { return };
         self.logins.accept(current.login.as_ref());
         let endpoint = current.endpoint.clone();
         self.schedule.note_answer(&endpoint, true);
-        self.note(&endpoint, |record| (record.refused, record.refused_since) = (None, None));
+        self.note(&endpoint, |record| {
+            (record.refused, record.refused_since, record.stood) = (None, None, Some(now));
+        });
+    }
+
+    /// Whether a connection to another broker than that has stood within this time.
+    pub(crate) fn another_stood(&self, broker: &Endpoint, within: Duration, now: Timestamp) -> bool {
+        let mut others = self.records.iter().filter(|record| record.endpoint != *broker);
+        others.any(|record| record.stood.is_some_and(|stood| now.since(stood) <= within))
     }
 
     /// The attempt has failed.
@@ -255,6 +266,7 @@ impl Failover {
     /// Notes the end of a connection that lasted this long.
     pub(crate) fn lost(&mut self, was_stable: bool, stood: Duration, now: Timestamp) {
         let Some(current) = self.current.take() else { return };
+        self.note(&current.endpoint, |record| record.stood = Some(now));
         if was_stable {
             self.schedule.restart();
             (self.failed_in_a_row, self.words) = (0, None);
@@ -273,6 +285,16 @@ impl Failover {
         self.abandon();
         (self.failed_in_a_row, self.words) = (0, None);
         self.schedule.move_on(to, present, now)
+    }
+
+    /// If the broker that is dialled now fails, the one that was left is next, whatever else is said of it.
+    pub(crate) fn return_to(&mut self, present: &Endpoint) {
+        self.schedule.return_to(present);
+    }
+
+    /// Draws one of the brokers that may be tried now, or the present one.
+    pub(crate) fn draw(&self, random: &mut Random, present: &Endpoint, now: Timestamp) -> Option<Endpoint> {
+        self.schedule.draw(random, present, now).cloned()
     }
 
     /// Begins anew, with that broker, which is dialled or about to be.
@@ -316,6 +338,6 @@ impl Failover {
 
 impl Record {
     fn of(endpoint: &Endpoint) -> Self {
-        Self { endpoint: endpoint.clone(), number: 0, refused: None, refused_since: None }
+        Self { endpoint: endpoint.clone(), number: 0, refused: None, refused_since: None, stood: None }
     }
 }

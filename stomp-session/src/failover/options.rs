@@ -144,7 +144,7 @@ fn other(name: &str, value: &str) -> Option<Result<(), BrokersError>> {
     })
 }
 
-const OF_LIST: [&str; 12] = [
+const OF_LIST: [&str; 13] = [
     "backOffMultiplier",
     "fullJitter",
     "initialReconnectDelay",
@@ -152,6 +152,7 @@ const OF_LIST: [&str; 12] = [
     "maxReconnectDelay",
     "priorityBackup",
     "randomize",
+    "rebalance",
     "reconnectDelayExponent",
     "reconnectDelayJitter",
     "refusalDelay",
@@ -184,6 +185,7 @@ impl Reconnect {
             "maxReconnectDelay" => self.max_delay = milliseconds()?,
             "priorityBackup" => self.priority_backup = flag()?,
             "randomize" => self.randomize = flag()?,
+            "rebalance" => self.rebalance = Some(milliseconds()?).filter(|period| !period.is_zero()),
             "reconnectDelayJitter" => (self.jitter, self.full_jitter) = (milliseconds()?, false),
             "refusalDelay" => self.refusal_delay = milliseconds()?,
             "startupMaxReconnectAttempts" => self.startup_max_attempts = attempts()?,

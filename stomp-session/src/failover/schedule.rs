@@ -127,6 +127,24 @@ impl Schedule {
         first
     }
 
+    /// The broker that was left is the next to be tried. It was there a moment ago: neither a limit of attempts nor an earlier
+    /// refusal counts.
+    pub(super) fn return_to(&mut self, present: &Endpoint) {
+        if self.last.as_ref() != Some(present) {
+            self.round.retain(|entry| entry.endpoint != *present);
+            self.round.push_front(Entry { endpoint: present.clone(), again: true });
+        }
+    }
+
+    /// Draws one of the brokers that are not held back, and `present`, each as likely as the others.
+    pub(super) fn draw(&self, random: &mut Random, present: &Endpoint, now: Timestamp) -> Option<&Endpoint> {
+        let is_held =
+            |endpoint: &Endpoint| self.held_back.iter().any(|(held, until)| held == endpoint && *until > now);
+        let mut free = self.brokers.endpoints.iter().filter(|it| *it == present || !is_held(it));
+        let count = u64::try_from(free.clone().count()).ok()?;
+        free.nth(usize::try_from(random.next().checked_rem(count)?).ok()?)
+    }
+
     /// Excludes a broker until this time, for example because it has refused the client.
     ///
     /// The other brokers are tried in the meantime.

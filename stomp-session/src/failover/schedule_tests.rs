@@ -44,6 +44,7 @@ fn the_defaults_are_activemqs_but_for_the_start_and_jitter() {
         refusal_delay: Duration::from_secs(1),
         randomize: true,
         priority_backup: false,
+        rebalance: None,
     };
     assert_eq!(brokers.reconnect, expected);
     assert_eq!(Brokers::one(Endpoint::plain("a", 1)), brokers);

@@ -37,7 +37,7 @@ impl FromStr for Endpoint {
 ///
 /// | option | treatment |
 /// | --- | --- |
-/// | `initialReconnectDelay`, `maxReconnectDelay`, `useExponentialBackOff`, `backOffMultiplier`, `reconnectDelayExponent`, `maxReconnectAttempts`, `startupMaxReconnectAttempts`, `reconnectDelayJitter`, `randomize`, `priorityBackup` | see [`Reconnect`] |
+/// | `initialReconnectDelay`, `maxReconnectDelay`, `useExponentialBackOff`, `backOffMultiplier`, `reconnectDelayExponent`, `maxReconnectAttempts`, `startupMaxReconnectAttempts`, `reconnectDelayJitter`, `randomize`, `priorityBackup`, `rebalance` | see [`Reconnect`] |
 /// | `backupPoolSize`, `cacheEnabled`, `cacheSize`, `daemon`, `dynamicManagement`, `jmx`, `keepAlive`, `maxCacheSize`, `maxInactivityDurationInitalDelay`, `maxPullCacheSize`, `minmumWireFormatVersion`, `rebalanceUpdateURIs`, `sizePrefixDisabled`, `stackSize`, `stackTraceEnabled`, `tcpNoDelay`, `tcpNoDelayEnabled`, `threadName`, `tightEncodingEnabled`, `trace`, `trackMessages`, `trackTransactionProducers`, `updateURIsSupported`, `useLocalHost`, `version`, `warnAfterReconnectAttempts` | ignored, because nothing here depends on it |
 /// | `backup`, `connectionTimeout`, `enabledProtocols`, `keyStore`, `maxFrameSize`, `maxInactivityDuration`, `priorityURIs`, `reconnectSupported`, `soLinger`, `soTimeout`, `soWriteTimeout`, `timeout`, `trustStore`, `updateURIsURL`, `verifyHostName` and the like | an error that names the equivalent |
 impl FromStr for Brokers {

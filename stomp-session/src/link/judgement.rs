@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::{Link, cx::Cx, parts::Parts, receipts::Awaited, warnings::Refused};
 use crate::{
     model::{
-        endpoint::Endpoint,
         error::{Ended, Lost, Outcome, ServerError},
         event::Event,
         events::Events,
@@ -15,7 +14,7 @@ use crate::{
         timestamp::Timestamp,
         verdict::{self, Asked, Verdict},
     },
-    replay::{KeptSend, Replay, Wait},
+    replay::{Close, KeptSend, Replay, Wait},
 };
 
 impl Link {
@@ -74,7 +73,8 @@ impl Link {
             Some((_, Awaited::Subscribe(id))) => {
                 cx.replay.close_for(id);
                 cx.replay.count_cost(false, cx.now);
-                cx.replay.hold_subscription(id, Ended::Rejected(error.clone()), cx.now, cx.events);
+                let ended = Ended::Rejected(error.clone());
+                cx.replay.subscribe_later(id, Wait::Clock, ended, cx.now, cx.events);
             }
             Some((id, awaited)) => self.refuse(id, awaited, error.clone(), cx)?,
             None => {}
@@ -175,7 +175,7 @@ impl Link {
                 cx.replay.count_cost(false, cx.now);
                 cx.replay.try_kept_again(id, Wait::Clock, reason);
             }
-            _ => cx.replay.strike_kept(id, &self.connection.endpoint, &reason, cx.now, cx.events),
+            _ => cx.replay.strike_kept(id, error.clone(), cx.now, cx.events),
         }
     }
 
@@ -224,7 +224,7 @@ impl Link {
                 if said == Some(Meaning::Passing) {
                     cx.replay.close_for(id);
                 }
-                cx.replay.suspect_subscription(id, reason, false, cx.now, cx.events);
+                cx.replay.suspect_subscription(id, reason, cx.now, cx.events);
             }
             Verdict::Again(kind) => {
                 let refusals = cx.replay.count_refusal(id, &reason, cx.now, cx.events);
@@ -277,12 +277,11 @@ pub(crate) struct Suspects {
 }
 
 impl Suspects {
-    /// The connection to `broker` has ended: what is suspected waits, or is over. `lasted` says whether it had stood for a
-    /// while, or was the first of its kind: else, and after an ERROR that nobody is known to be the cause of, the next
-    /// connection is careful.
-    pub(crate) fn blame(self, reason: &Lost, is_short_lived: bool, broker: &Endpoint, cx: &mut Cx<'_>) {
-        let Cx { replay, events, now, .. } = cx;
-        let now = *now;
+    /// The connection has ended: what is suspected waits, or is over. If it is not the first one that was short-lived, or
+    /// after an ERROR that nobody is known to be the cause of, the next connection is careful.
+    pub(crate) fn blame(self, reason: &Lost, is_short_lived: bool, close: Close<'_>, cx: &mut Cx<'_>) {
+        let Cx { replay, events, .. } = cx;
+        let now = close.now;
         // What was sent again since is judged by that.
         let mut refused = self.refused;
         refused.retain(|refused| match *refused {
@@ -293,10 +292,10 @@ impl Suspects {
             _ if !refused.is_empty() => hold_refused(&refused, reason, replay, now, events),
             (Some(Awaited::Kept(id)), _) if self.is_ambiguous => {
                 replay.count_cost(true, now);
-                replay.try_kept_again(id, Wait::Clock, reason.clone());
+                replay.try_kept_again(id, Wait::Silence, reason.clone());
             }
-            (Some(Awaited::Kept(id)), _) => replay.strike_kept(id, broker, reason, now, events),
-            (Some(Awaited::Subscribe(id)), _) => replay.strike_subscribe(id, broker, reason, now, events),
+            (Some(Awaited::Kept(id)), _) => replay.strike_kept_silently(id, close, reason, events),
+            (Some(Awaited::Subscribe(id)), _) => replay.strike_subscribe(id, close, reason, events),
             (_, Some(id)) => replay.delay_subscription(id, reason, now, events),
             _ if self.is_explained => {}
             _ if is_short_lived => replay.be_careful(reason, now),
@@ -319,9 +318,10 @@ fn hold_refused(
     replay.count_cost(false, now);
     for refused in refused {
         match *refused {
-            Refused::Kept(id) => replay.hold_kept(id),
+            Refused::Kept(id) => replay.hold_kept(id, false),
             Refused::Subscription(id) => {
-                replay.hold_subscription(id, Ended::KillsConnection(reason.clone()), now, events);
+                let ended = Ended::KillsConnection(reason.clone());
+                replay.subscribe_later(id, Wait::Clock, ended, now, events);
             }
         }
     }

@@ -247,6 +247,16 @@ impl Link {
         all.filter(|held| held.is_at_risk(&self.connection.profile)).count()
     }
 
+    /// Whether nothing waits for an answer, or is sent alone. What waits for the transport leaves before any DISCONNECT.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_answered() && self.transactions.is_empty() && self.isolation.is_none()
+    }
+
+    /// Messages that were handed out and are not settled.
+    pub(crate) fn open_messages(&self) -> usize {
+        self.settlement.open()
+    }
+
     /// Whether nothing waits for a RECEIPT.
     pub(crate) const fn is_answered(&self) -> bool {
         self.wire.receipts.len() == 0

@@ -20,7 +20,7 @@ use crate::{
         ids::{ReceiptId, SubscriptionId},
         profile::Profile,
     },
-    replay::Subscription,
+    replay::{Subscription, Wait},
 };
 
 /// Among the others, or before them.
@@ -101,12 +101,12 @@ impl Link {
     fn take_step(&mut self, step: Step, order: Order, cx: &mut Cx<'_>) -> Option<ReceiptId> {
         match step {
             // It may be the cause as well as those that ended connections just now.
-            _ if is_suspect(step, cx) && !cx.replay.allows_tries(cx.now) => {
+            _ if is_suspect(step, cx) && !cx.replay.allows_tries(is_silent(cx), cx.now) => {
                 hold(step, cx);
                 None
             }
             Step::Kept(id) if cx.replay.careful.is_some() && cx.replay.kept.is_closed(id) => {
-                hold(step, cx);
+                cx.replay.hold_kept(id, false);
                 None
             }
             Step::Kept(id) => self.write_copy(id, order, cx),
@@ -125,7 +125,7 @@ impl Link {
         }
         while let Some(id) = cx.replay.kept.next(cx.config.at_least_once_window) {
             if cx.replay.kept.is_closed(id) {
-                cx.replay.hold_kept(id);
+                cx.replay.hold_kept(id, false);
             } else {
                 self.write_copy(id, Order::Usual, cx);
             }
@@ -217,13 +217,19 @@ fn is_suspect(step: Step, cx: &Cx<'_>) -> bool {
     had_trouble && cx.replay.careful.is_some()
 }
 
+/// Whether the replay is careful because connections were closed in silence.
+fn is_silent(cx: &Cx<'_>) -> bool {
+    cx.replay.careful.as_ref().is_some_and(|reason| reason.is_silent())
+}
+
 /// If too many connections were lost just now, a suspect waits for the clock. What never caused trouble does not wait.
 fn hold(step: Step, cx: &mut Cx<'_>) {
+    let silent = is_silent(cx);
     match step {
-        Step::Kept(id) => cx.replay.hold_kept(id),
+        Step::Kept(id) => cx.replay.hold_kept(id, silent),
         Step::Subscription(id) => {
             let reason = Ended::KillsConnection(cx.replay.careful.as_deref().cloned().unwrap_or(Lost::Eof));
-            cx.replay.hold_subscription(id, reason, cx.now, cx.events);
+            cx.replay.subscribe_later(id, Wait::for_clock(silent), reason, cx.now, cx.events);
         }
     }
 }

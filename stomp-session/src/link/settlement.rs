@@ -101,6 +101,11 @@ impl Settlement {
         self.unsettled.get(&id).is_none_or(|unsettled| unsettled.is_settled())
     }
 
+    /// Messages of all subscriptions that somebody has and may still settle.
+    pub(super) fn open(&self) -> usize {
+        self.unsettled.values().map(|unsettled| unsettled.open()).sum()
+    }
+
     /// Nothing of it can be settled any more.
     pub(super) fn forget(&mut self, id: SubscriptionId) {
         self.unsettled.remove(&id);

@@ -107,6 +107,11 @@ impl Unsettled {
         self.open == 0
     }
 
+    /// How many messages somebody has that may still be settled.
+    pub(crate) const fn open(&self) -> usize {
+        self.open
+    }
+
     /// Whether the ACK of a message must be known when it comes.
     pub(crate) fn keeps_acks(&self) -> bool {
         matches!(self.form, Form::Each)

@@ -98,6 +98,22 @@ pub struct Reconnect {
     /// `priorityBackup`: whether brokers on this host are tried first in each round, except for the one that failed
     /// last. An established connection is never given up in favour of one of them. Default: `false`.
     pub priority_backup: bool,
+    /// `rebalance`: the period in which a client moves to another broker of the list once, or not at all. Default: `None` (0
+    /// in a URI).
+    ///
+    /// Without this, clients that have lost a broker stay where they have gone: after all brokers were restarted one after
+    /// another, the one that came back last has no clients. With it, each client draws one broker of the list in each
+    /// period, at a random time of its own, and moves there in good order ([`Session::reconnect`](crate::Session::reconnect),
+    /// with the reason `rebalance`). If it draws the broker that it has, it stays. Some minutes are a good period: in each
+    /// of them, all clients are spread evenly.
+    ///
+    /// - A client moves only while nothing is in flight: no SEND without its RECEIPT, no open transaction, no message that
+    ///   was handed out and is not settled. Otherwise it waits for such a moment.
+    /// - The new broker has 2 s to accept the connection, and 2 s for CONNECTED, or less if the configured time limits are
+    ///   shorter. If it fails, the client returns to the old one at once.
+    /// - As in any move, subscriptions of topics that are not durable, of temporary queues, and with ack mode `auto` may miss
+    ///   messages ([`Moved::at_risk`](crate::Moved::at_risk)).
+    pub rebalance: Option<Duration>,
 }
 
 impl Default for Reconnect {
@@ -114,6 +130,7 @@ impl Default for Reconnect {
             refusal_delay: Duration::from_secs(1),
             randomize: true,
             priority_backup: false,
+            rebalance: None,
         }
     }
 }

@@ -335,8 +335,16 @@ pub enum NotSent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unknown {
-    /// The frame was alone on five connections, or on three connections to more than one broker, and each of them ended
-    /// without an answer. The frame is not sent again.
+    /// Brokers closed connections without a word when this frame came, for more than a minute. The frame is not
+    /// sent again.
+    ///
+    /// The frame was alone on each of these connections. Six of them count: the second at least 2 s after the first, and the
+    /// next ones 4, 8, 16 and 32 s after the one before. They were at more than one broker, unless no other broker of the
+    /// list has been connected within the last minute. A queue of RabbitMQ that elects its leader closes connections in the
+    /// same way, for up to tens of seconds; a minute without such a close therefore begins the count anew.
+    ///
+    /// In the meantime the frame is tried alone after 2, 4 and 8 s, then every 10 s, and after one and a half minutes ever more
+    /// rarely. Other frames do not wait for it.
     #[error(
         "the broker silently closed several connections when this frame came, and may have processed it: {0}"
     )]
@@ -441,7 +449,11 @@ pub enum Ended {
     /// The broker refused the subscription, or ended it later.
     #[error("the broker ended the subscription: {0}")]
     Rejected(ServerError),
-    /// Connections ended without an answer while the SUBSCRIBE was alone on them.
+    /// Brokers closed connections without a word while the SUBSCRIBE was alone on them, for more than a minute: see
+    /// [`Unknown::KillsConnection`].
+    ///
+    /// This ends only a subscription that was never accepted, or one that its owner does not want
+    /// [to be sent again](crate::Subscribe::retry). Any other is tried ever more rarely, for as long as the session lives.
     #[error("the broker silently closed the connection when it was asked to subscribe: {0}")]
     KillsConnection(Lost),
     /// The application unsubscribed.

@@ -34,11 +34,12 @@ pub enum Event {
         /// the frames before it were received.)
         unconfirmed: u64,
     },
-    /// The session leaves its connection for another one, because [`reconnect`](crate::Session::reconnect) was called.
+    /// The session leaves its connection for another one, because [`reconnect`](crate::Session::reconnect) was called, or
+    /// by itself, to [rebalance](crate::Reconnect::rebalance).
     Moving {
         /// The connection that is left, or `None` if there is none.
         connection: Option<ConnectionId>,
-        /// The reason that was given to [`reconnect`](crate::Session::reconnect).
+        /// The reason that was given to [`reconnect`](crate::Session::reconnect), or `rebalance`.
         reason: String,
     },
     /// A move has ended, and the next connection is established. This event follows the `Connected` of that connection.

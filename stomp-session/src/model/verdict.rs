@@ -8,6 +8,7 @@
 //! | a SEND that is kept is refused by name | rejected; tried again for words that pass | |
 //! | an ERROR that names nobody meets it alone | a strike; tried again for words that pass | |
 //! | an ERROR that names nobody is about the connection | blames nobody | blames nobody |
+//! | the connection is closed in silence when a frame is alone | a strike; six of them over more than a minute, at more than one broker, blame it | the same for a SEND; a SUBSCRIBE is then refused |
 //!
 //! Words that are in no table pass.
 

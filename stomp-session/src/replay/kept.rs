@@ -9,10 +9,13 @@ use core::time::Duration;
 
 use stomp_proto::Frame;
 
-use super::suspects::{Strikes, Wait, Waiting};
+use super::{
+    strikes::{Close, Sentence, Strikes},
+    suspects::{Clock, Wait, Waiting},
+};
 use crate::model::{
-    at_least_once::AtLeastOnce, endpoint::Endpoint, error::Lost, ids::ReceiptId, numbers::Numbers,
-    seldom::Empty, timed::Timed, timestamp::Timestamp,
+    at_least_once::AtLeastOnce, error::Lost, ids::ReceiptId, numbers::Numbers, seldom::Empty, timed::Timed,
+    timestamp::Timestamp,
 };
 
 /// The most destinations that are remembered. A SEND to one that is forgotten is tried once more.
@@ -48,19 +51,15 @@ impl KeptSend {
         self.refusals
     }
 
-    /// Counts a connection that ended while the SEND was alone on it. Returns when it may be tried again, or `None` if
-    /// it is to blame.
-    pub(crate) fn count_strike(
-        &mut self,
-        silent: bool,
-        broker: &Endpoint,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        let blamed = match silent {
-            true => self.strikes.add_silent(broker, now),
-            false => self.strikes.add_worded(broker, now),
-        };
-        (!blamed).then(|| self.strikes.next())
+    /// Counts an ERROR that named nobody while the SEND was alone. Returns when it may be tried again, or `None` if it is
+    /// to blame.
+    pub(crate) fn count_words(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.strikes.add_worded(now)
+    }
+
+    /// Counts a connection that was closed in silence while the SEND was alone on it.
+    pub(crate) fn count_silence(&mut self, close: Close<'_>, silence: u32) -> Sentence {
+        self.strikes.add_silent(close, silence)
     }
 }
 
@@ -154,19 +153,9 @@ impl KeptSends {
         }
     }
 
-    /// One was confirmed. If a connection was ever closed when it was alone, what closed it is over: those that wait for the
-    /// clock need not, unless the broker has said that it cannot serve their destination. Returns whether that is so.
-    pub(crate) fn relieve(&mut self, id: ReceiptId) -> bool {
-        let is_over = self.get_mut(id).is_some_and(|kept| kept.strikes.forgive());
-        let waited = if is_over { self.waiting.take_from_clock() } else { Vec::new() };
-        for id in waited {
-            let wait = match self.is_closed(id) {
-                true => Wait::Clock,
-                false => Wait::Alone(self.get(id).map_or(Timestamp::ZERO, |kept| kept.strikes.next())),
-            };
-            self.waiting.add(id, wait);
-        }
-        is_over
+    /// One was confirmed. Returns whether a connection was ever closed in silence when it was alone: what closed it is over.
+    pub(crate) fn forgive(&mut self, id: ReceiptId) -> bool {
+        self.get_mut(id).is_some_and(|kept| kept.strikes.forgive())
     }
 
     fn destination(&self, id: ReceiptId) -> Option<Vec<u8>> {
@@ -269,12 +258,24 @@ impl KeptSends {
 
     /// Waits until it may be written again.
     pub(crate) fn wait(&mut self, id: ReceiptId, wait: Wait) {
-        if let Some(kept) = self.kept.get_mut(id.number()) {
-            let copy = kept.copy.take();
-            self.written = self.written.saturating_sub(usize::from(copy.is_some()));
-            self.ready.remove(id.number());
+        if self.note_waits(id) {
             self.waiting.add(id, wait);
         }
+    }
+
+    /// Waits until it may be written again, before all that wait in the same way.
+    pub(crate) fn wait_first(&mut self, id: ReceiptId, wait: Wait) {
+        if self.note_waits(id) {
+            self.waiting.add_first(id, wait);
+        }
+    }
+
+    fn note_waits(&mut self, id: ReceiptId) -> bool {
+        let Some(kept) = self.kept.get_mut(id.number()) else { return false };
+        let copy = kept.copy.take();
+        self.written = self.written.saturating_sub(usize::from(copy.is_some()));
+        self.ready.remove(id.number());
+        true
     }
 
     /// Lets those in that may go among the others.
@@ -284,15 +285,15 @@ impl KeptSends {
         }
     }
 
-    /// Takes one that may be sent alone now; `clock` says whether the clock lets one.
-    pub(crate) fn suspect(&mut self, now: Timestamp, clock: bool) -> Option<ReceiptId> {
+    /// Takes one that may be sent alone now.
+    pub(crate) fn suspect(&mut self, now: Timestamp, clock: &Clock) -> Option<ReceiptId> {
         let id = self.waiting.suspect(now, clock)?;
         self.ready.insert(id.number());
         Some(id)
     }
 
     /// See [`Waiting::deadline`] and [`Waiting::suspect_deadline`].
-    pub(crate) fn deadlines(&self, clock: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+    pub(crate) fn deadlines(&self, clock: &Clock) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.waiting.deadline(), self.waiting.suspect_deadline(clock))
     }
 

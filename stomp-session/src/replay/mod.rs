@@ -3,6 +3,7 @@
 mod deduplication;
 mod kept;
 mod names;
+mod strikes;
 mod subscriptions;
 mod suspects;
 
@@ -10,16 +11,17 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 pub(crate) use kept::{KeptSend, KeptSends};
+pub(crate) use strikes::Close;
 pub(crate) use subscriptions::{Subscription, Subscriptions};
 pub(crate) use suspects::Wait;
 
 use self::{
     deduplication::Deduplication,
+    strikes::Sentence,
     suspects::{Clock, back_off},
 };
 use crate::model::{
-    endpoint::Endpoint,
-    error::{Ended, Lost, NotSent, Outcome, Unknown},
+    error::{Ended, Lost, NotSent, Outcome, ServerError, Unknown},
     event::Event,
     events::Events,
     frames,
@@ -76,14 +78,14 @@ impl Replay {
     pub(crate) fn open_for_kept(&mut self, id: ReceiptId) {
         let Some(kept) = self.kept.used() else { return };
         kept.open_for(id);
-        if kept.relieve(id) {
+        if kept.forgive(id) {
             self.clock.relieve();
         }
     }
 
-    /// Whether a frame may be tried that is only one of several possible causes.
-    pub(crate) fn allows_tries(&self, now: Timestamp) -> bool {
-        self.clock.allows(now)
+    /// Whether a frame may be tried that is only one of several possible causes of such ends.
+    pub(crate) fn allows_tries(&self, silent: bool, now: Timestamp) -> bool {
+        self.clock.allows(silent, now)
     }
 
     /// Counts a connection that was lost because something was tried again.
@@ -98,24 +100,21 @@ impl Replay {
 
     /// Takes the subscription that may be sent alone now.
     pub(crate) fn take_subscription_to_try(&mut self, now: Timestamp) -> Option<SubscriptionId> {
-        let clock = self.clock.next() <= now;
-        self.subscriptions.waiting().suspect(now, clock)
+        self.subscriptions.waiting().suspect(now, &self.clock)
     }
 
     /// Takes the SEND that may be sent alone now.
     pub(crate) fn take_kept_to_try(&mut self, now: Timestamp) -> Option<ReceiptId> {
-        let clock = self.clock.next() <= now;
-        self.kept.used()?.suspect(now, clock)
+        self.kept.used()?.suspect(now, &self.clock)
     }
 
     /// When something that waits may be tried again on an established connection. `alone` says whether anything may be
     /// sent alone, and `subscribes` whether messages are still accepted.
     pub(crate) fn deadline(&self, alone: bool, subscribes: bool) -> Option<Timestamp> {
-        let clock = self.clock.next();
         let none = (None, None);
-        let (kept, kept_alone) = self.kept.deadlines(clock);
+        let (kept, kept_alone) = self.kept.deadlines(&self.clock);
         let (subscribe, subscribe_alone) =
-            if subscribes { self.subscriptions.deadlines(clock) } else { none };
+            if subscribes { self.subscriptions.deadlines(&self.clock) } else { none };
         let alone = Timestamp::first([kept_alone, subscribe_alone]).filter(|_| alone);
         Timestamp::first([alone, kept, subscribe])
     }
@@ -168,9 +167,9 @@ impl Replay {
         }
     }
 
-    /// Lets a SEND wait for the clock.
-    pub(crate) fn hold_kept(&mut self, id: ReceiptId) {
-        self.kept.wait(id, Wait::Clock);
+    /// Lets a SEND wait for the clock, after such ends.
+    pub(crate) fn hold_kept(&mut self, id: ReceiptId, silent: bool) {
+        self.kept.wait(id, Wait::for_clock(silent));
     }
 
     /// Lets a subscription wait until it is sent again, and tells its owner.
@@ -182,23 +181,13 @@ impl Replay {
         now: Timestamp,
         events: &mut Events,
     ) {
-        let (Wait::Until(at) | Wait::Alone(at)) = wait else {
-            return self.hold_subscription(id, reason, now, events);
+        let at = match wait {
+            Wait::Until(at) | Wait::Alone(at) => at,
+            Wait::Silence => self.clock.next(true),
+            Wait::Clock => self.clock.next(false),
         };
         self.subscriptions.wait(id, wait);
         events.push(Event::Resubscribing { id, reason, delay: at.since(now) });
-    }
-
-    /// Lets a subscription wait for the clock, and tells its owner.
-    pub(crate) fn hold_subscription(
-        &mut self,
-        id: SubscriptionId,
-        reason: Ended,
-        now: Timestamp,
-        events: &mut Events,
-    ) {
-        self.subscriptions.wait(id, Wait::Clock);
-        events.push(Event::Resubscribing { id, reason, delay: self.clock.next().since(now) });
     }
 
     /// A subscription ends, not by its owner's wish.
@@ -228,59 +217,79 @@ impl Replay {
         &mut self,
         id: SubscriptionId,
         reason: Ended,
-        silent: bool,
         now: Timestamp,
         events: &mut Events,
     ) {
         if self.count_refusal(id, &reason, now, events).is_some() {
-            self.clock.count(silent, now);
-            self.hold_subscription(id, reason, now, events);
+            self.clock.count(false, now);
+            self.subscribe_later(id, Wait::Clock, reason, now, events);
         }
     }
 
-    /// Notes that a SEND was alone on a connection to this broker when that ended. Blames the SEND, or lets it wait for
-    /// the next try.
+    /// Notes that a SEND was alone when an ERROR came that names nobody. Blames the SEND, or lets it wait for the next try.
     pub(crate) fn strike_kept(
         &mut self,
         id: ReceiptId,
-        broker: &Endpoint,
-        reason: &Lost,
+        error: ServerError,
         now: Timestamp,
         events: &mut Events,
     ) {
-        let silent = reason.is_silent();
-        self.clock.count(silent, now);
+        self.clock.count(false, now);
         let Some(kept) = self.kept.get_mut(id) else { return };
-        match (kept.count_strike(silent, broker, now), reason) {
-            (Some(next), _) => self.try_kept_again(id, Wait::Alone(next), reason.clone()),
-            (None, Lost::ServerError(error)) => self.answer(id, Outcome::Rejected(error.clone()), events),
-            (None, _) => {
+        match kept.count_words(now) {
+            Some(next) => self.try_kept_again(id, Wait::Alone(next), Lost::ServerError(error)),
+            None => self.answer(id, Outcome::Rejected(error), events),
+        }
+    }
+
+    /// Notes that a SEND was alone on a connection when that was closed in silence. If this has happened often enough, the
+    /// SEND is given up.
+    pub(crate) fn strike_kept_silently(
+        &mut self,
+        id: ReceiptId,
+        close: Close<'_>,
+        reason: &Lost,
+        events: &mut Events,
+    ) {
+        self.clock.count(true, close.now);
+        let silence = self.clock.silences();
+        let Some(kept) = self.kept.get_mut(id) else { return };
+        match kept.count_silence(close, silence) {
+            Sentence::Blamed => {
                 let unknown = Unknown::KillsConnection(reason.clone());
                 self.end(id, NotSent::Lost(reason.clone()), unknown, events);
+            }
+            Sentence::Again { first } => {
+                kept.last = Some(reason.clone().into());
+                match first {
+                    true => self.kept.wait_first(id, Wait::Silence),
+                    false => self.kept.wait(id, Wait::Silence),
+                }
             }
         }
     }
 
-    /// Notes that a SUBSCRIBE was alone on a connection to this broker when that was closed in silence. If this has
-    /// happened often enough, a subscription that was accepted before counts as refused, and any other ends.
+    /// Notes that a SUBSCRIBE was alone on a connection when that was closed in silence. If this has happened often
+    /// enough, a subscription that was accepted before counts as refused, and any other ends.
     pub(crate) fn strike_subscribe(
         &mut self,
         id: SubscriptionId,
-        broker: &Endpoint,
+        close: Close<'_>,
         reason: &Lost,
-        now: Timestamp,
         events: &mut Events,
     ) {
         let ended = Ended::KillsConnection(reason.clone());
+        self.clock.count(true, close.now);
+        let silence = self.clock.silences();
         let Some(held) = self.subscriptions.get_mut(id) else { return };
-        let (next, has_stood) = (held.count_silence(broker, now), held.has_stood());
-        self.clock.count(true, now);
-        match (next, has_stood) {
-            (Some(_), true) => self.hold_subscription(id, ended, now, events),
-            (Some(next), false) => self.subscribe_later(id, Wait::Alone(next), ended, now, events),
-            (None, true) if self.count_refusal(id, &ended, now, events).is_none() => {}
-            (None, true) => self.hold_subscription(id, ended, now, events),
-            (None, false) => self.end_subscription(id, ended, events),
+        let (sentence, has_stood) = (held.count_silence(close, silence), held.has_stood());
+        match sentence {
+            Sentence::Blamed if !has_stood => return self.end_subscription(id, ended, events),
+            Sentence::Blamed if self.count_refusal(id, &ended, close.now, events).is_none() => return,
+            _ => self.subscribe_later(id, Wait::Silence, ended, close.now, events),
+        }
+        if sentence == (Sentence::Again { first: true }) {
+            self.subscriptions.waiting().add_first(id, Wait::Silence);
         }
     }
 
@@ -293,8 +302,10 @@ impl Replay {
         now: Timestamp,
         events: &mut Events,
     ) {
-        self.clock.count(reason.is_silent(), now);
-        self.hold_subscription(id, Ended::KillsConnection(reason.clone()), now, events);
+        let silent = reason.is_silent();
+        self.clock.count(silent, now);
+        let ended = Ended::KillsConnection(reason.clone());
+        self.subscribe_later(id, Wait::for_clock(silent), ended, now, events);
     }
 
     /// The next connection is to be careful: whatever was sent on this one may have ended it.

@@ -12,10 +12,10 @@ use stomp_proto::{AckMode, Command, Frame, Headers, Version};
 
 use super::{
     names::Names,
-    suspects::{Strikes, Wait, Waiting},
+    strikes::{Close, Sentence, Strikes},
+    suspects::{Clock, Wait, Waiting},
 };
 use crate::model::{
-    endpoint::Endpoint,
     error::CommandError,
     frames,
     ids::{Number, Owner, ReceiptId, SubscriptionId},
@@ -156,11 +156,9 @@ impl Subscription {
         goes_on.then_some(trouble.refusals)
     }
 
-    /// Counts a connection that was closed in silence while the first SUBSCRIBE was alone on it. Returns when it may be
-    /// tried again, or `None` if it is to blame.
-    pub(crate) fn count_silence(&mut self, broker: &Endpoint, now: Timestamp) -> Option<Timestamp> {
-        let strikes = &mut self.trouble(now).strikes;
-        if strikes.add_silent(broker, now) { None } else { Some(strikes.next()) }
+    /// Counts a connection that was closed in silence while the SUBSCRIBE was alone on it.
+    pub(crate) fn count_silence(&mut self, close: Close<'_>, silence: u32) -> Sentence {
+        self.trouble(close.now).strikes.add_silent(close, silence)
     }
 
     /// From now on it asks for a single message.
@@ -399,7 +397,7 @@ impl Subscriptions {
     }
 
     /// See [`Waiting::deadline`] and [`Waiting::suspect_deadline`].
-    pub(crate) fn deadlines(&self, clock: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+    pub(crate) fn deadlines(&self, clock: &Clock) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.waiting.deadline(), self.waiting.suspect_deadline(clock))
     }
 

@@ -1,13 +1,9 @@
 //! When something is tried again that was refused or may have ended a connection, so that it costs the others little.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
-use crate::model::{endpoint::Endpoint, timestamp::Timestamp, verdict::BackOff};
+use crate::model::{timestamp::Timestamp, verdict::BackOff};
 
 /// When something that was refused is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,8 +12,17 @@ pub(crate) enum Wait {
     Until(Timestamp),
     /// At this time, and alone.
     Alone(Timestamp),
-    /// When the [`Clock`] allows it, and alone: its refusal ends the connection.
+    /// When the [`Clock`] allows it after connections that were closed in silence, and alone.
+    Silence,
+    /// When the [`Clock`] allows it after ERRORs that ended connections, and alone.
     Clock,
+}
+
+impl Wait {
+    /// For the clock, after a connection that ended in this way.
+    pub(crate) const fn for_clock(silent: bool) -> Self {
+        if silent { Self::Silence } else { Self::Clock }
+    }
 }
 
 /// What waits to be tried again, and until when.
@@ -25,8 +30,9 @@ pub(crate) enum Wait {
 pub(crate) struct Waiting<K> {
     places: BTreeMap<K, (Wait, u64)>,
     order: BTreeSet<(Wait, u64, K)>,
-    /// Counts what was added, so that those that wait for the clock take turns.
-    next: u64,
+    /// Counts what was added at the end and at the front, so that those that wait for the clock take turns.
+    end: u64,
+    front: u64,
 }
 
 impl<K> Default for Waiting<K> {
@@ -37,16 +43,26 @@ impl<K> Default for Waiting<K> {
 
 impl<K> Waiting<K> {
     pub(crate) const fn new() -> Self {
-        Self { places: BTreeMap::new(), order: BTreeSet::new(), next: 0 }
+        Self { places: BTreeMap::new(), order: BTreeSet::new(), end: 1 << 63, front: 1 << 63 }
     }
 }
 
 impl<K: Copy + Ord> Waiting<K> {
     pub(crate) fn add(&mut self, key: K, wait: Wait) {
+        self.place(key, wait, self.end);
+        self.end = self.end.saturating_add(1);
+    }
+
+    /// Adds it before all that wait in the same way.
+    pub(crate) fn add_first(&mut self, key: K, wait: Wait) {
+        self.front = self.front.saturating_sub(1);
+        self.place(key, wait, self.front);
+    }
+
+    fn place(&mut self, key: K, wait: Wait, number: u64) {
         self.remove(key);
-        self.places.insert(key, (wait, self.next));
-        self.order.insert((wait, self.next, key));
-        self.next = self.next.saturating_add(1);
+        self.places.insert(key, (wait, number));
+        self.order.insert((wait, number, key));
     }
 
     /// Removes it. Returns whether it was there.
@@ -70,26 +86,28 @@ impl<K: Copy + Ord> Waiting<K> {
         matches!(wait, Wait::Until(at) if at <= now).then(|| self.remove(key)).map(|_| key)
     }
 
-    /// Takes one that may now be sent alone. `clock` says whether the clock allows one.
-    pub(crate) fn suspect(&mut self, now: Timestamp, clock: bool) -> Option<K> {
-        let mut alone = self.order.range((Wait::Alone(Timestamp::ZERO), 0, self.least()?)..);
-        let first = alone.next().filter(|(wait, ..)| matches!(wait, Wait::Alone(at) if *at <= now));
-        let turn = || self.order.range((Wait::Clock, 0, self.least()?)..).next().filter(|_| clock);
-        let (_, _, key) = *first.or_else(turn)?;
+    /// Takes one that may now be sent alone.
+    pub(crate) fn suspect(&mut self, now: Timestamp, clock: &Clock) -> Option<K> {
+        let alone = self.first_from(Wait::Alone(Timestamp::ZERO));
+        let first = alone.filter(|(wait, ..)| matches!(wait, Wait::Alone(at) if *at <= now));
+        let turn = |silent| self.on_clock(silent).filter(|_| clock.next(silent) <= now);
+        let (_, _, key) = first.or_else(|| turn(true)).or_else(|| turn(false))?;
         self.remove(key);
         Some(key)
     }
 
-    fn least(&self) -> Option<K> {
-        self.places.first_key_value().map(|(key, _)| *key)
+    /// The one whose turn it is among those that wait for the clock after such ends.
+    fn on_clock(&self, silent: bool) -> Option<(Wait, u64, K)> {
+        let wait = Wait::for_clock(silent);
+        self.first_from(wait).filter(|(other, ..)| *other == wait)
     }
 
-    /// Takes out those that wait for the clock.
-    pub(crate) fn take_from_clock(&mut self) -> Vec<K> {
-        let Some(least) = self.least() else { return Vec::new() };
-        let keys: Vec<K> = self.order.range((Wait::Clock, 0, least)..).map(|(.., key)| *key).collect();
-        keys.iter().for_each(|key| _ = self.remove(*key));
-        keys
+    fn first_from(&self, wait: Wait) -> Option<(Wait, u64, K)> {
+        self.order.range((wait, 0, self.least()?)..).next().copied()
+    }
+
+    fn least(&self) -> Option<K> {
+        self.places.first_key_value().map(|(key, _)| *key)
     }
 
     /// When one may go among the others.
@@ -100,25 +118,36 @@ impl<K: Copy + Ord> Waiting<K> {
         }
     }
 
-    /// When one may be sent alone, if the clock allows one at that time.
-    pub(crate) fn suspect_deadline(&self, clock: Timestamp) -> Option<Timestamp> {
-        let alone = self.order.range((Wait::Alone(Timestamp::ZERO), 0, self.least()?)..).next();
-        let alone = alone.and_then(|(wait, ..)| if let Wait::Alone(at) = wait { Some(*at) } else { None });
-        let on_clock = self.order.last().filter(|(wait, ..)| *wait == Wait::Clock).map(|_| clock);
-        Timestamp::first([alone, on_clock])
+    /// When one may be sent alone.
+    pub(crate) fn suspect_deadline(&self, clock: &Clock) -> Option<Timestamp> {
+        let alone = self.first_from(Wait::Alone(Timestamp::ZERO));
+        let alone = alone.and_then(|(wait, ..)| if let Wait::Alone(at) = wait { Some(at) } else { None });
+        let turn = |silent| self.on_clock(silent).map(|_| clock.next(silent));
+        Timestamp::first([alone, turn(true), turn(false)])
     }
 }
 
 /// The time between connections that are lost because something was tried again.
 ///
 /// There is one clock for all suspects together: each such loss counts as a delivery of every prefetched message, and
-/// RabbitMQ 4's quorum queues destroy a message at its 21st delivery.
+/// RabbitMQ 4's quorum queues destroy a message at its 21st delivery. It keeps two times. What an ERROR has refused is
+/// tried ever more rarely, and an election meanwhile does not wait for that.
 ///
 /// Prefetched messages are not given back before a try. On RabbitMQ 4.0 a NACK counts as a delivery just like the loss.
 /// An UNSUBSCRIBE, which does not count on 4.3, invalidates the acknowledgements of all messages that are being
-/// handled. A message that is never taken reaches its limit after six hours at the earliest.
+/// handled. A message that is never taken reaches its limit after six hours at the earliest, or after two hours where
+/// connections are closed in silence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
+    worded: Time,
+    silent: Time,
+    /// Counts how often the silence has begun anew.
+    silences: u32,
+}
+
+/// When something may be tried again after connections that ended in one way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Time {
     /// The number of connections that were lost in this way, with no quiet time between them.
     costs: u32,
     /// The first of them.
@@ -126,139 +155,95 @@ pub(crate) struct Clock {
     next: Timestamp,
 }
 
-/// The seconds after each such loss.
+/// The seconds after each loss by an ERROR.
 ///
 /// However many suspects there are at the same time, ten losses fit into the first hour. The first gaps do not grow, so
 /// that a broker which is back within half a minute, such as a node that is restarted, is found soon.
 const GAPS: [u64; 8] = [10, 10, 10, 10, 60, 120, 480, 960];
-const LONGEST: u64 = 1800;
+const LONGEST: Duration = Duration::from_secs(1800);
 
 /// If no connection is lost for so long after the time at which something could be tried again, what had waited was accepted, and
 /// the next loss counts as the first. A queue that elects a leader each time that its node is restarted is not met with what
 /// the earlier elections have cost.
 const FORGET: Duration = Duration::from_secs(60);
 
-/// After connections that were closed in silence nothing waits for longer than these seconds, or this many times as long as that
-/// has gone on.
-const SILENT: (u64, u32) = (10, 8);
+/// After connections that were closed in silence something is tried again after a moment, which grows to ten seconds. Where
+/// that has gone on for longer than an election, it is tried when three times that has passed.
+const MOMENT: Duration = Duration::from_secs(2);
+const LONGEST_MOMENT: Duration = Duration::from_secs(10);
+const ELECTION: Duration = Duration::from_secs(90);
 
 /// With fewer losses than this, a frame that is only one of several possible causes is tried without waiting.
 const FREE: u32 = 5;
 
+impl Time {
+    /// Counts a connection that was lost. Returns whether it is the first, or the first after a quiet time.
+    fn count(&mut self, now: Timestamp) -> bool {
+        if now.since(self.next) > FORGET {
+            self.costs = 0;
+        }
+        self.costs = self.costs.saturating_add(1);
+        if self.costs == 1 {
+            // Nothing was tried before that.
+            self.first = now.max(self.next);
+        }
+        self.costs == 1
+    }
+
+    /// What was announced is not brought forward.
+    fn wait(&mut self, gap: Duration, now: Timestamp) {
+        self.next = self.next.max(now.after(gap));
+    }
+}
+
 impl Clock {
     /// Counts a connection that was lost, and sets the time before which nothing is tried again.
     ///
-    /// The time grows to half an hour: ten losses fit into the first hour, and two into each later one. After a
-    /// connection that was closed in silence the first times are short, since an election among RabbitMQ's nodes looks
-    /// like that. A node that dies has led many queues, each of which closes a connection at the same time: however many
-    /// were lost, what has gone on for a second is not met with half an hour.
+    /// After an ERROR the time grows by losses, to half an hour: ten fit into the first hour, and two into each later one.
+    ///
+    /// After a connection that was closed in silence it grows by how long that has gone on, since an election among
+    /// RabbitMQ's nodes looks like that: a node that dies has led many queues, each of which closes a connection at the
+    /// same time. Fifteen losses of what is tried again fit into the first hour, and two into each later one.
     pub(crate) fn count(&mut self, silent: bool, now: Timestamp) {
-        if now.since(self.next) > FORGET {
-            self.relieve();
+        if !silent {
+            self.worded.count(now);
+            let at = usize::try_from(self.worded.costs).unwrap_or(usize::MAX).saturating_sub(1);
+            return self.worded.wait(GAPS.get(at).map_or(LONGEST, |gap| Duration::from_secs(*gap)), now);
         }
-        if self.costs == 0 {
-            self.first = now;
+        if self.silent.count(now) {
+            self.silences = self.silences.wrapping_add(1);
         }
-        self.costs = self.costs.saturating_add(1);
-        let seconds = match (self.costs, silent) {
-            (1, true) => 2,
-            (2, true) => 4,
-            (costs, _) => {
-                let at = usize::try_from(costs).unwrap_or(usize::MAX).saturating_sub(1);
-                GAPS.get(at).copied().unwrap_or(LONGEST)
-            }
+        let lasted = now.since(self.silent.first);
+        let gap = match lasted < ELECTION {
+            true => lasted.saturating_add(MOMENT).min(LONGEST_MOMENT),
+            false => lasted.saturating_mul(2).min(LONGEST),
         };
-        let (least, times) = SILENT;
-        let most = Duration::from_secs(least).max(now.since(self.first).saturating_mul(times));
-        let gap = Duration::from_secs(seconds).min(if silent { most } else { Duration::MAX });
-        // What was announced is not brought forward.
-        self.next = self.next.max(now.after(gap));
+        self.silent.wait(gap, now);
     }
 
-    /// When the next suspect may be tried.
-    pub(crate) const fn next(&self) -> Timestamp {
-        self.next
+    /// When the next suspect may be tried that waits for the clock after such ends.
+    pub(crate) const fn next(&self, silent: bool) -> Timestamp {
+        self.time(silent).next
     }
 
-    /// Whether a frame may be tried that is only one of several possible causes.
-    pub(crate) fn allows(&self, now: Timestamp) -> bool {
-        self.costs < FREE || self.next <= now
+    /// Whether a frame may be tried that is only one of several possible causes of such ends.
+    pub(crate) fn allows(&self, silent: bool, now: Timestamp) -> bool {
+        let time = self.time(silent);
+        time.costs < FREE || time.next <= now
+    }
+
+    const fn time(&self, silent: bool) -> &Time {
+        if silent { &self.silent } else { &self.worded }
     }
 
     /// Something was accepted that had been closed at before: what has ended connections is over. The times begin anew.
     pub(crate) const fn relieve(&mut self) {
-        self.costs = 0;
-    }
-}
-
-/// Connections that ended while a frame was alone on them: each a strike, if they are apart in time.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Strikes {
-    silent: Counter,
-    worded: Counter,
-    /// The broker of the first one.
-    broker: Option<Box<Endpoint>>,
-    /// One of them was at another.
-    elsewhere: bool,
-}
-
-/// Strikes of one kind, and the last one that counted.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counter {
-    count: u32,
-    last: Timestamp,
-}
-
-impl Counter {
-    fn add(&mut self, apart: Duration, now: Timestamp) {
-        if self.count == 0 || now.since(self.last) >= apart {
-            (self.count, self.last) = (self.count.saturating_add(1), now);
-        }
-    }
-}
-
-impl Strikes {
-    /// The least time between two that count, where an ERROR came in words that are not known.
-    const WORDED: Duration = Duration::from_secs(5);
-
-    /// Counts a connection that was closed in silence. Returns whether that is enough to blame the frame: it is at the
-    /// fifth, or at the third if they were not all at the same broker.
-    pub(crate) fn add_silent(&mut self, broker: &Endpoint, now: Timestamp) -> bool {
-        self.note_broker(broker);
-        self.silent.add(self.apart(), now);
-        self.silent.count >= 5 || (self.silent.count >= 3 && self.elsewhere)
+        (self.worded.costs, self.silent.costs) = (0, 0);
     }
 
-    /// Counts an ERROR that names no frame. Returns whether that is enough to blame the frame: it is at the second.
-    pub(crate) fn add_worded(&mut self, broker: &Endpoint, now: Timestamp) -> bool {
-        self.note_broker(broker);
-        self.worded.add(Self::WORDED, now);
-        self.worded.count >= 2
-    }
-
-    /// Forgets the connections that were closed in silence. Returns whether there were any.
-    pub(crate) fn forgive(&mut self) -> bool {
-        core::mem::take(&mut self.silent).count > 0
-    }
-
-    fn note_broker(&mut self, broker: &Endpoint) {
-        let first = self.broker.get_or_insert_with(|| Box::new(broker.clone()));
-        self.elsewhere |= **first != *broker;
-    }
-
-    /// 2 s doubling to 60 s.
-    fn apart(&self) -> Duration {
-        let doublings = self.silent.count.saturating_sub(1).min(5);
-        Duration::from_secs(2_u64.saturating_mul(1 << doublings).min(60))
-    }
-
-    /// When the next suspect may be tried.
-    pub(crate) fn next(&self) -> Timestamp {
-        let silent =
-            if self.silent.count > 0 { self.silent.last.after(self.apart()) } else { Timestamp::ZERO };
-        let worded =
-            if self.worded.count > 0 { self.worded.last.after(Self::WORDED) } else { Timestamp::ZERO };
-        silent.max(worded)
+    /// A number that is another one once the times after silent closes have begun anew.
+    pub(crate) const fn silences(&self) -> u32 {
+        self.silences
     }
 }
 
@@ -283,18 +268,14 @@ mod tests {
         Timestamp::from_start(Duration::from_millis(milliseconds))
     }
 
-    fn broker(number: u16) -> Endpoint {
-        Endpoint::plain("h", number)
-    }
-
     /// The seconds at which connections are lost for a suspect that is tried whenever the clock lets it.
     fn costs(silent: bool, at_once: u32, until: u64) -> Vec<u64> {
         let mut clock = Clock::default();
         let mut now = Timestamp::ZERO;
         (0..at_once).for_each(|_| clock.count(silent, now));
         let mut ends: Vec<_> = (0..at_once).map(|_| 0).collect();
-        while clock.next() < at(until * 1000) {
-            now = clock.next();
+        while clock.next(silent) < at(until * 1000) {
+            now = clock.next(silent);
             clock.count(silent, now);
             ends.push(now.since_start().as_secs());
         }
@@ -302,15 +283,17 @@ mod tests {
     }
 
     #[test]
-    fn suspects_cost_ten_connections_in_the_first_hour_and_two_in_each_after() {
+    fn suspects_cost_few_connections_in_the_first_hour_and_two_in_each_after() {
         assert_eq!(costs(false, 1, 3600), [0, 10, 20, 30, 40, 100, 220, 700, 1660, 3460]);
+        let silences = [0, 2, 6, 14, 24, 34, 44, 54, 64, 74, 84, 94, 282, 846, 2538];
+        assert_eq!(costs(true, 1, 3600), silences);
         for silent in [false, true] {
             for at_once in 1..=8 {
                 let ends = costs(silent, at_once, 6 * 3600);
                 for hour in 0..6 {
                     let within = ends.iter().filter(|end| **end / 3600 == hour).count();
                     // What is closed in silence at one moment is tried again soon, however much it was.
-                    let first = if silent { 10.max(at_once as usize + 4) } else { 10 };
+                    let first = if silent { silences.len() + at_once as usize - 1 } else { 10 };
                     assert!(within <= if hour == 0 { first } else { 2 }, "{silent} {at_once}: {ends:?}");
                 }
             }
@@ -319,72 +302,62 @@ mod tests {
 
     #[test]
     fn what_is_closed_at_one_moment_waits_for_seconds_and_not_for_half_an_hour() {
-        assert_eq!(costs(true, 50, 600)[50..], [10, 90]);
+        assert_eq!(costs(true, 50, 60)[50..], [2, 6, 14, 24, 34, 44, 54]);
         assert_eq!(costs(false, 9, 600)[9..], [0; 0], "words are another matter");
         let mut clock = Clock::default();
         (0..50).for_each(|_| clock.count(true, at(0)));
-        assert!(!clock.allows(at(0)), "whatever counts, all were lost");
+        assert!(!clock.allows(true, at(0)), "whatever counts, all were lost");
+    }
+
+    #[test]
+    fn an_election_does_not_wait_for_what_is_refused_for_hours() {
+        let mut clock = Clock::default();
+        (0..9).for_each(|_| clock.count(false, at(0)));
+        clock.count(true, at(0));
+        assert_eq!((clock.next(false), clock.next(true)), (at(1_800_000), at(2000)));
+        let mut waiting = Waiting::new();
+        waiting.add(1, Wait::Clock);
+        waiting.add(2, Wait::Silence);
+        assert_eq!(waiting.suspect_deadline(&clock), Some(at(2000)));
+        assert_eq!(waiting.suspect(at(1999), &clock), None);
+        assert_eq!(waiting.suspect(at(2000), &clock), Some(2));
+        assert_eq!(waiting.suspect(at(2000), &clock), None);
+        assert_eq!(waiting.suspect_deadline(&clock), Some(at(1_800_000)));
     }
 
     #[test]
     fn what_is_accepted_begins_the_times_anew() {
         let mut clock = Clock::default();
-        (0..8).for_each(|number| clock.count(true, at(number * 1_000_000)));
+        (0..12).for_each(|number| clock.count(true, at(number * 10_000)));
+        let (announced, silence) = (clock.next(true), clock.silences());
+        assert!(announced > at(300_000));
         clock.relieve();
-        clock.count(true, at(8_000_000));
-        assert_eq!(
-            clock.next(),
-            at(8_000_000 + 2000).max(at(7_000_000 + 960_000)),
-            "what was announced stays"
-        );
-        assert!(clock.allows(at(8_000_000)));
+        clock.count(true, at(120_000));
+        assert_eq!(clock.next(true), announced, "what was announced stays");
+        assert!(clock.allows(true, at(120_000)));
+        assert_ne!(clock.silences(), silence);
+        clock.count(true, announced);
+        assert_eq!(clock.next(true).since(announced), Duration::from_secs(2));
     }
 
     #[test]
     fn after_a_quiet_time_an_end_is_the_first_again() {
-        let mut clock = Clock::default();
-        for _ in 0..8 {
-            clock.count(false, at(0));
+        for silent in [false, true] {
+            let mut clock = Clock::default();
+            for number in 0..12 {
+                clock.count(silent, at(number * 10_000));
+            }
+            let (tried, silence) = (clock.next(silent), clock.silences());
+            // That long after the time of the next attempt, and no less: each further end is the first again.
+            let waits = |quiet: Duration| {
+                let (mut clock, end) = (clock, tried.after(quiet));
+                clock.count(silent, end);
+                (clock.next(silent).since(end), clock.silences() != silence)
+            };
+            let (long, is_anew) = waits(Duration::from_secs(60));
+            assert!(long > Duration::from_secs(10) && !is_anew);
+            let first = Duration::from_secs(if silent { 2 } else { 10 });
+            assert_eq!(waits(Duration::from_millis(60_001)), (first, silent));
         }
-        assert!(!clock.allows(at(0)));
-        let tried = clock.next();
-        // That long after the time of the next attempt, and no less: each further end is the first again.
-        let waits = |quiet: Duration| {
-            let (mut clock, end) = (clock, tried.after(quiet));
-            clock.count(false, end);
-            clock.next().since(end)
-        };
-        assert!(waits(Duration::from_secs(60)) > Duration::from_secs(10));
-        assert_eq!(waits(Duration::from_millis(60_001)), Duration::from_secs(10));
-    }
-
-    #[test]
-    fn strikes_of_one_moment_are_one() {
-        let mut strikes = Strikes::default();
-        for milliseconds in [0, 50, 100, 1999] {
-            assert!(!strikes.add_silent(&broker(1), at(milliseconds)));
-        }
-        assert_eq!(strikes.next(), at(2000));
-        assert!(!strikes.add_silent(&broker(1), at(2000)));
-        assert!(!strikes.add_silent(&broker(1), at(6000)), "three at one broker are not enough");
-        assert!(!strikes.add_silent(&broker(1), at(14_000)));
-        assert!(strikes.add_silent(&broker(1), at(30_000)), "five are");
-    }
-
-    #[test]
-    fn three_are_enough_where_another_broker_has_ended_too() {
-        let mut strikes = Strikes::default();
-        assert!(!strikes.add_silent(&broker(1), at(0)));
-        assert!(!strikes.add_silent(&broker(2), at(2000)));
-        assert!(strikes.add_silent(&broker(1), at(6000)));
-    }
-
-    #[test]
-    fn words_that_are_not_known_blame_at_the_second_time() {
-        let mut strikes = Strikes::default();
-        assert!(!strikes.add_worded(&broker(1), at(0)));
-        assert!(!strikes.add_worded(&broker(1), at(4999)));
-        assert_eq!(strikes.next(), at(5000));
-        assert!(strikes.add_worded(&broker(1), at(5000)));
     }
 }

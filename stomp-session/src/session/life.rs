@@ -16,7 +16,11 @@ use crate::{
         profile::Profile,
         verdict,
     },
+    replay::Close,
 };
+
+/// A broker to which a connection has stood within that time counts as one that a suspect can be tried at.
+const LATELY: Duration = Duration::from_secs(60);
 
 /// The choice of the broker.
 impl Session {
@@ -50,6 +54,7 @@ impl Session {
     /// Returns `true` if the list contained the broker. If no broker is left, the session ends when it next needs one.
     pub fn remove_broker(&mut self, endpoint: &Endpoint) -> bool {
         let was_listed = self.failover.remove(endpoint);
+        self.forget_drawn(endpoint);
         self.leave_broker(endpoint);
         was_listed
     }
@@ -66,15 +71,18 @@ impl Session {
         let login = self.config.login_for(&endpoint);
         let attempt = self.failover.dial(endpoint.clone(), login, self.now);
         self.actions.push_back(Action::Connect(attempt));
-        self.state =
-            State::Connecting { endpoint, deadline: self.now.after(self.config.connect_timeout.max(LEAST)) };
+        let limit = self.patience(&endpoint, self.config.connect_timeout);
+        self.state = State::Connecting { endpoint, deadline: self.now.after(limit.max(LEAST)) };
     }
 
     pub(super) fn establish(&mut self, connection: Connection, outbox: Outbox) {
-        self.failover.connected();
+        self.failover.connected(self.now);
         self.replay.subscriptions.begin_connection();
         let (state, mut cx) = self.split();
         *state = State::Connected(Box::new(Link::new(connection, outbox, &mut cx)));
+        if let Some(rebalancing) = &mut self.rebalancing {
+            rebalancing.note_connected(self.now);
+        }
         self.arrive();
         self.continue_ending();
     }
@@ -125,7 +133,9 @@ impl Session {
         self.failover.lost(lasted, stood, self.now);
         self.leave(&reason, open);
         let is_short_lived = self.short_lived >= 2;
-        suspects.blame(&reason, is_short_lived, &broker, &mut self.split().1);
+        let others = self.failover.another_stood(&broker, LATELY, self.now);
+        let close = Close { broker: &broker, others, now: self.now };
+        suspects.blame(&reason, is_short_lived, close, &mut self.split().1);
         if !self.go_on(false, &broker) {
             self.try_next(Some(Box::new(broker)), reason);
         }

@@ -11,6 +11,8 @@ mod moves;
 mod moving;
 mod output;
 mod phase;
+mod rebalance;
+mod rebalancing;
 mod sending;
 mod state;
 mod transport;
@@ -24,6 +26,7 @@ pub use phase::Phase;
 
 use self::{
     moves::Moving,
+    rebalance::Rebalancing,
     state::{Ending, State},
 };
 use crate::{
@@ -74,6 +77,8 @@ pub struct Session {
     ids: Ids,
     ending: Option<Ending>,
     moving: Option<Box<Moving>>,
+    /// If clients are to be spread over the brokers.
+    rebalancing: Option<Box<Rebalancing>>,
     /// Connections in a row that did not last.
     short_lived: u32,
     /// The newest time that was handed in.
@@ -88,6 +93,7 @@ impl Session {
         let mut endpoints = mem::take(&mut config.brokers.endpoints);
         endpoints.shrink_to_fit();
         let brokers = Brokers { endpoints, ..config.brokers.clone() };
+        let period = config.brokers.reconnect.rebalance.filter(|period| !period.is_zero());
         let rules = Rules {
             at_start: config.refused_at_start,
             later: config.refused_later,
@@ -104,6 +110,7 @@ impl Session {
             ids: Ids::new(owner),
             ending: None,
             moving: None,
+            rebalancing: period.map(|period| Box::new(Rebalancing::new(period, config.seed))),
             short_lived: 0,
             now,
             config,

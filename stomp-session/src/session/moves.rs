@@ -19,6 +19,8 @@ pub(super) struct Moving {
     /// None until the first call that brings the time.
     pub(super) deadline: Option<Timestamp>,
     pub(super) stage: Stage,
+    /// Whether nobody has asked for it, and the broker is only one of several.
+    pub(super) rebalances: bool,
     pub(super) transactions: usize,
     pub(super) at_risk: usize,
     /// Subscriptions that were made meanwhile, for the next connection.

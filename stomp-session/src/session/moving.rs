@@ -66,8 +66,9 @@ impl Session {
         self.moving.as_deref().is_some_and(Moving::is_leaving)
     }
 
-    fn begin_move(&mut self, how: Move) {
+    pub(super) fn begin_move(&mut self, how: Move) {
         if let Some(moving) = &mut self.moving {
+            moving.rebalances &= how.to.is_none();
             moving.how.to = how.to.or_else(|| moving.how.to.take());
             return;
         }
@@ -82,7 +83,8 @@ impl Session {
         let (transactions, at_risk) = begun.unwrap_or_default();
         let timeout = how.within.unwrap_or(self.config.disconnect_timeout);
         let unwritten = BTreeSet::new();
-        let moving = Moving { how, timeout, deadline: None, stage, transactions, at_risk, unwritten };
+        let (deadline, rebalances) = (None, false);
+        let moving = Moving { how, timeout, deadline, stage, rebalances, transactions, at_risk, unwritten };
         self.moving = Some(Box::new(moving));
     }
 
@@ -137,8 +139,12 @@ impl Session {
     pub(super) fn go_on(&mut self, graceful: bool, present: &Endpoint) -> bool {
         let Some(moving) = self.moving.as_mut().filter(|moving| moving.is_leaving()) else { return false };
         moving.stage = Stage::Left { graceful, told: self.events.end_departure() };
+        let rebalances = moving.rebalances;
         let to = moving.how.to.clone();
         let next = self.failover.move_on(to, present, self.now);
+        if rebalances {
+            self.failover.return_to(present);
+        }
         self.wait_for(next);
         true
     }

@@ -65,7 +65,8 @@ impl Session {
         let moving = self.moves_by();
         let link = self.state.link().and_then(|link| link.deadline());
         let kept = self.replay.kept.deadline();
-        Timestamp::first([self.state.deadline(), ending, moving, kept, link, self.try_at()])
+        let rebalances = self.rebalances_at();
+        Timestamp::first([self.state.deadline(), ending, moving, kept, link, self.try_at(), rebalances])
             .filter(|at| *at < Timestamp::MAX)
     }
 

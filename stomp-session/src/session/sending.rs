@@ -140,6 +140,9 @@ impl Session {
     ///   promise that the message survives a crash of the broker.
     /// - Confirmed means that a RECEIPT came. A message that no queue takes gets a RECEIPT too.
     /// - Rejected refers to the newest copy. The broker may have stored an earlier one.
+    /// - A frame that ends each connection on which it is sent alone is given up before its time limit, with
+    ///   [`Unknown::KillsConnection`](crate::Unknown::KillsConnection). That takes six closes over more than a minute, at more
+    ///   than one broker where there is one, so that no election of a queue's leader is mistaken for it.
     /// - The frame cannot be part of a transaction, which belongs to one connection.
     ///
     /// # Errors

@@ -76,7 +76,8 @@ impl Session {
         outbox.push(&frame, newest, Kind::Quiet).map_err(|error| {
             permanent(alloc::format!("the login or virtual host cannot be sent: {error}"))
         })?;
-        let deadline = self.now.after(self.config.connected_timeout.max(LEAST));
+        let limit = self.patience(&endpoint, self.config.connected_timeout);
+        let deadline = self.now.after(limit.max(LEAST));
         let has_backslash = login.is_some_and(|login| login.has_backslash());
         let backslash = has_backslash.then(|| handshake::escaping(&self.config, &endpoint));
         Ok(State::Handshake { endpoint, deadline, outbox: Box::new(outbox), backslash })
@@ -368,13 +369,14 @@ impl Session {
         self.proceed();
         self.expire_ending();
         self.expire_moving();
+        self.expire_rebalancing();
         match &self.state {
             State::Waiting { endpoint, retry_at } if *retry_at <= now => self.dial(endpoint.clone()),
             State::Connecting { deadline, .. } if *deadline <= now => {
-                self.lose(Lost::ConnectTimeout(self.config.connect_timeout), true);
+                self.lose(Lost::ConnectTimeout(self.time_limit(self.config.connect_timeout)), true);
             }
             State::Handshake { deadline, .. } if *deadline <= now => {
-                self.lose(Lost::ConnectedTimeout(self.config.connected_timeout), true);
+                self.lose(Lost::ConnectedTimeout(self.time_limit(self.config.connected_timeout)), true);
             }
             _ => self.tick(),
         }

@@ -33,7 +33,7 @@ Runs sessions, model brokers and a network through disasters, each seed another 
 /// One in this many seeds is run twice, to see that it is the same run.
 const TWICE: u64 = 64;
 
-/// One in this many seeds is hours with queues that cannot be had.
+/// One in this many seeds is hours with queues that cannot be had, and one is SENDs that end connections.
 const HOURS: u64 = 1024;
 
 /// One in this many seeds is rounds of a cluster.
@@ -44,6 +44,7 @@ const CLUSTERS: u64 = 512;
 enum Run {
     Clusters,
     Disaster,
+    Killers,
     Suspects,
 }
 
@@ -191,6 +192,7 @@ impl Arguments {
             _ if self.clusters => Run::Clusters,
             _ if !disaster::WHOLE => Run::Disaster,
             at if at == HOURS / 2 => Run::Suspects,
+            at if at == HOURS / 8 => Run::Killers,
             _ if seed % CLUSTERS == CLUSTERS / 2 => Run::Clusters,
             _ => Run::Disaster,
         }
@@ -201,6 +203,7 @@ impl Arguments {
         match self.kind(seed) {
             Run::Clusters => return disaster::clusters(seed, traced),
             Run::Suspects => return disaster::suspects(seed, traced),
+            Run::Killers => return disaster::killers(seed, traced),
             Run::Disaster => {}
         }
         let octets = disaster::octets(seed);
@@ -221,7 +224,10 @@ fn tell(report: &Report, seconds: f64, tally: &Tally) {
         report.dials,
         report.connections
     );
-    println!("{} messages delivered, {} results", report.handed, report.results);
+    println!(
+        "{} messages delivered, {} results, {} clients moved by themselves",
+        report.handed, report.results, report.rebalanced
+    );
     for (fault, count) in &report.faults {
         println!("{count:>10} {fault}");
     }

@@ -48,6 +48,8 @@ pub(super) struct Accounts {
     entries: BTreeMap<String, Entry>,
     /// What goes on.
     pub(super) during: &'static str,
+    /// No SEND ends connections: what seems so is an election.
+    pub(super) innocent: bool,
 }
 
 impl Accounts {

@@ -66,7 +66,7 @@ pub(super) struct Actor {
     pub(super) disconnected_at: Option<Timestamp>,
     pub(super) closed: Option<Closed>,
     /// The one that is open, with what is sent in it.
-    transaction: Option<(TransactionId, Vec<String>)>,
+    pub(super) transaction: Option<(TransactionId, Vec<String>)>,
     timeout: Duration,
     prefetch: u32,
     /// Whether it promises heart-beats.
@@ -90,8 +90,9 @@ pub(super) struct Held {
     pub(super) message: Message,
     pub(super) mark: Mark,
     pub(super) key: String,
-    /// The mode of its subscription, which may be over.
-    ack_mode: Option<AckMode>,
+    /// The mode of its subscription, which may be over, and how often that had been sent again.
+    pub(super) ack_mode: Option<AckMode>,
+    pub(super) retries: u32,
 }
 
 impl Held {
@@ -188,8 +189,7 @@ impl Actor {
                 }
                 Ok(())
             }
-            // It takes two: see `foreign`.
-            Act::Foreign(_) => Ok(()),
+            Act::Foreign(_) => Ok(()), // It takes two: see `foreign`.
             Act::SendToNobody => self.send_to_nobody(accounts),
             Act::Move(how) => self.move_on(how, now),
             Act::Nack(which) => self.settle(usize::from(which), true, watch),
@@ -278,9 +278,8 @@ impl Actor {
     fn send(&mut self, to: u8, how: u8, accounts: &mut Accounts, now: Timestamp) -> Checked {
         let key = format!("c{}.{}", self.number, self.next_send);
         self.next_send += 1;
-        let persistent = how >= 4 && how != 13;
+        let (persistent, padding) = (how >= 4 && how != 13, if how == 15 { 5000 } else { 0 });
         let destination = if how == 14 { IMPOSSIBLE.to_owned() } else { queue(to) };
-        let padding = if how == 15 { 5000 } else { 0 };
         let mut frame = Frame::new(Command::Send)
             .with_header("destination", destination)
             .with_header(NOTE.0, NOTE.1)
@@ -436,8 +435,9 @@ impl Actor {
         let key = super::accounts::key(message.body());
         self.handed.push((mark, key.clone()));
         if message.needs_ack() {
-            let ack_mode = self.subscriptions.get(&mark).map(|subscribed| subscribed.ack_mode);
-            self.held.push(Held { message: message.into_owned(), mark, key, ack_mode });
+            let held = self.subscriptions.get(&mark);
+            let (ack_mode, retries) = (held.map(|held| held.ack_mode), held.map_or(0, |held| held.retries));
+            self.held.push(Held { message: message.into_owned(), mark, key, ack_mode, retries });
         }
     }
 

@@ -111,6 +111,7 @@ impl Actor {
         }
         if let Some(held) = self.subscriptions.values_mut().find(|held| held.id == id) {
             held.note_trouble(now);
+            held.retries += 1;
             held.retry_at = Some(now.after(delay));
         }
         demand(!delay.is_zero() && delay <= LONGEST, Law::Retried, || format!("{id:?} again in {delay:?}"))
@@ -134,7 +135,7 @@ impl Actor {
                 format!("{mark} stood, and has ended: {reason}, {held:?}")
             });
         }
-        let silences = self.silences(|blow| blow.meets_mark(mark));
+        let silences = self.silences(scene.now, |blow| blow.meets_mark(mark));
         demand(!said.is_empty() || silences, Law::Blame, || {
             format!("{mark} has ended, and was not the cause: {reason}, {said:?} {:?}", self.blows)
         })
@@ -153,11 +154,12 @@ impl Actor {
         refused.chain(cancelled).chain(lone).collect()
     }
 
-    /// Whether connections have ended often enough, and far enough apart, when something was alone.
-    fn silences(&self, is_alone: impl Fn(&Blow) -> bool) -> bool {
+    /// Whether connections were closed without a word often enough, far enough apart, and at enough brokers, when something
+    /// was alone.
+    fn silences(&self, now: Timestamp, is_alone: impl Fn(&Blow) -> bool) -> bool {
         let mut nodes = BTreeSet::new();
         let (mut count, mut next, mut gap) = (0, Timestamp::ZERO, Duration::from_secs(2));
-        for blow in self.blows.iter().filter(|blow| is_alone(blow) && blow.at >= Timestamp::ZERO) {
+        for blow in self.blows.iter().filter(|blow| blow.said.is_none() && is_alone(blow)) {
             nodes.insert(blow.node);
             if blow.at >= next || count == 0 {
                 count += 1;
@@ -165,7 +167,9 @@ impl Actor {
                 gap = (gap * 2).min(Duration::from_secs(60));
             }
         }
-        count >= 5 || (count >= 3 && nodes.len() > 1)
+        let is_everywhere =
+            nodes.len() > 1 || nodes.iter().all(|node| !self.course.another_stood(*node, now));
+        count >= 6 && is_everywhere
     }
 
     /// What is not known of a SEND that is kept is not known for a reason.
@@ -184,7 +188,8 @@ impl Actor {
                 demand(scene.now >= since.after(*limit), Law::Blame, || format!("{key} is given up early"))
             }
             Unknown::KillsConnection(_) => {
-                demand(self.silences(|blow| blow.meets_send(key)), Law::Blame, || {
+                let is_cause = self.silences(scene.now, |blow| blow.meets_send(key));
+                demand(is_cause && !scene.accounts.innocent, Law::Blame, || {
                     format!("{key} was not the cause: {:?}", self.blows)
                 })
             }

@@ -60,6 +60,7 @@ pub fn clusters(seed: u64, traced: bool) -> Outcome {
 impl World {
     fn lose_nodes(&mut self, kind: Kind, luck: &mut Random) -> Checked {
         self.stormy = false;
+        self.accounts.innocent = true;
         self.begin_pair();
         self.settle()?;
         for consumer in PRODUCERS..PRODUCERS + CONSUMERS {

@@ -25,6 +25,9 @@ pub(super) struct Course {
     last: Option<usize>,
     due: Timestamp,
     connected_at: Option<Timestamp>,
+    /// The broker of the last connection, and when one to each of them was last seen to stand.
+    present: Option<usize>,
+    seen: BTreeMap<usize, Timestamp>,
     /// Whether a connection has ever stood.
     pub(super) stood: bool,
     announced: bool,
@@ -42,6 +45,8 @@ pub(super) struct Course {
     passed_over: Option<usize>,
     /// The broker that a move dials is still to be said.
     begins_anew: bool,
+    /// When it has moved by itself.
+    rebalanced_at: Option<Timestamp>,
     /// What was no STOMP, and when.
     poisons: Vec<(Timestamp, ParseErrorKind, Option<String>)>,
 }
@@ -72,6 +77,8 @@ impl Course {
             last: None,
             due: Timestamp::ZERO,
             connected_at: None,
+            present: None,
+            seen: BTreeMap::new(),
             stood: false,
             announced: true,
             held_back: BTreeMap::new(),
@@ -82,12 +89,14 @@ impl Course {
             called: None,
             passed_over: None,
             begins_anew: false,
+            rebalanced_at: None,
             poisons: Vec::new(),
         }
     }
 
     pub(super) fn connected(&mut self, broker: usize, now: Timestamp) {
-        (self.connected_at, self.stood) = (Some(now), true);
+        (self.connected_at, self.stood, self.present) = (Some(now), true, Some(broker));
+        self.seen.insert(broker, now);
         self.refused.remove(&self.logins[broker]);
         self.silent.remove(&broker);
     }
@@ -97,6 +106,7 @@ impl Course {
         if let Lost::Protocol(error) = reason {
             self.poisons.push((now, error.kind, error.destination.clone()));
         }
+        self.seen.extend(self.present.filter(|_| self.connected_at.is_some()).map(|broker| (broker, now)));
         let lived = self.connected_at.take().map_or(Duration::ZERO, |since| now.since(since));
         let is_mute = matches!(reason, Lost::NoHeartBeats(_));
         // What was left was not at fault.
@@ -104,6 +114,12 @@ impl Course {
             (self.rounds, self.grown) = (0, self.policy.initial_delay);
             self.left.clear();
         }
+    }
+
+    /// Whether a connection to another broker than that has stood within a minute.
+    pub(super) fn another_stood(&self, broker: usize, now: Timestamp) -> bool {
+        let mut others = self.seen.iter().filter(|(other, _)| **other != broker);
+        others.any(|(_, stood)| now.since(*stood) <= Duration::from_secs(60))
     }
 
     /// An attempt has failed.
@@ -236,6 +252,13 @@ impl Course {
         self.called = to.or_else(|| self.last.filter(|_| is_alone));
         self.left.extend(self.called);
         self.begins_anew = true;
+    }
+
+    /// It moves by itself, at most once a period.
+    pub(super) fn rebalance(&mut self, now: Timestamp) -> Checked {
+        let (period, last) = (self.policy.rebalance, self.rebalanced_at.replace(now));
+        let is_due = period.is_some_and(|period| last.is_none_or(|last| now.since(last) >= period));
+        demand(is_due, Law::Move, || format!("it moves by itself at {now}, and did at {last:?}"))
     }
 
     fn is_held_back(&self, broker: usize, now: Timestamp) -> bool {

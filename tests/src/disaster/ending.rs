@@ -63,6 +63,8 @@ impl World {
         }
         for actor in &mut self.actors {
             actor.stalled_until = actor.stalled_until.min(self.now);
+            // They were given back: nobody counts on them.
+            actor.dropped.iter_mut().for_each(|dropped| dropped.retries = u32::MAX);
             actor.held.append(&mut actor.dropped);
         }
         self.settle()

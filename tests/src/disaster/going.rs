@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stomp_proto::Command;
-use stomp_session::{CommandError, Endpoint, Lost, Move, Moved, Phase, Timestamp};
+use stomp_proto::{AckMode, Command};
+use stomp_session::{CommandError, ConnectionId, Endpoint, Lost, Move, Moved, Phase, Timestamp};
 
 use super::{
     actor::Actor,
@@ -65,6 +65,31 @@ impl Actor {
             Some(going) => going.to = to.or(going.to),
             going => *going = Some(Going { to, by: now.after(within), leaving, confirmed: false }),
         }
+        Ok(())
+    }
+
+    /// It moves by itself: at most once a period, and when nothing is in flight.
+    pub(super) fn note_rebalance(&mut self, now: Timestamp) -> Checked {
+        self.course.rebalance(now)?;
+        let standing = self.session.connection().map(|connection| connection.id);
+        // Where one ACK means several messages, those before it may be settled.
+        let mut held = self.held.iter().filter(|held| held.ack_mode == Some(AckMode::ClientIndividual));
+        let held = held.find(|held| {
+            // What came before the broker cancelled its subscription can be settled by nobody.
+            let subscribed = self.subscriptions.get(&held.mark);
+            Some(held.message.connection()) == standing
+                && subscribed.is_some_and(|subscribed| subscribed.retries == held.retries)
+        });
+        // Those of earlier connections are over.
+        let is_of = |id: ConnectionId, text: String| text.contains(&format!("{id:?}"));
+        let transaction = self.transaction.as_ref().filter(|(transaction, _)| {
+            standing.is_some_and(|standing| is_of(standing, format!("{transaction:?}")))
+        });
+        let open = (self.operations.values().next(), transaction, held);
+        let is_idle = matches!(open, (None, None, None)) && self.going.is_none() && !self.is_leaving();
+        demand(is_idle, Law::Move, || format!("it moves by itself, and this is in flight: {open:?}"))?;
+        let by = now.after(WITHIN[0]);
+        self.going = Some(Going { to: None, by, leaving: true, confirmed: false });
         Ok(())
     }
 

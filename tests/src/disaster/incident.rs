@@ -14,6 +14,8 @@ pub(super) enum Incident {
     BlackHole,
     /// Queues elect leaders, for longer than after a kill.
     Election,
+    /// One node after the other is stopped and started again, and each time the queues elect leaders for many seconds.
+    Elections,
     /// A node is stopped, and goes on later as if nothing had been.
     Freeze,
     /// All nodes die, and come back one by one.
@@ -47,16 +49,16 @@ pub(super) const KILLED: Duration = Duration::from_secs(3);
 pub(super) const OPENED: Duration = Duration::from_secs(5);
 /// After silence was noticed.
 pub(super) const SILENT: Duration = Duration::from_secs(2);
-/// After an election, if it has not lasted for more than a few seconds, and if it has.
-const ELECTED: Duration = Duration::from_secs(11);
-const ELECTED_LATE: Duration = Duration::from_secs(61);
+/// After an election, or several.
+const ELECTED: Duration = Duration::from_secs(13);
 /// What no client notices otherwise: two periods without a sign of life, and a margin.
 pub(super) const MARGIN: Duration = Duration::from_millis(500);
 
 impl Incident {
-    const CLUSTER: [Self; 10] = [
+    const CLUSTER: [Self; 11] = [
         Self::BlackHole,
         Self::Election,
+        Self::Elections,
         Self::Freeze,
         Self::FullRestart,
         Self::Kill,
@@ -82,6 +84,7 @@ impl Incident {
         match self {
             Self::BlackHole => "black hole before one client",
             Self::Election => "elections",
+            Self::Elections => "rolling restart with elections",
             Self::Freeze => "freeze of a node",
             Self::FullRestart => "full restart",
             Self::Kill => "kill of a node",
@@ -111,8 +114,14 @@ impl World {
                 let most = [1_000, 5_000, 40_000][luck.below(3)];
                 let longest = between(luck, 100, most);
                 let end = self.elect(luck, 2, longest);
-                let bound = if end.since(now) > Duration::from_secs(20) { ELECTED_LATE } else { ELECTED };
-                self.due(end, bound)
+                self.due(end, ELECTED)
+            }
+            Incident::Elections => {
+                let most = between(luck, 1_000, 15_000);
+                let _ = self.restart_in_turn(luck, false);
+                self.stops.iter_mut().for_each(|stop| stop.elects = Some(most));
+                let end = self.stops.last().map_or(now, |stop| stop.at.after(most));
+                self.due(end, ELECTED)
             }
             Incident::Freeze => self.freeze(luck),
             Incident::FullRestart => self.restart_all(luck),

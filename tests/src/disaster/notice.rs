@@ -61,6 +61,7 @@ impl Actor {
                 check_kept(&reason, scene)?;
                 self.check_reason(&reason, scene)
             }
+            Event::Moving { reason, .. } if reason == "rebalance" => self.note_rebalance(scene.now),
             Event::Moved(moved) => self.note_moved(&moved),
             Event::ConnectFailed { endpoint, reason } => {
                 self.course.failed(broker_of(&endpoint), &reason, scene.now);

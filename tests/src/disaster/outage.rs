@@ -17,7 +17,9 @@ use crate::{broker::Denial, sim::Random};
 /// A node that is stopped at a time to come, and what it is when it is back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stop {
-    at: Timestamp,
+    pub(super) at: Timestamp,
+    /// How long queues elect leaders then, at most.
+    pub(super) elects: Option<Duration>,
     node: usize,
     /// When it is back, or in a pair when the other one opens.
     back: Timestamp,
@@ -196,7 +198,7 @@ impl World {
         for number in 0..self.nodes.len() {
             let node = (first + number) % self.nodes.len();
             let back = at.after(between(luck, 0, 5_000));
-            self.stops.push(Stop { at, node, back, server });
+            self.stops.push(Stop { at, elects: None, node, back, server });
             up = if self.is_pair() { back } else { at };
             at = back.after(between(luck, 6_000, 9_000));
         }
@@ -211,7 +213,7 @@ impl World {
 
     /// Stops the node that is to be stopped now.
     pub(super) fn stop(&mut self) -> Checked {
-        let Some(Stop { node, back, server, .. }) =
+        let Some(Stop { elects, node, back, server, .. }) =
             self.stops.first().copied().filter(|stop| stop.at <= self.now)
         else {
             return Ok(());
@@ -220,6 +222,9 @@ impl World {
         let links: Vec<_> = self.links.values().filter(|link| link.node == node).collect();
         let connections: Vec<_> = links.iter().map(|link| link.connection).collect();
         connections.into_iter().for_each(|connection| self.models[0].broker.hang_up(connection));
+        for (which, longest) in (0..2).zip(elects.into_iter().flat_map(|longest| [longest, longest / 2])) {
+            self.models[0].deny(Denial::election(&queue(which)), self.now.after(longest));
+        }
         self.nodes[node].server = server.or(self.nodes[node].server);
         if self.is_pair() {
             self.nodes[node].refuses_until = Timestamp::MAX;
@@ -235,7 +240,8 @@ impl World {
         let nodes =
             self.nodes.iter().flat_map(|node| [node.refuses_until, node.closes_until, node.frozen_until]);
         let cut = self.actors.iter().filter_map(|actor| Some(actor.cut_off?.1));
-        let stops = self.stops.iter().map(|stop| stop.back);
+        let elected = |stop: &Stop| stop.at.after(stop.elects.unwrap_or_default());
+        let stops = self.stops.iter().map(|stop| stop.back.max(elected(stop)));
         let all = nodes.chain(cut).chain(stops).chain(self.models[0].denied_until());
         all.filter(|at| *at < Timestamp::MAX).max().unwrap_or(self.now)
     }

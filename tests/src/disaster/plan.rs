@@ -65,6 +65,8 @@ pub(super) struct Setting {
     pub(super) edition: usize,
     /// Whether delays are drawn, as they are by default.
     pub(super) jitter: bool,
+    /// How often clients move to a broker that is drawn, if they do.
+    pub(super) rebalance: Option<Duration>,
 }
 
 impl Plan {
@@ -128,6 +130,7 @@ impl Setting {
             one_login: false,
             edition: 0,
             jitter: false,
+            rebalance: None,
         }
     }
 
@@ -143,6 +146,8 @@ impl Setting {
         let mut more = Random::new(luck ^ 0x5748_4f4c_4520_574f);
         let edition = more.below(3);
         let mut one_in = |count| more.once_in(count) && WHOLE;
+        let (cluster, client_id, mum, one_login) = (one_in(4) && is_uniform, one_in(4), one_in(8), one_in(4));
+        let rebalance = [None, None, None, Some(2), Some(7), Some(20)][more.below(6)];
         let second = Duration::from_secs(1);
         Self {
             luck,
@@ -168,12 +173,14 @@ impl Setting {
             durable_only: draw.below(2) == 0,
             delivery_limit: draw.of(&[None, None, Some(2), Some(10)]),
             prefetch: draw.of(&[1, 3, 10, 100]),
-            cluster: one_in(4) && is_uniform,
-            client_id: one_in(4),
-            mum: one_in(8),
-            one_login: one_in(4),
+            cluster,
+            client_id,
+            mum,
+            one_login,
             edition,
             jitter: false,
+            // Where no SUBSCRIBE is receipted, they are seldom idle.
+            rebalance: rebalance.filter(|_| WHOLE && !mum).map(Duration::from_secs),
         }
     }
 }

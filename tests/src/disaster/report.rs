@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use stomp_session::Event;
+use stomp_session::{Event, Outcome, Unknown};
 
 /// Rounds in which the same went wrong with a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +51,10 @@ pub struct Report {
     pub handed: u64,
     /// Results that users got.
     pub results: u64,
+    /// SENDs that were given up because connections ended at them.
+    pub given_up: u64,
+    /// Moves that nobody asked for, since clients are spread over the brokers.
+    pub rebalanced: u64,
     /// Octets that clients wrote, and octets that they read.
     pub octets: (usize, usize),
     /// Turns of everybody.
@@ -75,6 +79,8 @@ impl Report {
         self.messages += other.messages;
         self.handed += other.handed;
         self.results += other.results;
+        self.given_up += other.given_up;
+        self.rebalanced += other.rebalanced;
         self.octets = (self.octets.0 + other.octets.0, self.octets.1 + other.octets.1);
         self.rounds += other.rounds;
         self.crashes += other.crashes;
@@ -87,10 +93,14 @@ impl Report {
         }
     }
 
-    pub(super) const fn note(&mut self, event: &Event) {
+    pub(super) fn note(&mut self, event: &Event) {
         match event {
             Event::Message(_) => self.handed += 1,
-            Event::Receipt { .. } => self.results += 1,
+            Event::Moving { reason, .. } => self.rebalanced += u64::from(reason == "rebalance"),
+            Event::Receipt { outcome, .. } => {
+                self.results += 1;
+                self.given_up += u64::from(matches!(outcome, Outcome::Unknown(Unknown::KillsConnection(_))));
+            }
             _ => {}
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Subscribed {
     pub(super) retry_at: Option<Timestamp>,
     /// Whether it may be what ended a connection: then others go first.
     pub(super) suspect: bool,
+    /// How often it was to be sent again while its connection stood, or at its end.
+    pub(super) retries: u32,
 }
 
 impl Subscribed {
@@ -46,9 +48,20 @@ impl Subscribed {
         ack_mode: AckMode,
         retry: Retry,
     ) -> Self {
-        let (stood, suspect) = (false, false);
+        let (stood, suspect, retries) = (false, false, 0);
         let (stands_since, refused_since, retry_at) = (None, None, None);
-        Self { id, destination, ack_mode, retry, stood, stands_since, refused_since, retry_at, suspect }
+        Self {
+            id,
+            destination,
+            ack_mode,
+            retry,
+            stood,
+            stands_since,
+            refused_since,
+            retry_at,
+            suspect,
+            retries,
+        }
     }
 }
 

@@ -24,8 +24,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 const STEP: Duration = Duration::from_secs(30);
 /// Enough for another connection.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Connections that may be lost in the first hour, and in each after it.
-const COSTS: (u64, u64) = (10, 2);
+/// Connections that may be lost in the first hour, where they are closed without a word or with one, and in each after it. What
+/// cannot be had may cost one each until it is known.
+const SILENT: u64 = 16;
+const WORDED: u64 = 10;
+const LATER: u64 = 2;
 /// The queues that can be had come first.
 const HEALTHY: u8 = 2;
 
@@ -60,9 +63,12 @@ impl World {
         for number in HEALTHY..dead {
             self.models[0].deny(refusal(kind, which, &queue(number)), Timestamp::MAX);
         }
-        if luck.once_in(2) {
+        let sends = luck.once_in(2);
+        if sends {
             self.user(Act::Send { to: HEALTHY, how: 8 })?;
         }
+        let each = u64::from(dead - HEALTHY) + u64::from(sends);
+        let first = if which == SAYS_NOTHING { SILENT + each } else { WORDED };
         self.links.keys().copied().collect::<Vec<_>>().into_iter().for_each(|link| self.reset(link));
         self.pass(Duration::from_millis(100))?;
         // The end of the first connection was our own doing.
@@ -70,7 +76,7 @@ impl World {
         for hour in 0..HOURS {
             self.watch_an_hour()?;
             let lost = self.report.connections - std::mem::replace(&mut before, self.report.connections);
-            let most = if hour == 0 { COSTS.0 } else { COSTS.1 };
+            let most = if hour == 0 { first } else { LATER };
             demand(lost <= most, Law::Suspects, || {
                 format!("{lost} connections are lost in hour {hour} for queues that cannot be had")
             })?;
@@ -103,16 +109,18 @@ impl World {
         (0..HEALTHY).map(|number| self.models[0].broker.depth(&queue(number))).sum()
     }
 
-    fn user(&mut self, act: Act) -> Checked {
+    pub(super) fn user(&mut self, act: Act) -> Checked {
         self.perform(Deed::User { client: 0, act })?;
         self.settle()
     }
 }
 
+const SAYS_NOTHING: u8 = 4;
+
 /// In words that pass, or in none.
 fn refusal(kind: Kind, which: u8, queue: &str) -> Denial {
     let denial = Denial::of(Command::Subscribe).and(Command::Send).at(queue);
-    if which == 4 {
+    if which == SAYS_NOTHING {
         return denial;
     }
     let (message, detail) = words::of(kind, which, queue);

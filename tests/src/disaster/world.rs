@@ -213,7 +213,10 @@ fn config(setting: &Setting, number: usize) -> Config {
     let uris = uris.collect::<Vec<_>>().join(",");
     let delay = setting.max_reconnect_delay.as_millis();
     let jitter = if setting.jitter { "" } else { "&reconnectDelayJitter=0" };
-    let uri = format!("failover:({uris})?startupMaxReconnectAttempts=-1&maxReconnectDelay={delay}{jitter}");
+    let period = setting.rebalance.unwrap_or_default().as_millis();
+    let uri = format!(
+        "failover:({uris})?startupMaxReconnectAttempts=-1&maxReconnectDelay={delay}{jitter}&rebalance={period}"
+    );
     let mut config = Config::new(uri.parse().expect("a list of brokers"));
     config.versions.clone_from(&setting.versions);
     (config.send_beat, config.receive_beat) = setting.beats;

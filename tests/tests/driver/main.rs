@@ -24,6 +24,7 @@ mod panics;
 mod parked;
 mod publisher;
 mod publisher_sink;
+mod rebalancing;
 mod reconnect;
 mod replay_headers;
 mod request;

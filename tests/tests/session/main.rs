@@ -26,6 +26,7 @@ mod odd;
 mod owed;
 mod parity;
 mod profiles;
+mod rebalancing;
 mod receipts;
 mod reconnect;
 mod script;
