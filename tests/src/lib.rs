@@ -36,6 +36,7 @@ pub mod planted;
 pub mod play;
 #[cfg(any(feature = "proxy", feature = "tls"))]
 mod port;
+pub mod presets;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 #[cfg(all(unix, feature = "real"))]
