@@ -8,7 +8,7 @@ use stomp_session::{
     client::{Client, Failure, Forward, OnFailure, StopReason, Subscription, SubscriptionItem, Tally},
 };
 use stomp_testkit::{
-    broker::BrokerConfig,
+    broker::{BrokerConfig, Feature},
     sim::{Ending, Random, Sim, Weather, World},
 };
 
@@ -151,13 +151,18 @@ fn it_is_lost_with_its_connection() {
 #[test]
 fn the_end_of_what_a_browser_shows_is_an_item() {
     let mut sim = Sim::in_weather(1, Weather::calm());
-    sim.add_broker("broker", BrokerConfig::activemq().recording());
+    // It would show everything at once, before the SUBSCRIBE is known to have been accepted.
+    sim.add_broker("broker", BrokerConfig::activemq().ignoring(Feature::Browsing).recording());
     let client = sim.client(config(), settings());
     let world = sim.world();
     sim.block_on(async {
         let browse = client.subscribe(QUEUE).id("mine").ack(AckMode::Auto).header("browser", "true");
-        world.broker("broker", |broker| broker.publish(QUEUE, "shown", &[("kind", "order")]));
         let mut subscription = browse.await.unwrap();
+        for (header, body) in [("kind:order", "shown"), ("browser:end", "")] {
+            let message =
+                format!("MESSAGE\n{header}\nsubscription:mine\nmessage-id:1\ndestination:a\n\n{body}\0");
+            world.broker("broker", |broker| broker.send_octets(broker.connections()[0], message.as_bytes()));
+        }
         let mut items = subscription.items();
         let Some(SubscriptionItem::Message(shown)) = items.next().await else { panic!() };
         assert_eq!(shown.text(), Ok("shown"));

@@ -6,16 +6,16 @@ use super::like::Pattern;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expression {
     /// True if all are.
-    And(Vec<Expression>),
+    And(Vec<Self>),
     Between {
-        value: Box<Expression>,
-        least: Box<Expression>,
-        most: Box<Expression>,
+        value: Box<Self>,
+        least: Box<Self>,
+        most: Box<Self>,
     },
     Compare {
-        left: Box<Expression>,
+        left: Box<Self>,
         relation: Relation,
-        right: Box<Expression>,
+        right: Box<Self>,
     },
     In {
         name: String,
@@ -28,17 +28,17 @@ pub(super) enum Expression {
     },
     Literal(Literal),
     Name(String),
-    Negative(Box<Expression>),
-    Not(Box<Expression>),
+    Negative(Box<Self>),
+    Not(Box<Self>),
     /// True if one is.
-    Or(Vec<Expression>),
+    Or(Vec<Self>),
     Product {
-        first: Box<Expression>,
-        others: Vec<(Factor, Expression)>,
+        first: Box<Self>,
+        others: Vec<(Factor, Self)>,
     },
     Sum {
-        first: Box<Expression>,
-        others: Vec<(Term, Expression)>,
+        first: Box<Self>,
+        others: Vec<(Term, Self)>,
     },
 }
 
