@@ -7,7 +7,7 @@ use bytes::Bytes;
 use stomp_proto::Headers;
 
 use super::{
-    dead_letter::Death,
+    death::Death,
     selector::{Selector, Value},
 };
 

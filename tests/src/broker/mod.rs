@@ -60,6 +60,7 @@ mod consumers;
 mod content;
 mod crash;
 mod dead_letter;
+mod death;
 mod deferred;
 mod deliver;
 mod delivery_limit;
@@ -97,7 +98,8 @@ mod write;
 
 pub use config::{BrokerConfig, ErrorPolicy, NackPolicy};
 pub use crash::CrashPoint;
-pub use dead_letter::{Death, dead_letter_queue};
+pub use dead_letter::dead_letter_queue;
+pub use death::Death;
 pub use delivery_limit::{DeliveryLimit, Return};
 pub use denial::{Denial, DenialId, HandshakeEnd};
 pub use expectation::{ExpectationId, Unmet};
