@@ -9,7 +9,7 @@ use std::{
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::broker::{Broker, BrokerConfig, ConnectionId, Matcher, Unmet};
@@ -134,6 +134,8 @@ impl Server {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         broker.bound_output(OUTPUT_WINDOW);
+        broker.record_latest();
+        broker.follow_clock(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let shared = Arc::new(Shared::new(broker));
         let (reports, received) = mpsc::channel();
         let stopping = Arc::new(AtomicBool::new(false));

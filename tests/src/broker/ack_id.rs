@@ -8,6 +8,7 @@ use stomp_proto::{Frame, Version};
 use super::{
     ConnectionId,
     connection::DeliveryId,
+    dialect::Dialect,
     refusal::{ErrorClass, Refusal},
     subscription::SubscriptionName,
     value,
@@ -22,6 +23,7 @@ pub(super) struct Ids<'a> {
     pub(super) delivery: DeliveryId,
     /// As on RabbitMQ, which reads nothing but the subscription and the count.
     pub(super) counted: bool,
+    pub(super) dialect: Dialect,
     pub(super) subscription: &'a SubscriptionName,
 }
 
@@ -53,8 +55,8 @@ pub(super) fn counted(frame: &Frame, version: Version) -> Result<(String, u64), 
     let header = header(version);
     let id = value(frame, header)?.ok_or_else(|| Refusal::missing(header))?;
     let parts = id.split_once("@@").and_then(|(tag, rest)| Some((tag, rest.rsplit_once("@@")?.1)));
-    let (tag, number) = parts.ok_or_else(|| unknown(&id))?;
-    Ok((tag.to_owned(), number.parse().map_err(|_| unknown(&id))?))
+    let (tag, number) = parts.ok_or_else(|| Refusal::bad(header))?;
+    Ok((tag.to_owned(), number.parse().map_err(|_| Refusal::bad(header))?))
 }
 
 /// An ACK or NACK for a subscription that is over.

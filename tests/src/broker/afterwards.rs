@@ -28,16 +28,18 @@ impl Broker {
         let Some(ending) = subscriptions.get_mut(&key) else { return };
         for message in store.ready(&ending.terms.destination).take(config.habits.late_messages) {
             let delivery = DeliveryId { connection, number: peer.next_delivery() };
-            let ids = ack_id::Ids { delivery, counted: config.habits.counts_acks, subscription: name };
+            let counted = config.habits.counts_acks;
+            let ids = ack_id::Ids { delivery, counted, dialect: config.dialect, subscription: name };
             // What this version cannot express was never on its way.
-            _ = write::message(message, ids, true, version, &mut peer.afterwards);
+            _ = write::message(message, ids, &peer.temporaries, true, version, &mut peer.afterwards);
         }
         let refusal = ack_id::no_subscription(&ack_id::tag(name));
         for _ in 0..config.habits.stray_errors {
-            let source = ending.source.clone();
             let has_room =
                 |other| other == key && ending.terms.ack_mode != AckMode::Auto && ending.has_room();
-            let Some((_, message)) = store.take(&source, has_room) else { break };
+            let mut sources = store.sources(key).into_iter();
+            let taken = sources.find_map(|source| Some((store.take(&source, has_room)?.1, source)));
+            let Some((message, source)) = taken else { break };
             ending.in_flight += 1;
             let number = peer.next_delivery();
             peer.unacked.insert(number, Unacked { subscription: key, source, message });

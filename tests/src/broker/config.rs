@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use stomp_proto::{HeartBeat, Limits, Version};
 
-use super::{DeliveryLimit, ErrorClass, dialect::Dialect, habits::Habits, login::Logins};
+use super::{
+    DeliveryLimit, ErrorClass, Feature, dialect::Dialect, habits::Habits, inspect::Recording, login::Logins,
+};
 
 /// What RabbitMQ 4 reads of one frame.
-const FRAME: usize = 4 * 1024 * 1024;
+const FRAME: usize = 4 * MIB;
+const MIB: usize = 1024 * 1024;
 
 /// What RabbitMQ was seen to send after an UNSUBSCRIBE.
 const STRAYS: usize = 200;
@@ -30,6 +33,7 @@ const RETURNS: usize = 32;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BrokerConfig {
+    pub(super) ignored: BTreeSet<Feature>,
     pub(super) dialect: Dialect,
     pub(super) server: String,
     pub(super) versions: Vec<Version>,
@@ -40,7 +44,7 @@ pub struct BrokerConfig {
     pub(super) acks_whole_connection: bool,
     pub(super) relays_all: bool,
     pub(super) durable_only: bool,
-    pub(super) records: bool,
+    pub(super) records: Recording,
     pub(super) flow_control: Option<usize>,
     pub(super) output_window: Option<usize>,
     pub(super) limits: Limits,
@@ -51,6 +55,7 @@ impl Default for BrokerConfig {
     fn default() -> Self {
         Self {
             dialect: Dialect::Plain,
+            ignored: BTreeSet::new(),
             server: concat!("stomp-testkit/", env!("CARGO_PKG_VERSION")).to_owned(),
             versions: Version::ALL.to_vec(),
             heart_beat: None,
@@ -60,7 +65,7 @@ impl Default for BrokerConfig {
             acks_whole_connection: false,
             relays_all: false,
             durable_only: false,
-            records: false,
+            records: Recording::Nothing,
             flow_control: None,
             output_window: None,
             limits: Limits::default(),
@@ -93,7 +98,16 @@ impl BrokerConfig {
             unsubscribe_keeps: true,
             ..Habits::default()
         };
-        Self { dialect: Dialect::RabbitMq, acks_whole_connection: true, relays_all: true, habits, ..config }
+        let mut limits = config.limits.clone();
+        (limits.header_line, limits.header_block, limits.headers) = (2 * MIB, 16 * MIB, 10_000);
+        Self {
+            dialect: Dialect::RabbitMq,
+            limits,
+            acks_whole_connection: true,
+            relays_all: true,
+            habits,
+            ..config
+        }
     }
 
     /// Creates a configuration that follows ActiveMQ "Classic".
@@ -105,7 +119,7 @@ impl BrokerConfig {
         let errors =
             ErrorPolicy::stay_open().closing_on(ErrorClass::BadLogin).closing_on(ErrorClass::NoCommonVersion);
         let config = Self::default().server("ActiveMQ/5.17.2").errors(errors).nack(NackPolicy::DeadLetter);
-        let habits = Habits { refuses_dead_replies: true, ..Habits::default() };
+        let habits = Habits { exclusive_clients: true, refuses_dead_replies: true, ..Habits::default() };
         let logins = config.logins.refusing_as_activemq();
         Self { dialect: Dialect::ActiveMq, relays_all: true, logins, habits, ..config }
     }
@@ -230,9 +244,12 @@ impl BrokerConfig {
         self
     }
 
-    /// Keeps a copy of each frame that clients send, for [`Broker::frames`](super::Broker::frames).
+    /// Keeps a copy of each frame that clients send, for [`Broker::frames`](super::Broker::frames), without a bound.
+    ///
+    /// A [`Server`](crate::server::Server) keeps the latest frames anyway: up to 1,000 of each connection, in up to 1 MiB, of
+    /// the latest 100 connections.
     pub const fn recording(mut self) -> Self {
-        self.records = true;
+        self.records = Recording::All;
         self
     }
 

@@ -10,8 +10,10 @@ use super::{
     ConnectionId,
     heart_beat::HeartBeats,
     returns::Returns,
-    store::{Message, Source},
-    subscription::{SubscriptionKey, SubscriptionName},
+    source::{Source, SubscriptionKey},
+    store::Message,
+    subscription::SubscriptionName,
+    temporary::Temporaries,
     transaction::Transaction,
 };
 
@@ -58,6 +60,9 @@ pub(super) struct Connection {
     pub(super) closing: bool,
     /// An ERROR was written that ends it when all that has arrived was read.
     pub(super) doomed: bool,
+    pub(super) temporaries: Temporaries,
+    /// The numbers of deliveries that were only shown, and what JMS calls their messages.
+    pub(super) browsed: BTreeMap<u64, Option<Arc<str>>>,
     deliveries: u64,
     output: BytesMut,
     /// Octets of the output that have not left, polled or not.
@@ -82,6 +87,8 @@ impl Connection {
             server: None,
             closing: false,
             doomed: false,
+            temporaries: Temporaries::default(),
+            browsed: BTreeMap::new(),
             deliveries: 0,
             output: BytesMut::new(),
             pending: 0,

@@ -150,6 +150,7 @@ impl Broker {
         }
         let unsynced = self.unsynced().collect();
         self.deferred.clear();
+        self.forget_scheduled();
         for message in self.store.drop_volatile(&unsynced, self.config.durable_only) {
             self.note(|| Fact::Forgotten(message.content.body.clone()));
         }

@@ -3,20 +3,21 @@
 use stomp_proto::AckMode;
 
 use super::{
-    Broker, ConnectionId, ack_id,
+    Broker, ConnectionId, Death, ack_id,
     connection::{DeliveryId, Unacked},
     journal::Fact,
-    store::{Message, Source},
-    subscription::SubscriptionKey,
+    source::{Source, SubscriptionKey},
+    store::Message,
     write,
 };
 
 impl Broker {
     /// Hands out what can be handed out.
     pub(super) fn dispatch(&mut self) {
+        self.expire();
         while let Some(source) = self.store.next_touched() {
             while let Some((key, message)) = self.take(&source) {
-                self.deliver(key, message);
+                self.deliver(&source, key, message);
             }
             let limit = self.config.flow_control.unwrap_or(usize::MAX);
             while let Some((connection, receipt)) = self.store.release(&source, limit) {
@@ -28,11 +29,7 @@ impl Broker {
     /// Says that a connection may have room again.
     pub(super) fn touch(&mut self, connection: ConnectionId) {
         let Some(peer) = self.connections.get(&connection) else { return };
-        for key in peer.subscriptions.values() {
-            if let Some(subscription) = self.subscriptions.get(key) {
-                self.store.touch(&subscription.source);
-            }
-        }
+        peer.subscriptions.values().for_each(|key| self.store.touch_consumer(*key));
     }
 
     fn take(&mut self, source: &Source) -> Option<(SubscriptionKey, Message)> {
@@ -47,8 +44,8 @@ impl Broker {
 
     /// Sends a message. One that the consumer's version cannot express is dead-lettered: put back, it would be met for
     /// ever.
-    fn deliver(&mut self, key: SubscriptionKey, message: Message) {
-        let counted = self.config.habits.counts_acks;
+    fn deliver(&mut self, source: &Source, key: SubscriptionKey, message: Message) {
+        let (counted, dialect) = (self.config.habits.counts_acks, self.config.dialect);
         let Some(subscription) = self.subscriptions.get(&key) else { return };
         let connection = subscription.connection;
         self.write_afterwards(connection);
@@ -59,18 +56,20 @@ impl Broker {
         let body = message.content.body.clone();
         let needs_ack = terms.ack_mode != AckMode::Auto;
         let before = peer.output_len();
+        let names = core::mem::take(&mut peer.temporaries);
         let written = peer.write(self.now, |version, out| {
-            let ids = ack_id::Ids { delivery, counted, subscription: &terms.name };
-            write::message(&message, ids, needs_ack, version, out)
+            let ids = ack_id::Ids { delivery, counted, dialect, subscription: &terms.name };
+            write::message(&message, ids, &names, needs_ack, version, out)
         });
+        peer.temporaries = names;
         if written.is_err() {
             self.records.unwritable += 1;
-            return self.dead_letter(&message);
+            return self.dead_letter(&message, Death::Unwritable);
         }
         self.outputs.insert(connection);
         if needs_ack {
             subscription.in_flight += 1;
-            let source = subscription.source.clone();
+            let source = source.clone();
             peer.unacked.insert(delivery.number, Unacked { subscription: key, source, message });
         }
         self.note(|| Fact::Delivered { connection, body, settled: !needs_ack });

@@ -1,10 +1,6 @@
 //! How often a message may come back before it is given up, and which ways back count.
 
-use super::{
-    Broker,
-    journal::Fact,
-    store::{Message, Source},
-};
+use super::{Broker, Death, journal::Fact, source::Source, store::Message};
 
 /// How often a message may be returned to its queue before the broker gives it up.
 ///
@@ -103,7 +99,7 @@ impl Broker {
             return self.store.put_back(source, message);
         }
         if !limit.destroys {
-            return self.dead_letter(&message);
+            return self.dead_letter(&message, Death::ReturnedTooOften);
         }
         let (body, orderly) = (message.content.body.clone(), message.orderly_returns);
         self.note(|| Fact::Destroyed { body, by, orderly });

@@ -61,11 +61,11 @@ impl Broker {
         let Some(peer) = self.connections.get(&connection) else { return };
         let alive: BTreeSet<_> =
             peer.subscriptions.iter().filter(|it| *it.0 != name).map(|it| *it.1).collect();
-        let ended = peer.subscriptions.get(&name).and_then(|key| self.subscriptions.get(key));
-        let source = ended.map(|ended| ended.source.clone());
+        let ended = peer.subscriptions.get(&name);
+        let sources = ended.map_or_else(Vec::new, |key| self.store.sources(*key));
         if self.remove_subscription(connection, &name, Return::Cancel) {
             self.take_back(connection, Return::Cancel, |unacked| {
-                Some(&unacked.source) == source.as_ref() && !alive.contains(&unacked.subscription)
+                sources.contains(&unacked.source) && !alive.contains(&unacked.subscription)
             });
             let error = Frame::new(Command::Error)
                 .with_header("message", "Server cancelled subscription")

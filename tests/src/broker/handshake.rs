@@ -22,7 +22,7 @@ impl Broker {
         let asked = asked_heart_beat(connect, version)?;
         let login = value(connect, "login")?;
         let client_id = self.client_id(connect)?;
-        let mirror = HeartBeat { outgoing: asked.incoming, incoming: asked.outgoing };
+        let mirror = self.config.dialect.mirrored(asked);
         let offer = self.config.heart_beat.unwrap_or(mirror);
         let (now, usual) = (self.now, self.config.server.clone());
         let silent_periods = self.config.dialect.silent_periods();
@@ -33,7 +33,9 @@ impl Broker {
         peer.login = login;
         peer.client_id = client_id;
         let session = format!("session-{connection}");
-        self.write(connection, |version, out| write::connected(&server, &session, offer, version, out));
+        let shown = self.config.dialect.shows_heart_beat(version, connect.header("heart-beat").is_some());
+        let shown = Some(offer).filter(|_| shown);
+        self.write(connection, |version, out| write::connected(&server, &session, shown, version, out));
         Ok(())
     }
 
@@ -49,7 +51,7 @@ impl Broker {
             None => Ok(id),
             Some(name) => {
                 let message = format!("Broker: localhost - Client: {name} already connected");
-                let refusal = Refusal::new(ErrorClass::AlreadyConnected, String::new());
+                let refusal = Refusal::new(ErrorClass::BadLogin, String::new());
                 Err(Refusal { message: Some(message), ..refusal })
             }
         }

@@ -13,9 +13,16 @@ pub(super) struct HeartBeats {
     incoming: Option<Duration>,
     sent: Duration,
     heard: Duration,
+    /// When a connection ends that has not logged in.
+    login_until: Option<Duration>,
 }
 
 impl HeartBeats {
+    /// Ends the connection at that time unless it has logged in.
+    pub(super) const fn await_login(&mut self, until: Option<Duration>) {
+        self.login_until = until;
+    }
+
     /// Begins to keep what was agreed on.
     pub(super) fn agree(&mut self, agreed: HeartBeat, silent_periods: u32, now: Duration) {
         let period = |milliseconds| (milliseconds > 0).then(|| Duration::from_millis(milliseconds));
@@ -24,6 +31,7 @@ impl HeartBeats {
         self.silent_periods = silent_periods;
         self.sent = now;
         self.heard = now;
+        self.login_until = None;
     }
 
     /// What was agreed on, in milliseconds; the broker's own beats first.
@@ -47,8 +55,11 @@ impl HeartBeats {
         Some(self.sent.saturating_add(self.outgoing? / 2))
     }
 
-    /// Some periods without a sign of life (1.2, "Heart-beating": "an error margin is acceptable").
+    /// When the connection ends: without a login, or after some periods without a sign of life (1.2, "Heart-beating": "an error margin is acceptable").
     pub(super) fn silent_at(&self) -> Option<Duration> {
+        if self.login_until.is_some() {
+            return self.login_until;
+        }
         Some(self.heard.saturating_add(self.incoming?.saturating_mul(self.silent_periods)))
     }
 

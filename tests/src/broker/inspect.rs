@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use stomp_proto::{Frame, Headers, Version};
 
-use super::{Broker, ConnectionId, returns::Returns, store::Content, subscription::SubscriptionName};
+use super::{Broker, ConnectionId, content::Content, returns::Returns, subscription::SubscriptionName};
 
 /// What was counted and kept. It outlives the connections.
 #[derive(Debug, Default)]
@@ -20,15 +20,61 @@ pub(super) struct Records {
     pub(super) unwritable: u64,
 }
 
+/// Which frames are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recording {
+    All,
+    Latest,
+    Nothing,
+}
+
 #[derive(Debug, Default)]
 struct Received {
     frames: Vec<Frame>,
+    octets: usize,
     heart_beats: u64,
 }
 
+/// What is kept of the latest frames: that many of a connection, in so many octets, of so many connections.
+const FRAMES: usize = 1_000;
+const OCTETS: usize = 1024 * 1024;
+const CONNECTIONS: usize = 100;
+
+impl Received {
+    /// Forgets the oldest frames until there is room for some.
+    fn make_room(&mut self) {
+        let mut kept = self.frames.len();
+        while kept > FRAMES * 3 / 4 || self.octets > OCTETS * 3 / 4 {
+            let Some(oldest) = self.frames.get(self.frames.len() - kept) else { break };
+            self.octets = self.octets.saturating_sub(size(oldest));
+            kept -= 1;
+        }
+        self.frames.drain(..self.frames.len() - kept);
+    }
+}
+
+/// The octets that a frame takes, roughly.
+fn size(frame: &Frame) -> usize {
+    let headers = frame.headers().iter().map(|(name, value)| name.octets().len() + value.octets().len() + 2);
+    headers.sum::<usize>() + frame.body().len() + 64
+}
+
 impl Records {
-    pub(super) fn note_frame(&mut self, connection: ConnectionId, frame: &Frame) {
-        self.received.entry(connection).or_default().frames.push(frame.clone().into_owned());
+    pub(super) fn note_frame(&mut self, connection: ConnectionId, frame: &Frame, recording: Recording) {
+        if recording == Recording::Nothing {
+            return;
+        }
+        let received = self.received.entry(connection).or_default();
+        received.octets += size(frame);
+        received.frames.push(frame.clone().into_owned());
+        if recording == Recording::Latest {
+            if received.frames.len() > FRAMES || received.octets > OCTETS {
+                received.make_room();
+            }
+            while self.received.len() > CONNECTIONS {
+                self.received.pop_first();
+            }
+        }
     }
 
     pub(super) fn note_accepted(&mut self, destination: &Arc<str>) {
@@ -41,13 +87,18 @@ impl Records {
 }
 
 impl Broker {
+    /// Records the latest frames where the configuration records none.
+    pub(crate) fn record_latest(&mut self) {
+        if self.config.records == Recording::Nothing {
+            self.config.records = Recording::Latest;
+        }
+    }
+
     /// Publishes a message as if a client had sent it.
     pub fn publish(&mut self, destination: &str, body: impl Into<Bytes>, headers: &[(&str, &str)]) {
         let mut relayed = Headers::new();
         headers.iter().for_each(|(name, value)| relayed.push(name, value));
-        let persistent = relayed.get("persistent").is_some_and(|value| value == "true");
-        let body = body.into();
-        self.keep(Content { destination: destination.into(), headers: relayed, body, persistent });
+        self.keep(Content::new(destination.into(), relayed, body.into()));
         self.dispatch();
     }
 
@@ -145,8 +196,8 @@ impl Broker {
 
     /// Returns all frames that the client of a connection has sent, including those that were refused.
     ///
-    /// They are recorded only with [`BrokerConfig::recording`](super::BrokerConfig::recording), and kept after the
-    /// connection has ended.
+    /// They are recorded with [`BrokerConfig::recording`](super::BrokerConfig::recording), and the latest of them by every
+    /// [`Server`](crate::server::Server). They are kept after the connection has ended.
     #[must_use]
     pub fn frames(&self, connection: ConnectionId) -> &[Frame] {
         self.records.received.get(&connection).map_or(&[], |received| &received.frames)
@@ -159,7 +210,7 @@ impl Broker {
 
     /// Returns the number of heart-beats that the client of a connection has sent.
     ///
-    /// They are counted only with [`BrokerConfig::recording`](super::BrokerConfig::recording).
+    /// They are counted only where frames are recorded.
     #[must_use]
     pub fn heart_beats(&self, connection: ConnectionId) -> u64 {
         self.records.received.get(&connection).map_or(0, |received| received.heart_beats)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stomp_proto::Command;
 
-use super::{Broker, ConnectionId, Return, store::Content};
+use super::{Broker, ConnectionId, Return, content::Content};
 
 /// Something that happened to a message, which is identified by its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Fact {
         /// How many of the returns that count were wanted by a consumer: by NACK, UNSUBSCRIBE or DISCONNECT.
         orderly: u32,
     },
+    /// The message was destroyed because its time was over.
+    Expired(Bytes),
     /// The message was destroyed by a NACK.
     Discarded(Bytes),
     /// The message was destroyed by a crash.
@@ -76,8 +78,10 @@ impl Broker {
         }
     }
 
-    /// Accepts a message, and returns the numbers of its places.
+    /// Accepts a message, now or later, and returns the numbers of its places.
     pub(super) fn keep(&mut self, content: Content) -> core::ops::Range<u64> {
+        let Some(mut content) = self.postpone(content) else { return 0..0 };
+        self.stamp(&mut content);
         self.note(|| Fact::Stored { destination: content.destination.clone(), body: content.body.clone() });
         self.records.note_accepted(&content.destination);
         self.store.publish(content)

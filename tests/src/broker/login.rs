@@ -64,8 +64,14 @@ impl Logins {
 
     fn refusal(&self, login: &str) -> Refusal {
         if self.as_activemq {
-            let message = format!("User name [{}] or password is invalid.", login.escape_debug());
-            return Refusal { message: Some(message), ..Refusal::new(ErrorClass::BadLogin, String::new()) };
+            let refusal = Refusal::new(ErrorClass::BadLogin, String::new());
+            let message = format!("User name [{}] or password is invalid", login.escape_debug());
+            let message = if self.literal {
+                format!("Security Error occurred: {message}")
+            } else {
+                format!("{message}.")
+            };
+            return refusal.saying(message.clone(), message);
         }
         let user = login.escape_debug();
         Refusal::new(ErrorClass::BadLogin, format!("Access refused for user '{user}'\n"))

@@ -20,7 +20,26 @@
 //! | receipts | for every frame except CONNECT |
 //! | heart-beats | in both directions; a client that is silent for twice the agreed interval is disconnected, under the RabbitMQ and ActiveMQ presets for three times |
 //! | ERROR | closes the connection or not, and has a `receipt-id` or not, as [`ErrorPolicy`] says |
-//! | not supported | selectors, wildcards, temporary queues, expiry |
+//!
+//! What real brokers have beyond STOMP is done, ignored as the real broker ignores it, or refused with an ERROR such as "this test
+//! double does not do wildcards". Nothing is accepted and then not done. [`BrokerConfig::ignoring`] ignores a [`Feature`].
+//!
+//! | | default | RabbitMQ | ActiveMQ | Artemis |
+//! | --- | --- | --- | --- | --- |
+//! | `selector` | done | ignored | done | done, with texts alone |
+//! | wildcards in SUBSCRIBE | refused | topics: `*` and `#` | `*` and `>` | `*` and `#` |
+//! | `browser:true` | done | ignored: it consumes | done | ignored: it consumes |
+//! | composite destinations | refused | ignored: a name like any other | done | ignored: a name like any other |
+//! | `/temp-queue/…` | as on ActiveMQ | in `reply-to` alone; replies come unasked | one for each connection | an ordinary destination |
+//! | a reply that comes too late | receipted and gone | receipted and gone | refused | stored |
+//! | `expires` | destroyed | ignored; `expiration` destroys | dead-lettered | moved to `/queue/ExpiryQueue` |
+//! | `priority` | ignored | ignored | ignored | done |
+//! | `AMQ_SCHEDULED_DELAY` | refused | ignored | done | done |
+//! | other `AMQ_SCHEDULED_…` | refused | ignored | refused | refused |
+//! | `JMSXGroupID` | refused | ignored | refused | refused |
+//!
+//! `expires` is the time since 1970, which [`Broker::set_wall_clock`] is about. A message that nobody's selector accepts waits in
+//! its queue. On Artemis a consumer of many queues gets what they hold already, too, which the real broker leaves there.
 
 use core::{fmt, time::Duration};
 use std::{
@@ -31,18 +50,27 @@ use std::{
 use bytes::Bytes;
 use stomp_proto::{Frame, Item};
 
+mod accept;
 mod ack_id;
 mod afterwards;
+mod browse;
 mod config;
 mod connection;
+mod consumers;
+mod content;
 mod crash;
+mod dead_letter;
+mod death;
 mod deferred;
 mod deliver;
 mod delivery_limit;
 mod denial;
+mod destination;
 mod dialect;
+mod ending;
 mod expectation;
 mod faults;
+mod feature;
 mod habits;
 mod handshake;
 mod heart_beat;
@@ -55,19 +83,28 @@ mod oversize;
 mod refusal;
 mod request;
 mod returns;
+mod selector;
 mod settle;
 mod snapshot;
+mod source;
 mod store;
 mod stub;
 mod subscription;
+mod temporary;
+mod timed;
 mod transaction;
+mod wildcard;
+mod words;
 mod write;
 
 pub use config::{BrokerConfig, ErrorPolicy, NackPolicy};
 pub use crash::CrashPoint;
+pub use dead_letter::dead_letter_queue;
+pub use death::Death;
 pub use delivery_limit::{DeliveryLimit, Return};
 pub use denial::{Denial, DenialId, HandshakeEnd};
 pub use expectation::{ExpectationId, Unmet};
+pub use feature::Feature;
 pub use journal::Fact;
 pub use matcher::{Matcher, ack, connect, frame, nack, send, subscribe};
 pub use refusal::ErrorClass;
@@ -77,14 +114,17 @@ pub use stomp_proto as proto;
 pub use stub::{Answer, Stub, StubId};
 
 use connection::Connection;
+use consumers::Wishes;
 use deferred::Deferred;
 use expectation::Expectations;
-use inspect::Records;
+use inspect::{Recording, Records};
 use refusal::Refusal;
 use settle::Verdict;
+use source::SubscriptionKey;
 use store::Store;
 use stub::Stubs;
-use subscription::{Subscription, SubscriptionKey};
+use subscription::Subscription;
+use timed::Schedule;
 
 /// The id of a connection. Ids are ordered by the time at which connections were made, and are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,18 +214,27 @@ pub struct Broker {
     handshakes_end: Option<HandshakeEnd>,
     stubs: Stubs,
     expectations: Expectations,
+    /// What the clock on the wall shows, since 1970, when that of the broker shows zero.
+    epoch: Duration,
+    /// Whether a test has said so.
+    has_epoch: bool,
+    schedule: Schedule,
+    next_message: u64,
+    /// What the SUBSCRIBE at hand browses.
+    browsed_afterwards: Option<(SubscriptionKey, Wishes)>,
 }
 
 impl Broker {
     /// Creates a broker without connections and messages.
     #[must_use]
     pub fn new(config: BrokerConfig) -> Self {
+        let store = Store::new(config.does(Feature::Priorities));
         Self {
             config,
             now: Duration::ZERO,
             connections: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
-            store: Store::default(),
+            store,
             outputs: BTreeSet::new(),
             records: Records::default(),
             facts: VecDeque::new(),
@@ -202,6 +251,11 @@ impl Broker {
             handshakes_end: None,
             stubs: Stubs::default(),
             expectations: Expectations::default(),
+            epoch: Duration::ZERO,
+            has_epoch: false,
+            schedule: Schedule::default(),
+            next_message: 0,
+            browsed_afterwards: None,
         }
     }
 
@@ -212,6 +266,8 @@ impl Broker {
         self.next_connection += 1;
         let mut peer = Connection::new(self.config.limits.clone());
         peer.silent = self.silences_new;
+        let timeout = self.config.dialect.login_timeout();
+        peer.heart_beats.await_login(timeout.map(|timeout| now.saturating_add(timeout)));
         self.connections.insert(connection, peer);
         self.reach(CrashPoint::Accepted);
         connection
@@ -284,6 +340,7 @@ impl Broker {
         self.catch_up_by_time();
         beating.into_iter().for_each(|connection| self.beat(connection));
         self.confirm_delayed();
+        self.accept_scheduled();
         self.dispatch();
     }
 
@@ -294,7 +351,7 @@ impl Broker {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let open = self.connections.values().filter(|peer| peer.is_open());
-        open.filter_map(Connection::deadline).chain(self.stubs.deadline()).min()
+        open.filter_map(Connection::deadline).chain(self.stubs.deadline()).chain(self.timed_deadline()).min()
     }
 
     /// Returns the next thing to do for a connection, or `None` if there is nothing to do.
@@ -384,7 +441,7 @@ impl Broker {
                 let receipt = request::receipt(&frame);
                 self.refuse(connection, receipt.as_deref(), &Refusal::too_large(excess));
             }
-            _ if self.config.records => self.records.note_heart_beat(connection),
+            _ if self.config.records != Recording::Nothing => self.records.note_heart_beat(connection),
             _ => {}
         }
     }
@@ -402,51 +459,10 @@ impl Broker {
         peer.write_octets(b"\n", self.now);
         self.outputs.insert(connection);
     }
-
-    /// Ends a connection from this side. Pending output is written before it is closed.
-    fn finish(&mut self, connection: ConnectionId) {
-        self.close_behind(connection, Return::Loss);
-    }
-
-    /// As [`finish`](Self::finish), because the client has said goodbye.
-    fn leave(&mut self, connection: ConnectionId) {
-        self.close_behind(connection, Return::Disconnect);
-    }
-
-    fn close_behind(&mut self, connection: ConnectionId, by: Return) {
-        self.end(connection, by);
-        if let Some(peer) = self.connections.get_mut(&connection) {
-            peer.closing = true;
-            self.outputs.insert(connection);
-        }
-    }
-
-    /// Takes back everything that a connection held.
-    fn end(&mut self, connection: ConnectionId, by: Return) {
-        let Some(peer) = self.connections.get_mut(&connection) else { return };
-        peer.transactions.clear();
-        for name in peer.subscriptions.keys().cloned().collect::<Vec<_>>() {
-            self.remove_subscription(connection, &name, by);
-        }
-        self.take_back(connection, by, |_| true);
-        self.end_returns(connection, by);
-    }
-}
-
-/// Returns the queue to which messages of `destination` are dead-lettered, such as `/queue/DLQ.a` for `/queue/a`.
-///
-/// ```
-/// assert_eq!(stomp_testkit::broker::dead_letter_queue("/queue/a"), "/queue/DLQ.a");
-/// ```
-#[must_use]
-pub fn dead_letter_queue(destination: &str) -> String {
-    let prefixes = ["/queue/", "/topic/", "/"];
-    let name = prefixes.into_iter().find_map(|prefix| destination.strip_prefix(prefix));
-    format!("/queue/DLQ.{}", name.unwrap_or(destination))
 }
 
 /// The value of a header that has to be text.
-fn value(frame: &Frame, name: &str) -> Result<Option<Arc<str>>, Refusal> {
+fn value(frame: &Frame, name: &'static str) -> Result<Option<Arc<str>>, Refusal> {
     let text = frame.header(name).map(|value| value.text()).transpose().map_err(|_| Refusal::bad(name))?;
     Ok(text.map(Arc::from))
 }

@@ -34,7 +34,8 @@ impl<'a> MessageWriter<'a> {
 
     fn field(&mut self, octets: &[u8], is_name: bool) -> Result<(), EncodeError> {
         let is_special = |octet: &u8| matches!(octet, b'\0' | b'\n' | b'\r' | b':' | b'\\');
-        if !octets.iter().any(is_special) && !(is_name && octets.is_empty()) {
+        let is_empty_name = is_name && octets.is_empty();
+        if !is_empty_name && !octets.iter().any(is_special) {
             self.out.extend_from_slice(octets);
             return Ok(());
         }
@@ -61,7 +62,8 @@ fn can_express(octets: &[u8], is_name: bool, version: Version) -> bool {
         b':' => is_name && !escapes,
         _ => false,
     };
-    !(is_name && octets.is_empty()) && !octets.iter().any(is_impossible)
+    let is_empty_name = is_name && octets.is_empty();
+    !is_empty_name && !octets.iter().any(is_impossible)
 }
 
 const fn escape(octet: u8) -> Option<u8> {

@@ -28,6 +28,8 @@ pub enum ErrorClass {
     NoCommonVersion,
     /// A frame before CONNECT.
     NotConnected,
+    /// A frame that asks for something that real brokers have and this one has not.
+    NotSupported,
     /// An ERROR requested by a test, with [`Broker::send_error`](super::Broker::send_error).
     Scripted,
     /// An ACK or NACK for a message that is not waiting for one.
@@ -40,7 +42,7 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// All classes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AlreadyConnected,
         Self::BadHeader,
         Self::BadLogin,
@@ -52,6 +54,7 @@ impl ErrorClass {
         Self::MissingHeader,
         Self::NoCommonVersion,
         Self::NotConnected,
+        Self::NotSupported,
         Self::Scripted,
         Self::UnknownAck,
         Self::UnknownSubscription,
@@ -73,6 +76,7 @@ impl ErrorClass {
             Self::MissingHeader => "Missing header",
             Self::NoCommonVersion => "Version mismatch",
             Self::NotConnected => "Illegal command",
+            Self::NotSupported => "Not supported",
             Self::Scripted => "Scripted error",
             Self::UnknownAck => "Unknown message",
             Self::UnknownSubscription => "Subscription not found",
@@ -91,13 +95,28 @@ pub(super) struct Refusal {
     pub(super) version: Option<String>,
     /// The body.
     pub(super) detail: String,
+    /// The header that it is about.
+    pub(super) header: Option<&'static str>,
+    /// Whether the length of the body is not said.
+    pub(super) unannounced: bool,
+    /// Whether nothing is said but the message.
+    pub(super) bare: bool,
     /// Whether the connection ends without a word instead.
     pub(super) silent: bool,
 }
 
 impl Refusal {
     pub(super) const fn new(class: ErrorClass, detail: String) -> Self {
-        Self { class, message: None, version: None, detail, silent: false }
+        Self {
+            class,
+            message: None,
+            version: None,
+            detail,
+            header: None,
+            bare: false,
+            unannounced: false,
+            silent: false,
+        }
     }
 
     /// The same refusal in other words.
@@ -105,17 +124,24 @@ impl Refusal {
         Self { message: Some(message.into()), detail: detail.into(), ..self }
     }
 
+    /// Says nothing but the message.
+    pub(super) fn bare(self) -> Self {
+        Self { bare: true, ..self }
+    }
+
     /// Ends the connection without a word.
     pub(super) fn silent(self) -> Self {
         Self { silent: true, ..self }
     }
 
-    pub(super) fn missing(header: &str) -> Self {
-        Self::new(ErrorClass::MissingHeader, format!("The header {header} is missing"))
+    pub(super) fn missing(header: &'static str) -> Self {
+        let refusal = Self::new(ErrorClass::MissingHeader, format!("The header {header} is missing"));
+        Self { header: Some(header), ..refusal }
     }
 
-    pub(super) fn bad(header: &str) -> Self {
-        Self::new(ErrorClass::BadHeader, format!("The header {header} has a value that cannot be used"))
+    pub(super) fn bad(header: &'static str) -> Self {
+        let detail = format!("The header {header} has a value that cannot be used");
+        Self { header: Some(header), ..Self::new(ErrorClass::BadHeader, detail) }
     }
 
     pub(super) fn too_large(excess: Excess) -> Self {

@@ -1,25 +1,29 @@
 //! What a client's frame asks for, and the RECEIPT or ERROR that answers it.
 
-use bytes::{Bytes, BytesMut};
-use stomp_proto::{Command, EncodeError, Frame, Headers, Version};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use stomp_proto::{Command, EncodeError, Frame, Version};
 
 use super::{
-    Broker, ConnectionId, CrashPoint, Return, SubscriptionKey, Verdict,
+    Broker, ConnectionId, CrashPoint, Feature, Return, SubscriptionKey, Verdict,
     connection::Connection,
-    deferred::Work,
-    habits::Habits,
+    consumers::Wishes,
+    destination::possible,
+    dialect::Dialect,
+    feature::not_done,
     refusal::{ErrorClass, Refusal},
-    store::Content,
+    selector::Selector,
     subscription::{self, Subscription, SubscriptionName, Terms},
-    transaction::Step,
-    value, write,
+    temporary::is_local,
+    wildcard::Target,
+    words::Receipt,
+    write,
 };
 
 impl Broker {
     pub(super) fn handle_frame(&mut self, connection: ConnectionId, frame: &Frame) {
-        if self.config.records {
-            self.records.note_frame(connection, frame);
-        }
+        self.records.note_frame(connection, frame, self.config.records);
         if self.connections.get(&connection).is_none_or(|peer| !peer.is_open()) {
             return;
         }
@@ -46,12 +50,13 @@ impl Broker {
             }
             Err(refusal) => {
                 self.note_refused(connection, frame);
-                self.refuse(connection, receipt.as_deref(), &refusal);
+                self.refuse_frame(connection, frame, receipt.as_deref(), refusal);
             }
         }
         if is_connect(command) && self.version(connection).is_some() {
             self.end_handshake(connection, before);
         }
+        self.write_browsed(connection);
         self.follow_up(connection);
         if !self.reach_any(CrashPoint::after(command)) && command == Command::Disconnect {
             self.leave(connection);
@@ -91,62 +96,14 @@ impl Broker {
         }
     }
 
-    fn accept(
-        &mut self,
-        connection: ConnectionId,
-        send: &Frame,
-        receipt: &mut Option<Vec<u8>>,
-    ) -> Result<(), Refusal> {
-        let destination = value(send, "destination")?.ok_or_else(|| Refusal::missing("destination"))?;
-        self.check_destination(send, &destination)?;
-        let content = Content {
-            destination,
-            headers: relayed(send.headers(), self.config.relays_all),
-            body: unshared(send),
-            persistent: send.header("persistent").is_some_and(|value| value == "true"),
-        };
-        let Habits { defers, forgives_unknown_transactions, .. } = self.config.habits;
-        let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
-        let transaction = match peer.transaction(send) {
-            Err(_) if forgives_unknown_transactions => return Ok(()),
-            transaction => transaction?,
-        };
-        if let Some(transaction) = transaction {
-            let receipt = receipt.take_if(|_| defers);
-            transaction.steps.push(Step::Publish { content: Box::new(content), receipt });
-            return Ok(());
-        }
-        possible(&content)?;
-        if self.config.habits.refuses_dead_replies && content.destination.starts_with(DEAD) {
-            return Err(dead(&content.destination));
-        }
-        if self.is_repeated(send)? {
-            return Ok(());
-        }
-        let places = self.keep(content);
-        if defers {
-            self.defer(connection, Work::Sync { places, receipt: receipt.take() });
-        }
-        Ok(())
-    }
-
-    /// Whether a message with that de-duplication id came before, on any connection.
-    fn is_repeated(&mut self, send: &Frame) -> Result<bool, Refusal> {
-        let id = value(send, "_AMQ_DUPL_ID")?.filter(|_| self.config.habits.remembers_duplicates);
-        Ok(id.is_some_and(|id| !self.duplicates.insert(id)))
-    }
-
     fn subscribe(
         &mut self,
         connection: ConnectionId,
         frame: &Frame,
         version: Version,
     ) -> Result<(), Refusal> {
-        let terms = Terms::of(frame, version)?;
-        self.check_destination(frame, &terms.destination)?;
-        if terms.destination.starts_with(IMPOSSIBLE) {
-            return Err(impossible(&terms.destination));
-        }
+        let mut terms = Terms::of(frame, version, self.config.dialect)?;
+        let wishes = self.wishes(connection, frame, &mut terms)?;
         if !write::can_serve(&terms, version) {
             return Err(Refusal::bad("id or destination"));
         }
@@ -161,18 +118,51 @@ impl Broker {
         }
         peer.subscriptions.insert(terms.name.clone(), key);
         self.next_subscription += 1;
-        let source = self.store.add_consumer(&terms.destination, terms.durable.as_ref(), key);
-        self.catch_up(connection, &source);
-        self.subscriptions.insert(key, Subscription { connection, terms, source, in_flight: 0 });
+        if terms.browses {
+            self.browsed_afterwards = Some((key, wishes));
+        } else {
+            self.store.add_consumer(wishes, key);
+        }
+        for source in self.store.sources(key) {
+            self.catch_up(connection, &source);
+        }
+        self.subscriptions.insert(key, Subscription { connection, terms, in_flight: 0 });
         Ok(())
     }
 
-    /// Whether a destination can be one at all.
-    fn check_destination(&self, frame: &Frame, destination: &str) -> Result<(), Refusal> {
-        if destination.is_empty() {
-            return Err(self.config.dialect.without_destination(frame.command()));
+    /// What a SUBSCRIBE wants to be served from, as far as this broker does that.
+    fn wishes(
+        &mut self,
+        connection: ConnectionId,
+        frame: &Frame,
+        terms: &mut Terms,
+    ) -> Result<Wishes, Refusal> {
+        let names = self.destinations_of(connection, frame, &terms.destination)?;
+        for name in &names {
+            possible(name)?;
         }
-        Ok(())
+        if let [only] = &*names {
+            terms.destination = only.clone();
+        }
+        let targets = self.targets(names)?;
+        let is_topic = targets.iter().any(Target::is_of_topics);
+        let selector = self.selector(terms.selector.as_deref(), is_topic)?;
+        terms.browses = terms.browses && !is_topic && self.config.admit(Feature::Browsing)?;
+        Ok(Wishes { targets, selector, durable: terms.durable.clone() })
+    }
+
+    fn selector(&self, text: Option<&str>, is_topic: bool) -> Result<Option<Arc<Selector>>, Refusal> {
+        let Some(text) = text else { return Ok(None) };
+        if !self.config.admit(Feature::Selectors)? {
+            return Ok(None);
+        }
+        match Selector::new(text, self.config.typing()) {
+            Ok(selector) => match selector.unknown_name() {
+                Some(name) => Err(not_done(&format!("selectors with {name}"))),
+                None => Ok(Some(Arc::new(selector))),
+            },
+            Err(error) => Err(self.config.dialect.without_selector(text, is_topic, error)),
+        }
     }
 
     /// RabbitMQ: an exclusive queue belongs to the connection that has made it, until the broker knows that this is dead.
@@ -190,7 +180,11 @@ impl Broker {
         frame: &Frame,
         version: Version,
     ) -> Result<(), Refusal> {
-        let name = SubscriptionName::of(frame, version)?;
+        let name = SubscriptionName::of(frame, version, self.config.dialect)?;
+        if self.config.dialect == Dialect::RabbitMq && name.id().is_some_and(is_local) {
+            let detail = "UNSUBSCRIBE 'id' may not start with /temp-queue/\n";
+            return Err(Refusal::bad("id").saying("Invalid id", detail));
+        }
         self.catch_up_with(connection, &name);
         self.prepare_afterwards(connection, &name, version);
         let is_removed = self.remove_subscription(connection, &name, Return::Unsubscribe);
@@ -210,8 +204,8 @@ impl Broker {
     ) -> bool {
         let peer = self.connections.get_mut(&connection);
         let Some(key) = peer.and_then(|peer| peer.subscriptions.remove(name)) else { return false };
-        if let Some(subscription) = self.subscriptions.remove(&key) {
-            self.store.remove_consumer(&subscription.terms.destination, &subscription.source, key);
+        if self.subscriptions.remove(&key).is_some() {
+            self.store.remove_consumer(key);
             if !self.config.habits.unsubscribe_keeps {
                 self.take_back(connection, by, |unacked| unacked.subscription == key);
             }
@@ -232,6 +226,35 @@ impl Broker {
         let Some(id) = receipt.filter(|_| !self.drops_receipts) else { return };
         if !self.write(connection, |version, out| write::receipt(id, version, out)) {
             self.refuse(connection, None, &Refusal::bad("receipt"));
+        }
+    }
+
+    /// Answers a frame with an ERROR in the words of the broker, and with a RECEIPT where that says both.
+    fn refuse_frame(
+        &mut self,
+        connection: ConnectionId,
+        frame: &Frame,
+        receipt: Option<&[u8]>,
+        refusal: Refusal,
+    ) {
+        let dialect = self.config.dialect;
+        let refusal = dialect.worded(frame, refusal);
+        match dialect.receipts_refused(frame.command(), refusal.class) {
+            Receipt::After => {
+                self.write_error(connection, receipt, &refusal);
+                self.confirm(connection, receipt);
+                if self.config.errors.closes(refusal.class) {
+                    self.end_refused(connection);
+                }
+            }
+            Receipt::Before => {
+                self.confirm(connection, receipt);
+                self.refuse(connection, receipt, &refusal);
+            }
+            Receipt::Never => {
+                let receipt = receipt.filter(|_| dialect.names_receipt(frame.command()));
+                self.refuse(connection, receipt, &refusal);
+            }
         }
     }
 
@@ -258,6 +281,10 @@ impl Broker {
         refusal: &Refusal,
     ) {
         let receipt = receipt.filter(|_| self.config.errors.receipt_id);
+        let versions = (self.config.dialect == Dialect::RabbitMq).then(|| "1.0,1.1,1.2".to_owned());
+        let unannounced = refusal.unannounced || self.config.dialect == Dialect::ActiveMq;
+        let version = refusal.version.clone().or(versions);
+        let refusal = &Refusal { version, unannounced, ..refusal.clone() };
         let complete = self.write(connection, |version, out| write::error(refusal, receipt, version, out));
         if !complete {
             // 1.0 cannot say some words; then there are none.
@@ -296,27 +323,6 @@ impl Broker {
     }
 }
 
-/// What destinations begin with that cannot exist.
-const IMPOSSIBLE: &str = "/impossible/";
-
-/// Whether a message can be stored where it is meant to be.
-pub(super) fn possible(content: &Content) -> Result<(), Refusal> {
-    if content.destination.starts_with(IMPOSSIBLE) { Err(impossible(&content.destination)) } else { Ok(()) }
-}
-
-/// The queues of requesters that are gone, as ActiveMQ names them to others.
-const DEAD: &str = "/remote-temp-queue/";
-
-fn dead(destination: &str) -> Refusal {
-    let name = destination.strip_prefix(DEAD).unwrap_or_default();
-    let message = format!("Cannot publish to a deleted Destination: temp-queue://{name}");
-    Refusal { message: Some(message), ..Refusal::new(ErrorClass::Impossible, String::new()) }
-}
-
-fn impossible(destination: &str) -> Refusal {
-    Refusal::new(ErrorClass::Impossible, format!("there is no '{}'\n", destination.escape_debug()))
-}
-
 const fn is_connect(command: Command) -> bool {
     matches!(command, Command::Connect | Command::Stomp)
 }
@@ -329,31 +335,6 @@ pub(super) fn receipt(frame: &Frame) -> Option<Vec<u8>> {
     frame.header("receipt").map(|id| id.octets().into_owned())
 }
 
-/// Headers that a MESSAGE has of its own.
-const OWN: [&str; 6] = ["ack", "content-length", "destination", "message-id", "redelivered", "subscription"];
-/// Headers that were for the broker. Real ones relay them nevertheless.
-const FOR_THE_BROKER: [&str; 2] = ["receipt", "transaction"];
-
-/// The headers that consumers see, and of repeated ones the first, as RabbitMQ and ActiveMQ do.
-fn relayed(headers: &Headers, relays_all: bool) -> Headers {
-    let mut relayed = Headers::new();
-    for (name, value) in headers.iter() {
-        let is_own = OWN.into_iter().any(|own| name == own);
-        let is_for_us = !relays_all && FOR_THE_BROKER.into_iter().any(|ours| name == ours);
-        let is_repeated = relayed.iter().any(|(known, _)| known == name);
-        if !is_own && !is_for_us && !is_repeated {
-            relayed.push(name.octets(), value.octets());
-        }
-    }
-    relayed
-}
-
-/// A body that does not keep a whole read buffer alive, unless it is most of one.
-fn unshared(frame: &Frame) -> Bytes {
-    let body = frame.body();
-    if body.len() < 32 * 1024 { Bytes::copy_from_slice(body) } else { frame.body_bytes() }
-}
-
 fn locked(destination: &str) -> Refusal {
     let name = destination.strip_prefix("/queue/").unwrap_or(destination).escape_debug();
     let detail = format!(
@@ -361,25 +342,4 @@ fn locked(destination: &str) -> Refusal {
          declared on another connection or the exclusive property value does not match that of the original declaration.\n"
     );
     Refusal::new(ErrorClass::Locked, detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_consumers_see_of_a_send() {
-        let headers =
-            "destination:a receipt:1 x:1 transaction:t content-length:3 x:2 content-type:c y:z ack:1";
-        let headers = headers.split(' ').filter_map(|header| header.split_once(':'));
-        let mut sent = Headers::new();
-        headers.for_each(|(name, value)| sent.push(name, value));
-        for (relays_all, expected) in
-            [(false, "x:1 content-type:c y:z "), (true, "receipt:1 x:1 transaction:t content-type:c y:z ")]
-        {
-            let seen = relayed(&sent, relays_all);
-            let seen: String = seen.iter().map(|(name, value)| format!("{name}:{value} ")).collect();
-            assert_eq!(seen, expected);
-        }
-    }
 }

@@ -3,9 +3,7 @@
 use core::time::Duration;
 
 use super::{
-    Broker, ConnectionId,
-    delivery_limit::Return,
-    store::{Message, Source},
+    Broker, ConnectionId, delivery_limit::Return, source::Source, store::Message,
     subscription::SubscriptionName,
 };
 
@@ -58,13 +56,11 @@ impl Broker {
         self.let_go(source, returns, Return::Nack);
     }
 
-    /// The same for the queue of a subscription.
+    /// The same for the queues of a subscription.
     pub(super) fn catch_up_with(&mut self, connection: ConnectionId, name: &SubscriptionName) {
         let key = self.connections.get(&connection).and_then(|peer| peer.subscriptions.get(name));
-        if let Some(source) = key.and_then(|key| self.subscriptions.get(key)).map(|held| held.source.clone())
-        {
-            self.catch_up(connection, &source);
-        }
+        let sources = key.map_or_else(Vec::new, |key| self.store.sources(*key));
+        sources.into_iter().for_each(|source| self.catch_up(connection, &source));
     }
 
     /// The same for everything that was given back a moment ago.

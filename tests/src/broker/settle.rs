@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use stomp_proto::{AckMode, Frame, Version};
 
 use super::{
-    Broker, ConnectionId, NackPolicy, ack_id,
+    Broker, ConnectionId, Death, NackPolicy, ack_id,
     connection::{Connection, Unacked},
-    dead_letter_queue,
     delivery_limit::Return,
+    dialect::Dialect,
     habits::Habits,
     journal::Fact,
     refusal::Refusal,
-    store::{Content, Message},
     subscription::SubscriptionName,
     transaction::Step,
     value,
@@ -51,7 +50,15 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
         let Habits { counts_acks, acks_in_transactions_count_at_once, .. } = self.config.habits;
-        let find = if counts_acks { find_counted } else { find_exact };
+        let by_message = self.config.dialect == Dialect::ActiveMq && version < Version::V1_2;
+        let find = match (counts_acks, by_message) {
+            (true, _) => find_counted,
+            (false, true) => find_by_message,
+            (false, false) => find_exact,
+        };
+        if peer.has_browsed(connection, frame, version) {
+            return Ok(());
+        }
         let delivery = find(connection, peer, frame, version)?;
         match peer.transaction(frame)?.filter(|_| !acks_in_transactions_count_at_once) {
             Some(transaction) => transaction.steps.push(Step::Settle { delivery, verdict }),
@@ -90,6 +97,7 @@ impl Broker {
 
     fn apply(&mut self, connection: ConnectionId, unacked: Unacked, verdict: Verdict) {
         let Unacked { subscription, source, message } = unacked;
+        self.store.touch_consumer(subscription);
         if let Some(subscription) = self.subscriptions.get_mut(&subscription) {
             subscription.in_flight = subscription.in_flight.saturating_sub(1);
         }
@@ -97,27 +105,13 @@ impl Broker {
         let body = || message.content.body.clone();
         match verdict {
             Verdict::Acknowledge => self.note(|| Fact::Acknowledged { connection, body: body() }),
-            Verdict::DeadLetter => self.dead_letter(&message),
+            Verdict::DeadLetter => self.dead_letter(&message, Death::Refused),
             Verdict::Discard => {
                 self.records.discarded += 1;
                 self.note(|| Fact::Discarded(body()));
             }
             Verdict::Requeue => self.requeue(connection, &source, message),
         }
-    }
-
-    /// Moves a message to the dead letter queue, as a new one that says where it came from.
-    pub(super) fn dead_letter(&mut self, message: &Message) {
-        let dead = &message.content;
-        self.note(|| Fact::DeadLettered(dead.body.clone()));
-        let mut headers = dead.headers.clone();
-        headers.set("original-destination", dead.destination.as_bytes());
-        self.keep(Content {
-            destination: dead_letter_queue(&dead.destination).into(),
-            headers,
-            body: dead.body.clone(),
-            persistent: dead.persistent,
-        });
     }
 
     /// Puts back what a connection has not acknowledged, of those subscriptions.
@@ -142,6 +136,27 @@ fn find_counted(_: ConnectionId, peer: &Connection, frame: &Frame, version: Vers
         return Err(ack_id::over(frame, version));
     }
     peer.unacked.get(&number).map(|_| number).ok_or_else(|| ack_id::unknown(&number.to_string()))
+}
+
+/// ActiveMQ in 1.0 and 1.1: the delivery of the message that a frame names, whoever else has that.
+fn find_by_message(
+    _: ConnectionId,
+    peer: &Connection,
+    frame: &Frame,
+    version: Version,
+) -> Result<u64, Refusal> {
+    let id = value(frame, "message-id")?.ok_or_else(|| Refusal::missing("message-id"))?;
+    let name = value(frame, "subscription")?.map(SubscriptionName::Id);
+    if name.is_none() && version > Version::V1_0 {
+        return Err(Refusal::missing("subscription"));
+    }
+    let key =
+        name.map(|name| peer.subscriptions.get(&name).ok_or_else(|| ack_id::unknown(&id))).transpose()?;
+    let mut unacked = peer.unacked.iter();
+    let found = unacked.find(|(_, unacked)| {
+        unacked.message.content.id.as_ref() == Some(&id) && key.is_none_or(|key| *key == unacked.subscription)
+    });
+    found.map(|(number, _)| *number).ok_or_else(|| ack_id::unknown(&id))
 }
 
 /// The delivery that a frame names. 1.1, "ACK": `subscription` is required, and 1.0 allows it.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use stomp_proto::{AckMode, Headers, HeartBeat, Version};
 
 use super::{
-    Broker, ConnectionId,
+    Broker, ConnectionId, Death,
     connection::{Connection, Unacked},
     store::Message,
     subscription::Subscription,
@@ -86,6 +86,8 @@ pub struct MessageState {
     pub redelivered: bool,
     /// How often it came back in a way that counts towards the [`DeliveryLimit`](super::DeliveryLimit).
     pub returns: u32,
+    /// Why it is in a dead letter queue, or `None` if it is in another.
+    pub dead: Option<Death>,
     /// The connection that has it and has not acknowledged it, or `None` if it waits.
     pub out_to: Option<ConnectionId>,
 }
@@ -159,6 +161,7 @@ impl Message {
             body: self.content.body.clone(),
             redelivered: self.redelivered,
             returns: self.returns,
+            dead: self.content.death,
             out_to,
         }
     }
@@ -233,6 +236,9 @@ impl fmt::Display for MessageState {
         }
         if self.redelivered {
             write!(f, ", redelivered, {} returns", self.returns)?;
+        }
+        if let Some(death) = self.dead {
+            write!(f, ", {death}")?;
         }
         self.headers.iter().try_for_each(|(name, value)| {
             write!(f, " {}:{}", name.octets().escape_ascii(), value.octets().escape_ascii())

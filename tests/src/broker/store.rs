@@ -1,30 +1,28 @@
 //! Where messages wait: queues that consumers share, and one queue of its own for each subscription of a topic.
 
+use core::time::Duration;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
     sync::Arc,
 };
 
-use bytes::Bytes;
-use stomp_proto::Headers;
+use super::{
+    ConnectionId,
+    consumers::{Consumers, Wishes},
+    content::Content,
+    source::{Source, SubscriptionKey, is_remote},
+    wildcard::is_topic,
+};
 
-use super::{ConnectionId, subscription::SubscriptionKey};
+/// Where a message stands in its queue: by its rank, the best first, then by its number.
+type Place = (u8, u64);
 
-/// What a message says. It is the same for everybody who gets it.
-#[derive(Debug)]
-pub(super) struct Content {
-    pub(super) destination: Arc<str>,
-    /// The sender's headers, without those of the protocol.
-    pub(super) headers: Headers,
-    pub(super) body: Bytes,
-    pub(super) persistent: bool,
-}
-
-/// A message in a queue or on its way to a consumer. Its number is its place: one that comes back takes it again.
+/// A message in a queue or on its way to a consumer. One that comes back takes its place again.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
-    number: u64,
+    pub(super) number: u64,
+    rank: u8,
     pub(super) redelivered: bool,
     /// How often it came back in a way that counts, and how often of these its consumer had wanted it.
     pub(super) returns: u32,
@@ -32,19 +30,9 @@ pub(super) struct Message {
     pub(super) content: Arc<Content>,
 }
 
-/// What consumers are served from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Source {
-    Queue(Arc<str>),
-    /// What a topic has for that subscription alone.
-    Topic(SubscriptionKey),
-    /// What a topic has for the durable subscription of that name, whether it has a consumer or not.
-    Durable(Arc<str>),
-}
-
 #[derive(Debug, Default)]
 struct Queue {
-    ready: BTreeMap<u64, Message>,
+    ready: BTreeMap<Place, Message>,
     /// Whose turn it is stands in front.
     consumers: VecDeque<SubscriptionKey>,
     /// Receipts that wait until the queue holds fewer messages.
@@ -57,23 +45,32 @@ impl Queue {
     }
 }
 
+impl Message {
+    const fn place(&self) -> Place {
+        (self.rank, self.number)
+    }
+}
+
 /// All queues and topics, and which of them may have something to dispatch.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     queues: BTreeMap<Source, Queue>,
-    topics: BTreeMap<Arc<str>, BTreeSet<SubscriptionKey>>,
-    /// The topics of durable subscriptions, by the names of these.
-    durable: BTreeMap<Arc<str>, Arc<str>>,
+    consumers: Consumers,
     touched: BTreeSet<Source>,
     numbers: u64,
-}
-
-/// Whether a destination is a topic: everybody gets each message, and nobody listening means nobody gets it.
-fn is_topic(destination: &str) -> bool {
-    destination.starts_with("/topic/")
+    /// Whether a message of a higher priority overtakes others.
+    ranks: bool,
+    /// The destinations that belong to a connection.
+    temporaries: BTreeSet<Arc<str>>,
+    /// When messages that wait expire.
+    expiring: BTreeSet<(Duration, Source, Place)>,
 }
 
 impl Store {
+    pub(super) fn new(ranks: bool) -> Self {
+        Self { ranks, ..Self::default() }
+    }
+
     /// Accepts a message. Gives the numbers of its places.
     pub(super) fn publish(&mut self, content: Content) -> Range<u64> {
         let (first, content) = (self.numbers, Arc::new(content));
@@ -81,13 +78,8 @@ impl Store {
             self.push(Source::Queue(content.destination.clone()), content);
             return first..self.numbers;
         }
-        let subscribers = self.topics.get(&content.destination).into_iter().flatten();
-        for key in subscribers.copied().collect::<Vec<_>>() {
-            self.push(Source::Topic(key), content.clone());
-        }
-        let subscribed = self.durable.iter().filter(|(_, topic)| **topic == content.destination);
-        for name in subscribed.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            self.push(Source::Durable(name), content.clone());
+        for source in self.consumers.of_topic(&content) {
+            self.push(source, content.clone());
         }
         first..self.numbers
     }
@@ -95,64 +87,61 @@ impl Store {
     fn push(&mut self, source: Source, content: Arc<Content>) {
         let number = self.numbers;
         self.numbers += 1;
-        let queue = self.queues.entry(source.clone()).or_default();
-        queue
-            .ready
-            .insert(number, Message { number, redelivered: false, returns: 0, orderly_returns: 0, content });
+        let rank = if self.ranks { 9 - content.priority.min(9) } else { 0 };
+        self.insert(
+            source,
+            Message { number, rank, redelivered: false, returns: 0, orderly_returns: 0, content },
+        );
+    }
+
+    fn insert(&mut self, source: Source, message: Message) {
+        if let Some(time) = message.content.expires {
+            self.expiring.insert((time, source.clone(), message.place()));
+        }
+        self.queue(&source).ready.insert(message.place(), message);
         self.touched.insert(source);
+    }
+
+    /// The queue of a source, which has consumers from the start where they have asked for any queue of its name.
+    fn queue(&mut self, source: &Source) -> &mut Queue {
+        if !self.queues.contains_key(source) {
+            let consumers = self.consumers.found(source).into();
+            self.queues.insert(source.clone(), Queue { consumers, ..Queue::default() });
+        }
+        self.queues.entry(source.clone()).or_default()
     }
 
     /// Takes a message back that was handed out. What was for a subscription that is gone is gone with it.
     pub(super) fn put_back(&mut self, source: &Source, message: Message) {
         let is_gone = match source {
-            Source::Queue(_) => false,
+            Source::Queue(name) => is_remote(name) && !self.is_temporary(name),
             Source::Topic(_) => !self.queues.contains_key(source),
-            Source::Durable(name) => !self.durable.contains_key(name),
+            Source::Durable(name) => !self.consumers.is_durable(name),
         };
-        if is_gone {
-            return;
+        if !is_gone {
+            self.insert(source.clone(), Message { redelivered: true, ..message });
         }
-        let message = Message { redelivered: true, ..message };
-        self.queues.entry(source.clone()).or_default().ready.insert(message.number, message);
-        self.touch(source);
     }
 
-    /// Adds a consumer and says what it is served from: for a topic, from what the durable subscription of that name has
-    /// collected, if one is named.
-    pub(super) fn add_consumer(
-        &mut self,
-        destination: &Arc<str>,
-        durable: Option<&Arc<str>>,
-        key: SubscriptionKey,
-    ) -> Source {
-        let source = match (is_topic(destination), durable) {
-            (true, Some(name)) => {
-                self.durable.insert(name.clone(), destination.clone());
-                Source::Durable(name.clone())
-            }
-            (true, None) => {
-                self.topics.entry(destination.clone()).or_default().insert(key);
-                Source::Topic(key)
-            }
-            (false, _) => Source::Queue(destination.clone()),
-        };
-        self.queues.entry(source.clone()).or_default().consumers.push_back(key);
-        self.touch(&source);
-        source
+    /// Adds a consumer. A durable one is served from what the subscription of that name has collected.
+    pub(super) fn add_consumer(&mut self, wishes: Wishes, key: SubscriptionKey) {
+        let queues = self.queues.keys().filter_map(|source| match source {
+            Source::Queue(name) => Some(name),
+            Source::Topic(_) | Source::Durable(_) => None,
+        });
+        for source in self.consumers.add(key, wishes, queues) {
+            self.queue(&source).consumers.push_back(key);
+            self.touch(&source);
+        }
     }
 
     /// Removes a consumer. A topic's messages that wait for it are dropped.
-    pub(super) fn remove_consumer(&mut self, destination: &str, source: &Source, key: SubscriptionKey) {
-        let Some(queue) = self.queues.get_mut(source) else { return };
-        queue.consumers.retain(|consumer| *consumer != key);
-        let is_over = matches!(source, Source::Topic(_)) || queue.is_unused();
-        if is_over {
-            self.queues.remove(source);
-        }
-        if let Some(subscribers) = self.topics.get_mut(destination) {
-            subscribers.remove(&key);
-            if subscribers.is_empty() {
-                self.topics.remove(destination);
+    pub(super) fn remove_consumer(&mut self, key: SubscriptionKey) {
+        for source in self.consumers.remove(key) {
+            let Some(queue) = self.queues.get_mut(&source) else { continue };
+            queue.consumers.retain(|consumer| *consumer != key);
+            if matches!(source, Source::Topic(_)) || queue.is_unused() {
+                self.queues.remove(&source);
             }
         }
     }
@@ -160,7 +149,7 @@ impl Store {
     /// Deletes a durable subscription with what it has collected. Whether there was one.
     pub(super) fn delete(&mut self, durable: &Arc<str>) -> bool {
         self.queues.remove(&Source::Durable(durable.clone()));
-        self.durable.remove(durable).is_some()
+        self.consumers.delete(durable)
     }
 
     /// Says that a consumer of it may have room again.
@@ -170,24 +159,63 @@ impl Store {
         }
     }
 
+    /// Says that a consumer may have room again.
+    pub(super) fn touch_consumer(&mut self, key: SubscriptionKey) {
+        let Self { queues, consumers, touched, .. } = self;
+        let has_messages = |source: &&Source| queues.get(source).is_some_and(|queue| !queue.ready.is_empty());
+        touched.extend(consumers.sources(key).filter(has_messages).cloned());
+    }
+
+    /// What a consumer is served from.
+    pub(super) fn sources(&self, key: SubscriptionKey) -> Vec<Source> {
+        self.consumers.sources(key).cloned().collect()
+    }
+
     /// A source that may have something for somebody.
     pub(super) fn next_touched(&mut self) -> Option<Source> {
         self.touched.pop_first()
     }
 
-    /// The next message of a source and who gets it: the first in turn that has room. Those without room keep their
-    /// turn.
+    /// The next message of a source and who gets it: the first in turn that has room and wants it. Those without room keep
+    /// their turn.
     pub(super) fn take(
         &mut self,
         source: &Source,
         has_room: impl Fn(SubscriptionKey) -> bool,
     ) -> Option<(SubscriptionKey, Message)> {
-        let queue = self.queues.get_mut(source).filter(|queue| !queue.ready.is_empty())?;
-        let turn = queue.consumers.iter().position(|key| has_room(*key))?;
+        let Self { queues, consumers, .. } = self;
+        let queue = queues.get_mut(source).filter(|queue| !queue.ready.is_empty())?;
+        if !queue.consumers.iter().any(|key| has_room(*key)) {
+            return None;
+        }
+        let (place, turn) = queue.ready.iter().find_map(|(place, message)| {
+            let wants = |key: &SubscriptionKey| has_room(*key) && consumers.accepts(*key, &message.content);
+            Some((*place, queue.consumers.iter().position(wants)?))
+        })?;
         let key = queue.consumers.remove(turn)?;
         queue.consumers.push_back(key);
-        let (_, message) = queue.ready.pop_first()?;
+        let message = queue.ready.remove(&place)?;
+        if let Some(time) = message.content.expires {
+            self.expiring.remove(&(time, source.clone(), place));
+        }
         Some((key, message))
+    }
+
+    /// When the next message that waits expires, since 1970.
+    pub(super) fn next_expiry(&self) -> Option<Duration> {
+        self.expiring.first().map(|(time, ..)| *time)
+    }
+
+    /// A message that has expired.
+    pub(super) fn take_expired(&mut self, now: Duration) -> Option<Message> {
+        loop {
+            let (_, source, place) = self.expiring.first().filter(|(time, ..)| *time <= now)?.clone();
+            self.expiring.pop_first();
+            let queue = self.queues.get_mut(&source);
+            if let Some(message) = queue.and_then(|queue| queue.ready.remove(&place)) {
+                return Some(message);
+            }
+        }
     }
 
     /// Keeps the receipt of a SEND back if the queue holds more than `limit` messages; gives it back otherwise.
@@ -212,13 +240,10 @@ impl Store {
         self.queues.get_mut(source).filter(|queue| queue.ready.len() <= limit)?.withheld.pop_front()
     }
 
-    /// The messages that wait at a destination, oldest first; for a topic those that wait for a subscriber, durable ones last.
+    /// The messages that wait at a destination, in their order; for a topic those that wait for a subscriber, durable ones last.
     pub(super) fn ready<'a>(&'a self, destination: &'a str) -> impl Iterator<Item = &'a Message> {
-        let topic = self.topics.get(destination).into_iter().flatten().map(|key| Source::Topic(*key));
-        let durable = self.durable.iter().filter(move |(_, topic)| ***topic == *destination);
-        let durable = durable.map(|(name, _)| Source::Durable(name.clone()));
-        let queue = [Source::Queue(destination.into())];
-        let sources = queue.into_iter().chain(topic).chain(durable);
+        let queue = [Source::Queue(destination.into())].into_iter();
+        let sources = queue.chain(self.consumers.sources_of(destination));
         sources.filter_map(|source| self.queues.get(&source)).flat_map(|queue| queue.ready.values())
     }
 
@@ -246,6 +271,28 @@ impl Store {
         lost
     }
 
+    pub(super) fn add_temporary(&mut self, name: Arc<str>) {
+        self.temporaries.insert(name);
+    }
+
+    /// Deletes a temporary destination with its messages.
+    pub(super) fn delete_temporary(&mut self, name: &Arc<str>) {
+        self.temporaries.remove(name);
+        self.queues.remove(&Source::Queue(name.clone()));
+    }
+
+    pub(super) fn is_temporary(&self, name: &str) -> bool {
+        self.temporaries.contains(name)
+    }
+
+    /// The names of all queues.
+    pub(super) fn queue_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.queues.keys().filter_map(|source| match source {
+            Source::Queue(name) => Some(name),
+            Source::Topic(_) | Source::Durable(_) => None,
+        })
+    }
+
     /// Forgets the messages of a destination.
     pub(super) fn purge(&mut self, destination: &str) {
         if let Some(queue) = self.queues.get_mut(&Source::Queue(destination.into())) {
@@ -257,16 +304,35 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use stomp_proto::Headers;
+
     use super::*;
+    use crate::broker::wildcard::Target;
 
     fn content(destination: &str, body: &'static str) -> Content {
         let persistent = body.starts_with('p');
-        let body = Bytes::from_static(body.as_bytes());
-        Content { destination: destination.into(), headers: Headers::new(), body, persistent }
+        let content = Content::new(destination.into(), Headers::new(), Bytes::from_static(body.as_bytes()));
+        Content { persistent, ..content }
     }
 
     fn bodies(store: &Store, destination: &str) -> Vec<Bytes> {
         store.ready(destination).map(|message| message.content.body.clone()).collect()
+    }
+
+    fn wishes(destination: &str, durable: Option<&Arc<str>>) -> Wishes {
+        Wishes { targets: vec![Target::Name(destination.into())], selector: None, durable: durable.cloned() }
+    }
+
+    /// A new consumer, and what it is served from.
+    fn consume(
+        store: &mut Store,
+        destination: &str,
+        durable: Option<&Arc<str>>,
+        key: SubscriptionKey,
+    ) -> Source {
+        store.add_consumer(wishes(destination, durable), key);
+        store.sources(key).remove(0)
     }
 
     fn keys<const N: usize>() -> [SubscriptionKey; N] {
@@ -277,10 +343,9 @@ mod tests {
     fn those_in_turn_with_room_are_served() {
         let [first, second, third] = keys();
         let mut store = Store::default();
-        let name: Arc<str> = "/queue/a".into();
-        let source = store.add_consumer(&name, None, first);
-        store.add_consumer(&name, None, second);
-        store.add_consumer(&name, None, third);
+        let source = consume(&mut store, "/queue/a", None, first);
+        consume(&mut store, "/queue/a", None, second);
+        consume(&mut store, "/queue/a", None, third);
         for _ in 0..5 {
             store.publish(content("/queue/a", "x"));
         }
@@ -296,7 +361,7 @@ mod tests {
     fn what_comes_back_takes_its_old_place() {
         let [key] = keys();
         let mut store = Store::default();
-        let source = store.add_consumer(&"/queue/a".into(), None, key);
+        let source = consume(&mut store, "/queue/a", None, key);
         for body in ["1", "2", "3"] {
             store.publish(content("/queue/a", body));
         }
@@ -313,12 +378,12 @@ mod tests {
         let [first, second] = keys();
         let mut store = Store::default();
         store.publish(content("/topic/t", "nobody"));
-        let source = store.add_consumer(&"/topic/t".into(), None, first);
-        store.add_consumer(&"/topic/t".into(), None, second);
+        let source = consume(&mut store, "/topic/t", None, first);
+        consume(&mut store, "/topic/t", None, second);
         store.publish(content("/topic/t", "both"));
         assert_eq!(bodies(&store, "/topic/t"), ["both", "both"]);
         let (_, message) = store.take(&source, |_| true).unwrap();
-        store.remove_consumer("/topic/t", &source, first);
+        store.remove_consumer(first);
         store.put_back(&source, message);
         assert_eq!(bodies(&store, "/topic/t"), ["both"]);
     }
@@ -326,16 +391,16 @@ mod tests {
     #[test]
     fn a_durable_subscription_collects_until_it_is_deleted() {
         let [first, second] = keys();
-        let (topic, name): (Arc<str>, Arc<str>) = ("/topic/t".into(), "mine".into());
+        let (topic, name): (&str, Arc<str>) = ("/topic/t", "mine".into());
         let mut store = Store::default();
-        let source = store.add_consumer(&topic, Some(&name), first);
+        let source = consume(&mut store, topic, Some(&name), first);
         store.publish(content("/topic/t", "there"));
         let (_, message) = store.take(&source, |_| true).unwrap();
-        store.remove_consumer("/topic/t", &source, first);
+        store.remove_consumer(first);
         store.put_back(&source, message);
         store.publish(content("/topic/t", "away"));
         assert_eq!(bodies(&store, "/topic/t"), ["there", "away"]);
-        assert_eq!(store.add_consumer(&topic, Some(&name), second), source);
+        assert_eq!(consume(&mut store, topic, Some(&name), second), source);
         let (key, message) = store.take(&source, |_| true).unwrap();
         assert_eq!((key, message.redelivered), (second, true));
         assert!(store.delete(&name) && !store.delete(&name));

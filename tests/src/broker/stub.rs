@@ -219,7 +219,7 @@ impl Broker {
             }
             Deed::Respond(body) => {
                 self.confirm(connection, receipt.as_deref());
-                self.respond(frame, body);
+                self.respond(connection, frame, body);
             }
         }
         true
@@ -241,8 +241,9 @@ impl Broker {
         }
     }
 
-    fn respond(&mut self, request: &Frame, body: Bytes) {
+    fn respond(&mut self, connection: ConnectionId, request: &Frame, body: Bytes) {
         let Ok(Some(reply_to)) = value(request, "reply-to") else { return };
+        let reply_to = self.reply_to(connection, &reply_to).unwrap_or(reply_to);
         let correlation = value(request, "correlation-id").ok().flatten();
         let headers: Vec<_> = correlation.iter().map(|id| ("correlation-id", &**id)).collect();
         self.publish(&reply_to, body, &headers);

@@ -3,13 +3,9 @@
 use core::fmt;
 use std::sync::Arc;
 
-use stomp_proto::{AckMode, Frame, Version};
+use stomp_proto::{AckMode, Command, Frame, Version};
 
-use super::{ConnectionId, refusal::Refusal, store::Source, value};
-
-/// Names a subscription among all connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SubscriptionKey(pub(super) u64);
+use super::{ConnectionId, dialect::Dialect, refusal::Refusal, value};
 
 /// Names a subscription on its connection. In 1.0 the `id` is optional, and the destination does instead.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,12 +16,15 @@ pub(super) enum SubscriptionName {
 
 impl SubscriptionName {
     /// The name that a SUBSCRIBE or UNSUBSCRIBE gives.
-    pub(super) fn of(frame: &Frame, version: Version) -> Result<Self, Refusal> {
+    pub(super) fn of(frame: &Frame, version: Version, dialect: Dialect) -> Result<Self, Refusal> {
         match value(frame, "id")? {
             Some(id) => Ok(Self::Id(id)),
-            None if version > Version::V1_0 => Err(Refusal::missing("id")),
+            None if version > Version::V1_0 && !dialect.needs_no_id() => Err(Refusal::missing("id")),
             None => match value(frame, "destination")? {
                 Some(destination) => Ok(Self::Destination(destination)),
+                None if frame.command() == Command::Unsubscribe && dialect.needs_no_id() => {
+                    Err(Refusal::missing("id"))
+                }
                 None => Err(Refusal::missing("destination")),
             },
         }
@@ -58,23 +57,33 @@ pub(super) struct Terms {
     pub(super) exclusive: bool,
     /// The name of a durable subscription.
     pub(super) durable: Option<Arc<str>>,
+    /// Whether messages are shown and stay.
+    pub(super) browses: bool,
+    pub(super) selector: Option<Arc<str>>,
 }
 
 impl Terms {
-    pub(super) fn of(frame: &Frame, version: Version) -> Result<Self, Refusal> {
+    pub(super) fn of(frame: &Frame, version: Version, dialect: Dialect) -> Result<Self, Refusal> {
         let destination = value(frame, "destination")?.ok_or_else(|| Refusal::missing("destination"))?;
-        let name = SubscriptionName::of(frame, version)?;
+        let name = SubscriptionName::of(frame, version, dialect)?;
         let exclusive = frame.header("exclusive").is_some_and(|value| value == "true");
-        let (ack_mode, prefetch, durable) = (ack_mode(frame)?, prefetch(frame), durable(frame, &name)?);
-        Ok(Self { name, destination, ack_mode, prefetch, exclusive, durable })
+        let (ack_mode, prefetch, durable) =
+            (ack_mode(frame, dialect)?, prefetch(frame), durable(frame, &name)?);
+        let browses = frame.header("browser").is_some_and(|value| value == "true");
+        let selector = value(frame, "selector")?;
+        Ok(Self { name, destination, ack_mode, prefetch, exclusive, durable, browses, selector })
     }
 }
 
 /// 1.0 to 1.2, "SUBSCRIBE": auto when nothing is said.
-fn ack_mode(frame: &Frame) -> Result<AckMode, Refusal> {
+fn ack_mode(frame: &Frame, dialect: Dialect) -> Result<AckMode, Refusal> {
     match value(frame, "ack")? {
         None => Ok(AckMode::Auto),
-        Some(name) => AckMode::from_name(&name).ok_or_else(|| Refusal::bad("ack")),
+        Some(name) => match AckMode::from_name(&name) {
+            Some(mode) => Ok(mode),
+            None if dialect.knows_any_ack_mode() => Ok(AckMode::Auto),
+            None => Err(Refusal::bad("ack")),
+        },
     }
 }
 
@@ -102,7 +111,6 @@ fn prefetch(frame: &Frame) -> Option<u64> {
 pub(super) struct Subscription {
     pub(super) connection: ConnectionId,
     pub(super) terms: Terms,
-    pub(super) source: Source,
     /// Messages sent and not yet acknowledged.
     pub(super) in_flight: u64,
 }
@@ -116,8 +124,6 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
-    use stomp_proto::Command;
-
     use super::*;
 
     #[test]
@@ -137,7 +143,7 @@ mod tests {
             let frame = headers.split(' ').filter_map(|header| header.split_once(':'));
             let frame = frame
                 .fold(Frame::new(Command::Subscribe), |frame, (name, value)| frame.with_header(name, value));
-            let terms = Terms::of(&frame, version).ok();
+            let terms = Terms::of(&frame, version, Dialect::Plain).ok();
             assert_eq!(
                 terms.map(|terms| (terms.ack_mode, terms.prefetch)),
                 expected,

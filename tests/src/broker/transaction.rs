@@ -5,10 +5,11 @@ use stomp_proto::Frame;
 use super::{
     Broker, ConnectionId, Verdict,
     connection::Connection,
+    content::Content,
     deferred::Work,
+    destination::possible,
+    dialect::Dialect,
     refusal::{ErrorClass, Refusal},
-    request::possible,
-    store::Content,
     value,
 };
 
@@ -35,7 +36,9 @@ impl Broker {
     pub(super) fn begin(&mut self, connection: ConnectionId, frame: &Frame) -> Result<(), Refusal> {
         let name = required_name(frame)?;
         let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
-        if peer.transactions.contains_key(&*name) {
+        // RabbitMQ begins it anew.
+        let begins_anew = self.config.dialect == Dialect::RabbitMq;
+        if peer.transactions.contains_key(&*name) && !begins_anew {
             let detail = format!("The transaction '{}' has begun already", name.escape_debug());
             return Err(Refusal::new(ErrorClass::DuplicateTransaction, detail));
         }
@@ -60,7 +63,7 @@ impl Broker {
     pub(super) fn carry_out(&mut self, connection: ConnectionId, steps: Vec<Step>) {
         for step in steps {
             match step {
-                Step::Publish { content, receipt } => match possible(&content) {
+                Step::Publish { content, receipt } => match possible(&content.destination) {
                     Ok(()) => {
                         self.keep(*content);
                         self.confirm(connection, receipt.as_deref());
@@ -78,6 +81,17 @@ impl Broker {
         let peer = self.connections.get_mut(&connection);
         let found = peer.and_then(|peer| peer.transactions.remove(&*name));
         found.map(drop).ok_or_else(|| unknown(&name))
+    }
+}
+
+impl Broker {
+    /// The transaction that a frame belongs to, if it names one that is open.
+    pub(super) fn transaction(
+        &mut self,
+        connection: ConnectionId,
+        frame: &Frame,
+    ) -> Option<&mut Transaction> {
+        self.connections.get_mut(&connection)?.transaction(frame).ok().flatten()
     }
 }
 

@@ -73,6 +73,7 @@ impl Accounts {
             Fact::Acknowledged { body, .. }
             | Fact::Destroyed { body, .. }
             | Fact::Discarded(body)
+            | Fact::Expired(body)
             | Fact::Delivered { body, settled: true, .. } => {
                 self.entry(&key(body)).ended.insert(broker);
             }

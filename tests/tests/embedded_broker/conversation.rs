@@ -86,8 +86,18 @@ fn logins() {
 fn a_refused_login_in_the_words_of_each_broker() {
     let rows = [
         (BrokerConfig::rabbitmq(), "message:Bad CONNECT\n", "\n\nAccess refused for user 'eve'\n\0\n", false),
-        (BrokerConfig::activemq(), "message:User name [eve] or password is invalid.\n", "\n\n\0\n", true),
-        (BrokerConfig::artemis(), "message:User name [eve] or password is invalid.\n", "\n\n\0\n", true),
+        (
+            BrokerConfig::activemq(),
+            "message:User name [eve] or password is invalid.\n",
+            "\n\nUser name [eve] or password is invalid.\0\n",
+            true,
+        ),
+        (
+            BrokerConfig::artemis(),
+            "message:Security Error occurred\\c User name [eve] or password is invalid\n",
+            "User name [eve] or password is invalid\0\n",
+            true,
+        ),
     ];
     for (config, message, end, closes) in rows {
         let mut wire = wire(config);

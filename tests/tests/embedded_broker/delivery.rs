@@ -32,11 +32,17 @@ fn a_message_by_version_and_mode() {
 
 #[test]
 fn presets_relay_what_was_for_the_broker() {
-    let mut wire = wire(BrokerConfig::activemq());
-    let client = wire.open(Version::V1_2);
-    wire.subscribe(client, "0", "/queue/a", "");
-    wire.say(client, "SEND\ndestination:/queue/a\nreceipt:1\n\n");
-    assert_eq!(wire.headers(client, "receipt"), ["1"]);
+    for (config, relayed) in [
+        (BrokerConfig::rabbitmq(), Some("1")),
+        (BrokerConfig::artemis(), Some("1")),
+        (BrokerConfig::activemq(), None),
+    ] {
+        let mut wire = wire(config);
+        let client = wire.open(Version::V1_2);
+        wire.subscribe(client, "0", "/queue/a", "");
+        wire.say(client, "SEND\ndestination:/queue/a\nreceipt:1\n\n");
+        assert_eq!(wire.headers(client, "receipt"), Vec::from_iter(relayed));
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod delivery;
 mod denials;
 mod errors;
 mod faults;
+mod features;
 mod habits;
 mod heart_beats;
 mod presets;

@@ -11,7 +11,7 @@ use std::{
 use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender, Version};
 use stomp_testkit::{
     broker::{Broker, BrokerConfig},
-    server::{Server, ServerEvent},
+    server::{Server, ServerEvent, received},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -272,4 +272,23 @@ fn relay(mut client: Client, from: &str, to: Option<&str>, count: u64) {
     }
     client.say("DISCONNECT\nreceipt:1\n\n");
     client.receipt("1");
+}
+
+#[test]
+fn a_server_keeps_the_latest_frames_of_a_connection() {
+    let server = Server::start(BrokerConfig::default()).unwrap();
+    let mut client = Client::connect(&server, Version::V1_2, "0,0");
+    for number in 0..3_000 {
+        client.say(&format!("SEND\ndestination:/queue/a\n\n{number}"));
+    }
+    for _ in 0..3 {
+        client.say(&format!("SEND\ndestination:/queue/b\n\n{}", "x".repeat(500_000)));
+    }
+    server.wait_for(PATIENCE, received("/queue/b", 3)).blocking().unwrap();
+    let (count, octets, last) = server.with(|broker| {
+        let (_, frames) = broker.received().next().unwrap();
+        let octets: usize = frames.iter().map(|frame| frame.body().len()).sum();
+        (frames.len(), octets, frames.last().unwrap().body().len())
+    });
+    assert!(count <= 1_000 && octets <= 1024 * 1024 && last == 500_000, "{count} frames, {octets} octets");
 }

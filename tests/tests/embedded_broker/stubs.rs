@@ -24,14 +24,17 @@ fn ask(wire: &mut Wire, connection: stomp_testkit::broker::ConnectionId, destina
 
 #[test]
 fn an_error_in_place_of_a_receipt() {
-    for (config, id) in [(BrokerConfig::activemq(), "receipt-id:r\n"), (BrokerConfig::rabbitmq(), "")] {
+    let rows = [
+        (BrokerConfig::activemq(), "receipt-id:r\ncontent-type:text/plain\n"),
+        (BrokerConfig::rabbitmq(), "version:1.0,1.1,1.2\ncontent-type:text/plain\ncontent-length:7\n"),
+    ];
+    for (config, headers) in rows {
         let mut wire = wire(config);
         wire.broker
             .stub(Stub::new(send().to("/queue/a")).reply(Answer::error("full").detail("no room")).times(2));
         let client = wire.open(Version::V1_2);
         for _ in 0..2 {
-            let expected =
-                format!("ERROR\nmessage:full\n{id}content-type:text/plain\ncontent-length:7\n\nno room\0\n");
+            let expected = format!("ERROR\nmessage:full\n{headers}\nno room\0\n");
             assert_eq!(ask(&mut wire, client, "/queue/a"), expected);
         }
         assert_eq!(ask(&mut wire, client, "/queue/b"), RECEIPT);

@@ -30,7 +30,7 @@ fn before_and_after_connecting_is_the_same() {
         ];
         assert_eq!(headers[..6], expected, "early: {early}");
         assert!(headers[6].starts_with("receipt:"));
-        pair.broker.publish("/queue/a", "hello", &[]);
+        pair.broker.publish("/queue/a", "hello", &[("x", "2")]);
         pair.drive();
         let events: Vec<_> = pair.events().iter().map(brief).collect();
         let last = ["subscribed: SubscriptionId(0)", "message: \"hello\""];

@@ -207,7 +207,7 @@ const RELAYED: [(&str, &str); 16] = [
     ("type", "order"),
     ("transaction", "tx"),
     ("receipt", "r"),
-    ("expires", "1"),
+    ("expires", "4102444800000"),
     ("priority", "9"),
     ("_AMQ_DUPL_ID", "d"),
     ("x-first-death-queue", "q"),
