@@ -268,8 +268,7 @@ async fn a_web_socket<A: Adapter>() {
     show(&settings);
     let mut config = Config::new(Brokers::from(endpoint));
     config.brokers.reconnect.startup_max_attempts = Some(1);
-    let (client, _kill) = A::start(config, settings);
-    let mut notices = client.trace();
+    let (client, mut notices, _kill) = A::start_heard(config, settings);
     let connected = client.connected().await;
     show(&connected);
     show_error(&connected.unwrap_err());
