@@ -14,7 +14,7 @@ pub(crate) struct Strikes {
     broker: Option<Box<Endpoint>>,
     /// One of them was at another.
     elsewhere: bool,
-    /// Which [silence](Clock::silences) they belong to.
+    /// Which [silence](super::suspects::Clock::silences) they belong to.
     silence: u32,
     /// Whether an even number of connections was closed in silence, strikes or not.
     is_even: bool,
