@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// What a connection speaks.
 #[derive(Default)]
-pub(crate) struct Line;
+pub(crate) struct Line {}
 
 /// What came is for the broker.
 pub(crate) enum Came {
