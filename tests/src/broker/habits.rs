@@ -15,6 +15,7 @@ pub(super) struct Habits {
     pub(super) frame_limits: Option<FrameLimits>,
     pub(super) journals: bool,
     pub(super) late_messages: usize,
+    pub(super) numbers_deliveries: bool,
     pub(super) reads_on: bool,
     pub(super) receipts_no_subscribe: bool,
     pub(super) refuses_dead_replies: bool,
@@ -75,6 +76,13 @@ impl BrokerConfig {
     /// with messages that are already on their way. They are delivered again later.
     pub const fn late_messages(mut self, most: usize) -> Self {
         self.habits.late_messages = most;
+        self
+    }
+
+    /// Gives each delivery a `message-id` of its own, also under the ActiveMQ preset, which otherwise gives one to a message
+    /// and keeps it when the message is delivered again. A test that accounts for deliveries can then tell them apart.
+    pub const fn numbering_deliveries(mut self) -> Self {
+        self.habits.numbers_deliveries = true;
         self
     }
 

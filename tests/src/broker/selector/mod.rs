@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn accepts(selector: &str, typing: Typing) -> Option<bool> {
-        Selector::new(selector, typing).ok().map(|selector| selector.accepts(|name| header(name)))
+        Selector::new(selector, typing).ok().map(|selector| selector.accepts(header))
     }
 
     /// These were put before ActiveMQ 5.17, which answers the same.
