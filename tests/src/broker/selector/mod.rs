@@ -71,7 +71,7 @@ impl Selector {
 mod tests {
     use super::*;
 
-    fn header(name: &str) -> Option<Value<'static>> {
+    fn header<'v>(name: &str) -> Option<Value<'v>> {
         let text = |text: &'static str| Some(Value::Text(text.into()));
         match name {
             "n" => text("7"),
