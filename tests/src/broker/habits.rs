@@ -15,6 +15,7 @@ pub(super) struct Habits {
     pub(super) frame_limits: Option<FrameLimits>,
     pub(super) journals: bool,
     pub(super) late_messages: usize,
+    pub(super) numbers_deliveries: bool,
     pub(super) reads_on: bool,
     pub(super) receipts_no_subscribe: bool,
     pub(super) refuses_dead_replies: bool,
@@ -87,6 +88,13 @@ impl BrokerConfig {
     /// If the connection ends first, the messages return with it, which a [`DeliveryLimit`] may count.
     pub const fn requeues_at_once(mut self, most: usize) -> Self {
         self.habits.requeues_at_once = Some(most);
+        self
+    }
+
+    /// Gives each delivery a `message-id` of its own, also under the ActiveMQ preset, which otherwise gives one to a message
+    /// and keeps it when the message is delivered again. A test that accounts for deliveries can then tell them apart.
+    pub const fn numbering_deliveries(mut self) -> Self {
+        self.habits.numbers_deliveries = true;
         self
     }
 

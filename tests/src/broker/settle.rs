@@ -8,7 +8,6 @@ use super::{
     Broker, ConnectionId, Death, NackPolicy, ack_id,
     connection::{Connection, Unacked},
     delivery_limit::Return,
-    dialect::Dialect,
     habits::Habits,
     journal::Fact,
     refusal::Refusal,
@@ -48,9 +47,9 @@ impl Broker {
         version: Version,
         verdict: Verdict,
     ) -> Result<(), Refusal> {
+        let by_message = self.names_messages() && version < Version::V1_2;
         let Some(peer) = self.connections.get_mut(&connection) else { return Ok(()) };
         let Habits { counts_acks, acks_in_transactions_count_at_once, .. } = self.config.habits;
-        let by_message = self.config.dialect == Dialect::ActiveMq && version < Version::V1_2;
         let find = match (counts_acks, by_message) {
             (true, _) => find_counted,
             (false, true) => find_by_message,

@@ -93,7 +93,7 @@ impl Broker {
     /// Notes when a message came, and when it expires.
     pub(super) fn stamp(&mut self, content: &mut Content) {
         content.accepted = self.wall_clock();
-        if self.config.dialect == Dialect::ActiveMq && content.id.is_none() {
+        if self.names_messages() && content.id.is_none() {
             self.next_message += 1;
             content.id = Some(format!("ID:testkit:{}", self.next_message).into());
         }
@@ -106,6 +106,11 @@ impl Broker {
                 _ => milliseconds("expires").filter(|time| !time.is_zero()),
             };
         }
+    }
+
+    /// Whether a message has one `message-id`, whoever gets it and how often.
+    pub(super) fn names_messages(&self) -> bool {
+        self.config.dialect == Dialect::ActiveMq && !self.config.habits.numbers_deliveries
     }
 
     /// Keeps a message for later if it asks for that.

@@ -63,7 +63,8 @@ impl Kind {
             Self::Artemis => self.edition(setting.edition),
             Self::RabbitMq => self.edition(setting.edition).deferring().stray_errors(3),
         };
-        let config = config.journaling().without_anonymous().output_window(setting.capacity);
+        let config =
+            config.journaling().numbering_deliveries().without_anonymous().output_window(setting.capacity);
         let config = if setting.durable_only { config.durable_only() } else { config };
         let config = match setting.delivery_limit {
             Some(limit) => config.delivery_limit(self.limit(setting.edition, limit)),

@@ -72,3 +72,31 @@ fn how_long_a_client_may_be_silent() {
         assert!(wire.is_closed(client), "{end}");
     }
 }
+
+#[test]
+fn activemq_names_a_message_once_for_everybody_and_for_good() {
+    for (config, same) in
+        [(BrokerConfig::activemq(), true), (BrokerConfig::activemq().numbering_deliveries(), false)]
+    {
+        let mut wire = wire(config);
+        let client = wire.open(Version::V1_1);
+        wire.subscribe(client, "a", "/topic/t", "ack:client\n");
+        wire.subscribe(client, "b", "/topic/t", "ack:client\n");
+        wire.send(client, "/topic/t", &["x"]);
+        let ids = wire.headers(client, "message-id");
+        assert_eq!(ids[0] == ids[1], same);
+        wire.subscribe(client, "c", "/queue/q", "ack:client\n");
+        wire.send(client, "/queue/q", &["x"]);
+        let first = wire.headers(client, "message-id");
+        wire.say(client, "UNSUBSCRIBE\nid:c\n\n");
+        wire.subscribe(client, "c", "/queue/q", "ack:client\n");
+        let again = wire.headers(client, "message-id");
+        assert_eq!(first == again, same);
+        // Each subscription acknowledges its own copy.
+        for (id, subscription) in [(&ids[1], "b"), (&ids[0], "a"), (&again[0], "c")] {
+            wire.say(client, &format!("ACK\nmessage-id:{id}\nsubscription:{subscription}\nreceipt:r\n\n"));
+            assert_eq!(wire.hear(client), "RECEIPT\nreceipt-id:r\n\n\0\n");
+        }
+        assert_eq!((wire.broker.unacked("/topic/t"), wire.broker.unacked("/queue/q")), (0, 0));
+    }
+}
