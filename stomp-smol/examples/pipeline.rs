@@ -15,7 +15,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use stomp_smol::{Client, Delivery, Forward, Message, OnFailure, Tally};
+use stomp_smol::{Client, Delivery, Forward, Message, OnFailure, Subscription, Tally};
 use stomp_testkit::{broker::BrokerConfig, server::Server};
 
 /// How many messages are under way at once, in each part.
@@ -84,8 +84,10 @@ async fn pipeline(uri: Option<String>, count: u64) -> Result<bool, Failure> {
     let config = BrokerConfig::default().flow_control(10 * WINDOW);
     let embedded = if uri.is_none() { Some(Server::start(config)?) } else { None };
     let uri = uri.or_else(|| embedded.as_ref().map(Server::uri)).unwrap_or_default();
-    let consumer = spawn(consume(uri.clone(), count));
-    let transformer = spawn(transform(uri.clone(), count));
+    // Both subscriptions stand before the first message is sent: there are brokers that keep nothing for later consumers.
+    let (input, output) = (subscribe(&uri, "/queue/testIn").await?, subscribe(&uri, "/queue/testOut").await?);
+    let consumer = spawn(consume(output, count));
+    let transformer = spawn(transform(uri.clone(), input, count));
     let produced = produce(&uri, count).await?;
     let (transformed, consumed) = (join(transformer).await??, join(consumer).await??);
     let (done, failed) = (transformed.handled, transformed.failed + consumed.failed);
@@ -124,10 +126,10 @@ async fn produce_lane(client: Client, lane: u64, count: u64) -> Result<u64, Fail
 
 /// Over two connections: when RabbitMQ runs short of memory it stops reading a connection that publishes, and with it the
 /// acknowledgements that would help.
-async fn transform(uri: String, count: u64) -> Result<Tally, Failure> {
+async fn transform(uri: String, input: Consumer, count: u64) -> Result<Tally, Failure> {
     let sender = connect(&uri).await?;
     let forward = sender.clone();
-    let tally = handle_all(&uri, "/queue/testIn", count, move |message| {
+    let tally = handle_all(input, count, move |message| {
         let sender = forward.clone();
         async move {
             let body = transformed(message.body())?;
@@ -146,9 +148,9 @@ fn transformed(body: &[u8]) -> Result<String, Failure> {
 }
 
 /// Each number from 1 to the count comes once.
-async fn consume(uri: String, count: u64) -> Result<Tally, Failure> {
+async fn consume(output: Consumer, count: u64) -> Result<Tally, Failure> {
     let missing = Arc::new(Mutex::new(vec![true; usize::try_from(count)?]));
-    handle_all(&uri, "/queue/testOut", count, move |message| {
+    handle_all(output, count, move |message| {
         let missing = Arc::clone(&missing);
         async move { check(&message, &mut missing.lock().expect("no handler panics")) }
     })
@@ -162,19 +164,25 @@ fn check(message: &Message, missing: &mut [bool]) -> Result<(), Failure> {
     if expected { Ok(()) } else { Err(format!("{value} came unexpectedly").into()) }
 }
 
+/// A connection of its own, and what comes on it.
+type Consumer = (Client, Subscription);
+
+async fn subscribe(uri: &str, queue: &str) -> Result<Consumer, Failure> {
+    let client = connect(uri).await?;
+    let messages = client.subscribe(queue).prefetch(WINDOW as u32).await?;
+    Ok((client, messages))
+}
+
 /// Handles `count` messages, side by side, and acknowledges each when its handler has succeeded. One that fails goes to the
 /// error queue instead of round in circles.
 async fn handle_all<F>(
-    uri: &str,
-    queue: &str,
+    (client, messages): Consumer,
     count: u64,
     handler: impl Fn(Delivery) -> F,
 ) -> Result<Tally, Failure>
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    let client = connect(uri).await?;
-    let messages = client.subscribe(queue).prefetch(WINDOW as u32).await?;
     let left = AtomicU64::new(count);
     let counted = |message| {
         let handled = handler(message);
