@@ -116,7 +116,9 @@ fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) 
         let (uri, programs) = (broker.uri(), programs.join(package));
         report.case(programs::PIPELINE, package, &[], || programs::pipeline(&programs, &uri));
         // The producer has ended before the others subscribe.
-        report.case(programs::SMALL, package, &[Feature::Keeping], || programs::small_examples(&programs, &uri));
+        report.case(programs::SMALL, package, &[Feature::Keeping], || {
+            programs::small_examples(&programs, &uri)
+        });
     }
 }
 
