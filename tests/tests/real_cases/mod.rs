@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod crashes;
 pub(crate) mod durable;
 pub(crate) mod limits;
+pub(crate) mod quorum;
 pub(crate) mod seen;
 pub(crate) mod sends;
 pub(crate) mod tls;

@@ -139,6 +139,7 @@ fn adapter_cases<A: Adapter>(versions: &[Version], broker: &mut RealBroker, repo
     let once = real_cases::tls::cases::<A>().into_iter();
     let once = once.chain(real_cases::traps::cases::<A>()).chain(real_cases::sends::cases::<A>());
     let once = once.chain(real_cases::durable::cases::<A>()).chain(real_cases::limits::cases::<A>());
+    let once = once.chain(real_cases::quorum::cases::<A>());
     run_cases::<A>(versions.chain(once.map(|case| (newest, case))), broker, report);
 }
 
