@@ -103,6 +103,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     lacks: &[
         (Feature::MemoryAlarm, "flow control is a matter of single queues"),
         (Feature::QuorumQueues, "it has none"),
+        (Feature::FreeReturns, "it has no quorum queues"),
         (Feature::FrameLimit, "no test meets it"),
     ],
     virtual_host: "localhost",

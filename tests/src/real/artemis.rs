@@ -71,6 +71,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     lacks: &[
         (Feature::MemoryAlarm, "an address that is full does not block STOMP"),
         (Feature::QuorumQueues, "it has none"),
+        (Feature::FreeReturns, "it has no quorum queues"),
         (Feature::FrameLimit, "no test meets it"),
     ],
     virtual_host: "localhost",

@@ -96,6 +96,8 @@ pub enum Feature {
     MemoryAlarm,
     /// Queues that several nodes agree on.
     QuorumQueues,
+    /// A consumer of a quorum queue can give messages back, in a way that does not count towards their delivery limit.
+    FreeReturns,
     /// A limit to frames that a test can meet.
     FrameLimit,
 }

@@ -28,7 +28,12 @@ pub static RABBITMQ_4_0: Description = Description {
     by_default: false,
     system: Some(|| fetched::directory("rabbitmq-4.0")),
     find: || find(&System::within(fetched::directory("rabbitmq-4.0")?)),
-    behaviour: Behaviour { lacks: &[], limits: LIMITS_4_0, quorum: Some(QUORUM_4_0), ..BEHAVIOUR },
+    behaviour: Behaviour {
+        lacks: &[(Feature::FreeReturns, "whatever goes back counts towards the delivery limit")],
+        limits: LIMITS_4_0,
+        quorum: Some(QUORUM_4_0),
+        ..BEHAVIOUR
+    },
     ..ONE_NODE
 };
 

@@ -46,6 +46,7 @@ pub static STOMPSERVER: Description = Description {
             ),
             (Feature::MemoryAlarm, "it has none"),
             (Feature::QuorumQueues, "it has none"),
+            (Feature::FreeReturns, "it has no quorum queues"),
             (Feature::FrameLimit, "no test meets it"),
             (Feature::Tls, "it speaks none"),
             (Feature::TemporaryQueues, "a destination that is not below /queue/ is a topic"),

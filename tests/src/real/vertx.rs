@@ -42,6 +42,7 @@ pub static VERTX: Description = Description {
             ),
             (Feature::MemoryAlarm, "it has none"),
             (Feature::QuorumQueues, "it has none"),
+            (Feature::FreeReturns, "it has no quorum queues"),
             (Feature::FrameLimit, "no test meets it"),
         ],
         virtual_host: "localhost",

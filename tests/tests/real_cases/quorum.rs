@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use stomp_session::client::{Client, Subscription};
-use stomp_testkit::real::{Feature::QuorumQueues, Quorum};
+use stomp_testkit::real::{
+    Feature::{FreeReturns, QuorumQueues},
+    Quorum,
+};
 
 use super::{Bench, Case, next, run};
 use crate::support::Adapter;
@@ -12,7 +15,7 @@ use crate::support::Adapter;
 pub(crate) fn cases<A: Adapter>() -> [Case; 4] {
     [
         ("a quorum queue and restarts", &[QuorumQueues], restarts::<A>),
-        ("a quorum queue and restarts with a large prefetch", &[QuorumQueues], large_prefetch::<A>),
+        ("a quorum queue and restarts with a large prefetch", &[FreeReturns], large_prefetch::<A>),
         ("a quorum queue and unsubscribes", &[QuorumQueues], unsubscribes::<A>),
         ("a quorum queue and moves", &[QuorumQueues], moves::<A>),
     ]
@@ -36,21 +39,18 @@ fn restarts<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(come_and_go::<A>(bench, Program { prefetch: Some(10), unsubscribes: false }));
 }
 
-/// Where whatever goes back counts, a prefetch of more than the limit is lost: nothing that a client can say changes that.
 fn large_prefetch<A: Adapter>(bench: &mut Bench<'_>) {
-    if !counts_all(bench) {
-        run::<A>(come_and_go::<A>(bench, Program { prefetch: Some(50), unsubscribes: false }));
-    }
+    run::<A>(come_and_go::<A>(bench, Program { prefetch: Some(50), unsubscribes: false }));
 }
 
 fn unsubscribes<A: Adapter>(bench: &mut Bench<'_>) {
-    let prefetch = if counts_all(bench) { 1 } else { 50 };
+    let prefetch = if returns_are_free(bench) { 50 } else { 1 };
     run::<A>(come_and_go::<A>(bench, Program { prefetch: Some(prefetch), unsubscribes: true }));
 }
 
 /// One program, which goes to another connection each time.
 fn moves<A: Adapter>(bench: &mut Bench<'_>) {
-    let prefetch = if counts_all(bench) { 1 } else { 50 };
+    let prefetch = if returns_are_free(bench) { 50 } else { 1 };
     run::<A>(async {
         let (client, _kill) = bench.client::<A>().await;
         let destination = fill(bench, &client, "moves").await;
@@ -129,8 +129,6 @@ fn quorum(bench: &Bench<'_>) -> Quorum {
     bench.description.behaviour.quorum.expect("the description says what its quorum queues are like")
 }
 
-/// Whether each way back counts towards a limit.
-fn counts_all(bench: &Bench<'_>) -> bool {
-    let quorum = quorum(bench);
-    quorum.delivery_limit.is_some() && quorum.counts_disconnects && quorum.counts_nacks
+fn returns_are_free(bench: &Bench<'_>) -> bool {
+    bench.description.behaviour.lacks(FreeReturns).is_none()
 }
