@@ -265,6 +265,8 @@ impl World {
         let Some(link) = actor.link.and_then(|link| links.get_mut(&link)) else { return Ok(()) };
         trace.octets(*now, || format!("client {number} >"), &octets);
         check_beat(link, *now)?;
+        let is_left = actor.is_moving() || actor.is_leaving();
+        link.watch.is_left_just_now = is_left && link.watch.last_heard == *now;
         for frame in link.watch.write(&octets, *now)? {
             actor.check_replay(&mut link.watch, &frame, *now)?;
             link.watch.check_written(&frame)?;

@@ -48,6 +48,10 @@ pub(super) struct Watch {
     pub(super) cancels: BTreeMap<String, Meaning>,
     /// Ids of subscriptions that were refused or cancelled here.
     pub(super) refused_ids: BTreeSet<String>,
+    /// Those of them that were refused or cancelled at the time at which something was last heard.
+    just_refused: BTreeSet<String>,
+    /// Its client is leaving it, and has just heard something: what it says was decided before, or between two frames.
+    pub(super) is_left_just_now: bool,
     /// What its owner had unsubscribed before a refusal came: the UNSUBSCRIBE may still leave.
     unsubscribed: BTreeSet<Mark>,
     /// Receipts of SUBSCRIBEs that only give back what was on its way to an earlier one of their id.
@@ -131,6 +135,8 @@ impl Watch {
             refusals: BTreeMap::new(),
             cancels: BTreeMap::new(),
             refused_ids: BTreeSet::new(),
+            just_refused: BTreeSet::new(),
+            is_left_just_now: false,
             unsubscribed: BTreeSet::new(),
             returning: BTreeSet::new(),
             lone: Vec::new(),
@@ -154,6 +160,9 @@ impl Watch {
 
     /// The client has read that.
     pub(super) fn hear(&mut self, octets: &[u8], now: Timestamp) {
+        if now > self.last_heard {
+            self.just_refused.clear();
+        }
         (self.last_heard, self.excused) = (now, false);
         let Some(parser) = &mut self.heard else { return };
         parser.feed(octets);
@@ -230,11 +239,13 @@ impl Watch {
         if let Some(receipt) = text("receipt-id") {
             if let Some(Asked::Subscribe(_, id)) = self.asked_receipts.get(&receipt) {
                 self.refused_ids.insert(id.clone());
+                self.just_refused.insert(id.clone());
             }
             self.refusals.insert(receipt, meaning);
         } else if let Some(id) = text("subscription") {
             self.note_answered(&id);
             self.refused_ids.insert(id.clone());
+            self.just_refused.insert(id.clone());
             self.cancels.insert(id, meaning);
         } else if !self.note_stray(error) {
             self.lone.push((meaning, self.out(self.last_heard)));
@@ -333,7 +344,8 @@ impl Watch {
                 let id = text("id").unwrap_or_default();
                 let mark = self.subscribed.get(&id);
                 let may_leave = mark.is_some_and(|mark| self.unsubscribed.contains(mark));
-                let is_there = may_leave || !self.refused_ids.contains(&id) || !WHOLE;
+                let is_late = self.is_left_just_now && self.just_refused.contains(&id);
+                let is_there = may_leave || is_late || !self.refused_ids.contains(&id) || !WHOLE;
                 let stands = is_there && mark.is_some() && self.left.insert(id.clone());
                 demand(stands, Law::Wire, || format!("UNSUBSCRIBE of {id}, which is not subscribed here"))
             }
