@@ -113,7 +113,9 @@ impl Link {
     fn note_settled(&mut self, message: &mut dyn Arrived, cx: &Cx<'_>) {
         let arrival = message.arrival_mut();
         arrival.settled = true;
-        self.burst.add(if arrival.is_cumulative() { MANY } else { 1 }, cx.now);
+        if self.connection.profile.returns_at_once.is_some() {
+            self.burst.add(if arrival.is_cumulative() { MANY } else { 1 }, cx.now);
+        }
     }
 
     /// Whether a message can be settled on this connection.

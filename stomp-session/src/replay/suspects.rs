@@ -88,6 +88,9 @@ impl<K: Copy + Ord> Waiting<K> {
 
     /// Takes one that may now be sent alone.
     pub(crate) fn suspect(&mut self, now: Timestamp, clock: &Clock) -> Option<K> {
+        if self.order.is_empty() {
+            return None;
+        }
         let alone = self.first_from(Wait::Alone(Timestamp::ZERO));
         let first = alone.filter(|(wait, ..)| matches!(wait, Wait::Alone(at) if *at <= now));
         let turn = |silent| self.on_clock(silent).filter(|_| clock.next(silent) <= now);
@@ -120,6 +123,10 @@ impl<K: Copy + Ord> Waiting<K> {
 
     /// When one may be sent alone.
     pub(crate) fn suspect_deadline(&self, clock: &Clock) -> Option<Timestamp> {
+        // As good as always, and asked at every turn.
+        if self.order.is_empty() {
+            return None;
+        }
         let alone = self.first_from(Wait::Alone(Timestamp::ZERO));
         let alone = alone.and_then(|(wait, ..)| if let Wait::Alone(at) = wait { Some(at) } else { None });
         let turn = |silent| self.on_clock(silent).map(|_| clock.next(silent));

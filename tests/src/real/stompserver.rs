@@ -37,6 +37,10 @@ pub static STOMPSERVER: Description = Description {
                 "one message is out on a connection at a time, and a second subscription is an error",
             ),
             (Feature::Persistence, "its queues are in memory"),
+            (
+                Feature::Redelivery,
+                "what comes back goes to whoever subscribes afterwards, and not to a consumer that is there already",
+            ),
             (Feature::Refusing, "1.0 has no NACK"),
             (Feature::Refusals, "no destination is refused to anybody"),
             (Feature::Durable, "topics collect nothing"),
