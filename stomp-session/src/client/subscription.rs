@@ -433,8 +433,9 @@ impl Inner {
             return Poll::Ready(Err(Ended::Unsubscribed.into()));
         };
         let result = match &inbox.ended {
+            // It may have ended since, as a browser does that has shown all: what has come is there to be taken.
+            _ if inbox.confirmed => Ok(()),
             Some(ended) => Err((**ended).clone().into()),
-            None if inbox.confirmed => Ok(()),
             None if expired => Err(SubscribeError::Timeout(patience)),
             None => {
                 let replaced = inbox.waker.replace(waker);

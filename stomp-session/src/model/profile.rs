@@ -397,6 +397,7 @@ impl Profile {
         phrases: &[
             ("or password is invalid", Meaning::Login),
             ("Invalid filter", Meaning::Invalid),
+            ("Invalid selector", Meaning::Invalid),
             ("does not have permission", Meaning::Permission),
             ("is full", Meaning::Passing),
         ],

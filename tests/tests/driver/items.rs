@@ -172,6 +172,31 @@ fn the_end_of_what_a_browser_shows_is_an_item() {
     });
 }
 
+/// The RECEIPT, all messages and the end come before the future is polled again.
+#[test]
+fn a_browser_that_has_shown_all_at_once_is_a_subscription_still() {
+    for messages in [0, 1, 3] {
+        let mut sim = Sim::in_weather(1, Weather::calm());
+        sim.add_broker("broker", BrokerConfig::activemq());
+        let client = sim.client(config(), settings());
+        let world = sim.world();
+        sim.block_on(async {
+            world.broker("broker", |broker| {
+                (0..messages).for_each(|number| broker.publish(QUEUE, number.to_string(), &[]));
+            });
+            let browse = client.subscribe(QUEUE).ack(AckMode::Auto).header("browser", "true");
+            let mut subscription = browse.await.unwrap();
+            let mut items = subscription.items();
+            for number in 0..messages {
+                let Some(SubscriptionItem::Message(shown)) = items.next().await else { panic!("{number}") };
+                assert_eq!(shown.text().unwrap(), number.to_string());
+            }
+            assert!(matches!(items.next().await, Some(SubscriptionItem::BrowseEnd)));
+            assert!(items.next().await.is_none());
+        });
+    }
+}
+
 /// What a runner with that policy comes to over the three messages, what its handler saw, and what its broker has then.
 fn run(broker: BrokerConfig, policy: OnFailure) -> (Result<Tally, StopReason<String>>, Vec<String>, World) {
     let (mut sim, client, world) = with_a_large_one(1, Weather::calm(), broker);

@@ -190,6 +190,7 @@ fn what_can_never_be_accepted_ends_the_subscription() {
         (RABBITMQ, Answer::Error(INEQUIVALENT)),
         (ACTIVEMQ, Answer::Named("ERROR\nmessage:javax.jms.InvalidSelectorException: a b")),
         (ARTEMIS, Answer::Named("ERROR\nmessage:AMQ339006: Invalid filter: a b")),
+        (ARTEMIS, Answer::Named("ERROR\nmessage:Invalid selector \"a b\"")),
     ];
     for (server, answer) in rows {
         let mut script = connected_to(server, config());
