@@ -90,6 +90,13 @@ fn a_wrong_uri_names_the_wrong_part() {
         ("tcp://[::1]61613", "the port is not a number"),
         ("failover:(tcp://a:1,)", "the port is not a number"),
         ("failover:()", "a broker URI looks like"),
+    ];
+    assert_refused(&rows);
+}
+
+#[test]
+fn a_wrong_uri_of_a_web_socket_names_the_wrong_part() {
+    let rows = [
         ("ws://a:1/a b", "the path and the query of a WebSocket are percent-encoded"),
         ("ws://a:1/a#b", "the path and the query of a WebSocket are percent-encoded"),
         ("ws://a:1/ws?q=ü", "the path and the query of a WebSocket are percent-encoded"),
@@ -100,6 +107,10 @@ fn a_wrong_uri_names_the_wrong_part() {
         ("ws://a:1/ws?stomp.vhost=%zz", "the stomp.vhost is not percent-encoded"),
         ("failover:(ws://a/ws,ws://:1/ws)", "broker 2 of the list: the host is missing"),
     ];
+    assert_refused(&rows);
+}
+
+fn assert_refused(rows: &[(&str, &str)]) {
     for (uri, expected) in rows {
         let shown = format!("{}", uri.parse::<Brokers>().unwrap_err());
         assert!(shown.contains(expected), "{uri}: {shown}");

@@ -20,7 +20,7 @@
 //! of its BEGIN comes after the messages that were on their way, so that nothing is left to be sent if the queue holds
 //! anything. If the queue was empty, and a message came at that moment, the message shows itself as the first ones did.
 //!
-//! A broker that passes on only so many returns at a time does the rest when it has heard from the queue. The second
+//! A broker that limits how many returns it passes on at a time does the rest when it has heard from the queue. The second
 //! subscription makes it hear, which matters where the connection is about to be left: what it has not passed on by then is lost
 //! with the connection, and counts as delivered.
 

@@ -15,6 +15,7 @@ pub(crate) mod frame_limit;
 pub mod frames;
 pub(crate) mod handshake_headers;
 pub(crate) mod ids;
+mod known_brokers;
 pub(crate) mod mask;
 pub(crate) mod message;
 pub(crate) mod moving;

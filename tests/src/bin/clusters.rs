@@ -17,8 +17,8 @@ Usage: clusters [--kind KIND]... [--blow BLOW]... [--rounds N] [--seconds S]
 
   --kind KIND   a cluster by its name, as rabbitmq-4.3, or all that begin with that, as rabbitmq; all by default
   --blow BLOW   kill, freeze:S, black-hole:S, partition:S, most-down:S, rolling or full; those of the kind by default
-  --rounds N    so many rounds for each kind; each of its blows once by default
-  --seconds S   begin no round of a kind after so many seconds
+  --rounds N    the number of rounds for each kind; each of its blows once by default
+  --seconds S   begin no round of a kind after this number of seconds
   --help        print this text
 
 Columns: `outage` is the longest time for which no node took messages, as probes saw it; `traffic` the longest time for

@@ -35,7 +35,7 @@ struct Received {
     heart_beats: u64,
 }
 
-/// What is kept of the latest frames: that many of a connection, in so many octets, of so many connections.
+/// How many of the latest frames of a connection are kept, with how many octets, and of how many connections.
 const FRAMES: usize = 1_000;
 const OCTETS: usize = 1024 * 1024;
 const CONNECTIONS: usize = 100;

@@ -1,4 +1,4 @@
-//! What a connection gives back at a time: the broker passes on so many messages, and the rest when it has caught up.
+//! What a connection gives back at a time: the broker passes on a limited number of messages, and the rest when it has caught up.
 
 use core::time::Duration;
 

@@ -47,7 +47,7 @@ impl Timeline {
         Self(taken)
     }
 
-    /// Whether each of so many nodes serves, by their last sights.
+    /// Whether each of the first `nodes` nodes serves, by when it was last seen.
     pub(super) fn now(&self, nodes: usize) -> Vec<bool> {
         let last = |node| self.0.iter().rev().find(|sight| sight.node == node);
         (0..nodes).map(|node| last(node).is_some_and(|sight| sight.view == View::Serves)).collect()

@@ -81,7 +81,7 @@ pub enum Feature {
     Refusing,
     /// A SEND can be refused.
     Refusals,
-    /// Topics collect messages for who is away.
+    /// Topics collect messages for subscribers that are away.
     Durable,
     /// A queue that belongs to one connection.
     TemporaryQueues,

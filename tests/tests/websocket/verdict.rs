@@ -77,42 +77,43 @@ fn what_is_no_http_is_told_apart() {
     }
 }
 
-/// Each connection is asked for a token: the first and the third are let in, and the second one is not.
+/// Lets the first connection and the third one in, and refuses the second. The tokens of all three go to `seen`.
+fn serve_three(listener: &TcpListener, seen: &Mutex<Vec<String>>) {
+    for turn in 0..3 {
+        let (mut stream, _) = listener.accept().unwrap();
+        if turn == 1 {
+            let mut request = [0; 4096];
+            let count = stream.read(&mut request).unwrap();
+            let request = String::from_utf8_lossy(&request[..count]).into_owned();
+            let token = request.lines().find_map(|line| line.strip_prefix("authorization: "));
+            seen.lock().unwrap().extend(token.map(str::to_owned));
+            stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n").unwrap();
+            continue;
+        }
+        #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
+        let note = |request: &Request, response| {
+            let token = request.headers()["authorization"].to_str().unwrap().to_owned();
+            seen.lock().unwrap().push(token);
+            Ok(response)
+        };
+        let mut web_socket = tungstenite::accept_hdr(stream, note).unwrap();
+        let connect = web_socket.read().unwrap().into_data();
+        assert!(!connect.windows(6).any(|window| window == b"login:"), "it has no login of STOMP");
+        web_socket.send(Message::text("CONNECTED\nversion:1.2\n\n\0")).unwrap();
+        if turn == 2 {
+            // DISCONNECT, which is answered with a close.
+            web_socket.read().unwrap();
+        }
+    }
+}
+
+/// Each connection is asked for a token.
 async fn a_token_that_is_refused_later_is_replaced<A: Adapter>() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
-    let serving = thread::spawn(move || {
-        for turn in 0..3 {
-            let (mut stream, _) = listener.accept().unwrap();
-            if turn == 1 {
-                let mut request = [0; 4096];
-                let count = stream.read(&mut request).unwrap();
-                let request = String::from_utf8_lossy(&request[..count]).into_owned();
-                let token = request.lines().find_map(|line| line.strip_prefix("authorization: "));
-                notes.lock().unwrap().extend(token.map(str::to_owned));
-                stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n").unwrap();
-                continue;
-            }
-            #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
-            let note = |request: &Request, response| {
-                let token = request.headers()["authorization"].to_str().unwrap().to_owned();
-                notes.lock().unwrap().push(token);
-                Ok(response)
-            };
-            let mut web_socket = tungstenite::accept_hdr(stream, note).unwrap();
-            let connect = web_socket.read().unwrap().into_data();
-            assert!(!connect.windows(6).any(|window| window == b"login:"), "it has no login of STOMP");
-            web_socket.send(Message::text("CONNECTED\nversion:1.2\n\n\0")).unwrap();
-            if turn == 0 {
-                drop(web_socket);
-                continue;
-            }
-            // DISCONNECT, which is answered with a close.
-            web_socket.read().unwrap();
-        }
-    });
+    let serving = thread::spawn(move || serve_three(&listener, &notes));
     let number = Mutex::new(0);
     let credentials = Credentials::new(move |_| {
         let mut number = number.lock().unwrap();

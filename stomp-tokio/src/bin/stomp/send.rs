@@ -40,7 +40,7 @@ pub(crate) struct Send {
     /// Send the message N times, or at most N lines
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
-    /// At most so many in a second
+    /// Send at most this number of messages a second
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
     /// Await a RECEIPT for each
