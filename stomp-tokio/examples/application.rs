@@ -3,8 +3,8 @@
 use std::{error::Error, time::Duration};
 
 use stomp_testkit::{
-    broker::{BrokerConfig, Denial, proto::Command},
-    server::Server,
+    broker::{Answer, Broker, BrokerConfig, send},
+    server::{Server, Wait},
 };
 use stomp_tokio::{Client, Delivery, OnFailure};
 
@@ -25,36 +25,35 @@ async fn bill(client: Client) -> Result<(), Box<dyn Error + Send + Sync>> {
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let broker = Server::start(BrokerConfig::rabbitmq())?;
     let order = |what: &'static str| broker.with(|broker| broker.publish("/queue/orders", what, &[]));
-    let invoices = || broker.with(|broker| broker.messages("/queue/invoices"));
-    let unacked = || broker.with(|broker| broker.unacked("/queue/orders"));
     let client = stomp_tokio::connect(&broker.uri()).await?;
     let application = tokio::spawn(bill(client.clone()));
 
     order("coffee");
-    until("it writes an invoice", || invoices() == ["coffee: 2.80"] && unacked() == 0).await;
+    until(&broker, "it writes an invoice", |broker| settled(broker, 1)).await?;
 
     broker.close_connections();
     order("tea");
-    until("it comes back after a loss", || invoices().len() == 2 && unacked() == 0).await;
+    until(&broker, "it comes back after a loss", |broker| settled(broker, 2)).await?;
 
-    let denial = Denial::of(Command::Send).at("/queue/invoices").saying("denied", "no invoices today");
-    let denial = broker.with(|broker| broker.deny(denial));
+    let stub = broker.when(send().to("/queue/invoices")).reply(Answer::error("no invoices today"));
     order("cocoa");
-    until("the order waits", || unacked() == 1).await;
-    broker.with(|broker| broker.lift(denial));
-    until("no order is lost", || invoices().len() == 3 && unacked() == 0).await;
+    until(&broker, "the order waits", |broker| broker.unacked("/queue/orders") == 1).await?;
+    broker.with(|broker| broker.remove_stub(stub));
+    until(&broker, "no order is lost", |broker| settled(broker, 3)).await?;
 
     client.disconnect().await?;
     application.await??;
-    assert_eq!(invoices(), ["coffee: 2.80", "tea: 2.80", "cocoa: 2.80"]);
+    let expected = ["coffee: 2.80", "tea: 2.80", "cocoa: 2.80"];
+    broker.with(|broker| assert_eq!(broker.messages("/queue/invoices"), expected));
     Ok(())
 }
 
-async fn until(what: &str, is_so: impl Fn() -> bool) {
+fn settled(broker: &Broker, invoices: usize) -> bool {
+    broker.depth("/queue/invoices") == invoices && broker.unacked("/queue/orders") == 0
+}
+
+/// The broker wakes it, and no clock. An error shows the broker's state.
+fn until<C: FnMut(&Broker) -> bool>(broker: &Server, what: &str, is_so: C) -> Wait<C> {
     println!("{what}");
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(std::time::Instant::now() < deadline, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    broker.wait_for(Duration::from_secs(30), is_so)
 }

@@ -5,7 +5,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -202,14 +202,8 @@ impl Finished {
 
 /// Waits until the broker is as it should be.
 #[track_caller]
-pub(crate) fn until(
-    server: &Server,
-    what: &str,
-    mut is_so: impl FnMut(&stomp_testkit::broker::Broker) -> bool,
-) {
-    let deadline = Instant::now() + PATIENCE;
-    while !server.with(|broker| is_so(broker)) {
-        assert!(Instant::now() < deadline, "{what} did not come");
-        thread::sleep(Duration::from_millis(1));
+pub(crate) fn until(server: &Server, what: &str, is_so: impl FnMut(&stomp_testkit::broker::Broker) -> bool) {
+    if let Err(error) = server.wait_for(PATIENCE, is_so).blocking() {
+        panic!("{what} did not come: {error}");
     }
 }
