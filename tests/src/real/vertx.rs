@@ -1,4 +1,4 @@
-//! The STOMP server of Vert.x, from its archives: a server in memory that keeps nothing for who is not there.
+//! The STOMP server of Vert.x, from its archives: a server in memory that keeps nothing for clients that are away.
 
 use super::{
     ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Launch,

@@ -43,7 +43,7 @@ impl<C: FnMut(&Broker) -> bool> Wait<C> {
     /// # Errors
     /// Returns an error if the condition does not hold in time, or if the server is stopped before it does.
     pub fn blocking(mut self) -> Result<(), WaitError> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = after(self.timeout);
         let waited = self.shared.wait(deadline, &mut self.condition);
         waited.map_err(|(unmet, state)| self.error(unmet, state))
     }
@@ -70,7 +70,7 @@ impl<C: FnMut(&Broker) -> bool + Unpin> Future for Wait<C> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let wait = self.get_mut();
-        let deadline = *wait.deadline.get_or_insert_with(|| Instant::now() + wait.timeout);
+        let deadline = *wait.deadline.get_or_insert_with(|| after(wait.timeout));
         // Before the condition is asked: what changes after it wakes us.
         wait.arm(deadline, context);
         let Self { shared, condition, .. } = wait;
@@ -81,6 +81,15 @@ impl<C: FnMut(&Broker) -> bool + Unpin> Future for Wait<C> {
         let state = shared.lock().snapshot().to_string();
         Poll::Ready(Err(wait.error(unmet, state)))
     }
+}
+
+/// Longer than any test runs. A clock can be that far ahead on every system.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The end of a wait that begins now. One that the clock cannot tell is as good as none.
+fn after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or_else(|| now + FAR)
 }
 
 impl<C> Drop for Wait<C> {

@@ -46,6 +46,13 @@ fn a_thread_waits_for_what_clients_do() {
 }
 
 #[test]
+fn the_longest_time_is_no_mistake() {
+    let server = server();
+    server.wait_for(Duration::MAX, connected(0)).blocking().unwrap();
+    future::block_on(server.wait_for(Duration::MAX, connected(0))).unwrap();
+}
+
+#[test]
 fn a_task_waits_without_a_runtime() {
     let server = server();
     let mut client = Client::connect(&server, Version::V1_2, "0,0");

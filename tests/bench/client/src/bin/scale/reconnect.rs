@@ -21,6 +21,8 @@ const CLIENTS: usize = 1_000;
 const FEW: usize = 100;
 /// Between two looks at how many are back.
 const BRIEFLY: Duration = Duration::from_millis(2);
+/// How long all of them may take to come back.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// How the clients are made.
 #[derive(Clone, Copy)]
@@ -64,7 +66,9 @@ fn measure(kind: Kind, resumes: bool) -> io::Result<Vec<Vec<String>>> {
     });
     let again = phase(&runtime, &server, async {
         server.hang_up();
+        let begun = Instant::now();
         while server.connected() < kind.clients {
+            assert!(begun.elapsed() < LONGEST, "not all clients come back");
             sleep(BRIEFLY).await;
         }
     });
