@@ -13,17 +13,19 @@ const HELP: &str = "\
 Runs clusters of real brokers under load (20 producers at least once, 21 consumers) while their nodes die, freeze and
 lose each other, and checks after each round that everything that was confirmed has been received.
 
-Usage: clusters [--kind KIND]... [--blow BLOW]... [--rounds N] [--seconds S]
+Usage: clusters [--kind KIND]... [--blow BLOW]... [--rounds N] [--seconds S] [--rebalance S]
 
   --kind KIND   a cluster by its name, as rabbitmq-4.3, or all that begin with that, as rabbitmq; all by default
   --blow BLOW   kill, freeze:S, black-hole:S, partition:S, most-down:S, rolling or full; those of the kind by default
   --rounds N    the number of rounds for each kind; each of its blows once by default
   --seconds S   begin no round of a kind after this number of seconds
+  --rebalance S the clients rebalance every S seconds, and are at all nodes again at the end of each round
   --help        print this text
 
 Columns: `outage` is the longest time for which no node took messages, as probes saw it; `traffic` the longest time for
 which no new message was received; `client` the longest time for which one client was without a confirmation, or without
-a message; `own` the longest part of such a time in which the cluster took messages, which is the client's share.
+a message; `own` the longest part of such a time in which the cluster took messages, which is the client's share; `at`
+how many clients each node has at the end.
 
 Linux, root and the program `ip` are needed. The exit code is 1 if a message was lost or given up or a subscription has
 ended, or if a cluster failed, and 2 if a client was later than is allowed.
@@ -60,7 +62,7 @@ fn main() -> ExitCode {
 
 fn rounds(kind: &'static Kind, task: &Task, interrupt: &Interrupt, report: &mut Report) -> io::Result<()> {
     let began = Instant::now();
-    let mut trial = Trial::start(kind, interrupt)?;
+    let mut trial = Trial::start(kind, task.rebalance, interrupt)?;
     println!("{} is up after {:.1?}", kind.description.name, began.elapsed());
     let blows = if task.blows.is_empty() { kind.blows } else { &task.blows };
     for blow in blows.iter().cycle().take(task.rounds.unwrap_or(blows.len())) {
@@ -107,6 +109,7 @@ struct Task {
     blows: Vec<Blow>,
     rounds: Option<usize>,
     seconds: Option<Duration>,
+    rebalance: Option<Duration>,
 }
 
 impl Task {
@@ -125,7 +128,8 @@ impl Task {
                     .extend(Some(kinds(&value)).filter(|kinds| !kinds.is_empty()).ok_or_else(wrong)?),
                 "--blow" => task.blows.push(Blow::named(&value).ok_or_else(wrong)?),
                 "--rounds" => task.rounds = Some(value.parse().map_err(|_| wrong())?),
-                "--seconds" => task.seconds = Some(Duration::from_secs(value.parse().map_err(|_| wrong())?)),
+                "--seconds" => task.seconds = Some(seconds(&value).ok_or_else(wrong)?),
+                "--rebalance" => task.rebalance = Some(seconds(&value).ok_or_else(wrong)?),
                 _ => return Err(format!("unknown option {option}")),
             }
         }
@@ -134,4 +138,8 @@ impl Task {
         }
         Ok(Some(task))
     }
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_secs)
 }

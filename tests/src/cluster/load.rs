@@ -37,14 +37,15 @@ struct Worker {
 }
 
 impl Load {
-    /// Connects all clients and begins.
-    pub(super) fn start(cluster: &Cluster) -> io::Result<Self> {
+    /// Connects all clients and begins. With a period, they spread over the nodes again.
+    pub(super) fn start(cluster: &Cluster, rebalance: Option<Duration>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let ledger = Arc::new(Ledger::new(PRODUCERS, CONSUMERS));
         let (mut load, kind) = (Self { clients: Vec::new(), ledger, runtime: None }, cluster.kind());
         for number in 0..PRODUCERS + CONSUMERS {
             let line = if VICTIMS.contains(&number) { Line::Victims } else { Line::Clients };
-            let worker = runtime.block_on(worker(kind, number, &cluster.uri(line), &load.ledger))?;
+            let client = runtime.block_on(connect(&cluster.uri(line), rebalance))?;
+            let worker = runtime.block_on(worker(kind, number, client, &load.ledger));
             load.clients.push(worker);
         }
         load.runtime = Some(runtime);
@@ -55,6 +56,15 @@ impl Load {
     pub(super) fn host(&self, client: usize) -> Option<String> {
         let connection = self.clients.get(client)?.client.connection()?;
         Some(connection.endpoint.host().to_owned())
+    }
+
+    /// How many clients there are at each node.
+    pub(super) fn spread(&self, cluster: &Cluster) -> Vec<usize> {
+        let mut clients = vec![0; cluster.size()];
+        for node in (0..self.clients.len()).filter_map(|client| cluster.node_at(&self.host(client)?)) {
+            clients[node] += 1;
+        }
+        clients
     }
 
     /// Begins anew with gaps.
@@ -81,9 +91,18 @@ impl Drop for Load {
     }
 }
 
-/// Connects a client with default options, and sets it to work.
-async fn worker(kind: &'static Kind, number: usize, uri: &str, ledger: &Arc<Ledger>) -> io::Result<Worker> {
-    let client = Client::builder(uri).connect().await.map_err(io::Error::other)?;
+/// Connects a client with default options, but for that one.
+async fn connect(uri: &str, rebalance: Option<Duration>) -> io::Result<Client> {
+    let builder = Client::builder(uri);
+    let builder = match rebalance {
+        Some(period) => builder.rebalance(period),
+        None => builder,
+    };
+    builder.connect().await.map_err(io::Error::other)
+}
+
+/// Sets a client to work.
+async fn worker(kind: &'static Kind, number: usize, client: Client, ledger: &Arc<Ledger>) -> Worker {
     let diary = Arc::<Diary>::default();
     tokio::spawn(watch(client.trace(), number, Arc::clone(&diary), Arc::clone(ledger)));
     let (own, ledger) = (client.clone(), Arc::clone(ledger));
@@ -92,7 +111,7 @@ async fn worker(kind: &'static Kind, number: usize, uri: &str, ledger: &Arc<Ledg
     } else {
         tokio::spawn(consume(own, kind, number, ledger))
     };
-    Ok(Worker { client, diary, task })
+    Worker { client, diary, task }
 }
 
 /// Sends one number after the other, each until it is confirmed.

@@ -23,6 +23,8 @@ pub struct Row {
     pub copies: u64,
     /// The longest time for which no node served.
     pub outage: Duration,
+    /// How many clients each node has at the end.
+    pub spread: Vec<usize>,
     /// The longest time for which nobody received a new message.
     pub traffic: Duration,
     /// The longest time for which a client was without a confirmation, or without a message.
@@ -42,13 +44,14 @@ impl fmt::Display for Row {
         write!(
             formatter,
             "{kind:<17} {:<13} node {node} {:>6} s  confirmed {confirmed:>6}  lost {lost}  copies {copies:>4}  outage \
-             {:>5}  traffic {:>5}  client {:>5}  own {:>5}  {}",
+             {:>5}  traffic {:>5}  client {:>5}  own {:>5}  at {:?}  {}",
             blow.to_string(),
             seconds(self.took),
             seconds(self.outage),
             seconds(self.traffic),
             seconds(self.gap),
             seconds(self.own),
+            self.spread,
             self.verdict()
         )?;
         self.broken.iter().try_for_each(|text| write!(formatter, "\n    broken: {text}"))?;

@@ -24,6 +24,7 @@ pub struct Trial {
     interrupt: Interrupt,
     counts: Counts,
     rounds: usize,
+    rebalance: Option<Duration>,
 }
 
 /// Before a blow, and after everything is as before.
@@ -34,17 +35,26 @@ const RECOVERY: Duration = Duration::from_secs(180);
 const ON_ITS_WAY: Duration = Duration::from_secs(90);
 /// How long a client that shows no sign of life is waited for.
 const SILENCE: Duration = Duration::from_secs(45);
+/// Within how many of their periods clients that rebalance have spread: each draws its node about as often.
+const PERIODS: u32 = 10;
+/// A node has its clients if it has this part of its even share.
+const PART: usize = 4;
 
 impl Trial {
-    /// Starts a cluster and sets its clients to work.
+    /// Starts a cluster and sets its clients to work. With a period, they are clients that rebalance, and each round ends
+    /// when every node has clients again.
     ///
     /// # Errors
     /// Returns an error if the cluster does not start, or if a client cannot connect.
-    pub fn start(kind: &'static Kind, interrupt: &Interrupt) -> io::Result<Self> {
+    pub fn start(
+        kind: &'static Kind,
+        rebalance: Option<Duration>,
+        interrupt: &Interrupt,
+    ) -> io::Result<Self> {
         let cluster = Cluster::start(kind, interrupt)?;
-        let (load, probes) = (Load::start(&cluster)?, Probes::start(&cluster));
+        let (load, probes) = (Load::start(&cluster, rebalance)?, Probes::start(&cluster));
         let (interrupt, counts) = (interrupt.clone(), Counts::default());
-        Ok(Self { load, probes, cluster, interrupt, counts, rounds: 0 })
+        Ok(Self { load, probes, cluster, interrupt, counts, rounds: 0, rebalance })
     }
 
     /// Runs a round. Its row says what came of it.
@@ -61,9 +71,12 @@ impl Trial {
         self.wait_recovered()?;
         self.interrupt.sleep(CALM)?;
         let silent = self.wait_alive()?;
+        let uneven = self.wait_spread()?;
         let lost = self.wait_received()?;
         self.rounds += 1;
-        Ok(self.row(blow, node, began, lost, &silent))
+        let mut row = self.row(blow, node, began, lost, &silent);
+        row.broken.extend(uneven);
+        Ok(row)
     }
 
     /// Each node in turn; of a pair, the one that serves.
@@ -92,6 +105,23 @@ impl Trial {
         let since = Instant::now();
         self.wait(SILENCE, || self.load.ledger.silent_since(since).is_empty())?;
         Ok(self.load.ledger.silent_since(since))
+    }
+
+    /// Waits until clients that rebalance are at all nodes again, and returns what is wrong if they are not.
+    fn wait_spread(&self) -> io::Result<Option<String>> {
+        let (Some(period), Shape::Quorum | Shape::Network) = (self.rebalance, self.cluster.kind().shape)
+        else {
+            return Ok(None);
+        };
+        let share = (PRODUCERS + CONSUMERS) / self.cluster.size();
+        let spread = || self.load.spread(&self.cluster);
+        if self.wait(period * PERIODS, || spread().iter().all(|clients| clients * PART >= share))? {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "after {PERIODS} periods of rebalancing, the nodes have these clients: {:?}",
+            spread()
+        )))
     }
 
     /// Waits until all that was confirmed before has been received, and returns what has not.
@@ -144,6 +174,7 @@ impl Trial {
             lost: lost.len(),
             copies: counts.copies - before.copies,
             outage,
+            spread: self.load.spread(&self.cluster),
             traffic: longest(&traffic),
             gap: Duration::ZERO,
             own: Duration::ZERO,
