@@ -1,6 +1,6 @@
 //! The masks of what a client sends (RFC 6455, section 10.3): nobody on the way can tell the next one.
 
-use super::sha1::sha1;
+use sha1::{Digest as _, Sha1};
 
 /// A sequence of masks from octets of the operating system.
 #[derive(Clone)]
@@ -18,7 +18,8 @@ impl Masks {
     pub(super) fn draw(&mut self) -> [u8; 4] {
         if self.ready.is_empty() {
             self.drawn = self.drawn.wrapping_add(1);
-            let digest = sha1(&[&self.seed[..], &self.drawn.to_be_bytes()].concat());
+            let digest =
+                Sha1::new().chain_update(self.seed).chain_update(self.drawn.to_be_bytes()).finalize();
             self.ready.extend(digest.chunks_exact(4).filter_map(|octets| <[u8; 4]>::try_from(octets).ok()));
         }
         self.ready.pop().unwrap_or_default()

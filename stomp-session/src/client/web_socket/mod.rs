@@ -14,7 +14,6 @@ mod masks;
 mod reader;
 mod request;
 mod response;
-mod sha1;
 mod stream;
 mod writer;
 

@@ -2,10 +2,14 @@
 
 use std::io;
 
+use httparse::{Header, Status};
+
 use crate::client::runtime::TransportError;
 
 /// The most octets that an answer may have.
 const MOST: usize = 16 * 1024;
+/// The most headers that an answer may have.
+const MOST_HEADERS: usize = 64;
 /// With which every answer begins.
 const BEGINNING: &[u8] = b"HTTP/1.";
 
@@ -21,40 +25,44 @@ pub(super) fn read(octets: &[u8], asked: &Asked) -> io::Result<Option<usize>> {
     if octets.get(..known) != BEGINNING.get(..known) {
         return Err(not_http(octets).into());
     }
-    let Some(end) = octets.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return if octets.len() >= MOST { Err(no_web_socket("it is too long")) } else { Ok(None) };
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let length = match response.parse(octets) {
+        Ok(Status::Complete(length)) => length,
+        Ok(Status::Partial) if octets.len() < MOST => return Ok(None),
+        Ok(Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+            return Err(no_web_socket("it is too long"));
+        }
+        Err(_) => return Err(no_web_socket("it breaks the rules of HTTP")),
     };
-    let head = String::from_utf8_lossy(octets.get(..end).unwrap_or_default());
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
-    let Some(status) = status else { return Err(no_web_socket("it has no status")) };
-    if status != 101 {
-        return Err(refusal(status).into());
+    match response.code {
+        Some(101) => {}
+        status => return Err(refusal(status.unwrap_or_default()).into()),
     }
-    let headers: Vec<_> = lines.filter_map(|line| line.split_once(':')).collect();
-    check(&headers, asked)?;
-    Ok(Some(end.saturating_add(4)))
+    check(response.headers, asked)?;
+    Ok(Some(length))
 }
 
-fn check(headers: &[(&str, &str)], asked: &Asked) -> io::Result<()> {
+fn check(headers: &[Header<'_>], asked: &Asked) -> io::Result<()> {
     let values = |name: &'static str| {
-        let named = headers.iter().filter(move |(other, _)| other.trim().eq_ignore_ascii_case(name));
-        named.flat_map(|(_, value)| value.split(',')).map(str::trim)
+        let named = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+        named.flat_map(|header| header.value.split(|octet| *octet == b',')).map(<[u8]>::trim_ascii)
     };
-    if !values("upgrade").any(|value| value.eq_ignore_ascii_case("websocket")) {
+    if !values("upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket")) {
         return Err(no_web_socket("it upgrades to something else"));
     }
-    if !values("connection").any(|value| value.eq_ignore_ascii_case("upgrade")) {
+    if !values("connection").any(|value| value.eq_ignore_ascii_case(b"upgrade")) {
         return Err(no_web_socket("it does not upgrade the connection"));
     }
-    if !values("sec-websocket-accept").eq([&*asked.accept]) {
+    if !values("sec-websocket-accept").eq([asked.accept.as_bytes()]) {
         return Err(no_web_socket("it answers another handshake"));
     }
     if values("sec-websocket-extensions").any(|value| !value.is_empty()) {
         return Err(no_web_socket("it chooses an extension that was not offered"));
     }
     // Section 4.1: one that was not offered ends it. None at all is the server's right.
-    if values("sec-websocket-protocol").any(|value| !asked.protocols.contains(&value)) {
+    let is_offered = |value: &[u8]| asked.protocols.iter().any(|protocol| protocol.as_bytes() == value);
+    if !values("sec-websocket-protocol").all(is_offered) {
         let text = "the server chose a subprotocol that is none of the offered versions of STOMP: \
             is it the path of a broker?";
         return Err(TransportError::permanent(text).into());
@@ -148,7 +156,9 @@ mod tests {
             (other("ok=\r\n", "ok=\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"), "extension"),
             (other("v12.stomp", "mqtt"), "none of the offered versions"),
             (other("v12.stomp", "v10.stomp"), "none of the offered versions"),
-            (other("101", "abc"), "has no status"),
+            (other("101", "abc"), "breaks the rules of HTTP"),
+            (other("upgrade: WebSocket", "upgrade"), "breaks the rules of HTTP"),
+            (format!("HTTP/1.1 101 x\r\n{}", "a: b\r\n".repeat(MOST_HEADERS + 1)), "too long"),
             ("ERROR\nmessage:x\n\n\0".into(), "use tcp://"),
             ("\x15\x03\x01\0\x02\x02\x28".into(), "use wss://"),
             ("220 mail.example ESMTP\r\n".into(), "not HTTP"),
