@@ -57,7 +57,7 @@ impl Link {
             let Some(step) = isolation.next_step() else {
                 // What was left out is still to be sent with care.
                 if !cx.is_moving {
-                    cx.replay.careful = None;
+                    cx.replay.end_care();
                 }
                 return;
             };

@@ -144,6 +144,11 @@ impl KeptSends {
         self.waiting.contains(id)
     }
 
+    /// See [`Waiting::has_suspects`].
+    pub(crate) fn has_suspects(&self) -> bool {
+        self.waiting.has_suspects()
+    }
+
     /// One was confirmed.
     pub(crate) fn open_for(&mut self, id: ReceiptId) {
         if !self.closed.is_empty()

@@ -256,6 +256,7 @@ impl Replay {
         let Some(kept) = self.kept.get_mut(id) else { return };
         match kept.count_silence(close, silence) {
             Sentence::Blamed => {
+                self.clock.blame();
                 let unknown = Unknown::KillsConnection(reason.clone());
                 self.end(id, NotSent::Lost(reason.clone()), unknown, events);
             }
@@ -283,6 +284,9 @@ impl Replay {
         let silence = self.clock.silences();
         let Some(held) = self.subscriptions.get_mut(id) else { return };
         let (sentence, has_stood) = (held.count_silence(close, silence), held.has_stood());
+        if sentence == Sentence::Blamed {
+            self.clock.blame();
+        }
         match sentence {
             Sentence::Blamed if !has_stood => return self.end_subscription(id, ended, events),
             Sentence::Blamed if self.count_refusal(id, &ended, close.now, events).is_none() => return,
@@ -312,6 +316,15 @@ impl Replay {
     pub(crate) fn be_careful(&mut self, reason: &Lost, now: Timestamp) {
         self.clock.count(reason.is_silent(), now);
         self.careful.get_or_insert_with(|| Box::new(reason.clone()));
+    }
+
+    /// All that was in question was sent with care.
+    pub(crate) fn end_care(&mut self) {
+        let was_silent = self.careful.take().is_some_and(|reason| reason.is_silent());
+        let has_suspects = || self.kept.has_suspects() || self.subscriptions.has_suspects();
+        if was_silent && !has_suspects() {
+            self.clock.end_silence();
+        }
     }
 
     /// The connection has ended: what was sent on it is to be sent again.

@@ -396,6 +396,11 @@ impl Subscriptions {
         &mut self.waiting
     }
 
+    /// See [`Waiting::has_suspects`].
+    pub(crate) fn has_suspects(&self) -> bool {
+        self.waiting.has_suspects()
+    }
+
     /// See [`Waiting::deadline`] and [`Waiting::suspect_deadline`].
     pub(crate) fn deadlines(&self, clock: &Clock) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.waiting.deadline(), self.waiting.suspect_deadline(clock))

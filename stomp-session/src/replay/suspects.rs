@@ -99,6 +99,11 @@ impl<K: Copy + Ord> Waiting<K> {
         Some(key)
     }
 
+    /// Whether something is to be sent alone, now or later.
+    pub(crate) fn has_suspects(&self) -> bool {
+        self.order.last().is_some_and(|(wait, ..)| !matches!(wait, Wait::Until(_)))
+    }
+
     /// The one whose turn it is among those that wait for the clock after such ends.
     fn on_clock(&self, silent: bool) -> Option<(Wait, u64, K)> {
         let wait = Wait::for_clock(silent);
@@ -150,6 +155,8 @@ pub(crate) struct Clock {
     silent: Time,
     /// Counts how often the silence has begun anew.
     silences: u32,
+    /// Whether something was found to blame for this silence.
+    blamed: bool,
 }
 
 /// When something may be tried again after connections that ended in one way.
@@ -218,7 +225,7 @@ impl Clock {
             return self.worded.wait(GAPS.get(at).map_or(LONGEST, |gap| Duration::from_secs(*gap)), now);
         }
         if self.silent.count(now) {
-            self.silences = self.silences.wrapping_add(1);
+            (self.silences, self.blamed) = (self.silences.wrapping_add(1), false);
         }
         let lasted = now.since(self.silent.first);
         let gap = match lasted < ELECTION {
@@ -246,6 +253,19 @@ impl Clock {
     /// Something was accepted that had been closed at before: what has ended connections is over. The times begin anew.
     pub(crate) const fn relieve(&mut self) {
         (self.worded.costs, self.silent.costs) = (0, 0);
+    }
+
+    /// Something is to blame for the connections that were closed in silence.
+    pub(crate) const fn blame(&mut self) {
+        self.blamed = true;
+    }
+
+    /// All was accepted that was sent with care after connections were closed in silence: that is over, and the next one
+    /// begins anew. Not where something was to blame, since that may be sent again by its owner.
+    pub(crate) const fn end_silence(&mut self) {
+        if !self.blamed {
+            self.silent.costs = 0;
+        }
     }
 
     /// A number that is another one once the times after silent closes have begun anew.

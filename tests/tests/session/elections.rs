@@ -1,7 +1,7 @@
 //! A node dies, and the queues that it has led elect leaders: at each SEND and SUBSCRIBE for them the connection is closed
 //! without a word. That is over in seconds, or in tens of seconds, and blames nobody; what does so for longer is to blame.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use stomp_session::{AtLeastOnce, Config, Ended, Event, Lost, Outcome, Subscribe, Unknown};
 
@@ -129,6 +129,23 @@ fn over(elections: &[(u64, u64)]) -> u64 {
 /// One of tens of seconds, and those of a rolling restart, one after another.
 const ELECTIONS: [&[(u64, u64)]; 4] =
     [&[(0, 30)], &[(0, 55)], &[(0, 15), (20, 15), (40, 15)], &[(0, 20), (90, 20), (180, 20)]];
+
+/// In a cluster that is restarted node by node, one election comes soon after another. A SEND that was accepted says that the
+/// earlier one is over, also where others were in question with it.
+#[test]
+fn an_election_is_not_met_with_what_the_one_before_has_cost() {
+    let mut script = connected_to(RABBITMQ, cluster());
+    for closes in [2_u32, 2, 2, 3, 2, 3] {
+        keep(&mut script, "/queue/a");
+        script.said();
+        script.report(Lost::Eof);
+        let (began, left) = (script.now.since_start(), Cell::new(closes));
+        let closes = |_: u64, _: &str| left.replace(left.get().saturating_sub(1)) > 0;
+        let life = live(&mut script, began + seconds(20), closes);
+        let [(at, Outcome::Confirmed)] = &life.sent[..] else { panic!("{life:?}") };
+        assert!(*at <= began.as_secs() + 3, "{at} s, {life:?}");
+    }
+}
 
 #[test]
 fn a_kept_send_outlives_them() {
