@@ -5,6 +5,7 @@
 #[cfg(feature = "arbitrary")]
 pub mod arbitrary;
 pub mod broker;
+pub mod guide;
 pub mod pair;
 #[cfg(feature = "tls")]
 pub mod pki;

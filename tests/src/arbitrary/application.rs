@@ -137,7 +137,7 @@ impl Application {
     }
 
     /// A SEND with a body of its own.
-    fn message(&mut self, destination: u8, length: usize) -> Frame {
+    fn message(&mut self, destination: usize, length: usize) -> Frame {
         self.sent += 1;
         let number = format!("{}:", self.sent).into_bytes();
         let filler = (0..length).map(|at| at as u8);
@@ -214,7 +214,7 @@ impl Application {
     }
 }
 
-fn queue(destination: u8) -> String {
+fn queue(destination: usize) -> String {
     format!("/queue/{destination}")
 }
 

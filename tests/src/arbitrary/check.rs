@@ -139,7 +139,7 @@ impl<L: EventLoop> Check<L> {
                 Some(_) => return Err((law, format!("after half an hour {what}"))),
                 None => {
                     let reason = "nothing is on its way, and the loop has asked for no time";
-                    return Err((Law::Patience, format!("{what}; {reason}")));
+                    return Err((law, format!("{what}; {reason}")));
                 }
             }
         }

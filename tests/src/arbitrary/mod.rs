@@ -50,14 +50,14 @@
 //! The whole loop is in `examples/event_loop.rs`. A failure looks like this; here the loop forgets what a short write has left:
 //!
 //! ```text
-//! broken law: what is written on a connection is STOMP, from CONNECT to DISCONNECT
-//!   a client writes STOMP: …
-//!   at 0.005 s, before the first step
+//! broken law: no wait is without end
+//!   after half an hour the loop is not connected: it has written 1 octets on its socket, and 0 whole frames
+//!   at 1798.975 s, after step 0 of 0
 //! plan:
-//!   each write takes at most 1 octets
+//!   the socket takes at most 1 octet in a millisecond
 //! ```
 //!
-//! A plan is data. A case that was found goes into a test of its own as the `Debug` output shows it.
+//! A plan is data. One that has found something goes into a test of its own, written as its `Debug` output shows it.
 
 mod application;
 mod check;

@@ -10,7 +10,11 @@ use std::{
 
 use stomp_session::Attempt;
 
-use super::{law::Law, plan::Fault, wire::Wire};
+use super::{
+    law::Law,
+    plan::Fault,
+    wire::{Ending, Wire},
+};
 use crate::broker::{Broker, ConnectionId, Output, StubId};
 
 /// The network of a [`check`](super::check()). It leads to the embedded broker, whatever the endpoint of an attempt is.
@@ -332,26 +336,3 @@ impl State {
 
 /// The time after which a socket takes more.
 const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// How the other side has ended a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    Closed,
-    Reset,
-}
-
-impl Ending {
-    fn read(self) -> io::Result<usize> {
-        match self {
-            Self::Closed => Ok(0),
-            Self::Reset => Err(ErrorKind::ConnectionReset.into()),
-        }
-    }
-
-    fn write(self) -> io::Result<usize> {
-        match self {
-            Self::Closed => Err(ErrorKind::BrokenPipe.into()),
-            Self::Reset => Err(ErrorKind::ConnectionReset.into()),
-        }
-    }
-}

@@ -59,7 +59,7 @@ pub enum Operation {
     /// Subscribes.
     Subscribe {
         /// The destination.
-        destination: u8,
+        destination: usize,
         /// The ack mode.
         ack: AckMode,
     },
@@ -71,21 +71,21 @@ pub enum Operation {
     /// Sends without asking for a RECEIPT.
     Send {
         /// The destination.
-        destination: u8,
+        destination: usize,
         /// The length of the body in octets, besides a number that tells the message from all others.
         length: usize,
     },
     /// Sends and asks for a RECEIPT.
     SendConfirmed {
         /// The destination.
-        destination: u8,
+        destination: usize,
         /// The length of the body, as for `Send`.
         length: usize,
     },
     /// Sends at least once.
     SendAtLeastOnce {
         /// The destination.
-        destination: u8,
+        destination: usize,
         /// The length of the body, as for `Send`.
         length: usize,
     },
@@ -111,7 +111,7 @@ pub enum Operation {
         /// Which one of those that were not ended.
         transaction: usize,
         /// The destination.
-        destination: u8,
+        destination: usize,
     },
     /// Acknowledges a message in a transaction.
     AckIn {

@@ -87,70 +87,57 @@ fn simpler_list<T: Clone>(items: &[T], simpler: impl Fn(&T) -> Vec<T>) -> Vec<Ve
 
 /// What does nothing comes first: then a step is there for the turn of the loop that follows it.
 fn simpler_steps(step: &Step) -> Vec<Step> {
-    let nothing = Step::Wait(Duration::from_millis(1));
-    let is_more = !matches!(step, Step::Wait(_));
-    let simpler: Vec<_> = match step {
-        Step::Do(operation) => simpler_operations(operation).into_iter().map(Step::Do).collect(),
-        Step::Suffer(fault) => simpler_faults(fault).into_iter().map(Step::Suffer).collect(),
-        Step::Wait(time) => shorter(*time).into_iter().map(Step::Wait).collect(),
-    };
-    is_more.then_some(nothing).into_iter().chain(simpler).collect()
-}
-
-fn simpler_operations(operation: &Operation) -> Vec<Operation> {
-    use Operation::{
-        Abort, Ack, AckConfirmed, AckIn, Commit, Nack, Send, SendAtLeastOnce, SendConfirmed, SendIn,
-        Subscribe, Unsubscribe,
-    };
-    let with = |number: usize, make: &dyn Fn(usize) -> Operation| -> Vec<_> {
-        smaller(number, 0).into_iter().map(make).collect()
-    };
-    let lower = |number: u8| (number > 0).then(|| number - 1);
-    let sent = |destination: u8, length: usize, make: &dyn Fn(u8, usize) -> Operation| -> Vec<_> {
-        let nearer = lower(destination).map(|destination| make(destination, length));
-        nearer
-            .into_iter()
-            .chain(smaller(length, 0).into_iter().map(|length| make(destination, length)))
-            .collect()
-    };
-    match *operation {
-        Subscribe { destination, ack } => {
-            lower(destination).map(|destination| Subscribe { destination, ack }).into_iter().collect()
-        }
-        Send { destination, length } => {
-            sent(destination, length, &|destination, length| Send { destination, length })
-        }
-        SendConfirmed { destination, length } => {
-            sent(destination, length, &|destination, length| SendConfirmed { destination, length })
-        }
-        SendAtLeastOnce { destination, length } => {
-            sent(destination, length, &|destination, length| SendAtLeastOnce { destination, length })
-        }
-        Unsubscribe { subscription } => with(subscription, &|subscription| Unsubscribe { subscription }),
-        Ack { message } => with(message, &|message| Ack { message }),
-        AckConfirmed { message } => with(message, &|message| AckConfirmed { message }),
-        Nack { message } => with(message, &|message| Nack { message }),
-        SendIn { transaction, destination } => {
-            with(transaction, &|transaction| SendIn { transaction, destination })
-        }
-        AckIn { transaction, message } => with(message, &|message| AckIn { transaction, message }),
-        Commit { transaction } => with(transaction, &|transaction| Commit { transaction }),
-        Abort { transaction } => with(transaction, &|transaction| Abort { transaction }),
-        Operation::Begin | Operation::Disconnect => Vec::new(),
+    let mut simpler = Vec::new();
+    if !matches!(step, Step::Wait(_)) {
+        simpler.push(Step::Wait(Duration::from_millis(1)));
     }
+    let known: Vec<_> =
+        numbers(&mut step.clone()).into_iter().map(|(number, least)| (*number, least)).collect();
+    for (at, (number, least)) in known.into_iter().enumerate() {
+        for less in smaller(number, least) {
+            let mut step = step.clone();
+            *numbers(&mut step)[at].0 = less;
+            simpler.push(step);
+        }
+    }
+    if let Step::Wait(time) | Step::Suffer(Fault::DelayReceipt { by: time }) = step {
+        let shorter = smaller(usize::try_from(time.as_millis()).unwrap_or(usize::MAX), 1).into_iter();
+        let shorter = shorter.map(|milliseconds| Duration::from_millis(milliseconds as u64));
+        simpler.extend(shorter.map(|time| match step {
+            Step::Wait(_) => Step::Wait(time),
+            _ => Step::Suffer(Fault::DelayReceipt { by: time }),
+        }));
+    }
+    simpler
 }
 
-fn simpler_faults(fault: &Fault) -> Vec<Fault> {
-    let with = |number: usize, least: usize, make: &dyn Fn(usize) -> Fault| -> Vec<_> {
-        smaller(number, least).into_iter().map(make).collect()
+/// The numbers of a step, each with the least that it may be.
+fn numbers(step: &mut Step) -> Vec<(&mut usize, usize)> {
+    use Operation::{
+        Abort, Ack, AckConfirmed, AckIn, Begin, Commit, Disconnect, Nack, Send, SendAtLeastOnce,
+        SendConfirmed, SendIn, Subscribe, Unsubscribe,
     };
-    match *fault {
-        Fault::Close { after } => with(after, 0, &|after| Fault::Close { after }),
-        Fault::Reset { after } => with(after, 0, &|after| Fault::Reset { after }),
-        Fault::RefuseConnections { count } => with(count, 1, &|count| Fault::RefuseConnections { count }),
-        Fault::IgnoreConnections { count } => with(count, 1, &|count| Fault::IgnoreConnections { count }),
-        Fault::DelayReceipt { by } => shorter(by).into_iter().map(|by| Fault::DelayReceipt { by }).collect(),
-        _ => Vec::new(),
+    match step {
+        Step::Do(operation) => match operation {
+            Begin | Disconnect => Vec::new(),
+            Abort { transaction: one }
+            | Ack { message: one }
+            | AckConfirmed { message: one }
+            | Commit { transaction: one }
+            | Nack { message: one }
+            | Subscribe { destination: one, .. }
+            | Unsubscribe { subscription: one } => vec![(one, 0)],
+            AckIn { transaction: one, message: other }
+            | Send { destination: one, length: other }
+            | SendAtLeastOnce { destination: one, length: other }
+            | SendConfirmed { destination: one, length: other }
+            | SendIn { transaction: one, destination: other } => vec![(one, 0), (other, 0)],
+        },
+        Step::Suffer(Fault::Close { after } | Fault::Reset { after }) => vec![(after, 0)],
+        Step::Suffer(Fault::IgnoreConnections { count } | Fault::RefuseConnections { count }) => {
+            vec![(count, 1)]
+        }
+        Step::Suffer(_) | Step::Wait(_) => Vec::new(),
     }
 }
 
@@ -160,9 +147,4 @@ fn smaller(number: usize, least: usize) -> Vec<usize> {
     smaller.retain(|other| (least..number).contains(other));
     smaller.dedup();
     smaller
-}
-
-fn shorter(time: Duration) -> Vec<Duration> {
-    let milliseconds = usize::try_from(time.as_millis()).unwrap_or(usize::MAX);
-    smaller(milliseconds, 1).into_iter().map(|time| Duration::from_millis(time as u64)).collect()
 }

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Few, so that messages come to somebody.
-const DESTINATIONS: u8 = 3;
+const DESTINATIONS: usize = 3;
 /// Longer than all that is said in a handshake.
 const OCTETS: usize = 400;
 /// Longer than any of the waits in [`config`](super::config()).

@@ -1,11 +1,14 @@
 //! One connection of a check: what is on its way, what the loop has written and read, and whether the two fit.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io::{self, ErrorKind},
+};
 
 use bytes::BytesMut;
 use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender, Version};
 
-use super::{law::Law, network::Ending};
+use super::law::Law;
 use crate::{broker::ConnectionId, pair::Transcript};
 
 pub(super) struct Wire {
@@ -121,6 +124,29 @@ impl Wire {
             }
         }
         Ok(())
+    }
+}
+
+/// How the other side has ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Closed,
+    Reset,
+}
+
+impl Ending {
+    fn read(self) -> io::Result<usize> {
+        match self {
+            Self::Closed => Ok(0),
+            Self::Reset => Err(ErrorKind::ConnectionReset.into()),
+        }
+    }
+
+    fn write(self) -> io::Result<usize> {
+        match self {
+            Self::Closed => Err(ErrorKind::BrokenPipe.into()),
+            Self::Reset => Err(ErrorKind::ConnectionReset.into()),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Bugs are found, and the plan that shows them is short.
 
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+use stomp_proto::AckMode;
 use stomp_testkit::{
-    arbitrary::{self, Law, Plan, Violation},
+    arbitrary::{self, Fault, Law, Operation, Plan, Step, Violation},
     broker::BrokerConfig,
 };
 
@@ -92,15 +93,36 @@ fn outcomes_are_not_passed_on() {
 
 #[test]
 fn the_end_is_not_passed_on() {
-    finds(Bug::SwallowsTheEnd, Law::Patience, "");
+    finds(Bug::SwallowsTheEnd, Law::End, "");
 }
 
 #[test]
 fn what_the_socket_does_not_take_is_forgotten() {
-    finds(Bug::DropsWhatIsRefused, Law::Subscribed, "");
+    finds(
+        Bug::DropsWhatIsRefused,
+        Law::Subscribed,
+        "  1. the application subscribes to /queue/0 with ack mode client-individual
+  the socket takes at most 1 octet in a millisecond
+",
+    );
 }
 
 #[test]
 fn it_never_rests() {
     finds(Bug::NeverRests, Law::Rest, "");
+}
+
+/// Too seldom for a random plan.
+#[test]
+fn an_acknowledgement_goes_out_again_on_the_next_connection() {
+    let steps = vec![
+        Step::Do(Operation::Subscribe { destination: 0, ack: AckMode::ClientIndividual }),
+        Step::Do(Operation::SendConfirmed { destination: 0, length: 0 }),
+        Step::Do(Operation::Ack { message: 0 }),
+        Step::Suffer(Fault::Close { after: 0 }),
+    ];
+    let plan = Plan { steps, ..Plan::default() };
+    assert_eq!(check(&plan, None), Ok(()));
+    let violation = check(&plan, Some(Bug::RepeatsAnAck)).unwrap_err();
+    assert_eq!(violation.law, Law::Acknowledged, "{violation}");
 }

@@ -32,6 +32,8 @@ pub(crate) enum Bug {
     SwallowsTheEnd,
     /// What the socket does not take at all is forgotten.
     DropsWhatIsRefused,
+    /// An ACK that was written last goes out again on the next connection: who knows whether it has arrived.
+    RepeatsAnAck,
     /// The loop asks to be called at once.
     NeverRests,
 }
@@ -42,13 +44,29 @@ pub(crate) struct Planted {
     session: Session,
     link: Option<(AttemptId, Socket, Input)>,
     unsent: Bytes,
+    /// Whether nothing of it has left.
+    is_whole: bool,
+    /// The ACK that was taken from the session last, if nothing has followed it.
+    last: Bytes,
+    /// What goes out on the next connection, though it should not.
+    late: Bytes,
     events: VecDeque<Event>,
 }
 
 impl Planted {
     pub(crate) fn new(bug: Option<Bug>, network: Network) -> Self {
         let session = Session::new(arbitrary::config(), Timestamp::ZERO);
-        Self { bug, network, session, link: None, unsent: Bytes::new(), events: VecDeque::new() }
+        Self {
+            bug,
+            network,
+            session,
+            link: None,
+            unsent: Bytes::new(),
+            is_whole: false,
+            last: Bytes::new(),
+            late: Bytes::new(),
+            events: VecDeque::new(),
+        }
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -65,6 +83,9 @@ impl Planted {
             None => session.poll_event(),
         });
         self.events.extend(events.take(most));
+        if self.events.range(before..).any(|event| matches!(event, Event::Connected(_))) {
+            (self.unsent, self.is_whole) = (std::mem::take(&mut self.late), false);
+        }
         self.events.len() > before
     }
 
@@ -93,6 +114,9 @@ impl Planted {
 
     fn hang_up(&mut self) {
         self.link = None;
+        if !self.last.is_empty() {
+            self.late = std::mem::take(&mut self.last);
+        }
         if !self.has(Bug::KeepsTheRest) {
             self.unsent.clear();
         }
@@ -128,13 +152,19 @@ impl Planted {
             let Some((_, socket, _)) = &mut self.link else { return Ok(moved) };
             if self.unsent.is_empty() {
                 let Some(next) = self.session.poll_transmit(now) else { return Ok(moved) };
-                self.unsent = next;
+                if self.bug == Some(Bug::RepeatsAnAck) {
+                    self.last = if next.starts_with(b"ACK") { next.clone() } else { Bytes::new() };
+                }
+                (self.unsent, self.is_whole) = (next, true);
             }
             match socket.write(&self.unsent) {
-                Ok(_) if self.has(Bug::ForgetsTheRest) => self.unsent.clear(),
-                Ok(count) => self.unsent.advance(count),
+                Ok(_) if self.bug == Some(Bug::ForgetsTheRest) => self.unsent.clear(),
+                Ok(count) => {
+                    self.unsent.advance(count);
+                    self.is_whole = false;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if self.has(Bug::DropsWhatIsRefused) {
+                    if self.is_whole && self.bug == Some(Bug::DropsWhatIsRefused) {
                         self.unsent.clear();
                     }
                     return Ok(moved);
