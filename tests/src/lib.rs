@@ -2,7 +2,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "arbitrary")]
+pub mod arbitrary;
 pub mod broker;
+pub mod guide;
 pub mod pair;
 #[cfg(feature = "tls")]
 pub mod pki;
