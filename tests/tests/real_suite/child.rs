@@ -15,6 +15,7 @@ use stomp_testkit::real::{Description, Feature, RealBroker};
 use super::{
     Child, is_wanted, programs,
     record::{Record, Verdict},
+    tool,
     watchdog::Watchdog,
 };
 use crate::real_cases::{self, Bench, Case, seen};
@@ -114,6 +115,7 @@ fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) 
     // They take minutes, and what they try is the session and the broker, which are the same under each adapter.
     let long = real_cases::crashes::cases::<Tokio>();
     run_cases::<Tokio>(long.into_iter().map(|case| (newest, case)), broker, report);
+    tool_cases(broker, programs, report);
     for package in programs::PACKAGES {
         let (uri, programs) = (broker.uri(), programs.join(package));
         report.case(programs::PIPELINE, package, &[], || programs::pipeline(&programs, &uri));
@@ -121,6 +123,20 @@ fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) 
         report.case(programs::SMALL, package, &[Feature::Keeping], || {
             programs::small_examples(&programs, &uri)
         });
+        report.case(programs::OVER_WEB_SOCKET, package, &[Feature::WebSocket], || {
+            programs::pipeline(&programs, &broker.web_socket_uri())
+        });
+    }
+}
+
+/// The tool over each transport.
+fn tool_cases(broker: &RealBroker, programs: &Path, report: &mut Report<'_>) {
+    for (transport, needed) in tool::TRANSPORTS {
+        for (name, needs, case) in tool::CASES {
+            report.case(name, &tool::variant(transport), &[needs, needed].concat(), || {
+                case(&tool::Tool::new(programs, broker, transport))
+            });
+        }
     }
 }
 
