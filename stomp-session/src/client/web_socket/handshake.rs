@@ -15,7 +15,7 @@ use super::{
     accept,
     config::WebSocketConfig,
     request,
-    response::{self, Asked},
+    response::{self, Answer, Asked},
     stream::WebSocket,
     writer::Writer,
 };
@@ -54,13 +54,14 @@ impl WebSockets {
         request::headers(&self.config.headers, endpoint)
     }
 
-    /// Opens a WebSocket on a stream. Cancel safe: if dropped, the stream is closed.
+    /// Opens a WebSocket on a stream, and returns the version that the server has chosen. Cancel safe: if dropped, the stream
+    /// is closed.
     pub(in crate::client) async fn open<R, S>(
         &self,
         runtime: &R,
         endpoint: &Endpoint,
         mut stream: S,
-    ) -> io::Result<WebSocket<S>>
+    ) -> io::Result<(WebSocket<S>, Option<Version>)>
     where
         R: Runtime,
         S: AsyncRead + AsyncWrite + Unpin,
@@ -73,13 +74,14 @@ impl WebSockets {
         let protocols = self.versions.iter().copied().map(request::subprotocol).collect();
         let asked = Asked { accept: accept::accept(&key), protocols };
         let asking = ask(&mut stream, text.as_bytes(), &asked);
-        let early = within(runtime, self.config.handshake_timeout, asking).await?;
+        let (chosen, early) = within(runtime, self.config.handshake_timeout, asking).await?;
         let secrets = headers.iter().map(|(_, value)| value);
         let login = endpoint.login().into_iter().flat_map(|login| login.secrets());
         let query =
             endpoint.web_socket().and_then(|resource| resource.split_once('?')).map(|(_, query)| query);
         let mask = Mask::of_secrets(secrets.chain(login).chain(query));
-        Ok(WebSocket::new(stream, Writer::new(seed, &self.config, endpoint.sends_text()), early, mask))
+        let writer = Writer::new(seed, &self.config, endpoint.sends_text());
+        Ok((WebSocket::new(stream, writer, early, mask), chosen))
     }
 }
 
@@ -113,12 +115,12 @@ fn too_slow(limit: Duration) -> io::Error {
     TransportError::new(text).of_kind(io::ErrorKind::TimedOut).into()
 }
 
-/// Writes the request and reads the answer. Returns what came behind it.
+/// Writes the request and reads the answer. Returns the version that it chooses, and what came behind it.
 async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut request: &[u8],
     asked: &Asked,
-) -> io::Result<Vec<u8>> {
+) -> io::Result<(Option<Version>, Vec<u8>)> {
     poll_fn(|cx| poll_write_all(stream, cx, &mut request)).await?;
     let mut answer = Vec::new();
     loop {
@@ -130,8 +132,8 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
             return Err(TransportError::new(text).of_kind(io::ErrorKind::ConnectionAborted).into());
         }
         answer.extend_from_slice(room.get(..count).unwrap_or_default());
-        if let Some(length) = response::read(&answer, asked)? {
-            return Ok(answer.split_off(length));
+        if let Some(Answer { length, version }) = response::read(&answer, asked)? {
+            return Ok((version, answer.split_off(length)));
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::io;
 
 use httparse::{Header, Status};
+use stomp_proto::Version;
 
+use super::request::subprotocol;
 use crate::client::runtime::TransportError;
 
 /// The most octets that an answer may have.
@@ -19,8 +21,17 @@ pub(super) struct Asked {
     pub(super) protocols: Vec<&'static str>,
 }
 
-/// Reads what has come so far. Returns the length of the answer if it is complete and opens a WebSocket.
-pub(super) fn read(octets: &[u8], asked: &Asked) -> io::Result<Option<usize>> {
+/// An answer that opens a WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Its octets. What follows is the WebSocket's.
+    pub(super) length: usize,
+    /// The version whose subprotocol the server has chosen.
+    pub(super) version: Option<Version>,
+}
+
+/// Reads what has come so far. Returns an answer if it is complete and opens a WebSocket.
+pub(super) fn read(octets: &[u8], asked: &Asked) -> io::Result<Option<Answer>> {
     let known = octets.len().min(BEGINNING.len());
     if octets.get(..known) != BEGINNING.get(..known) {
         return Err(not_http(octets).into());
@@ -39,11 +50,11 @@ pub(super) fn read(octets: &[u8], asked: &Asked) -> io::Result<Option<usize>> {
         Some(101) => {}
         status => return Err(refusal(status.unwrap_or_default()).into()),
     }
-    check(response.headers, asked)?;
-    Ok(Some(length))
+    Ok(Some(Answer { length, version: check(response.headers, asked)? }))
 }
 
-fn check(headers: &[Header<'_>], asked: &Asked) -> io::Result<()> {
+/// Returns the version whose subprotocol was chosen.
+fn check(headers: &[Header<'_>], asked: &Asked) -> io::Result<Option<Version>> {
     let values = |name: &'static str| {
         let named = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
         named.flat_map(|header| header.value.split(|octet| *octet == b',')).map(<[u8]>::trim_ascii)
@@ -67,7 +78,10 @@ fn check(headers: &[Header<'_>], asked: &Asked) -> io::Result<()> {
             is it the path of a broker?";
         return Err(TransportError::permanent(text).into());
     }
-    Ok(())
+    let is_chosen = |version: &Version| {
+        values("sec-websocket-protocol").any(|value| value == subprotocol(*version).as_bytes())
+    };
+    Ok(Version::ALL.into_iter().find(is_chosen))
 }
 
 fn no_web_socket(what: &str) -> io::Error {
@@ -127,7 +141,7 @@ mod tests {
     const GOOD: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
         Sec-WebSocket-Accept: ok=\r\nSec-WebSocket-Protocol: v12.stomp\r\n\r\n";
 
-    fn answer(text: &str) -> Result<Option<usize>, String> {
+    fn answer(text: &str) -> Result<Option<Answer>, String> {
         let asked = Asked { accept: "ok=".into(), protocols: vec!["v12.stomp", "v11.stomp"] };
         read(text.as_bytes(), &asked).map_err(|error| error.to_string())
     }
@@ -137,12 +151,14 @@ mod tests {
         for length in 0..GOOD.len() {
             assert_eq!(answer(&GOOD[..length]), Ok(None), "{length}");
         }
-        assert_eq!(answer(GOOD), Ok(Some(GOOD.len())));
-        assert_eq!(answer(&format!("{GOOD}\x01\x02")), Ok(Some(GOOD.len())), "frames may follow at once");
-        assert_eq!(
-            answer(&GOOD.replace("Sec-WebSocket-Protocol: v12.stomp\r\n", "")).map(|it| it.is_some()),
-            Ok(true)
-        );
+        let good = |length, version| Ok(Some(Answer { length, version }));
+        assert_eq!(answer(GOOD), good(GOOD.len(), Some(Version::V1_2)));
+        let more = format!("{GOOD}\x01\x02");
+        assert_eq!(answer(&more), good(GOOD.len(), Some(Version::V1_2)), "frames may follow at once");
+        let other = GOOD.replace("Sec-WebSocket-Protocol: v12", "sec-websocket-protocol:v11");
+        assert_eq!(answer(&other), good(other.len(), Some(Version::V1_1)));
+        let none = GOOD.replace("Sec-WebSocket-Protocol: v12.stomp\r\n", "");
+        assert_eq!(answer(&none), good(none.len(), None));
     }
 
     #[test]
