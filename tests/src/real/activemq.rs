@@ -2,7 +2,7 @@
 
 use super::{
     ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Launch,
-    Layout, Nack, OnDisconnect, OnError, Plan, User, fetched, keys::STORE_PASSWORD, require_file,
+    Layout, Nack, OnDisconnect, OnError, Plan, User, WebSocket, fetched, keys::STORE_PASSWORD, require_file,
     require_program,
 };
 use std::ffi::OsString;
@@ -15,6 +15,8 @@ const PACKAGE: &str = "activemq";
 const JAVA_PACKAGE: &str = "openjdk-17-jre-headless";
 const HOME: &str = "/usr/share/activemq";
 const FETCHED: &str = "activemq-6.3.1";
+/// What Debian's package lacks of the connectors for WebSockets.
+const WEB: &str = "activemq-web-5.17.2";
 const USERS: &[User] = &[GUEST, ALICE];
 
 /// What a queue's name gets in front to name its dead letter queue.
@@ -56,7 +58,7 @@ pub static ACTIVEMQ_6_3_PAIR: Description = Description {
 pub static ACTIVEMQ_5_17_NETWORK: Description = Description {
     name: "ActiveMQ 5.17 network",
     nodes: 2,
-    node_ports: &["stomp", "tls", "openwire"],
+    node_ports: &["stomp", "tls", "ws", "wss", "openwire"],
     configure: |layout| configure_as(layout, Nodes::Network, packaged),
     ..ONE_NODE
 };
@@ -65,7 +67,7 @@ pub static ACTIVEMQ_5_17_NETWORK: Description = Description {
 pub static ACTIVEMQ_6_3_NETWORK: Description = Description {
     name: "ActiveMQ 6.3 network",
     nodes: 2,
-    node_ports: &["stomp", "tls", "openwire"],
+    node_ports: &["stomp", "tls", "ws", "wss", "openwire"],
     find: ACTIVEMQ_6_3.find,
     configure: |layout| configure_as(layout, Nodes::Network, embedded),
     ..ONE_NODE
@@ -85,14 +87,15 @@ const ONE_NODE: Description = Description {
     by_default: false,
     system: None,
     nodes: 1,
-    node_ports: &["stomp", "tls"],
+    node_ports: &["stomp", "tls", "ws", "wss"],
     shared_ports: &[],
     users: USERS,
     ready_within: Duration::from_secs(300),
     stops_within: Duration::from_secs(60),
     find: || {
         require_program("ActiveMQ", "java", JAVA_PACKAGE)?;
-        require_file("ActiveMQ", &package(), PACKAGE)
+        require_file("ActiveMQ", &package(), PACKAGE)?;
+        fetched::directory(WEB).map(drop)
     },
     configure: |layout| configure(layout, packaged),
     behaviour: BEHAVIOUR,
@@ -105,6 +108,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
         (Feature::QuorumQueues, "it has none"),
         (Feature::FreeReturns, "it has no quorum queues"),
         (Feature::FrameLimit, "no test meets it"),
+        (Feature::BinaryMessages, "it reads text messages alone"),
     ],
     virtual_host: "localhost",
     names_itself_in_1_0: true,
@@ -132,7 +136,25 @@ const BEHAVIOUR: Behaviour = Behaviour {
     write_queues: None,
     limits: FrameLimits::NONE,
     quorum: None,
+    web_socket: Some(WEB_SOCKET),
 };
+
+/// Binary messages are ignored. Its own limit to a message is 64 KiB, which the connector's URI raises here; above it the
+/// connection is closed. Frames are not put together: each is one message.
+const WEB_SOCKET: WebSocket = WebSocket {
+    port: "ws",
+    tls_port: Some("wss"),
+    path: "/",
+    wrong_path: None,
+    names_subprotocol: true,
+    text_only: true,
+    message_limit: None,
+    joins_messages: false,
+    frame_limit: Some(LARGEST_MESSAGE),
+    disconnect: OnDisconnect::Receipt,
+};
+
+const LARGEST_MESSAGE: usize = 1024 * 1024;
 
 fn dead_letter_destination(queue: &str) -> String {
     format!("/queue/{DEAD_LETTER_PREFIX}{queue}")
@@ -168,7 +190,7 @@ fn configure_node(layout: &Layout, node: usize, nodes: Nodes, start: Start) -> i
         arguments: start(&directory)?,
         environment: Vec::new(),
         port,
-        further_ports: vec![layout.port(node, "tls")],
+        further_ports: ["tls", "ws", "wss"].map(|purpose| layout.port(node, purpose)).into(),
     })
 }
 
@@ -190,6 +212,8 @@ fn packaged(directory: &Path) -> io::Result<Vec<OsString>> {
         "-jar".into(),
         package().into(),
         "start".into(),
+        "--extdir".into(),
+        fetched::directory(WEB)?.join("lib").into(),
         below("xbean:file:", "activemq.xml"),
     ]);
     Ok(arguments)
@@ -241,7 +265,8 @@ log4j.appender.console.layout.ConversionPattern=%d %-5p %c{1}: %m%n
 /// store is on disk, so that what was receipted survives a kill.
 fn configuration(layout: &Layout, node: usize, nodes: Nodes, users: &[User]) -> String {
     let (name, listening) = (name(node), layout.listening());
-    let (port, tls, keys) = (layout.port(node, "stomp"), layout.port(node, "tls"), layout.keys());
+    let [port, tls, ws, wss] = ["stomp", "tls", "ws", "wss"].map(|purpose| layout.port(node, purpose));
+    let keys = layout.keys();
     let users: String = users.iter().map(user).collect();
     let data = xml(&layout.node_directory(node).join("data").display().to_string());
     let store = store(layout, node, nodes);
@@ -286,6 +311,10 @@ fn configuration(layout: &Layout, node: usize, nodes: Nodes, users: &[User]) -> 
       <transportConnector name="stomp" uri="stomp://{listening}:{port}"/>{openwire}
       <transportConnector name="tls"
           uri="stomp+ssl://{listening}:{tls}?transport.needClientAuth=true&amp;transport.enabledProtocols=TLSv1.2,TLSv1.3"/>
+      <transportConnector name="ws"
+          uri="ws://{listening}:{ws}?websocket.maxTextMessageSize={LARGEST_MESSAGE}"/>
+      <transportConnector name="wss"
+          uri="wss://{listening}:{wss}?websocket.maxTextMessageSize={LARGEST_MESSAGE}&amp;transport.needClientAuth=true"/>
     </transportConnectors>
   </broker>
 </beans>

@@ -2,7 +2,8 @@
 
 use super::{
     ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Launch,
-    Layout, Nack, OnDisconnect, OnError, Plan, User, fetched, keys::STORE_PASSWORD, require_program,
+    Layout, Nack, OnDisconnect, OnError, Plan, User, WebSocket, fetched, keys::STORE_PASSWORD,
+    require_program,
 };
 use std::ffi::OsString;
 use std::fs;
@@ -100,6 +101,19 @@ const BEHAVIOUR: Behaviour = Behaviour {
     write_queues: None,
     limits: FrameLimits::NONE,
     quorum: None,
+    // Every acceptor of STOMP takes WebSockets, at any path.
+    web_socket: Some(WebSocket {
+        port: "stomp",
+        tls_port: Some("tls"),
+        path: "/",
+        wrong_path: None,
+        names_subprotocol: true,
+        text_only: false,
+        message_limit: None,
+        joins_messages: true,
+        frame_limit: None,
+        disconnect: OnDisconnect::Receipt,
+    }),
 };
 
 fn find(fetched: &str) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! How brokers behave, as far as they differ.
 
-use super::Layout;
+use super::{Layout, WebSocket};
 use std::io;
 
 /// The behaviour of a broker, as far as brokers differ.
@@ -56,6 +56,8 @@ pub struct Behaviour {
     pub limits: FrameLimits,
     /// The quorum queues of the broker. `None` if it has none.
     pub quorum: Option<Quorum>,
+    /// How the broker is reached over a WebSocket. `None` if it is not.
+    pub web_socket: Option<WebSocket>,
 }
 
 impl Behaviour {
@@ -100,6 +102,12 @@ pub enum Feature {
     FreeReturns,
     /// A limit to frames that a test can meet.
     FrameLimit,
+    /// The broker is reached over a WebSocket.
+    WebSocket,
+    /// Binary messages are read there.
+    BinaryMessages,
+    /// The same with TLS.
+    SecureWebSocket,
 }
 
 /// What DISCONNECT is answered with.

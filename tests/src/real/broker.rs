@@ -1,7 +1,7 @@
 //! A whole broker: its ports, its configuration, its processes, and their end.
 
 use super::process::{Failure, Limits, Process, Readiness};
-use super::{Description, GUEST, Launch, Layout, User};
+use super::{Description, GUEST, Launch, Layout, User, WebSocket};
 use std::io;
 
 /// How often a broker that dies while it starts is tried, each time with new ports and a new directory.
@@ -39,9 +39,8 @@ impl RealBroker {
     fn try_start(description: &Description) -> Result<Self, Failure> {
         let layout = Layout::new(description)?;
         let plan = (description.configure)(&layout)?;
-        let answers = Readiness::Answers(GUEST, description.behaviour.virtual_host);
         let mut broker = Self {
-            nodes: processes(plan.nodes, &layout, description, answers),
+            nodes: nodes(plan.nodes, &layout, description),
             helpers: processes(plan.helpers, &layout, description, Readiness::Listens),
             layout,
             description: description.clone(),
@@ -75,9 +74,10 @@ impl RealBroker {
         self.layout.port(0, "stomp")
     }
 
-    /// Returns the URI of the first node, with the credentials of [`Self::login`].
+    /// Returns the URI of the first node, with the credentials of [`Self::login`]: over a WebSocket if the broker is
+    /// reached in no other way.
     pub fn uri(&self) -> String {
-        self.node_uri(0)
+        if self.description.node_ports.contains(&"stomp") { self.node_uri(0) } else { self.web_socket_uri() }
     }
 
     /// Returns the URI of a node, counted from 0, with the credentials of [`Self::login`].
@@ -95,6 +95,29 @@ impl RealBroker {
     pub fn tls_uri(&self) -> String {
         let User { login, passcode } = self.login();
         format!("ssl://{login}:{passcode}@localhost:{}", self.layout.port(0, "tls"))
+    }
+
+    /// Returns the URI of the first node over a WebSocket, with the credentials of [`Self::login`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the broker is not reached over a WebSocket.
+    pub fn web_socket_uri(&self) -> String {
+        self.web_socket().uri(&self.layout, 0, self.login())
+    }
+
+    /// Returns the URI of the first node over a WebSocket with TLS, with the credentials of [`Self::login`], or `None` if
+    /// the broker has none. The certificates are in [`Layout::keys`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the broker is not reached over a WebSocket.
+    pub fn secure_web_socket_uri(&self) -> Option<String> {
+        self.web_socket().tls_uri(&self.layout, 0, self.login())
+    }
+
+    fn web_socket(&self) -> &WebSocket {
+        self.description.behaviour.web_socket.as_ref().expect("the broker is reached over a WebSocket")
     }
 
     /// Returns the user with which clients log in by default.
@@ -157,6 +180,21 @@ impl RealBroker {
     pub fn thaw(&mut self) -> io::Result<()> {
         self.nodes.iter_mut().try_for_each(Process::thaw)
     }
+}
+
+/// The nodes, which are ready when they answer a CONNECT, and open a WebSocket where they have one.
+fn nodes(launches: Vec<Launch>, layout: &Layout, description: &Description) -> Vec<Process> {
+    let Description { node_ports, behaviour, .. } = description;
+    let readiness = match node_ports.contains(&"stomp") {
+        true => Readiness::Answers(GUEST, behaviour.virtual_host),
+        false => Readiness::Listens,
+    };
+    let nodes = processes(launches, layout, description, readiness).into_iter().enumerate();
+    let opening = |(node, process): (usize, Process)| match behaviour.web_socket {
+        Some(WebSocket { port, path, .. }) => process.opening(layout.port(node, port), path),
+        None => process,
+    };
+    nodes.map(opening).collect()
 }
 
 fn processes(

@@ -24,6 +24,7 @@ mod rabbitmq;
 mod stompserver;
 mod system;
 mod vertx;
+mod web_socket;
 
 pub use activemq::{
     ACTIVEMQ_5_17, ACTIVEMQ_5_17_NETWORK, ACTIVEMQ_5_17_PAIR, ACTIVEMQ_6_3, ACTIVEMQ_6_3_NETWORK,
@@ -44,6 +45,7 @@ pub use rabbitmq::{
 };
 pub use stompserver::STOMPSERVER;
 pub use vertx::VERTX;
+pub use web_socket::WebSocket;
 
 /// A user who may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +82,8 @@ pub struct Description {
     /// The number of nodes. More than one is a cluster.
     pub nodes: usize,
     /// The purposes of the ports that each node needs for itself. `stomp` is the port without TLS, and `tls` is the
-    /// port with TLS, which requires a client certificate.
+    /// port with TLS, which requires a client certificate. A broker without `stomp` is reached over a WebSocket alone.
+    /// The ports of WebSockets are those that [`WebSocket`] names, usually `ws` and `wss`.
     pub node_ports: &'static [&'static str],
     /// The purposes of the ports that all nodes share.
     pub shared_ports: &'static [&'static str],
@@ -182,8 +185,12 @@ mod tests {
     fn every_description_has_the_usual_ports_and_users() {
         for description in ALL {
             let tls = description.behaviour.lacks(Feature::Tls).is_none();
-            assert!(description.node_ports.contains(&"stomp"), "{}", description.name);
-            assert_eq!(description.node_ports.contains(&"tls"), tls, "{}", description.name);
+            let has = |purpose| description.node_ports.contains(&purpose);
+            let web_socket = description.behaviour.web_socket;
+            assert!(has("stomp") || web_socket.is_some(), "{}", description.name);
+            assert_eq!(has("tls"), tls && has("stomp"), "{}", description.name);
+            let named = web_socket.map(|it| [Some(it.port), it.tls_port]).into_iter().flatten().flatten();
+            assert!(named.into_iter().all(has), "{}", description.name);
             assert!(description.users.contains(&GUEST), "{}", description.name);
             let odd = description.users.iter().any(|user| user.passcode.contains('\\'));
             assert!(odd, "{}", description.name);
@@ -204,6 +211,11 @@ mod tests {
             assert_eq!(has(Feature::MemoryAlarm), behaviour.memory_alarm.is_some(), "{name}");
             assert_eq!(has(Feature::QuorumQueues), behaviour.quorum.is_some(), "{name}");
             assert_eq!(has(Feature::FrameLimit), behaviour.limits != FrameLimits::NONE, "{name}");
+            assert_eq!(has(Feature::WebSocket), behaviour.web_socket.is_some(), "{name}");
+            let binary = behaviour.web_socket.is_some_and(|it| !it.text_only);
+            assert_eq!(has(Feature::BinaryMessages), binary, "{name}");
+            let secure = behaviour.web_socket.is_some_and(|it| it.tls_port.is_some());
+            assert_eq!(has(Feature::SecureWebSocket), secure, "{name}");
             let refuses = behaviour.lacks(Feature::Refusals).is_none();
             assert_eq!(!behaviour.refused_destination.is_empty(), refuses, "{name}");
         }

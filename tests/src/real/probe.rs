@@ -18,14 +18,20 @@ pub(super) fn answers(port: u16, user: User, virtual_host: &str) -> bool {
     ask(port, &connect(user, virtual_host)).is_ok_and(|answer| answer == *CONNECTED)
 }
 
-const CONNECTED: &[u8; 10] = b"CONNECTED\n";
+/// Whether `port` opens a WebSocket at `path`.
+pub(super) fn opens(port: u16, path: &str) -> bool {
+    ask(port, &handshake(port, path)).is_ok_and(|answer| answer == *SWITCHES)
+}
 
-fn ask(port: u16, question: &str) -> io::Result<[u8; 10]> {
+const CONNECTED: &[u8; 10] = b"CONNECTED\n";
+const SWITCHES: &[u8; 13] = b"HTTP/1.1 101 ";
+
+fn ask<const N: usize>(port: u16, question: &str) -> io::Result<[u8; N]> {
     let mut stream = open(port)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(question.as_bytes())?;
-    let mut answer = [0; 10];
+    let mut answer = [0; N];
     stream.read_exact(&mut answer)?;
     Ok(answer)
 }
@@ -39,6 +45,14 @@ fn connect(user: User, virtual_host: &str) -> String {
     format!("CONNECT\naccept-version:1.2\nhost:{virtual_host}\nlogin:{login}\npasscode:{passcode}\n\n\0")
 }
 
+fn handshake(port: u16, path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+         Sec-WebSocket-Protocol: v12.stomp\r\n\r\n"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::GUEST;
@@ -46,14 +60,18 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
-    /// Serves one connection: reads the CONNECT, then answers with `answer`.
-    fn serve(answer: &'static [u8]) -> u16 {
+    /// Serves one connection: reads the question to its end, then answers with `answer`.
+    fn serve(answer: &'static [u8], end: &'static [u8]) -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut question = vec![0; connect(GUEST, "/").len()];
-            stream.read_exact(&mut question).unwrap();
+            let mut question = Vec::new();
+            while !question.ends_with(end) {
+                let mut octet = [0];
+                stream.read_exact(&mut octet).unwrap();
+                question.extend(octet);
+            }
             stream.write_all(answer).unwrap();
         });
         port
@@ -61,10 +79,19 @@ mod tests {
 
     #[test]
     fn only_connected_counts_as_an_answer() {
-        assert!(answers(serve(b"CONNECTED\nversion:1.2\n\n\0"), GUEST, "/"));
-        assert!(!answers(serve(b"ERROR\nmessage:no\n\n\0"), GUEST, "/"));
-        assert!(!answers(serve(b"CONN"), GUEST, "/"));
-        assert!(!answers(serve(b""), GUEST, "/"));
+        let answered = |answer| answers(serve(answer, b"\0"), GUEST, "/");
+        assert!(answered(b"CONNECTED\nversion:1.2\n\n\0"));
+        assert!(!answered(b"ERROR\nmessage:no\n\n\0"));
+        assert!(!answered(b"CONN"));
+        assert!(!answered(b""));
+    }
+
+    #[test]
+    fn only_a_switch_of_protocols_opens_a_web_socket() {
+        let opened = |answer| opens(serve(answer, b"\r\n\r\n"), "/ws");
+        assert!(opened(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"));
+        assert!(!opened(b"HTTP/1.1 404 Not Found\r\n\r\n"));
+        assert!(!opened(b"ERROR\nmessage:no\n\n\0"));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Process {
     directory: PathBuf,
     limits: Limits,
     readiness: Readiness,
+    /// A port that must open a WebSocket at that path.
+    web_socket: Option<(u16, &'static str)>,
     running: Option<Running>,
 }
 
@@ -81,7 +83,14 @@ struct Running {
 impl Process {
     /// Describes a process that does not run yet and will work in `directory`.
     pub(crate) fn new(launch: Launch, directory: &Path, limits: Limits, readiness: Readiness) -> Self {
-        Self { launch, directory: directory.to_owned(), limits, readiness, running: None }
+        let directory = directory.to_owned();
+        Self { launch, directory, limits, readiness, web_socket: None, running: None }
+    }
+
+    /// It is ready only when that port opens a WebSocket at that path, too.
+    pub(super) fn opening(mut self, port: u16, path: &'static str) -> Self {
+        self.web_socket = Some((port, path));
+        self
     }
 
     /// Returns the name of the process in its description.
@@ -228,7 +237,8 @@ impl Process {
             Readiness::Answers(user, host) => probe::answers(*port, user, host),
         };
         // RabbitMQ 4.3 opens its port for TLS after the one without.
-        first && further_ports.iter().all(|port| probe::listens(*port))
+        let further = || further_ports.iter().all(|port| probe::listens(*port));
+        first && further() && self.web_socket.is_none_or(|(port, path)| probe::opens(port, path))
     }
 
     /// How it ended, if it did so by itself.

@@ -2,7 +2,8 @@
 
 use super::{
     ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Keys,
-    Launch, Layout, Nack, OnDisconnect, OnError, Plan, Quorum, User, fetched, require_file, system::System,
+    Launch, Layout, Nack, OnDisconnect, OnError, Plan, Quorum, User, WebSocket, fetched, require_file,
+    system::System,
 };
 use std::ffi::OsString;
 use std::fs;
@@ -86,7 +87,7 @@ const ONE_NODE: Description = Description {
     by_default: true,
     system: None,
     nodes: 1,
-    node_ports: &["stomp", "tls", "distribution"],
+    node_ports: &["stomp", "tls", "ws", "wss", "distribution"],
     shared_ports: &["names"],
     users: USERS,
     ready_within: Duration::from_secs(300),
@@ -129,6 +130,21 @@ const BEHAVIOUR: Behaviour = Behaviour {
         counts_disconnects: true,
         counts_nacks: true,
     }),
+    web_socket: Some(WEB_SOCKET),
+};
+
+/// Its answers are text messages, whatever octets they hold.
+const WEB_SOCKET: WebSocket = WebSocket {
+    port: "ws",
+    tls_port: Some("wss"),
+    path: "/ws",
+    wrong_path: Some(404),
+    names_subprotocol: true,
+    text_only: false,
+    message_limit: None,
+    joins_messages: true,
+    frame_limit: None,
+    disconnect: OnDisconnect::Closes,
 };
 
 /// A frame has at most 4 MiB, headers and all. One that is larger ends the connection without an ERROR.
@@ -183,13 +199,15 @@ fn configure(layout: &Layout) -> io::Result<Plan> {
 
 fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Result<Launch> {
     let directory = layout.node_directory(node);
-    let (stomp, tls_port) = (layout.port(node, "stomp"), layout.port(node, "tls"));
+    let [stomp, tls_port, ws, wss] = ["stomp", "tls", "ws", "wss"].map(|purpose| layout.port(node, purpose));
     let listening = layout.listening();
     let text = configuration(listening, stomp, definitions)
         + &tls(listening, tls_port, layout.keys())
+        + &web_socket(listening, ws)
         + &cluster(layout);
     layout.write(directory.join("rabbitmq.conf"), &text)?;
-    layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
+    layout.write(directory.join("advanced.config"), &secure_web_socket(listening, wss, layout.keys()))?;
+    layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp,rabbitmq_web_stomp].\n")?;
     let (program, arguments) = layout.system().command(script(layout.system(), "rabbitmq-server"))?;
     Ok(Launch {
         name: node_name(layout, node),
@@ -197,7 +215,7 @@ fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Resul
         arguments,
         environment: environment(layout, node),
         port: stomp,
-        further_ports: vec![tls_port],
+        further_ports: vec![tls_port, ws, wss],
     })
 }
 
@@ -321,6 +339,25 @@ ssl_options.versions.2 = tlsv1.2
         keys.file("authority.pem"),
         keys.file("broker.pem"),
         keys.file("broker.key")
+    )
+}
+
+/// The port of WebSockets without TLS.
+fn web_socket(listening: Ipv4Addr, port: u16) -> String {
+    format!("web_stomp.tcp.ip = {listening}\nweb_stomp.tcp.port = {port}\n")
+}
+
+/// The one with TLS, whose certificates of clients the other file cannot ask for.
+fn secure_web_socket(listening: Ipv4Addr, port: u16, keys: &Keys) -> String {
+    let [authority, certificate, key] =
+        ["authority.pem", "broker.pem", "broker.key"].map(|name| keys.file(name));
+    format!(
+        r#"[{{rabbitmq_web_stomp, [{{ssl_config, [
+  {{ip, "{listening}"}}, {{port, {port}}},
+  {{cacertfile, "{authority}"}}, {{certfile, "{certificate}"}}, {{keyfile, "{key}"}},
+  {{verify, verify_peer}}, {{fail_if_no_peer_cert, true}}, {{versions, ['tlsv1.3', 'tlsv1.2']}}
+]}}]}}].
+"#
     )
 }
 

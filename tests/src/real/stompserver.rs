@@ -52,6 +52,9 @@ pub static STOMPSERVER: Description = Description {
             (Feature::QuorumQueues, "it has none"),
             (Feature::FreeReturns, "it has no quorum queues"),
             (Feature::FrameLimit, "no test meets it"),
+            (Feature::WebSocket, "it has none"),
+            (Feature::BinaryMessages, "it has no WebSocket"),
+            (Feature::SecureWebSocket, "it has no WebSocket"),
             (Feature::Tls, "it speaks none"),
             (Feature::TemporaryQueues, "a destination that is not below /queue/ is a topic"),
         ],
@@ -80,6 +83,7 @@ pub static STOMPSERVER: Description = Description {
         write_queues: None,
         limits: FrameLimits::NONE,
         quorum: None,
+        web_socket: None,
     },
 };
 

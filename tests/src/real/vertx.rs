@@ -2,7 +2,8 @@
 
 use super::{
     ALICE, AckReach, Behaviour, ConnectValues, DeadLetter, Description, Feature, FrameLimits, GUEST, Launch,
-    Layout, Nack, OnDisconnect, OnError, Plan, User, fetched, keys::STORE_PASSWORD, require_program,
+    Layout, Nack, OnDisconnect, OnError, Plan, User, WebSocket, fetched, keys::STORE_PASSWORD,
+    require_program,
 };
 use std::ffi::OsString;
 use std::io;
@@ -19,7 +20,7 @@ pub static VERTX: Description = Description {
     by_default: true,
     system: None,
     nodes: 1,
-    node_ports: &["stomp", "tls"],
+    node_ports: &["stomp", "tls", "ws", "wss"],
     shared_ports: &[],
     users: USERS,
     ready_within: Duration::from_secs(300),
@@ -70,6 +71,19 @@ pub static VERTX: Description = Description {
         write_queues: None,
         limits: FrameLimits::NONE,
         quorum: None,
+        // The subprotocols are those of the program, which are all of them here.
+        web_socket: Some(WebSocket {
+            port: "ws",
+            tls_port: Some("wss"),
+            path: "/stomp",
+            wrong_path: Some(502),
+            names_subprotocol: true,
+            text_only: false,
+            message_limit: None,
+            joins_messages: true,
+            frame_limit: None,
+            disconnect: OnDisconnect::Receipt,
+        }),
     },
 };
 
@@ -84,25 +98,25 @@ fn configure(layout: &Layout) -> io::Result<Plan> {
 }
 
 fn configure_node(layout: &Layout, node: usize) -> io::Result<Launch> {
-    let (port, tls) = (layout.port(node, "stomp"), layout.port(node, "tls"));
+    let ports = ["stomp", "tls", "ws", "wss"].map(|purpose| layout.port(node, purpose));
+    let [port, further @ ..] = ports;
     Ok(Launch {
         name: format!("vertx{node}"),
         program: require_program("Vert.x", "java", JAVA_PACKAGE)?,
-        arguments: arguments(layout, port, tls)?,
+        arguments: arguments(layout, ports)?,
         environment: Vec::new(),
         port,
-        further_ports: vec![tls],
+        further_ports: further.into(),
     })
 }
 
-/// Both ports, the key stores and their password, and the users: our own starter reads no configuration.
-fn arguments(layout: &Layout, port: u16, tls: u16) -> io::Result<Vec<OsString>> {
+/// The ports, the key stores and their password, and the users: our own starter reads no configuration.
+fn arguments(layout: &Layout, ports: [u16; 4]) -> io::Result<Vec<OsString>> {
     let keys = layout.keys();
     let mut arguments: Vec<OsString> =
         ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-classpath"].map(OsString::from).into();
     arguments.extend([fetched::class_path(&fetched::directory(FETCHED)?), "Start".into()]);
-    let ports = [port, tls].map(|port| port.to_string());
-    arguments.extend(ports.into_iter().map(OsString::from));
+    arguments.extend(ports.map(|port| OsString::from(port.to_string())));
     arguments.extend([keys.file("broker.p12"), keys.file("trusted.p12")].map(OsString::from));
     arguments.push(STORE_PASSWORD.into());
     arguments.extend(USERS.iter().map(|User { login, passcode }| format!("{login}:{passcode}").into()));

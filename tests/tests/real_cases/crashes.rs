@@ -6,21 +6,21 @@ use futures_lite::future::zip;
 use stomp_session::proto::AckMode;
 use stomp_session::{
     Config,
-    client::{Client, Message, SendError, Subscription},
+    client::{Client, Message, SendError, Subscription, TlsConfig},
 };
 use stomp_testkit::real::{
     Feature::{BackPressure, MemoryAlarm, Persistence},
     RealBroker,
 };
 
-use super::{Bench, Case, STEP, assert_empty, connect_with, next, run_within};
+use super::{Bench, Case, STEP, assert_empty, connected, next, run_within, start};
 use crate::support::{Adapter, join};
 
 /// All cases that this broker can be put to.
 pub(crate) fn cases<A: Adapter>() -> [Case; 4] {
     [
         ("a committed transaction of 2,000 survives kill -9", &[Persistence], committed::<A>),
-        ("10 rounds of kill -9 under a pipeline", &[Persistence], rounds::<A>),
+        ("10 rounds of kill -9 under a pipeline", &[Persistence], ten_rounds::<A>),
         ("a consumer stands still for 45 s", &[BackPressure], stall::<A>),
         ("under its memory alarm", &[MemoryAlarm], alarm::<A>),
     ]
@@ -39,7 +39,7 @@ fn committed<A: Adapter>(bench: &mut Bench<'_>) {
     make_queue::<A>(bench);
     let (config, destination) = (config(bench), bench.destination());
     run_within::<A>(6 * STEP, async {
-        let (client, _kill) = connect_with::<A>(config).await.unwrap();
+        let (client, _kill) = bench.connect::<A>(config).await.unwrap();
         let transaction = client.begin().await.unwrap();
         for number in 0..COUNT {
             transaction.send(&destination, number.to_string()).persistent().await.unwrap();
@@ -65,32 +65,37 @@ fn make_queue<A: Adapter>(bench: &mut Bench<'_>) {
     bench.write_queues();
 }
 
-const ROUNDS: u32 = 10;
 /// Messages on their way when the broker is killed.
 const BATCH: u32 = 100;
 const END: &[u8] = b"end";
 
 /// The broker dies with messages on their way to it and from it. What was confirmed is received; how much came twice is told.
-fn rounds<A: Adapter>(bench: &mut Bench<'_>) {
+fn ten_rounds<A: Adapter>(bench: &mut Bench<'_>) {
+    rounds::<A>(bench, 10);
+}
+
+/// The same in so many rounds.
+pub(super) fn rounds<A: Adapter>(bench: &mut Bench<'_>, rounds: u32) {
     make_queue::<A>(bench);
     let (config, destination) = (config(bench), bench.destination());
-    let (go, rounds) = mpsc::channel();
+    let settings = bench.settings(TlsConfig::default());
+    let (go, told) = mpsc::channel();
     let came = thread::scope(|scope| {
-        let killer = scope.spawn(move || kill_at_each(&rounds, bench.broker));
+        let killer = scope.spawn(move || kill_at_each(&told, bench.broker));
         let mut came = Came::default();
         run_within::<A>(10 * STEP, async {
-            let (client, _kill) = connect_with::<A>(config).await.unwrap();
+            let (client, _kill) = connected(start::<A>(config, settings)).await.unwrap();
             let messages = client.subscribe(&destination).prefetch(50).await.unwrap();
-            zip(produce(&client, &destination, go), consume::<A>(messages, &mut came)).await;
+            zip(produce(&client, &destination, rounds, go), consume::<A>(messages, &mut came)).await;
             client.disconnect().await.unwrap();
         });
         killer.join().expect("the broker comes back each time");
         came
     });
-    let all: Vec<_> = (0..ROUNDS * BATCH).collect();
+    let all: Vec<_> = (0..rounds * BATCH).collect();
     assert!(came.numbers.keys().copied().eq(all.iter().copied()), "a confirmed message is missing");
     let copies: u32 = came.numbers.values().map(|times| times - 1).sum();
-    println!("{} confirmed in {ROUNDS} rounds of kill -9, all received; {copies} duplicates", all.len());
+    println!("{} confirmed in {rounds} rounds of kill -9, all received; {copies} duplicates", all.len());
 }
 
 /// Kills the broker whenever it is told to, and starts it again.
@@ -102,8 +107,8 @@ fn kill_at_each(rounds: &mpsc::Receiver<()>, broker: &mut RealBroker) {
 }
 
 /// Has the broker killed whenever a batch has been handed over, and waits until it is confirmed.
-async fn produce(client: &Client, destination: &str, go: mpsc::Sender<()>) {
-    for round in 0..ROUNDS {
+async fn produce(client: &Client, destination: &str, rounds: u32, go: mpsc::Sender<()>) {
+    for round in 0..rounds {
         let numbers = round * BATCH..(round + 1) * BATCH;
         let sends = numbers.map(|number| client.send(destination, number.to_string()).at_least_once());
         let kill = || go.send(()).expect("the broker is still there to be killed");
@@ -211,8 +216,8 @@ fn stall<A: Adapter>(bench: &mut Bench<'_>) {
     let auto = format!("{destination}-auto");
     run_within::<A>(STALL + 4 * STEP, async {
         let (sender, _kill) = bench.client::<A>().await;
-        let (careful, _kill) = connect_with::<A>(config.clone()).await.unwrap();
-        let (careless, _kill) = connect_with::<A>(config).await.unwrap();
+        let (careful, _kill) = bench.connect::<A>(config.clone()).await.unwrap();
+        let (careless, _kill) = bench.connect::<A>(config).await.unwrap();
         let before = careful.connection().unwrap().id;
         let messages = careful.subscribe(&destination).await.unwrap();
         let pushed = careless.subscribe(&auto).ack(AckMode::Auto).await.unwrap();

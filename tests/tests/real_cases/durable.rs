@@ -1,6 +1,6 @@
 //! Durable subscriptions to a topic: made, left, found again with what was collected, and deleted.
 
-use super::{Bench, Case, connect_with, next, run};
+use super::{Bench, Case, next, run};
 use crate::support::Adapter;
 use stomp_session::client::{Client, Subscription};
 use stomp_testkit::real::Feature;
@@ -21,7 +21,7 @@ fn durable<A: Adapter>(bench: &mut Bench<'_>) {
         let send = async |number: u32| {
             sender.send(&destination, number.to_string()).persistent().confirmed().await.unwrap();
         };
-        let connect = async || connect_with::<A>(config.clone()).await.unwrap();
+        let connect = async || bench.connect::<A>(config.clone()).await.unwrap();
         let subscribe = async |client: &Client| client.subscribe(&destination).durable(&name).await.unwrap();
         let (client, _kill) = connect().await;
         let mut messages = subscribe(&client).await;

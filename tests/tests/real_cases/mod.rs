@@ -9,18 +9,22 @@ pub(crate) mod seen;
 pub(crate) mod sends;
 pub(crate) mod tls;
 pub(crate) mod traps;
+pub(crate) mod web_socket;
 
 use std::time::Duration;
 
 use stomp_session::{
     Brokers, CommandError, Config, Lost, Profile, Unknown,
-    client::{Builder, Client, ConnectError, Listener, Message, Notice, SendError, Subscription, TlsConfig},
+    client::{
+        Builder, Client, ConnectError, Listener, Message, Notice, SendError, Subscription, TlsConfig,
+        WebSocketConfig,
+    },
     proto::{AckMode, Version},
 };
 use stomp_testkit::real::{
     ConnectValues, Description,
     Feature::{self, Keeping, Logins, Persistence, Prefetch, Redelivery, Refusals, Refusing},
-    Nack, OnError, RealBroker, User,
+    Nack, OnError, RealBroker, User, WebSocket,
 };
 
 use crate::support::{Adapter, Kill};
@@ -33,6 +37,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) broker: &'a mut RealBroker,
     pub(crate) description: &'a Description,
     pub(crate) version: Version,
+    /// How its clients reach the broker over a WebSocket, or `None` if they do not.
+    pub(crate) web_socket: Option<WebSocket>,
     /// The name of a queue that nobody else uses.
     pub(crate) queue: String,
 }
@@ -59,8 +65,12 @@ pub(crate) fn cases<A: Adapter>() -> [Case; 12] {
 }
 
 impl Bench<'_> {
+    fn uri(&self) -> String {
+        if self.web_socket.is_some() { self.broker.web_socket_uri() } else { self.broker.uri() }
+    }
+
     fn config(&self) -> Config {
-        let mut config = config(&self.broker.uri());
+        let mut config = config(&self.uri());
         config.versions = vec![self.version];
         if self.version == Version::V1_0 && !self.description.behaviour.names_itself_in_1_0 {
             config.profile = Some(self.profile().into());
@@ -103,7 +113,19 @@ impl Bench<'_> {
     }
 
     async fn client<A: Adapter>(&self) -> (Client, Kill) {
-        connect_with::<A>(self.config()).await.expect("the broker takes us")
+        self.connect::<A>(self.config()).await.expect("the broker takes us")
+    }
+
+    /// A client of that configuration, connected.
+    async fn connect<A: Adapter>(&self, config: Config) -> Result<(Client, Kill), ConnectError> {
+        connected(start::<A>(config, self.settings(TlsConfig::default()))).await
+    }
+
+    /// How the clients of the case are set.
+    fn settings(&self, tls: TlsConfig) -> Builder {
+        let mut web_socket = WebSocketConfig::default();
+        web_socket.message_limit = self.web_socket.and_then(|it| it.message_limit);
+        settings(tls).web_socket(web_socket)
     }
 }
 
@@ -126,16 +148,19 @@ fn settings(mut tls: TlsConfig) -> Builder {
 }
 
 /// A client of that configuration. What it is told is noted.
-fn start<A: Adapter>(config: Config, tls: TlsConfig) -> (Client, Kill) {
-    let (client, notices, kill) = A::start_heard(config, settings(tls));
+fn start<A: Adapter>(config: Config, settings: Builder) -> (Client, Kill) {
+    let (client, notices, kill) = A::start_heard(config, settings);
     seen::watch(notices);
     (client, kill)
 }
 
 /// The same, connected.
 async fn connect_with<A: Adapter>(config: Config) -> Result<(Client, Kill), ConnectError> {
-    let (client, kill) = start::<A>(config, TlsConfig::default());
-    // A smol task that is dropped is cancelled: the handle to kill is kept whatever comes.
+    connected(start::<A>(config, settings(TlsConfig::default()))).await
+}
+
+/// A smol task that is dropped is cancelled: the handle to kill is kept whatever comes.
+async fn connected((client, kill): (Client, Kill)) -> Result<(Client, Kill), ConnectError> {
     client.connected().await?;
     Ok((client, kill))
 }
@@ -193,7 +218,7 @@ fn connects<A: Adapter>(bench: &mut Bench<'_>) {
         let agreed = bench.version > Version::V1_0 || connection.profile.unasked_beats;
         assert_eq!(connection.heart_beat.outgoing, if agreed { 10_000 } else { 0 });
         client.disconnect().await.unwrap();
-        let client = A::connect(&bench.broker.uri()).await.unwrap();
+        let client = A::connect(&bench.uri()).await.unwrap();
         let newest = bench.description.behaviour.versions.last();
         let version = client.connection().unwrap().version.to_string();
         assert_eq!(Some(&&*version), newest, "the newest of all");
@@ -204,11 +229,11 @@ fn connects<A: Adapter>(bench: &mut Bench<'_>) {
 fn refuses_a_wrong_login<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         let mut config = bench.config();
-        let mut brokers: Brokers = bench.broker.uri().replace("guest:guest", "guest:canary").parse().unwrap();
+        let mut brokers: Brokers = bench.uri().replace("guest:guest", "guest:canary").parse().unwrap();
         // Final, however patient we are told to be.
         brokers.reconnect.startup_max_attempts = None;
         config.brokers = brokers;
-        let error = connect_with::<A>(config).await.map(|_| ()).unwrap_err();
+        let error = bench.connect::<A>(config).await.map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("refused the connection"), "{error}");
         assert!(!format!("{error} {error:?}").contains("canary"));
     });
@@ -229,7 +254,7 @@ fn takes_a_backslash<A: Adapter>(bench: &mut Bench<'_>) {
             .clone()
             .with_profile(bench.profile())
             .with_login(stomp_session::Login::new(user.login, user.passcode));
-        let (client, _kill) = connect_with::<A>(config).await.expect("the passcode arrives");
+        let (client, _kill) = bench.connect::<A>(config).await.expect("the passcode arrives");
         client.disconnect().await.unwrap();
     });
 }
@@ -252,17 +277,20 @@ fn values(version: Version) -> Vec<(&'static str, &'static str)> {
 }
 
 fn relays_headers_and_body<A: Adapter>(bench: &mut Bench<'_>) {
+    relays::<A>(bench, &(0..=255).cycle().take(1000).collect::<Vec<u8>>());
+}
+
+fn relays<A: Adapter>(bench: &Bench<'_>, body: &[u8]) {
     run::<A>(async {
         let (client, _kill) = bench.client::<A>().await;
         let mut messages = client.subscribe(&bench.destination()).await.unwrap();
-        let body: Vec<u8> = (0..=255).cycle().take(1000).collect();
-        let mut send = client.send(&bench.destination(), body.clone());
+        let mut send = client.send(&bench.destination(), body.to_vec());
         for (name, value) in values(bench.version) {
             send = send.header(name, value);
         }
         send.confirmed().await.unwrap();
         let message = next::<A>(&mut messages).await;
-        assert_eq!(message.body(), &body);
+        assert_eq!(message.body(), body);
         for (name, value) in values(bench.version) {
             assert_eq!(message.header(name).unwrap(), value, "{name}");
         }
@@ -447,7 +475,7 @@ fn survives_a_kill<A: Adapter>(bench: &mut Bench<'_>) {
     config.brokers.reconnect.max_delay = Duration::from_millis(500);
     // The runtime must live while the broker is down: the client is to notice, and to come back by itself.
     run::<A>(async {
-        let (client, _kill) = connect_with::<A>(config).await.unwrap();
+        let (client, _kill) = bench.connect::<A>(config).await.unwrap();
         let mut messages = client.subscribe(&destination).await.unwrap();
         send_numbers(&client, &destination, 1).await;
         let before = next::<A>(&mut messages).await;

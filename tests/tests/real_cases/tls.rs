@@ -11,7 +11,7 @@ use stomp_testkit::{
     real::Feature::Tls,
 };
 
-use super::{Bench, Case, next, run, start};
+use super::{Bench, Case, next, run, settings, start};
 use crate::support::Adapter;
 
 const BACKENDS: [TlsBackend; 2] = [TlsBackend::NativeTls, TlsBackend::Rustls];
@@ -28,7 +28,7 @@ pub(crate) fn cases<A: Adapter>() -> [Case; 4] {
 
 impl Bench<'_> {
     /// What trusts the broker, and shows that certificate.
-    fn tls(&self, backend: TlsBackend, shown: Option<&Identity>) -> TlsConfig {
+    pub(super) fn tls(&self, backend: TlsBackend, shown: Option<&Identity>) -> TlsConfig {
         let mut tls = TlsConfig::default();
         tls.backend = backend;
         tls.roots.push(self.broker.layout().keys().authority().into());
@@ -38,7 +38,7 @@ impl Bench<'_> {
     }
 
     /// A certificate that the broker takes.
-    fn right(&self) -> Option<&Identity> {
+    pub(super) fn right(&self) -> Option<&Identity> {
         Some(self.broker.layout().keys().client())
     }
 }
@@ -47,7 +47,7 @@ fn speaks<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         for backend in BACKENDS {
             let config = super::config(&bench.broker.tls_uri());
-            let (client, _kill) = start::<A>(config, bench.tls(backend, bench.right()));
+            let (client, _kill) = start::<A>(config, settings(bench.tls(backend, bench.right())));
             client.connected().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
             let mut messages = client.subscribe(&bench.destination()).await.unwrap();
             // Several records, and some that are full.
@@ -63,7 +63,7 @@ fn speaks<A: Adapter>(bench: &mut Bench<'_>) {
 
 /// Why there is no connection, for good or not, and in which words.
 async fn refusal<A: Adapter>(uri: &str, tls: TlsConfig) -> (bool, String) {
-    let (client, _kill) = start::<A>(super::config(uri), tls);
+    let (client, _kill) = start::<A>(super::config(uri), settings(tls));
     match client.connected().await {
         Err(closed @ Closed::GaveUp { last: Lost::DialFailed { permanent, .. }, .. }) => {
             (permanent, closed.to_string())

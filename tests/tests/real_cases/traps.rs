@@ -19,7 +19,7 @@ use stomp_testkit::real::{
     Nack,
 };
 
-use super::{Bench, Case, assert_empty, connect_with, connected_again, next, run};
+use super::{Bench, Case, assert_empty, connected_again, next, run};
 use crate::support::Adapter;
 
 /// All cases.
@@ -211,7 +211,7 @@ fn subscribes_again<A: Adapter>(bench: &mut Bench<'_>) {
     let mut config = bench.config();
     config.brokers.reconnect.max_delay = Duration::from_millis(500);
     run::<A>(async {
-        let (client, _kill) = connect_with::<A>(config).await.unwrap();
+        let (client, _kill) = bench.connect::<A>(config).await.unwrap();
         let mut messages = client.subscribe(&destination).await.unwrap();
         let mut notices = client.listen();
         bench.broker.kill().unwrap();

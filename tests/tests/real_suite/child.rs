@@ -109,6 +109,8 @@ fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) 
     adapter_cases::<Tokio>(&versions(report.description).collect::<Vec<_>>(), broker, report);
     // What differs by version is the session's, which is the same under each adapter: the second one speaks the newest.
     adapter_cases::<Smol>(&[newest], broker, report);
+    web_socket_cases::<Tokio>(broker, report);
+    web_socket_cases::<Smol>(broker, report);
     // They take minutes, and what they try is the session and the broker, which are the same under each adapter.
     let long = real_cases::crashes::cases::<Tokio>();
     run_cases::<Tokio>(long.into_iter().map(|case| (newest, case)), broker, report);
@@ -160,13 +162,31 @@ fn run_cases<A: Adapter>(
 ) {
     let description = report.description;
     for (version, (name, needs, case)) in cases {
-        // A comma would make it several queues on ActiveMQ.
-        let queue = format!("{}-{version}-{}", A::NAME, name.replace([' ', ','], "-"));
-        let mut bench = Bench { broker, description, version, queue };
+        let queue = queue::<A>(version, name);
+        let mut bench = Bench { broker, description, version, web_socket: None, queue };
         if !report.case(name, &format!("{} {version}", A::NAME), needs, || case(&mut bench)) {
             recover(broker);
         }
     }
+}
+
+/// What differs over a WebSocket.
+fn web_socket_cases<A: Adapter>(broker: &mut RealBroker, report: &mut Report<'_>) {
+    let description = report.description;
+    let (version, web_socket) = (newest(description), description.behaviour.web_socket);
+    for (name, needs, case) in real_cases::web_socket::cases::<A>() {
+        let name = format!("over WebSocket: {name}");
+        let needs = [&[Feature::WebSocket], needs].concat();
+        let mut bench = Bench { broker, description, version, web_socket, queue: queue::<A>(version, &name) };
+        if !report.case(&name, &format!("{} {version}", A::NAME), &needs, || case(&mut bench)) {
+            recover(broker);
+        }
+    }
+}
+
+/// The name of a queue for that case alone. A comma would make it several queues on ActiveMQ.
+fn queue<A: Adapter>(version: Version, case: &str) -> String {
+    format!("{}-{version}-{}", A::NAME, case.replace([' ', ',', ':'], "-"))
 }
 
 /// Shows the log of a broker with which a case has failed, and starts it again: the next case finds it running.

@@ -1,0 +1,53 @@
+//! How brokers are reached over a WebSocket.
+
+use super::{Layout, OnDisconnect, User};
+
+/// How a broker is reached over a WebSocket, and what is different there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebSocket {
+    /// The purpose of the port: `ws`, or `stomp` if one port serves both.
+    pub port: &'static str,
+    /// The purpose of the port with TLS, which requires a client certificate. `None` if the broker has none here.
+    pub tls_port: Option<&'static str>,
+    /// The path of the URI.
+    pub path: &'static str,
+    /// The status of HTTP for a path at which nothing is. `None` if every path is served.
+    pub wrong_path: Option<u16>,
+    /// Whether the broker names one of the offered subprotocols in its answer to the handshake.
+    pub names_subprotocol: bool,
+    /// Whether the broker ignores binary messages. Frames are then sent as text (`stomp.text=true`).
+    pub text_only: bool,
+    /// The most octets of a message, above which a frame must be sent as several. `None` if the broker takes larger
+    /// messages than any test sends.
+    pub message_limit: Option<usize>,
+    /// Whether a frame may be sent as several messages. Otherwise each frame must be one.
+    pub joins_messages: bool,
+    /// The most octets of a frame. `None`: more than any test sends.
+    pub frame_limit: Option<usize>,
+    /// What DISCONNECT is answered with.
+    pub disconnect: OnDisconnect,
+}
+
+impl WebSocket {
+    /// Returns the URI of a node without TLS, with these credentials.
+    pub(super) fn uri(&self, layout: &Layout, node: usize, user: User) -> String {
+        let port = layout.port(node, self.port);
+        format!("ws://{}@127.0.0.1:{port}{}", credentials(user), self.resource())
+    }
+
+    /// Returns the URI of a node over TLS, with these credentials.
+    pub(super) fn tls_uri(&self, layout: &Layout, node: usize, user: User) -> Option<String> {
+        let port = layout.port(node, self.tls_port?);
+        Some(format!("wss://{}@localhost:{port}{}", credentials(user), self.resource()))
+    }
+
+    /// Path and query.
+    fn resource(&self) -> String {
+        let query = if self.text_only { "?stomp.text=true" } else { "" };
+        format!("{}{query}", self.path)
+    }
+}
+
+fn credentials(user: User) -> String {
+    format!("{}:{}", user.login, user.passcode)
+}
