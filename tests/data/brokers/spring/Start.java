@@ -5,27 +5,35 @@ import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.context.event.EventListener;
 import org.springframework.core.env.Environment;
-import org.springframework.http.*;
-import org.springframework.http.server.*;
-import org.springframework.messaging.handler.annotation.*;
+import org.springframework.http.HttpStatus;
+import org.springframework.http.server.ServerHttpRequest;
+import org.springframework.http.server.ServerHttpResponse;
+import org.springframework.messaging.handler.annotation.MessageExceptionHandler;
+import org.springframework.messaging.handler.annotation.MessageMapping;
 import org.springframework.messaging.simp.annotation.SendToUser;
-import org.springframework.messaging.simp.config.*;
+import org.springframework.messaging.simp.broker.BrokerAvailabilityEvent;
+import org.springframework.messaging.simp.config.MessageBrokerRegistry;
 import org.springframework.scheduling.concurrent.ThreadPoolTaskScheduler;
 import org.springframework.stereotype.Controller;
 import org.springframework.web.socket.WebSocketHandler;
-import org.springframework.web.socket.config.annotation.*;
+import org.springframework.web.socket.config.annotation.EnableWebSocketMessageBroker;
+import org.springframework.web.socket.config.annotation.StompEndpointRegistry;
+import org.springframework.web.socket.config.annotation.WebSocketMessageBrokerConfigurer;
 import org.springframework.web.socket.server.HandshakeInterceptor;
 
 /**
- * An application as Spring's guides write it, with these arguments: port, and then either nothing (the simple broker) or the
- * host and the port of a broker to relay to. With --token=SECRET the handshake of HTTP must bring it.
+ * An application as Spring's guides write it, with these arguments: its port, and the port of a broker to relay to, or nothing
+ * for the simple broker. With --token=SECRET there is an endpoint that wants the token.
  */
 @Configuration
 @EnableAutoConfiguration
 @EnableWebSocketMessageBroker
 public class Start implements WebSocketMessageBrokerConfigurer {
+    private static final String HOST = "127.0.0.1";
     private final Environment environment;
+    private volatile boolean available;
 
     public Start(Environment environment) {
         this.environment = environment;
@@ -33,10 +41,9 @@ public class Start implements WebSocketMessageBrokerConfigurer {
 
     public static void main(String[] given) {
         var words = List.of(given).stream().filter(word -> !word.startsWith("--")).toList();
-        var relay = words.size() > 1 ? Map.of("relay.host", words.get(1), "relay.port", words.get(2)) : Map.of();
-        System.getProperties().putAll(relay);
+        if (words.size() > 1) System.setProperty("relay.port", words.get(1));
         System.getProperties().putAll(Map.of(
-            "server.address", "127.0.0.1", "server.port", words.get(0), "server.shutdown", "immediate",
+            "server.address", HOST, "server.port", words.get(0), "server.shutdown", "immediate",
             "spring.main.banner-mode", "off", "logging.level.root", "WARN"));
         SpringApplication.run(new Class<?>[] {Start.class, Handlers.class}, given);
     }
@@ -46,23 +53,33 @@ public class Start implements WebSocketMessageBrokerConfigurer {
         return given -> System.out.println("ready");
     }
 
+    /** A relay is of no use before it has a connection of its own to the broker. */
+    @EventListener
+    public void note(BrokerAvailabilityEvent event) {
+        available = event.isBrokerAvailable();
+    }
+
     @Override
     public void registerStompEndpoints(StompEndpointRegistry registry) {
-        var token = new Token(environment.getProperty("token"));
-        registry.addEndpoint("/ws").addInterceptors(token);
-        registry.addEndpoint("/sockjs").addInterceptors(token).withSockJS();
+        // Otherwise a SEND may overtake the SUBSCRIBE before it.
+        registry.setPreserveReceiveOrder(true);
+        registry.addEndpoint("/ws").addInterceptors(new Gate(null));
+        registry.addEndpoint("/sockjs").addInterceptors(new Gate(null)).withSockJS();
+        var token = environment.getProperty("token");
+        if (token != null) registry.addEndpoint("/guarded").addInterceptors(new Gate("Bearer " + token));
     }
 
     @Override
     public void configureMessageBroker(MessageBrokerRegistry registry) {
         registry.setApplicationDestinationPrefixes("/app");
-        var host = environment.getProperty("relay.host");
-        if (host == null) {
-            // Without a scheduler it knows no heart-beats.
-            registry.enableSimpleBroker("/topic", "/queue").setTaskScheduler(scheduler()).setHeartbeatValue(new long[] {1000, 1000});
+        // Otherwise messages overtake each other, and the end of the connection overtakes the RECEIPT of a DISCONNECT.
+        registry.setPreservePublishOrder(true);
+        var port = environment.getProperty("relay.port", Integer.class);
+        if (port == null) {
+            // Without a scheduler there are no heart-beats.
+            registry.enableSimpleBroker("/topic", "/queue").setTaskScheduler(scheduler());
         } else {
-            registry.enableStompBrokerRelay("/topic", "/queue", "/exchange", "/amq/queue", "/temp-queue", "/reply-queue")
-                .setRelayHost(host).setRelayPort(environment.getRequiredProperty("relay.port", Integer.class));
+            registry.enableStompBrokerRelay("/topic", "/queue", "/exchange", "/amq/queue", "/temp-queue").setRelayHost(HOST).setRelayPort(port);
         }
     }
 
@@ -72,18 +89,18 @@ public class Start implements WebSocketMessageBrokerConfigurer {
         return scheduler;
     }
 
-    /** What clients send to /app. */
+    /** What clients send to the application. */
     @Controller
     static class Handlers {
         @MessageMapping("/echo")
         @SendToUser("/queue/replies")
-        String echo(@Payload String body) {
+        String echo(String body) {
             return "echo: " + body;
         }
 
         @MessageMapping("/fail")
-        void fail(@Payload String body) {
-            throw new IllegalStateException("failed on " + body);
+        void fail(String body) {
+            throw new IllegalStateException("failed: " + body);
         }
 
         @MessageExceptionHandler
@@ -93,14 +110,20 @@ public class Start implements WebSocketMessageBrokerConfigurer {
         }
     }
 
-    /** Lets in who brings the token, or everybody if there is none. */
-    record Token(String expected) implements HandshakeInterceptor {
+    /** Lets in whoever brings what is expected, or everybody if that is nothing, as soon as the broker is there. */
+    private class Gate implements HandshakeInterceptor {
+        private final String expected;
+
+        Gate(String expected) {
+            this.expected = expected;
+        }
+
         @Override
         public boolean beforeHandshake(ServerHttpRequest request, ServerHttpResponse response, WebSocketHandler handler, Map<String, Object> attributes) {
-            var shown = request.getHeaders().getFirst(HttpHeaders.AUTHORIZATION);
-            var let = expected == null || ("Bearer " + expected).equals(shown);
-            if (!let) response.setStatusCode(HttpStatus.UNAUTHORIZED);
-            return let;
+            var known = expected == null || expected.equals(request.getHeaders().getFirst("Authorization"));
+            if (!known) response.setStatusCode(HttpStatus.UNAUTHORIZED);
+            else if (!available) response.setStatusCode(HttpStatus.SERVICE_UNAVAILABLE);
+            return known && available;
         }
 
         @Override
