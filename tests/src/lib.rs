@@ -42,6 +42,9 @@ pub mod sim;
 #[cfg(all(unix, feature = "soak"))]
 #[doc(hidden)]
 pub mod soak;
+#[cfg(feature = "websocket")]
+#[doc(hidden)]
+pub mod wire;
 
 /// Compiles the code of the README.
 #[cfg(doctest)]

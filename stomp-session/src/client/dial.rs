@@ -106,6 +106,31 @@ impl<R: Runtime> Dial<R> {
         self.open(endpoint, stream).await
     }
 
+    /// Opens the WebSocket that the endpoint requires (`ws://`, `wss://`) on a stream that has TLS already if it is to have
+    /// it. Returns the version of STOMP whose subprotocol the server has chosen, or `None` if it has chosen none. Requires
+    /// the feature `websocket`.
+    ///
+    /// This is the second half of [`secure`](Self::secure), for who wants to tell the two apart.
+    ///
+    /// This method is cancel safe: if its future is dropped, the stream is closed.
+    ///
+    /// # Errors
+    /// Returns an error if the handshake fails. If no retry can succeed, it contains a permanent
+    /// [`TransportError`](super::TransportError).
+    #[cfg(feature = "websocket")]
+    pub async fn open_web_socket<S>(
+        &self,
+        endpoint: &Endpoint,
+        stream: S,
+    ) -> io::Result<(TransportStream, Option<Version>)>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.web_sockets.check(endpoint)?;
+        let (opened, chosen) = self.web_sockets.open(&*self.runtime, endpoint, stream).await?;
+        Ok((TransportStream::new(opened), chosen))
+    }
+
     /// Opens a WebSocket on a stream, if the endpoint requires one.
     #[cfg_attr(not(feature = "websocket"), allow(unused_variables, clippy::unused_async))]
     async fn open<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<TransportStream>
@@ -114,8 +139,7 @@ impl<R: Runtime> Dial<R> {
     {
         #[cfg(feature = "websocket")]
         if endpoint.web_socket().is_some() {
-            let opened = self.web_sockets.open(&*self.runtime, endpoint, stream).await?;
-            return Ok(TransportStream::new(opened));
+            return Ok(self.open_web_socket(endpoint, stream).await?.0);
         }
         Ok(TransportStream::new(stream))
     }

@@ -42,6 +42,25 @@ fn the_step_that_failed_is_named() {
     failed(Tool::new(&server, &["check", "-t", "3"]), 4, "login");
 }
 
+/// The handshake of a WebSocket is not that of TLS.
+#[test]
+fn a_web_socket_is_a_step_of_its_own() {
+    let server = broker();
+    let uri = format!("ws://{}/ws", server.address());
+    let found = Tool::at(&uri, &["check"]).run().ends(0).text();
+    assert!(found.contains("TLS         none"), "{found}");
+    assert!(found.contains("WebSocket   ok      101, v12.stomp ("), "{found}");
+    let told = Tool::at(&uri, &["check", "--json"]).run().ends(0).json();
+    let step = &told["brokers"][0]["steps"][2];
+    assert_eq!((&step["step"], &step["words"]), (&"WebSocket".into(), &"101, v12.stomp".into()));
+    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("ws://{}/ws", nowhere.local_addr().unwrap());
+    let hung_up = std::thread::spawn(move || drop(nowhere.accept()));
+    let found = Tool::at(&uri, &["check", "--timeout", "20"]).run().ends(3).text();
+    assert!(found.contains("WebSocket   FAILED"), "{found}");
+    hung_up.join().unwrap();
+}
+
 #[test]
 fn each_broker_of_a_list_is_checked() {
     let server = broker();

@@ -1,20 +1,15 @@
 //! The message layer of WebSockets under a server that sends anything.
 
 use std::{
-    collections::VecDeque,
-    future::{Future, pending},
-    io::{self, Read as _},
+    future::Future,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use futures_io::{AsyncRead, AsyncWrite};
-use stomp_session::{
-    Endpoint, Timestamp,
-    client::{Dial, Runtime, TlsConfig},
-};
-use tungstenite::handshake::derive_accept_key;
+use futures_io::{AsyncRead as _, AsyncWrite as _};
+use stomp_session::{Endpoint, client::WebSocketConfig};
+
+use crate::wire::{Wire, answer, open};
 
 /// Reads what a server sends behind its answer to the handshake, whole and in pieces, and compares what came of it.
 ///
@@ -43,23 +38,15 @@ struct Found {
 }
 
 fn read(sent: &[u8], step: usize, room: usize) -> Found {
-    let accept = derive_accept_key(KEY);
-    let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
-    let wire = Wire(Arc::default());
-    wire.with(|ends| {
-        ends.down.extend(answer.as_bytes());
-        ends.step = usize::MAX;
-    });
-    let dial = Dial::new(Arc::new(Still), TlsConfig::default());
+    let wire = Wire::new(answer("").as_bytes(), &[]);
     let endpoint = Endpoint::plain("broker", 80).with_web_socket("/");
-    let mut stream = finish(dial.secure(&endpoint, wire.clone()), 10).expect("it opens");
+    let opening = open(&endpoint, WebSocketConfig::default(), &wire);
+    let mut stream = finish(opening, 10).expect("it opens");
     let request = wire.with(|ends| {
         ends.down.extend(sent);
-        ends.step = step;
-        ends.written
+        ends.ended = true;
+        ends.steps = vec![step];
+        ends.up.len()
     });
     let (mut octets, mut buffer) = (Vec::new(), vec![0; room]);
     let mut cx = Context::from_waker(Waker::noop());
@@ -78,7 +65,7 @@ fn read(sent: &[u8], step: usize, room: usize) -> Found {
         pending_in_a_row = 0;
     };
     _ = finish(std::future::poll_fn(|cx| Pin::new(&mut stream).poll_close(cx)), 10);
-    Found { octets, end, written: wire.with(|ends| ends.written) - request }
+    Found { octets, end, written: wire.with(|ends| ends.up.len()) - request }
 }
 
 /// Polls a future until it ends, which takes few polls.
@@ -91,75 +78,4 @@ fn finish<F: Future>(future: F, polls: usize) -> F::Output {
         }
     }
     panic!("it does not end within {polls} polls");
-}
-
-/// What the server has sent, of which so much comes at a time, and the end behind it.
-#[derive(Clone)]
-struct Wire(Arc<Mutex<Ends>>);
-
-#[derive(Default)]
-struct Ends {
-    down: VecDeque<u8>,
-    step: usize,
-    written: usize,
-}
-
-impl Wire {
-    fn with<R>(&self, look: impl FnOnce(&mut Ends) -> R) -> R {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.with(|ends| {
-            let most = ends.step.min(room.len());
-            Poll::Ready(ends.down.read(room.get_mut(..most).unwrap_or_default()))
-        })
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        self.with(|ends| ends.written += octets.len());
-        Poll::Ready(Ok(octets.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// A runtime in which no time passes and no luck changes.
-struct Still;
-
-/// The key of a handshake with that luck.
-const KEY: &[u8] = b"BwcHBwcHBwcHBwcHBwcHBw==";
-
-impl Runtime for Still {
-    type Stream = Wire;
-
-    async fn dial(&self, _: &str, _: u16, _: u32) -> io::Result<Wire> {
-        pending().await
-    }
-
-    async fn sleep_until(&self, _: Timestamp) {
-        pending().await
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp::ZERO
-    }
-
-    async fn unblock<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        work()
-    }
-
-    fn entropy(&self) -> [u8; 32] {
-        [7; 32]
-    }
 }

@@ -200,8 +200,13 @@ fn name(node: usize) -> String {
     format!("activemq{node}")
 }
 
-/// The command line of the package, with every path below `directory`.
+/// The command line of the package, with the archives that it lacks.
 fn packaged(directory: &Path) -> io::Result<Vec<OsString>> {
+    Ok(packaged_with(directory, &fetched::directory(WEB)?))
+}
+
+/// The same with every path below `directory`, but those of the archives.
+fn packaged_with(directory: &Path, archives: &Path) -> Vec<OsString> {
     let below = |option: &str, name: &str| joined(option, &directory.join(name));
     let mut arguments = options(directory);
     arguments.extend([
@@ -215,10 +220,10 @@ fn packaged(directory: &Path) -> io::Result<Vec<OsString>> {
         package().into(),
         "start".into(),
         "--extdir".into(),
-        fetched::directory(WEB)?.join("lib").into(),
+        archives.join("lib").into(),
         below("xbean:file:", "activemq.xml"),
     ]);
-    Ok(arguments)
+    arguments
 }
 
 /// The command line of our own starter.
@@ -391,6 +396,7 @@ mod tests {
             &*format!(r#"uri="stomp+ssl://127.0.0.1:{}?transport.needClientAuth=true&amp;"#, port("tls")),
             r#"brokerName="activemq0""#,
             &*format!(r#"uri="stomp://127.0.0.1:{}""#, port("stomp")),
+            &*format!(r#"uri="ws://127.0.0.1:{}?websocket.maxTextMessageSize=1048576""#, port("ws")),
             &*format!(r#"<kahaDB directory="{}/data/kahadb""#, layout.node_directory(0).display()),
             r#"<authenticationUser username="guest" password="guest" groups="users"/>"#,
             r#"<authenticationUser username="alice" password="s3cret:with\odd" groups="users"/>"#,
@@ -423,7 +429,7 @@ mod tests {
     #[test]
     fn every_path_of_the_command_line_is_the_brokers_own_or_the_packages() {
         let own = Path::new("/own");
-        for argument in packaged(own).unwrap() {
+        for argument in packaged_with(own, &own.join("archives")) {
             let argument = argument.to_string_lossy().into_owned();
             let Some(start) = argument.find('/') else { continue };
             let path = &argument[start..];

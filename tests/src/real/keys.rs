@@ -32,14 +32,17 @@ impl Keys {
         fs::write(directory.join("broker.pem"), &broker.certificate)?;
         fs::write(directory.join("broker.key"), &broker.key)?;
         fs::write(directory.join("broker.p12"), store(&broker)?)?;
+        fs::write(directory.join("client.pem"), &client.certificate)?;
+        fs::write(directory.join("client.key"), &client.key)?;
         // Java trusts the certificate of a key that it has. The plain form of trust it reads only with an attribute of
         // its own.
         fs::write(directory.join("trusted.p12"), store(&authority.identity())?)?;
         Ok(Self { directory, authority: authority.certificate().to_owned(), client })
     }
 
-    /// One of the files: `authority.pem`, `broker.pem`, `broker.key`, `broker.p12`, `trusted.p12`.
-    pub(super) fn file(&self, name: &str) -> String {
+    /// Returns the path of one of the files: `authority.pem`, `broker.pem`, `broker.key`, `broker.p12`, `client.pem`,
+    /// `client.key`, `trusted.p12`.
+    pub fn file(&self, name: &str) -> String {
         self.directory.join(name).display().to_string()
     }
 

@@ -33,6 +33,7 @@ pub static RABBITMQ_4_0: Description = Description {
         lacks: &[(Feature::FreeReturns, "whatever goes back counts towards the delivery limit")],
         limits: LIMITS_4_0,
         quorum: Some(QUORUM_4_0),
+        web_socket: Some(WEB_SOCKET_4),
         ..BEHAVIOUR
     },
     ..ONE_NODE
@@ -47,6 +48,7 @@ pub static RABBITMQ_4_3: Description = Description {
         lacks: &[],
         limits: LIMITS_4_3,
         quorum: Some(QUORUM_4_3),
+        web_socket: Some(WEB_SOCKET_4),
         // A queue that is just being deleted refuses the reply, and the STOMP plugin fails over that.
         late_reply_ends_connection: true,
         // Its nodes agree on what queues there are, and have written it before they confirm.
@@ -148,6 +150,9 @@ const WEB_SOCKET: WebSocket = WebSocket {
     frame_limit: None,
     disconnect: OnDisconnect::Closes,
 };
+
+/// The same, which answers DISCONNECT before it closes.
+const WEB_SOCKET_4: WebSocket = WebSocket { disconnect: OnDisconnect::Receipt, ..WEB_SOCKET };
 
 /// A frame has at most 4 MiB, headers and all. One that is larger ends the connection without an ERROR.
 const LIMITS_4_0: FrameLimits = FrameLimits { body: Some(4_193_304), headers: None };
@@ -438,6 +443,16 @@ mod tests {
         let text = configuration(Ipv4Addr::LOCALHOST, 4711, Path::new("/some where/definitions.json"));
         assert!(text.contains("\nstomp.listeners.tcp.1 = 127.0.0.1:4711\n"), "{text}");
         assert!(text.contains("\nload_definitions = /some where/definitions.json\n"), "{text}");
+    }
+
+    #[test]
+    fn both_ports_of_web_sockets_are_named() {
+        let text = web_socket(Ipv4Addr::LOCALHOST, 4711);
+        assert_eq!(text, "web_stomp.tcp.ip = 127.0.0.1\nweb_stomp.tcp.port = 4711\n");
+        let layout = Layout::new(&RABBITMQ_3_10).unwrap();
+        let text = secure_web_socket(Ipv4Addr::LOCALHOST, 4712, layout.keys());
+        assert!(text.contains("{ip, \"127.0.0.1\"}, {port, 4712},"), "{text}");
+        assert!(text.contains("{fail_if_no_peer_cert, true}"), "{text}");
     }
 
     #[test]

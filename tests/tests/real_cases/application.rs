@@ -15,17 +15,18 @@ use stomp_session::{
 };
 use stomp_testkit::real::{Feature, SPRING_TOKEN};
 
-use super::{Bench, Case, STEP, config, connected, connected_again, next, run, settings, start};
+use super::{Bench, Case, STEP, config, connected, connected_again, next, run, settings, start, values};
 use crate::support::Adapter;
 
 /// All cases.
-pub(crate) fn cases<A: Adapter>() -> [Case; 7] {
+pub(crate) fn cases<A: Adapter>() -> [Case; 8] {
     [
         ("a handler answers its user", &[], a_handler_answers::<A>),
         ("a handler that fails tells its user", &[], a_handler_fails::<A>),
         ("SockJS's raw path", &[], raw_path::<A>),
         ("a bearer token in the handshake", &[], bearer_token::<A>),
         ("what is confirmed, and what is refused", &[], confirmations::<A>),
+        ("relays headers", &[], relays_headers::<A>),
         ("relays texts and octets of many sizes", &[], relays_sizes::<A>),
         ("closes on what is too large", &[], too_large::<A>),
     ]
@@ -144,6 +145,24 @@ fn bare(bench: &Bench<'_>) -> Config {
     let mut config = config(uri.split('?').next().expect("there is one"));
     config.profile = Some(Profile::UNKNOWN.into());
     config
+}
+
+fn relays_headers<A: Adapter>(bench: &mut Bench<'_>) {
+    let destination = format!("/topic/{}", bench.queue);
+    run::<A>(async {
+        let (client, _kill) = bench.client::<A>().await;
+        let mut messages = subscribe(&client, &destination).await;
+        let headers = values(bench.version);
+        let send = headers
+            .iter()
+            .fold(client.send(&destination, "x"), |send, (name, value)| send.header(name, value));
+        send.await.unwrap();
+        let message = next::<A>(&mut messages).await;
+        for (name, value) in headers {
+            assert_eq!(message.header(name).unwrap(), value, "{name}");
+        }
+        client.disconnect().await.unwrap();
+    });
 }
 
 /// Most are larger than what is read as one message, and none than a frame may be.

@@ -15,6 +15,7 @@ use stomp_testkit::real::{Description, Feature, RealBroker};
 use super::{
     Child, is_wanted, programs,
     record::{Record, Verdict},
+    tool,
     watchdog::Watchdog,
 };
 use crate::real_cases::{self, Bench, Case, seen};
@@ -105,8 +106,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
 }
 
 fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) {
-    // Without this port it is reached over a WebSocket alone.
-    let has_port = report.description.node_ports.contains(&"stomp");
+    let has_port = has_port(report.description);
     let newest = newest(report.description);
     if has_port {
         adapter_cases::<Tokio>(&versions(report.description).collect::<Vec<_>>(), broker, report);
@@ -124,6 +124,7 @@ fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) 
         let long = real_cases::crashes::cases::<Tokio>();
         run_cases::<Tokio>(long.into_iter().map(|case| (newest, case)), broker, report);
     }
+    tool_cases(broker, programs, report);
     for package in programs::PACKAGES {
         let (uri, programs) = (broker.uri(), programs.join(package));
         report
@@ -132,6 +133,21 @@ fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) 
         report.case(programs::SMALL, package, &[Feature::Keeping], || {
             programs::small_examples(&programs, &uri)
         });
+        report.case(programs::OVER_WEB_SOCKET, package, &[Feature::WebSocket], || {
+            programs::pipeline(&programs, &broker.web_socket_uri())
+        });
+    }
+}
+
+/// The tool over each transport.
+fn tool_cases(broker: &RealBroker, programs: &Path, report: &mut Report<'_>) {
+    let has_port = has_port(report.description);
+    for (transport, needed) in tool::TRANSPORTS.into_iter().filter(|(name, _)| has_port || *name != "TCP") {
+        for (name, needs, case) in tool::CASES {
+            report.case(name, &tool::variant(transport), &[needs, needed].concat(), || {
+                case(&tool::Tool::new(programs, broker, transport))
+            });
+        }
     }
 }
 
@@ -154,6 +170,11 @@ fn adapter_cases<A: Adapter>(versions: &[Version], broker: &mut RealBroker, repo
     let once = once.chain(real_cases::durable::cases::<A>()).chain(real_cases::limits::cases::<A>());
     let once = once.chain(real_cases::quorum::cases::<A>());
     run_cases::<A>(versions.chain(once.map(|case| (newest, case))), broker, report);
+}
+
+/// Whether the broker is reached over TCP, and not over a WebSocket alone.
+fn has_port(description: &Description) -> bool {
+    description.node_ports.contains(&"stomp")
 }
 
 /// The versions that the broker speaks, oldest first.

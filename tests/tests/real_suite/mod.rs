@@ -5,6 +5,7 @@ pub(crate) mod parent;
 pub(crate) mod programs;
 pub(crate) mod record;
 pub(crate) mod table;
+pub(crate) mod tool;
 pub(crate) mod watchdog;
 
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ use stomp_testkit::real::{self, Description};
 use super::{
     Arguments, CHILD, child, is_wanted, programs,
     record::{self, Record, Verdict},
-    table,
+    table, tool,
 };
 
 /// Runs the suite.
@@ -76,9 +76,12 @@ fn run_in(directory: &Path, target: &Path, arguments: &Arguments) -> io::Result<
 
 fn runs_programs(arguments: &Arguments) -> bool {
     arguments.brokers.iter().any(|broker| {
-        let cases = [programs::PIPELINE, programs::SMALL].into_iter();
-        let mut titles = cases.flat_map(|case| programs::PACKAGES.map(|package| (package, case)));
-        titles.any(|(package, case)| is_wanted(broker.name, package, case, &arguments.parts))
+        let cases = [programs::PIPELINE, programs::SMALL, programs::OVER_WEB_SOCKET].into_iter();
+        let examples = cases.flat_map(|case| programs::PACKAGES.map(|package| (package.to_owned(), case)));
+        let tool = tool::CASES
+            .into_iter()
+            .flat_map(|(case, ..)| tool::TRANSPORTS.map(|(transport, _)| (tool::variant(transport), case)));
+        examples.chain(tool).any(|(of, case)| is_wanted(broker.name, &of, case, &arguments.parts))
     })
 }
 

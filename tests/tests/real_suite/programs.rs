@@ -8,21 +8,27 @@ use std::{
 
 /// The packages whose examples are run. They have the same names in both.
 pub(crate) const PACKAGES: [&str; 2] = ["stomp-tokio", "stomp-smol"];
+/// What they are built with: the first one has the tool.
+const FEATURES: [&str; 2] = ["cli,websocket", "websocket"];
 
 /// The cases that run them.
 pub(crate) const PIPELINE: &str = "the pipeline";
 pub(crate) const SMALL: &str = "the small examples";
+pub(crate) const OVER_WEB_SOCKET: &str = "over WebSocket: the pipeline";
 
 const PROGRAMS: [&str; 4] = ["pipeline", "producer", "transformer", "consumer"];
 
 /// How long a program may take.
-const LIMIT_SECONDS: &str = "180";
+pub(super) const LIMIT_SECONDS: &str = "180";
 
-/// Builds the examples, and puts those of each package below a directory of its own.
+/// Builds the examples and the tool in the way in which the suite was built, and puts those of each package below a
+/// directory of its own.
 pub(crate) fn build(target: &Path, into: &Path) -> io::Result<()> {
-    for package in PACKAGES {
+    let (profile, built) = if cfg!(debug_assertions) { ("dev", "debug") } else { ("release", "release") };
+    let built = target.join(built);
+    for (package, features) in PACKAGES.into_iter().zip(FEATURES) {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "-q", "--release", "-p", package]);
+        cargo.args(["build", "-q", "--profile", profile, "-p", package, "--features", features, "--bins"]);
         cargo.args(PROGRAMS.iter().flat_map(|program| ["--example", program]));
         if !cargo.status()?.success() {
             return Err(io::Error::other(format!("the examples of {package} cannot be built")));
@@ -30,10 +36,10 @@ pub(crate) fn build(target: &Path, into: &Path) -> io::Result<()> {
         let directory = into.join(package);
         fs::create_dir_all(&directory)?;
         for program in PROGRAMS {
-            fs::copy(target.join("release/examples").join(program), directory.join(program))?;
+            fs::copy(built.join("examples").join(program), directory.join(program))?;
         }
     }
-    Ok(())
+    fs::copy(built.join("stomp"), into.join("stomp-tokio/stomp")).map(drop)
 }
 
 /// The main job as its user runs it.

@@ -6,9 +6,10 @@ use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future::block_on};
 use proptest::{collection::vec, prelude::*, sample::select};
 use stomp_proto::{Command, Frame, Version};
 use stomp_session::client::WebSocketConfig;
+use stomp_testkit::wire::{Wire, answer, open};
 use tungstenite::Message;
 
-use crate::wire::{Wire, answer, endpoint, frame, open};
+use crate::server::{endpoint, frame};
 
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();

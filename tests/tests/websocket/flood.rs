@@ -14,9 +14,10 @@ use futures_lite::{
     io::{AsyncRead as _, AsyncWrite as _},
 };
 use stomp_session::client::{TransportStream, WebSocketConfig};
+use stomp_testkit::wire::{Wire, answer, open};
 use tungstenite::Message;
 
-use crate::wire::{Wire, answer, endpoint, frame, open};
+use crate::server::{endpoint, frame};
 
 #[derive(Default)]
 struct Count(AtomicUsize);

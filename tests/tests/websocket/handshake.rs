@@ -10,9 +10,10 @@ use stomp_session::{
 use stomp_testkit::{
     broker::BrokerConfig,
     sim::{Sim, Weather},
+    wire::{Wire, answer, open},
 };
 
-use crate::wire::{Wire, answer, endpoint, frame, open};
+use crate::server::{endpoint, frame};
 
 #[test]
 fn path_query_and_headers_are_sent_and_no_login_of_stomp() {

@@ -9,5 +9,5 @@ mod closing;
 mod cuts;
 mod flood;
 mod handshake;
+mod server;
 mod verdict;
-mod wire;

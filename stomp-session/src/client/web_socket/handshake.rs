@@ -54,13 +54,14 @@ impl WebSockets {
         request::headers(&self.config.headers, endpoint)
     }
 
-    /// Opens a WebSocket on a stream. Cancel safe: if dropped, the stream is closed.
+    /// Opens a WebSocket on a stream, and returns the version that the server has chosen. Cancel safe: if dropped, the stream
+    /// is closed.
     pub(in crate::client) async fn open<R, S>(
         &self,
         runtime: &R,
         endpoint: &Endpoint,
         mut stream: S,
-    ) -> io::Result<WebSocket<S>>
+    ) -> io::Result<(WebSocket<S>, Option<Version>)>
     where
         R: Runtime,
         S: AsyncRead + AsyncWrite + Unpin,
@@ -73,7 +74,7 @@ impl WebSockets {
         let protocols = self.versions.iter().copied().map(request::subprotocol).collect();
         let asked = Asked { accept: accept::accept(&key), protocols };
         let asking = ask(&mut stream, text.as_bytes(), &asked);
-        let early = within(runtime, self.config.handshake_timeout, asking).await?;
+        let (chosen, early) = within(runtime, self.config.handshake_timeout, asking).await?;
         let secrets = headers.iter().map(|(_, value)| value);
         let login = endpoint.login().into_iter().flat_map(|login| login.secrets());
         let query =
@@ -81,7 +82,7 @@ impl WebSockets {
         let mask = Mask::of_secrets(secrets.chain(login).chain(query));
         let message_limit = self.config.message_limit.or_else(|| endpoint.profile()?.message_limit);
         let writer = Writer::new(seed, self.config.text || endpoint.sends_text(), message_limit);
-        Ok(WebSocket::new(stream, writer, early, mask))
+        Ok((WebSocket::new(stream, writer, early, mask), chosen))
     }
 }
 
@@ -115,12 +116,12 @@ fn too_slow(limit: Duration) -> io::Error {
     TransportError::new(text).of_kind(io::ErrorKind::TimedOut).into()
 }
 
-/// Writes the request and reads the answer. Returns what came behind it.
+/// Writes the request and reads the answer. Returns the version that it chooses, and what came behind it.
 async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut request: &[u8],
     asked: &Asked,
-) -> io::Result<Vec<u8>> {
+) -> io::Result<(Option<Version>, Vec<u8>)> {
     poll_fn(|cx| poll_write_all(stream, cx, &mut request)).await?;
     let mut answer = Vec::new();
     loop {
@@ -133,7 +134,8 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
         }
         answer.extend_from_slice(room.get(..count).unwrap_or_default());
         if let Some(length) = response::read(&answer, asked)? {
-            return Ok(answer.split_off(length));
+            let early = answer.split_off(length);
+            return Ok((response::chosen(&answer), early));
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::io;
 
+use stomp_proto::Version;
+
+use super::request::subprotocol;
 use crate::client::runtime::TransportError;
 
 /// The most octets that an answer may have.
@@ -60,6 +63,14 @@ fn check(headers: &[(&str, &str)], asked: &Asked) -> io::Result<()> {
         return Err(TransportError::permanent(text).into());
     }
     Ok(())
+}
+
+/// The version whose subprotocol a checked answer names.
+pub(super) fn chosen(answer: &[u8]) -> Option<Version> {
+    let head = String::from_utf8_lossy(answer);
+    let mut headers = head.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = headers.find(|(name, _)| name.trim().eq_ignore_ascii_case("sec-websocket-protocol"))?;
+    Version::ALL.into_iter().find(|version| subprotocol(*version) == value.trim())
 }
 
 fn no_web_socket(what: &str) -> io::Error {
@@ -135,6 +146,14 @@ mod tests {
             answer(&GOOD.replace("Sec-WebSocket-Protocol: v12.stomp\r\n", "")).map(|it| it.is_some()),
             Ok(true)
         );
+    }
+
+    #[test]
+    fn the_version_that_is_chosen_is_read() {
+        assert_eq!(chosen(GOOD.as_bytes()), Some(Version::V1_2));
+        let other = GOOD.replace("Sec-WebSocket-Protocol: v12.stomp", "sec-websocket-protocol:v10.stomp ");
+        assert_eq!(chosen(other.as_bytes()), Some(Version::V1_0));
+        assert_eq!(chosen(GOOD.replace("Protocol", "Other").as_bytes()), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use stomp_tokio::{Brokers, Compat, Connection, Dial, Endpoint, Tokio};
+use stomp_tokio::{Brokers, Compat, Connection, Dial, Endpoint, Tokio, TransportStream};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
@@ -128,15 +128,36 @@ impl Report {
         let stream = in_time(run, "dial", TcpStream::connect(&addresses[..])).await?;
         let peer = stream.peer_addr().map(|address| address.to_string()).unwrap_or_default();
         self.passed("dial", since, &format!("connected to {peer}"));
-        if !endpoint.is_tls() {
-            self.line("TLS", "none", "what is sent can be read on the way");
-            return Ok(());
-        }
-        let since = Instant::now();
         let dial = Dial::new(Arc::new(Tokio::new()), run.tls()?);
-        in_time(run, "TLS", dial.secure(endpoint, Compat::from(stream))).await?;
-        self.passed("TLS", since, "the certificate is trusted and issued for this host");
+        let stream = self.secure(run, &dial, endpoint, stream).await?;
+        if endpoint.web_socket().is_some() {
+            let since = Instant::now();
+            let opening = dial.open_web_socket(endpoint, stream);
+            let (_, chosen) = in_time(run, "WebSocket", opening).await?;
+            self.passed("WebSocket", since, &format!("101, {}", words::of_subprotocol(chosen)));
+        }
         Ok(())
+    }
+
+    async fn secure(
+        &mut self,
+        run: &Run,
+        dial: &Dial<Tokio>,
+        endpoint: &Endpoint,
+        stream: TcpStream,
+    ) -> Result<TransportStream, Failure> {
+        let since = Instant::now();
+        // The same without the WebSocket, which is a step of its own.
+        let below = match endpoint.is_tls() {
+            true => Endpoint::tls(endpoint.host(), endpoint.port()),
+            false => Endpoint::plain(endpoint.host(), endpoint.port()),
+        };
+        let stream = in_time(run, "TLS", dial.secure(&below, Compat::from(stream))).await?;
+        match endpoint.is_tls() {
+            true => self.passed("TLS", since, "the certificate is trusted and issued for this host"),
+            false => self.line("TLS", "none", "what is sent can be read on the way"),
+        }
+        Ok(stream)
     }
 
     fn describe(&mut self, connection: &Connection) {

@@ -1,6 +1,6 @@
 //! What a profile says of a broker, in words.
 
-use stomp_tokio::{Cumulative, Nack, Profile};
+use stomp_tokio::{Cumulative, Nack, Profile, Version};
 
 /// What somebody who uses the broker should know.
 pub(crate) fn of_profile(profile: &Profile) -> Vec<String> {
@@ -37,6 +37,14 @@ pub(crate) fn of_profile(profile: &Profile) -> Vec<String> {
     ];
     words.extend(rules.into_iter().filter(|(applies, _)| *applies).map(|(_, rule)| rule.to_owned()));
     words
+}
+
+/// What the server of a WebSocket has chosen of the subprotocols.
+pub(crate) fn of_subprotocol(chosen: Option<Version>) -> String {
+    match chosen {
+        Some(version) => format!("v{}.stomp", version.to_string().replace('.', "")),
+        None => "no subprotocol chosen".into(),
+    }
 }
 
 #[cfg(test)]

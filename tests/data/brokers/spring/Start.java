@@ -79,7 +79,7 @@ public class Start implements WebSocketMessageBrokerConfigurer {
             // Without a scheduler there are no heart-beats.
             registry.enableSimpleBroker("/topic", "/queue").setTaskScheduler(scheduler());
         } else {
-            registry.enableStompBrokerRelay("/topic", "/queue", "/exchange", "/amq/queue", "/temp-queue").setRelayHost(HOST).setRelayPort(port);
+            registry.enableStompBrokerRelay("/topic", "/queue", "/exchange", "/amq/queue", "/temp-queue", "/reply-queue").setRelayHost(HOST).setRelayPort(port);
         }
     }
 

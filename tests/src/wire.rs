@@ -1,15 +1,15 @@
-//! A stream in memory, of which the test plays the other end, and what it takes to open a WebSocket on it.
+//! A stream in memory, of which a test plays the other end, and what it takes to open a WebSocket on it.
 
 use std::{
     collections::VecDeque,
-    future::{pending, poll_fn},
+    future::pending,
     io::{self, Read as _},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
-use futures_lite::io::{AsyncRead, AsyncWrite};
+use futures_io::{AsyncRead, AsyncWrite};
 use stomp_session::{
     Endpoint, Timestamp,
     client::{Dial, Runtime, TlsConfig, TransportStream, WebSocketConfig},
@@ -21,27 +21,32 @@ use tungstenite::{
 };
 
 /// A stream that gives and takes as much at a time as it is told, in turn. 0 is a wait.
-#[derive(Clone, Default)]
-pub(crate) struct Wire(Arc<Mutex<Ends>>);
+#[derive(Clone, Debug, Default)]
+pub struct Wire(Arc<Mutex<Ends>>);
 
-#[derive(Default)]
-pub(crate) struct Ends {
+/// Both directions of a wire.
+#[derive(Debug, Default)]
+pub struct Ends {
     /// What the client wrote.
-    pub(crate) up: Vec<u8>,
+    pub up: Vec<u8>,
     /// What it has not read.
-    pub(crate) down: VecDeque<u8>,
-    pub(crate) ended: bool,
+    pub down: VecDeque<u8>,
+    /// Nothing comes behind that.
+    pub ended: bool,
     /// Nothing is taken of what the client writes.
-    pub(crate) full: bool,
-    pub(crate) steps: Vec<usize>,
-    pub(crate) turn: usize,
-    pub(crate) reads: usize,
+    pub full: bool,
+    /// How much is given and taken at a time, again and again; everything at once if there are none.
+    pub steps: Vec<usize>,
+    /// How often something was given or taken.
+    pub turn: usize,
+    /// How often somebody wanted to read.
+    pub reads: usize,
 }
 
 impl Ends {
     fn step(&mut self, cx: &Context<'_>) -> Poll<usize> {
-        let steps = self.steps.len();
-        let step = if steps == 0 { usize::MAX } else { self.steps[self.turn % steps] };
+        let step = self.steps.iter().copied().cycle().nth(self.turn % self.steps.len().max(1));
+        let step = step.unwrap_or(usize::MAX);
         self.turn += 1;
         if step == 0 {
             cx.waker().wake_by_ref();
@@ -52,24 +57,31 @@ impl Ends {
 }
 
 impl Wire {
-    /// With an answer to the handshake, and what follows at once.
-    pub(crate) fn new(down: &[u8], steps: &[usize]) -> Self {
+    /// Creates a wire with an answer to the handshake, and what follows at once.
+    #[must_use]
+    pub fn new(down: &[u8], steps: &[usize]) -> Self {
         let mut ends = Ends { steps: steps.to_vec(), ..Ends::default() };
         ends.down.extend(down);
         Self(Arc::new(Mutex::new(ends)))
     }
 
-    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut Ends) -> R) -> R {
-        look(&mut self.0.lock().unwrap())
+    /// Looks at both directions.
+    pub fn with<R>(&self, look: impl FnOnce(&mut Ends) -> R) -> R {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The messages that the client has sent, read by somebody else's WebSocket.
-    pub(crate) fn messages(&self) -> Vec<Message> {
-        let up = self.with(|ends| ends.up.clone());
+    /// Returns the messages that the client has sent, read by somebody else's WebSocket.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the client has not asked for a WebSocket.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        let mut up = self.with(|ends| ends.up.clone());
         let request = up.windows(4).position(|window| window == b"\r\n\r\n").expect("a request") + 4;
+        let up = up.split_off(request);
         let config = ServerConfig::default().max_message_size(None).max_frame_size(None);
-        let mut server =
-            WebSocket::from_partially_read(Nowhere, up[request..].to_vec(), Role::Server, Some(config));
+        let mut server = WebSocket::from_partially_read(Nowhere, up, Role::Server, Some(config));
         std::iter::from_fn(|| server.read().ok()).collect()
     }
 }
@@ -102,7 +114,7 @@ impl AsyncRead for Wire {
                 return Poll::Pending;
             }
             let most = step.min(room.len());
-            Poll::Ready(ends.down.read(&mut room[..most]))
+            Poll::Ready(ends.down.read(room.get_mut(..most).unwrap_or_default()))
         })
     }
 }
@@ -115,7 +127,7 @@ impl AsyncWrite for Wire {
             }
             let Poll::Ready(step) = ends.step(cx) else { return Poll::Pending };
             let taken = step.min(octets.len());
-            ends.up.extend_from_slice(&octets[..taken]);
+            ends.up.extend_from_slice(octets.get(..taken).unwrap_or_default());
             Poll::Ready(Ok(taken))
         })
     }
@@ -130,7 +142,8 @@ impl AsyncWrite for Wire {
 }
 
 /// A runtime in which no time passes, and that dials nobody. Its luck is always the same.
-struct Still;
+#[derive(Debug)]
+pub struct Still;
 
 /// The key of a handshake with that luck.
 const KEY: &[u8] = b"BwcHBwcHBwcHBwcHBwcHBw==";
@@ -143,7 +156,7 @@ impl Runtime for Still {
     }
 
     async fn sleep_until(&self, _: Timestamp) {
-        poll_fn(|_| Poll::Pending).await
+        pending().await
     }
 
     fn now(&self) -> Timestamp {
@@ -159,8 +172,9 @@ impl Runtime for Still {
     }
 }
 
-/// The answer of a server that opens a WebSocket, with these lines besides.
-pub(crate) fn answer(lines: &str) -> String {
+/// Returns the answer of a server that opens a WebSocket, with these lines besides.
+#[must_use]
+pub fn answer(lines: &str) -> String {
     let accept = derive_accept_key(KEY);
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -169,33 +183,11 @@ pub(crate) fn answer(lines: &str) -> String {
 }
 
 /// Opens a WebSocket.
-pub(crate) async fn open(
-    endpoint: &Endpoint,
-    config: WebSocketConfig,
-    wire: &Wire,
-) -> io::Result<TransportStream> {
+///
+/// # Errors
+///
+/// Returns an error if the handshake fails.
+pub async fn open(endpoint: &Endpoint, config: WebSocketConfig, wire: &Wire) -> io::Result<TransportStream> {
     let dial = Dial::new(Arc::new(Still), TlsConfig::default()).web_socket(config);
     dial.secure(endpoint, wire.clone()).await
-}
-
-pub(crate) fn endpoint() -> Endpoint {
-    "ws://me:secret@broker.example/ws?tenant=7".parse().unwrap()
-}
-
-/// A frame of a server. The first octet is its kind, and whether it is the last of its message.
-pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut octets = vec![first];
-    match payload.len() {
-        length @ ..=125 => octets.push(length as u8),
-        length @ ..=0xffff => {
-            octets.push(126);
-            octets.extend_from_slice(&(length as u16).to_be_bytes());
-        }
-        length => {
-            octets.push(127);
-            octets.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-    octets.extend_from_slice(payload);
-    octets
 }
