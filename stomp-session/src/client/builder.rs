@@ -445,13 +445,22 @@ impl Builder {
         let runtime = Arc::new(runtime(self.dial.keep_alive.clone()));
         let dial = Dial::new(Arc::clone(&runtime), self.dial.tls.clone());
         #[cfg(feature = "websocket")]
-        let dial = dial.web_socket(self.dial.web_socket.clone());
-        #[cfg(feature = "websocket")]
         let dial = match &self.config {
-            Ok(config) => dial.versions(config.versions.iter().copied()),
+            Ok(config) => {
+                dial.web_socket(self.web_socket_for(config)).versions(config.versions.iter().copied())
+            }
             Err(_) => dial,
         };
         self.build_on(runtime, Arc::new(dial))
+    }
+
+    /// What is set for WebSockets goes before what a profile says that is set for all brokers.
+    #[cfg(feature = "websocket")]
+    fn web_socket_for(&self, config: &Config) -> WebSocketConfig {
+        let mut web_socket = self.dial.web_socket.clone();
+        let by_profile = || config.profile.as_ref()?.message_limit;
+        web_socket.message_limit = web_socket.message_limit.or_else(by_profile);
+        web_socket
     }
 
     /// Without effect if the URI is wrong: then there will be no session.

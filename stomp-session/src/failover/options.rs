@@ -123,7 +123,7 @@ impl<'a> Options<'a> {
 }
 
 pub(super) fn set_profile(endpoint: &mut Endpoint, name: &str) -> Result<(), BrokersError> {
-    let expected = "rabbitmq, activemq or artemis";
+    let expected = "rabbitmq, activemq, artemis or spring";
     let profile =
         Profile::of_name(name).ok_or(BrokersError::InvalidOption { option: "profile", expected })?;
     *endpoint = endpoint.clone().with_profile(profile);

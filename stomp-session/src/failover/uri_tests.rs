@@ -76,7 +76,10 @@ fn a_wrong_uri_names_the_wrong_part() {
         ("failover:(tcp://a:1)?maxReconnectAttempts=-2", "the option maxReconnectAttempts must be a number"),
         ("failover:(tcp://a:1)?randomize=True", "the option randomize must be true or false"),
         ("failover:(tcp://a:1)?randomize=true&???=False", "option number 2 is unknown"),
-        ("failover:(tcp://a:1?profile=rabbit)", "the option profile must be rabbitmq, activemq or artemis"),
+        (
+            "failover:(tcp://a:1?profile=rabbit)",
+            "the option profile must be rabbitmq, activemq, artemis or spring",
+        ),
         (
             "failover:(tcp://a:1?randomize=true)",
             "the option randomize does not exist here: it belongs to the",
@@ -102,7 +105,7 @@ fn a_wrong_uri_of_a_web_socket_names_the_wrong_part() {
         ("ws://a:1/ws?q=ü", "the path and the query of a WebSocket are percent-encoded"),
         ("ws://a:1/ws?q=u@b", "there is an '@' after a '/'"),
         ("ws://a:1/ws?stomp.host=b", "option number 1 is unknown"),
-        ("ws://a:1/ws?stomp.profile=b", "the option profile must be rabbitmq, activemq or artemis"),
+        ("ws://a:1/ws?stomp.profile=b", "the option profile must be rabbitmq, activemq, artemis or spring"),
         ("ws://a:1/ws?stomp.text=1", "the option stomp.text must be true or false"),
         ("ws://a:1/ws?stomp.vhost=%zz", "the stomp.vhost is not percent-encoded"),
         ("failover:(ws://a/ws,ws://:1/ws)", "broker 2 of the list: the host is missing"),

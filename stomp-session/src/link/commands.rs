@@ -34,6 +34,7 @@ impl Link {
         timeout: Duration,
         ids: &mut Ids,
     ) -> Result<ReceiptId, CommandError> {
+        self.check_receipts()?;
         let id = ids.receipt();
         self.wire().push_awaited(frame, id, Awaited::Command, timeout)?;
         Ok(id)
@@ -46,6 +47,7 @@ impl Link {
         body: &Bytes,
         receipt: Option<(ReceiptId, Duration)>,
     ) -> Result<(), CommandError> {
+        receipt.map_or(Ok(()), |_| self.check_receipts())?;
         send.set_version(self.connection.version)?;
         self.wire().push_prepared(send, body, receipt)
     }
@@ -61,6 +63,7 @@ impl Link {
         timeout: Duration,
         cx: &mut Cx<'_>,
     ) -> Result<ReceiptId, CommandError> {
+        self.check_receipts()?;
         self.check_settle(message, cx.replay)?;
         let id = self.settlement.confirm(message, timeout, &mut self.wire, cx.ids)?;
         self.note_settled(message, cx);
@@ -174,6 +177,7 @@ impl Link {
         if self.giving_back.is_some() && subscription.subscribe.ack_mode != AckMode::Auto {
             return false;
         }
+        self.late.retain(|_, subscribed| *subscribed != id);
         if subscription.subscribe.id.is_some() {
             cx.replay.subscriptions.leave(id, &subscription.wire_id);
         }
@@ -194,6 +198,7 @@ impl Link {
     }
 
     pub(crate) fn begin(&mut self, ids: &mut Ids) -> Result<TransactionId, CommandError> {
+        self.check_receipts()?;
         self.transactions.begin(&mut self.wire, ids)
     }
 

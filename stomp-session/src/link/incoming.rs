@@ -217,7 +217,7 @@ impl Link {
         self.answer(id, awaited, outcome, cx);
     }
 
-    fn note_late(&mut self, id: ReceiptId, awaited: Awaited) {
+    pub(super) fn note_late(&mut self, id: ReceiptId, awaited: Awaited) {
         if let Awaited::Subscribe(subscription) = awaited {
             self.late.insert(id, subscription);
         }

@@ -17,6 +17,7 @@ mod receipts;
 mod resending;
 mod settlement;
 mod transactions;
+mod unreceipted;
 mod unsettled;
 mod unsubscribing;
 mod warnings;
@@ -142,8 +143,9 @@ impl Link {
     }
 
     fn take_next(&mut self, cx: &mut Cx<'_>) -> Option<Bytes> {
+        let limit = self.receipt_timeout(cx.config);
         let Self { wire, isolation, .. } = self;
-        let (now, limit, kept) = (cx.now, cx.config.receipt_timeout, &mut cx.replay.kept);
+        let (now, kept) = (cx.now, &mut cx.replay.kept);
         let holds = isolation.as_ref().is_some_and(|isolation| !isolation.is_done());
         let note = |id, awaited, progress| {
             if let Awaited::Kept(id) = awaited {
@@ -208,7 +210,7 @@ impl Link {
         }
         self.stop_giving_back(cx);
         while let Some(id) = self.wire.receipts.overdue(now) {
-            self.give_up(id, cx);
+            self.end_wait(id, cx);
         }
         if let Some(id) = self.isolation.as_mut().and_then(|isolation| isolation.expire(now)) {
             self.stop_waiting_alone(id);

@@ -140,7 +140,10 @@ impl Link {
         let name = configured.unwrap_or(self.connection.profile.deduplication_header);
         let value = cx.replay.deduplication.of(id);
         let header = (!kept.frame.headers().contains(name)).then(|| (name, value.text()));
-        let written = self.wire.push_copy(&kept.frame, header, receipt, id, order == Order::Ahead);
+        let is_ahead = order == Order::Ahead;
+        let written = self
+            .check_receipts()
+            .and_then(|()| self.wire.push_copy(&kept.frame, header, receipt, id, is_ahead));
         match written {
             Ok(()) => {
                 cx.replay.kept.note_written(id, receipt);

@@ -73,6 +73,16 @@ pub enum CommandError {
         "the header \"{0}\" needs heart-beats: without them the broker never notices that this client is gone"
     )]
     NeedsHeartBeats(&'static str),
+    /// The broker answers no frame but DISCONNECT with a RECEIPT, so nobody would know what has become of this one. Its profile
+    /// [says so](crate::Profile::receipts).
+    ///
+    /// A SEND that is sent at least once and waits for a connection is not sent to such a broker: it ends with
+    /// [`NotSent::Unwritable`](crate::NotSent::Unwritable).
+    #[error("{broker} sends no RECEIPT for this, without which the call cannot tell what came of it")]
+    NoReceipts {
+        /// The broker's name.
+        broker: &'static str,
+    },
     /// The SEND or SUBSCRIBE has no destination.
     #[error("the destination is missing")]
     NoDestination,

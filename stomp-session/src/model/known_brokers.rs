@@ -10,6 +10,9 @@ use super::{
     },
 };
 
+/// What Spring gathers of a frame by default.
+const SPRING_FRAME: FrameLimit = FrameLimit::octets(64 << 10).of("messageSizeLimit");
+
 /// What RabbitMQ 4 reads by default.
 const RABBITMQ_FRAME: FrameLimit = FrameLimit::octets(4 << 20).of("stomp.max_frame_size");
 
@@ -102,6 +105,24 @@ impl Profile {
         unasked_beats: true,
         ..Self::UNKNOWN
     };
+    /// The profile of the simple broker of Spring, which does not name itself: it must be set. An application of Spring that
+    /// relays to another broker has the profile of that one.
+    ///
+    /// It answers no frame but DISCONNECT with a RECEIPT, and knows neither acknowledgements nor transactions. Its
+    /// subscriptions are best made with ack mode `auto`: in STOMP 1.2 its messages have no `ack` header.
+    pub const SPRING: Self = Self {
+        name: "Spring",
+        prefetch: &[],
+        durable: &[],
+        browse_end: None,
+        // Among the destinations that its guides configure.
+        reply_queue: ReplyQueue { prefix: "/queue/reply-", subscribes: true, headers: &[] },
+        frame_limits: &[SPRING_FRAME],
+        receipts: false,
+        // What Tomcat reads as binary: Spring makes room for text alone.
+        message_limit: Some(8 << 10),
+        ..Self::UNKNOWN
+    };
     /// The profile of any other broker. Each field has the value that does the least harm.
     pub const UNKNOWN: Self = Self {
         name: "unknown",
@@ -138,6 +159,8 @@ impl Profile {
         returns_at_once: None,
         frame_limits: &[],
         stays_open: false,
+        receipts: true,
+        message_limit: None,
         strays: &[],
         // 1.0 allows an end of line between frames, but not all that speak 1.0 do.
         unasked_beats: false,
@@ -164,21 +187,23 @@ impl Profile {
         }
     }
 
-    /// Returns the profile with this name, or `None`. The name is written as in a URI: `rabbitmq`, `activemq` or
-    /// `artemis`, compared without regard to case.
+    /// Returns the profile with this name, or `None`. The name is written as in a URI: `rabbitmq`, `activemq`,
+    /// `artemis` or `spring`, compared without regard to case.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
-        let known = [Self::RABBITMQ, Self::ACTIVEMQ, Self::ARTEMIS];
+        let known = [Self::RABBITMQ, Self::ACTIVEMQ, Self::ARTEMIS, Self::SPRING];
         known.into_iter().find(|profile| profile.name.eq_ignore_ascii_case(name))
     }
 
     /// One of its kind, where it is one of the constants: nearly all connections have one of these.
     #[cfg(feature = "client")]
     pub(crate) fn shared(self) -> Arc<Self> {
-        static KNOWN: std::sync::OnceLock<[Arc<Profile>; 6]> = std::sync::OnceLock::new();
+        static KNOWN: std::sync::OnceLock<[Arc<Profile>; 7]> = std::sync::OnceLock::new();
         let known = || {
             let [three, four, newest] = [Self::RABBITMQ, Self::RABBITMQ_4, Self::RABBITMQ_4_3];
-            [Self::UNKNOWN, three, four, newest, Self::ACTIVEMQ, Self::ARTEMIS].map(Arc::new)
+            let others = [Self::UNKNOWN, Self::ACTIVEMQ, Self::ARTEMIS, Self::SPRING];
+            let [unknown, activemq, artemis, spring] = others;
+            [unknown, three, four, newest, activemq, artemis, spring].map(Arc::new)
         };
         let found = KNOWN.get_or_init(known).iter().find(|known| ***known == self).map(Arc::clone);
         found.unwrap_or_else(|| Arc::new(self))

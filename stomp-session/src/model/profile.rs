@@ -120,6 +120,16 @@ pub struct Profile {
     /// Whether the connection stays open after an ERROR that names no frame. (STOMP 1.1 and 1.2, "ERROR", say that the
     /// server closes it.)
     pub stays_open: bool,
+    /// Whether the broker answers every frame that asks for a RECEIPT. Otherwise it answers DISCONNECT alone, as Spring's simple
+    /// broker does.
+    ///
+    /// Without RECEIPTs, a SUBSCRIBE or UNSUBSCRIBE counts as accepted when all of it was handed to the transport. What is of no use
+    /// without one is refused with [`CommandError::NoReceipts`](crate::CommandError::NoReceipts): confirmed sends and
+    /// acknowledgements, sends at least once, and transactions.
+    pub receipts: bool,
+    /// The number of octets above which a frame is sent in several WebSocket messages, unless the configuration of WebSockets
+    /// sets it. It is known before the connection is made only if the profile was set.
+    pub message_limit: Option<usize>,
     /// The ERRORs that are no answer to anything still pending.
     pub strays: &'static [Stray],
     /// Whether the broker expects heart-beats even in 1.0, where none can be agreed on. Artemis ends every connection

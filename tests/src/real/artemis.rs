@@ -54,6 +54,7 @@ const ONE_NODE: Description = Description {
     name: "Artemis 2.44",
     profile: "Artemis",
     by_default: false,
+    application: false,
     system: None,
     nodes: 1,
     // On `bare` every destination is a topic, as where no prefixes are configured.
@@ -108,6 +109,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
         path: "/",
         wrong_path: None,
         names_subprotocol: true,
+        profile: None,
         text_only: false,
         message_limit: None,
         joins_messages: true,

@@ -102,6 +102,10 @@ pub enum Feature {
     FreeReturns,
     /// A limit to frames that a test can meet.
     FrameLimit,
+    /// Every frame that asks for a RECEIPT is answered with one.
+    Receipts,
+    /// Messages are acknowledged.
+    Acknowledgements,
     /// The broker is reached over a WebSocket.
     WebSocket,
     /// Binary messages are read there.

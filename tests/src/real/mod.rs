@@ -21,6 +21,7 @@ mod ports;
 mod probe;
 mod process;
 mod rabbitmq;
+mod spring;
 mod stompserver;
 mod system;
 mod vertx;
@@ -43,6 +44,7 @@ pub(crate) use process::{Limits, Readiness};
 pub use rabbitmq::{
     RABBITMQ_3_10, RABBITMQ_4_0, RABBITMQ_4_0_CLUSTER, RABBITMQ_4_3, RABBITMQ_4_3_CLUSTER, RABBITMQ_CLUSTER,
 };
+pub use spring::{SPRING_RELAY, SPRING_SIMPLE, SPRING_TOKEN};
 pub use stompserver::STOMPSERVER;
 pub use vertx::VERTX;
 pub use web_socket::WebSocket;
@@ -74,6 +76,8 @@ pub struct Description {
     pub profile: &'static str,
     /// Whether the broker belongs to those that every change is tested against.
     pub by_default: bool,
+    /// Whether the broker is an application with handlers of its own: `tests/data/brokers/spring`.
+    pub application: bool,
     /// Returns the root directory of the system that the broker is installed in. `None` for the system of this machine.
     ///
     /// The broker is run by chroot, without mounts and without services. Its directory lies in that system, and has the
@@ -102,7 +106,7 @@ pub struct Description {
 }
 
 /// The descriptions of all supported brokers, without the clusters that the module `cluster` runs. Those whose cases take longest come first.
-pub const ALL: [&Description; 10] = [
+pub const ALL: [&Description; 12] = [
     &RABBITMQ_4_3,
     &RABBITMQ_3_10,
     &ARTEMIS_2_57,
@@ -111,8 +115,10 @@ pub const ALL: [&Description; 10] = [
     &ARTEMIS_2_44,
     &ACTIVEMQ_5_17,
     &RABBITMQ_CLUSTER,
+    &SPRING_RELAY,
     &VERTX,
     &STOMPSERVER,
+    &SPRING_SIMPLE,
 ];
 
 /// The processes to launch for a broker, in this order.

@@ -87,6 +87,7 @@ const ONE_NODE: Description = Description {
     name: "RabbitMQ 3.10",
     profile: "RabbitMQ",
     by_default: true,
+    application: false,
     system: None,
     nodes: 1,
     node_ports: &["stomp", "tls", "ws", "wss", "distribution"],
@@ -99,7 +100,7 @@ const ONE_NODE: Description = Description {
     behaviour: BEHAVIOUR,
 };
 
-const BEHAVIOUR: Behaviour = Behaviour {
+pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     versions: &["1.0", "1.1", "1.2"],
     lacks: &[(Feature::FrameLimit, "no test meets it")],
     virtual_host: "/",
@@ -142,6 +143,7 @@ const WEB_SOCKET: WebSocket = WebSocket {
     path: "/ws",
     wrong_path: Some(404),
     names_subprotocol: true,
+    profile: None,
     text_only: false,
     message_limit: None,
     joins_messages: true,
@@ -189,17 +191,33 @@ fn script(system: &System, name: &str) -> PathBuf {
     newest.join("sbin").join(name)
 }
 
+/// A node with its STOMP plugin alone, on the port of that purpose, for an application before it; and what the node needs.
+pub(super) fn behind(layout: &Layout, purpose: &str) -> io::Result<Vec<Launch>> {
+    let (definitions, port) = (write_common(layout)?, layout.port(0, purpose));
+    let directory = layout.node_directory(0);
+    let text = configuration(layout.listening(), port, &definitions);
+    layout.write(directory.join("rabbitmq.conf"), &text)?;
+    layout.write(directory.join("advanced.config"), "[].\n")?;
+    layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
+    Ok(vec![name_server(layout, 0)?, launch(layout, 0, port, Vec::new())?])
+}
+
 fn configure(layout: &Layout) -> io::Result<Plan> {
-    layout.write("rabbitmq-env.conf", "")?;
-    let cookie = layout.write(".erlang.cookie", "STOMPTESTS")?;
-    // Erlang refuses a cookie that others may read.
-    fs::set_permissions(cookie, fs::Permissions::from_mode(0o400))?;
-    let definitions = layout.write("definitions.json", &definitions(USERS))?;
+    let definitions = write_common(layout)?;
     let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node, &definitions));
     // Whoever looks for a node asks the name server at its address.
     let name_servers =
         (0..if layout.apart() { layout.nodes() } else { 1 }).map(|node| name_server(layout, node));
     Ok(Plan { nodes: nodes.collect::<io::Result<_>>()?, helpers: name_servers.collect::<io::Result<_>>()? })
+}
+
+/// Writes what all nodes share, and returns where the definitions are.
+fn write_common(layout: &Layout) -> io::Result<PathBuf> {
+    layout.write("rabbitmq-env.conf", "")?;
+    let cookie = layout.write(".erlang.cookie", "STOMPTESTS")?;
+    // Erlang refuses a cookie that others may read.
+    fs::set_permissions(cookie, fs::Permissions::from_mode(0o400))?;
+    layout.write("definitions.json", &definitions(USERS))
 }
 
 fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Result<Launch> {
@@ -213,15 +231,13 @@ fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Resul
     layout.write(directory.join("rabbitmq.conf"), &text)?;
     layout.write(directory.join("advanced.config"), &secure_web_socket(listening, wss, layout.keys()))?;
     layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp,rabbitmq_web_stomp].\n")?;
+    launch(layout, node, stomp, vec![tls_port, ws, wss])
+}
+
+fn launch(layout: &Layout, node: usize, port: u16, further_ports: Vec<u16>) -> io::Result<Launch> {
     let (program, arguments) = layout.system().command(script(layout.system(), "rabbitmq-server"))?;
-    Ok(Launch {
-        name: node_name(layout, node),
-        program,
-        arguments,
-        environment: environment(layout, node),
-        port: stomp,
-        further_ports: vec![tls_port, ws, wss],
-    })
+    let (name, environment) = (node_name(layout, node), environment(layout, node));
+    Ok(Launch { name, program, arguments, environment, port, further_ports })
 }
 
 /// Raises or clears the alarm itself. A limit that is lowered shows only where /proc does, and never in another system.

@@ -20,6 +20,7 @@ pub static STOMPSERVER: Description = Description {
     name: "stompserver 0.9.9",
     profile: "unknown",
     by_default: true,
+    application: false,
     system: None,
     nodes: 1,
     node_ports: &["stomp"],

@@ -15,6 +15,8 @@ pub struct WebSocket {
     pub wrong_path: Option<u16>,
     /// Whether the broker names one of the offered subprotocols in its answer to the handshake.
     pub names_subprotocol: bool,
+    /// The profile that the URI sets, where the broker does not name itself (`stomp.profile`).
+    pub profile: Option<&'static str>,
     /// Whether the broker ignores binary messages. Frames are then sent as text (`stomp.text=true`).
     pub text_only: bool,
     /// The most octets of a message, above which a frame must be sent as several. `None` if the broker takes larger
@@ -43,8 +45,11 @@ impl WebSocket {
 
     /// Path and query.
     fn resource(&self) -> String {
-        let query = if self.text_only { "?stomp.text=true" } else { "" };
-        format!("{}{query}", self.path)
+        let text = self.text_only.then(|| "stomp.text=true".to_owned());
+        let profile = self.profile.map(|name| format!("stomp.profile={name}"));
+        let query: Vec<_> = text.into_iter().chain(profile).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{mark}{}", self.path, query.join("&"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every real broker must do with us, and we with it.
 
+pub(crate) mod application;
 pub(crate) mod cluster;
 pub(crate) mod crashes;
 pub(crate) mod durable;
@@ -284,7 +285,9 @@ fn relays<A: Adapter>(bench: &Bench<'_>, body: &[u8]) {
     run::<A>(async {
         let (client, _kill) = bench.client::<A>().await;
         let mut messages = client.subscribe(&bench.destination()).await.unwrap();
-        let mut send = client.send(&bench.destination(), body.to_vec());
+        // Spring passes on as text what does not say that it is none, whatever octets it holds.
+        let content = if str::from_utf8(body).is_ok() { "text/plain" } else { "application/octet-stream" };
+        let mut send = client.send(&bench.destination(), body.to_vec()).header("content-type", content);
         for (name, value) in values(bench.version) {
             send = send.header(name, value);
         }

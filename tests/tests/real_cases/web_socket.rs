@@ -7,7 +7,10 @@ use stomp_session::{
     client::{Client, Subscription, TlsBackend, TlsConfig, WebSocketConfig},
 };
 use stomp_testkit::real::{
-    Feature::{BinaryMessages, Logins, Persistence, Prefetch, Redelivery, SecureWebSocket},
+    Feature::{
+        Acknowledgements, BinaryMessages, Logins, Persistence, Prefetch, Receipts, Redelivery,
+        SecureWebSocket,
+    },
     OnDisconnect, User, WebSocket,
 };
 use tungstenite::{ClientRequestBuilder, Message, handshake::client::Response};
@@ -22,13 +25,17 @@ pub(crate) fn cases<A: Adapter>() -> [Case; 12] {
         ("answers the handshake", &[], answers_the_handshake::<A>),
         ("over TLS", &[SecureWebSocket], over_tls::<A>),
         ("refuses a wrong login", &[Logins], super::refuses_a_wrong_login::<A>),
-        ("relays headers and a binary body", &[BinaryMessages], super::relays_headers_and_body::<A>),
-        ("relays headers and a text", &[], relays_a_text::<A>),
+        (
+            "relays headers and a binary body",
+            &[Receipts, BinaryMessages],
+            super::relays_headers_and_body::<A>,
+        ),
+        ("relays headers and a text", &[Receipts], relays_a_text::<A>),
         ("acks client", &[Prefetch], super::acks_client::<A>),
-        ("acks client-individual", &[], super::acks_individual::<A>),
+        ("acks client-individual", &[Acknowledgements], super::acks_individual::<A>),
         ("redelivers after a dropped connection", &[Redelivery], super::redelivers::<A>),
         ("a burst of 1,000 messages of many sizes", &[Prefetch], burst::<A>),
-        ("disconnects", &[], disconnects::<A>),
+        ("disconnects", &[Receipts], disconnects::<A>),
         ("survives kill -9 of the broker", &[Persistence], |bench| crashes::rounds::<A>(bench, 1)),
     ]
 }

@@ -106,19 +106,29 @@ fn words(panic: &(dyn Any + Send)) -> String {
 }
 
 fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) {
+    let has_port = has_port(report.description);
     let newest = newest(report.description);
-    adapter_cases::<Tokio>(&versions(report.description).collect::<Vec<_>>(), broker, report);
-    // What differs by version is the session's, which is the same under each adapter: the second one speaks the newest.
-    adapter_cases::<Smol>(&[newest], broker, report);
+    if has_port {
+        adapter_cases::<Tokio>(&versions(report.description).collect::<Vec<_>>(), broker, report);
+        // What differs by version is the session's, which is the same under each adapter: the second one speaks the newest.
+        adapter_cases::<Smol>(&[newest], broker, report);
+    }
     web_socket_cases::<Tokio>(broker, report);
     web_socket_cases::<Smol>(broker, report);
-    // They take minutes, and what they try is the session and the broker, which are the same under each adapter.
-    let long = real_cases::crashes::cases::<Tokio>();
-    run_cases::<Tokio>(long.into_iter().map(|case| (newest, case)), broker, report);
+    if report.description.application {
+        application_cases::<Tokio>(broker, report);
+        application_cases::<Smol>(broker, report);
+    }
+    if has_port {
+        // They take minutes, and what they try is the session and the broker, which are the same under each adapter.
+        let long = real_cases::crashes::cases::<Tokio>();
+        run_cases::<Tokio>(long.into_iter().map(|case| (newest, case)), broker, report);
+    }
     tool_cases(broker, programs, report);
     for package in programs::PACKAGES {
         let (uri, programs) = (broker.uri(), programs.join(package));
-        report.case(programs::PIPELINE, package, &[], || programs::pipeline(&programs, &uri));
+        report
+            .case(programs::PIPELINE, package, &[Feature::Receipts], || programs::pipeline(&programs, &uri));
         // The producer has ended before the others subscribe.
         report.case(programs::SMALL, package, &[Feature::Keeping], || {
             programs::small_examples(&programs, &uri)
@@ -131,7 +141,8 @@ fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) 
 
 /// The tool over each transport.
 fn tool_cases(broker: &RealBroker, programs: &Path, report: &mut Report<'_>) {
-    for (transport, needed) in tool::TRANSPORTS {
+    let has_port = has_port(report.description);
+    for (transport, needed) in tool::TRANSPORTS.into_iter().filter(|(name, _)| has_port || *name != "TCP") {
         for (name, needs, case) in tool::CASES {
             report.case(name, &tool::variant(transport), &[needs, needed].concat(), || {
                 case(&tool::Tool::new(programs, broker, transport))
@@ -161,6 +172,11 @@ fn adapter_cases<A: Adapter>(versions: &[Version], broker: &mut RealBroker, repo
     run_cases::<A>(versions.chain(once.map(|case| (newest, case))), broker, report);
 }
 
+/// Whether the broker is reached over TCP, and not over a WebSocket alone.
+fn has_port(description: &Description) -> bool {
+    description.node_ports.contains(&"stomp")
+}
+
 /// The versions that the broker speaks, oldest first.
 fn versions(description: &Description) -> impl Iterator<Item = Version> {
     let spoken = description.behaviour.versions;
@@ -188,9 +204,22 @@ fn run_cases<A: Adapter>(
 
 /// What differs over a WebSocket.
 fn web_socket_cases<A: Adapter>(broker: &mut RealBroker, report: &mut Report<'_>) {
+    over_web_socket::<A>(real_cases::web_socket::cases::<A>(), broker, report);
+}
+
+/// What an application does, which has its own clients over a WebSocket.
+fn application_cases<A: Adapter>(broker: &mut RealBroker, report: &mut Report<'_>) {
+    over_web_socket::<A>(real_cases::application::cases::<A>(), broker, report);
+}
+
+fn over_web_socket<A: Adapter>(
+    cases: impl IntoIterator<Item = Case>,
+    broker: &mut RealBroker,
+    report: &mut Report<'_>,
+) {
     let description = report.description;
     let (version, web_socket) = (newest(description), description.behaviour.web_socket);
-    for (name, needs, case) in real_cases::web_socket::cases::<A>() {
+    for (name, needs, case) in cases {
         let name = format!("over WebSocket: {name}");
         let needs = [&[Feature::WebSocket], needs].concat();
         let mut bench = Bench { broker, description, version, web_socket, queue: queue::<A>(version, &name) };

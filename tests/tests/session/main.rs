@@ -35,5 +35,6 @@ mod send;
 mod storm;
 mod subscriptions;
 mod transactions;
+mod unreceipted;
 mod unsubscribe;
 mod verdict;

@@ -30,11 +30,11 @@ pub struct WebSocketConfig {
     /// ActiveMQ's `ws` transport ignores binary messages. A broker closes the connection on a frame that is sent as text and
     /// is no UTF-8, such as one with a binary body.
     pub text: bool,
-    /// The number of octets above which a frame of STOMP is sent in several messages. Default: `None`.
+    /// The number of octets above which a frame of STOMP is sent in several messages. Default: `None`, which leaves it to the
+    /// [`Profile`](crate::Profile::message_limit), if one was set.
     ///
-    /// A server may refuse a message that is larger than its buffer: with Tomcat, on which Spring mostly runs, this is 8 KiB
-    /// unless it is set. Spring, RabbitMQ and Artemis put a frame together again; ActiveMQ does not. Values below 256 count
-    /// as 256.
+    /// A server may refuse a message that is larger than its buffer: with Spring on Tomcat, it is 8 KiB. Spring, RabbitMQ and
+    /// Artemis put a frame together again; ActiveMQ does not. Values below 256 count as 256.
     pub message_limit: Option<usize>,
     /// The time limit for the handshake, counted from when the connection is made, TLS included. Default: 5 s, which is half
     /// of the time limit for the whole dial, so that the error names the part that hangs.

@@ -80,7 +80,8 @@ impl WebSockets {
         let query =
             endpoint.web_socket().and_then(|resource| resource.split_once('?')).map(|(_, query)| query);
         let mask = Mask::of_secrets(secrets.chain(login).chain(query));
-        let writer = Writer::new(seed, &self.config, endpoint.sends_text());
+        let message_limit = self.config.message_limit.or_else(|| endpoint.profile()?.message_limit);
+        let writer = Writer::new(seed, self.config.text || endpoint.sends_text(), message_limit);
         Ok((WebSocket::new(stream, writer, early, mask), chosen))
     }
 }

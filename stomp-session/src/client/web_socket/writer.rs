@@ -2,7 +2,6 @@
 
 use super::{
     close::PROTOCOL_ERROR,
-    config::WebSocketConfig,
     cutting::Cutting,
     frame::{self, CONTROL, Opcode},
     masks::Masks,
@@ -30,12 +29,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(seed: [u8; 16], config: &WebSocketConfig, text: bool) -> Self {
+    pub(super) fn new(seed: [u8; 16], text: bool, message_limit: Option<usize>) -> Self {
         Self {
             masks: Masks::new(seed),
             cutting: Cutting::default(),
-            text: config.text || text,
-            limit: config.message_limit.map_or(usize::MAX, |limit| limit.max(LEAST_LIMIT)),
+            text,
+            limit: message_limit.map_or(usize::MAX, |limit| limit.max(LEAST_LIMIT)),
             written: None,
             closed: false,
             out: Vec::new(),
@@ -165,9 +164,9 @@ mod tests {
         sent
     }
 
-    fn write(text: &[u8], config: &WebSocketConfig) -> Sent {
-        let mut writer = Writer::new([7; 16], config, false);
-        let (mut rest, mut out) = (text, Vec::new());
+    fn write(octets: &[u8], text: bool, limit: Option<usize>) -> Sent {
+        let mut writer = Writer::new([7; 16], text, limit);
+        let (mut rest, mut out) = (octets, Vec::new());
         while !rest.is_empty() {
             let taken = writer.take(rest);
             assert!(writer.pending().len() <= PIECE + PIECE / 2, "the buffer is bounded");
@@ -185,7 +184,7 @@ mod tests {
     #[test]
     fn a_large_frame_is_one_message_in_pieces() {
         let frames = [send("small"), b"\n".to_vec(), send(&"x".repeat(100_000)), send("")];
-        let written = write(&frames.concat(), &WebSocketConfig::default());
+        let written = write(&frames.concat(), false, None);
         assert_eq!(written, Sent { opcode: 2, messages: frames.to_vec() });
     }
 
@@ -193,9 +192,7 @@ mod tests {
     fn a_limit_cuts_a_frame_into_messages_and_no_character() {
         let frame = send(&"aä€𝄞".repeat(500));
         for limit in [1, 256, 257, 258, 259, 1000] {
-            let mut config = WebSocketConfig::default();
-            (config.text, config.message_limit) = (true, Some(limit));
-            let written = write(&frame, &config);
+            let written = write(&frame, true, Some(limit));
             assert_eq!((written.opcode, written.messages.concat()), (1, frame.clone()));
             let most = limit.max(LEAST_LIMIT);
             assert!(written.messages.iter().all(|message| message.len() <= most), "{limit}");
@@ -216,14 +213,12 @@ mod tests {
         let mut frame = b"SEND\ncontent-length:1800\n\n".to_vec();
         frame.extend_from_slice(&body);
         frame.push(0);
-        let mut config = WebSocketConfig::default();
-        (config.text, config.message_limit) = (true, Some(256));
-        assert_eq!(write(&frame, &config).messages.concat(), frame);
+        assert_eq!(write(&frame, true, Some(256)).messages.concat(), frame);
     }
 
     #[test]
     fn it_is_closed_once_and_nothing_follows() {
-        let mut writer = Writer::new([7; 16], &WebSocketConfig::default(), false);
+        let mut writer = Writer::new([7; 16], false, None);
         writer.close(1005);
         let length = writer.pending().len();
         writer.close(1000);
