@@ -76,6 +76,16 @@ impl Leaf {
         self
     }
 
+    /// Makes the certificate valid for this time from now on, instead of a day.
+    ///
+    /// # Panics
+    /// Panics if the end is later than the last time that the system can express.
+    #[must_use]
+    pub fn valid_for(mut self, time: Duration) -> Self {
+        self.until = SystemTime::now() + time;
+        self
+    }
+
     /// Makes the certificate one that has expired.
     #[must_use]
     pub fn expired(mut self) -> Self {

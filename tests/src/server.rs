@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -172,8 +173,8 @@ impl Server {
     /// The server itself reports connections, octets and times to the broker. Do not report them from the closure.
     ///
     /// # Panics
-    /// Panics if it is called from a closure that was itself given the broker of this server, which would wait for itself
-    /// for ever.
+    /// Panics if it is called from a closure that was itself given the broker of this server, or from the condition of a
+    /// [`Matcher`], which would wait for itself for ever.
     pub fn with<R>(&self, look: impl FnOnce(&mut Broker) -> R) -> R {
         let result = self.shared.enter(look);
         _ = self.reports.send(Report::Wake);
@@ -267,13 +268,20 @@ impl Server {
     }
 
     /// Closes all connections without an ERROR, and discards their pending output. Returns once they are closed.
+    ///
+    /// # Panics
+    /// Panics where [`with`](Self::with) does.
     pub fn close_connections(&self) {
+        self.shared.refuse_reentry();
         let (done, closed) = mpsc::channel();
         _ = self.reports.send(Report::CloseAll(done));
         _ = closed.recv();
     }
 
     /// Closes all connections, stops listening, ends all threads, and returns the broker with its messages.
+    ///
+    /// # Panics
+    /// Panics with what an observer or the condition of a [`Matcher`] has panicked with.
     #[must_use = "drop the server to be rid of the broker, too"]
     pub fn stop(mut self) -> Broker {
         self.shut_down();
@@ -289,14 +297,18 @@ impl Server {
         }
         if let Some(hub) = self.hub.take() {
             _ = self.reports.send(Report::Stop);
-            _ = hub.join();
+            if let Err(panic) = hub.join()
+                && !thread::panicking()
+            {
+                resume_unwind(panic);
+            }
         }
-        self.shared.stop();
     }
 }
 
 /// # Panics
-/// Panics if an [expectation](Server::expect) is not met, unless the thread is panicking already.
+/// Panics if an [expectation](Server::expect) is not met, and with what an observer or the condition of a [`Matcher`] has
+/// panicked with, which has ended the broker. It does not if the thread is panicking already.
 impl Drop for Server {
     fn drop(&mut self) {
         self.shut_down();

@@ -2,26 +2,24 @@
 
 use std::{
     io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    net::{Ipv4Addr, SocketAddr, ToSocketAddrs},
+    sync::Arc,
 };
 
-use futures_lite::{
-    AsyncReadExt as _, AsyncWriteExt as _, future,
-    io::{AsyncRead, AsyncWrite},
-};
-use futures_rustls::TlsAcceptor;
+use futures_lite::future;
 use rustls::{
     RootCertStore, ServerConfig, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
-use smol::Async;
-
-use crate::{
-    pki::Identity,
-    port::{Connection, Port},
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::watch,
 };
+use tokio_rustls::TlsAcceptor;
+
+use crate::{pki::Identity, port::Port};
 
 /// A port that terminates TLS and forwards the decrypted octets to a broker.
 ///
@@ -43,7 +41,7 @@ pub struct TlsFront {
 }
 
 /// For each connection that has ended, whether the client sent close_notify.
-type Ends = Arc<Mutex<Vec<bool>>>;
+type Ends = Arc<watch::Sender<Vec<bool>>>;
 
 /// The TLS configuration of a [`TlsFront`].
 #[derive(Clone, Debug)]
@@ -69,18 +67,29 @@ impl TlsFront {
     /// Starts a front for the broker at this address, on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// Returns an error if no port can be opened.
-    ///
-    /// # Panics
-    /// Panics if a certificate or key is not valid.
+    /// Returns the same errors as [`TlsFront::bind`].
     pub fn start(broker: SocketAddr, identity: &Identity, config: TlsFrontConfig) -> io::Result<Self> {
-        let acceptor = TlsAcceptor::from(Arc::new(server_config(identity, &config)));
+        Self::bind((Ipv4Addr::LOCALHOST, 0), broker, identity, config)
+    }
+
+    /// Starts a front that listens on `address` for the broker at `broker`.
+    ///
+    /// # Errors
+    /// Returns an error if the front cannot listen on the address, and one of the kind
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a certificate or key is not valid.
+    pub fn bind(
+        address: impl ToSocketAddrs,
+        broker: SocketAddr,
+        identity: &Identity,
+        config: TlsFrontConfig,
+    ) -> io::Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(server_config(identity, &config)?));
         let farewell = config.farewell;
         let ends = Ends::default();
         let noted = Arc::clone(&ends);
         let serve =
             move |client| serve(acceptor.clone(), client, broker, farewell.then(|| Arc::clone(&noted)));
-        Ok(Self { port: Port::open(serve)?, ends })
+        Ok(Self { port: Port::open(address, serve)?, ends })
     }
 
     /// Returns, for each connection that has ended, whether the client sent close_notify. Without it, the end of a
@@ -89,7 +98,20 @@ impl TlsFront {
     /// Connections are recorded only with [`TlsFrontConfig::farewell`].
     #[must_use]
     pub fn ends(&self) -> Vec<bool> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ends.borrow().clone()
+    }
+
+    /// Waits until this number of connections have ended, and returns what [`ends`](Self::ends) does.
+    ///
+    /// It needs nothing of a runtime.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the wait, and nothing else.
+    pub async fn ended(&self, connections: usize) -> Vec<bool> {
+        let mut ends = self.ends.subscribe();
+        // It is there as long as the front is.
+        let enough = ends.wait_for(|ends| ends.len() >= connections).await;
+        enough.map_or_else(|_| Vec::new(), |ends| ends.clone())
     }
 
     /// Returns the address on which the front listens.
@@ -105,41 +127,53 @@ impl TlsFront {
     }
 }
 
-fn server_config(identity: &Identity, config: &TlsFrontConfig) -> ServerConfig {
+fn server_config(identity: &Identity, config: &TlsFrontConfig) -> io::Result<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder.with_protocol_versions(&config.versions).expect("versions of TLS");
+    let builder = builder.with_protocol_versions(&config.versions).map_err(|error| invalid(&error))?;
     let builder = match &config.client_authority {
         None => builder.with_no_client_auth(),
         Some(authority) => {
             let mut roots = RootCertStore::empty();
-            certificates(authority).into_iter().for_each(|root| roots.add(root).expect("a certificate"));
+            for root in certificates(authority)? {
+                roots.add(root).map_err(|error| invalid(&error))?;
+            }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.expect("an authority"))
+            builder.with_client_cert_verifier(verifier.map_err(|error| invalid(&error))?)
         }
     };
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
-    builder.with_single_cert(certificates(&identity.certificate), key).expect("a certificate and its key")
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(|error| invalid(&error))?;
+    builder.with_single_cert(certificates(&identity.certificate)?, key).map_err(|error| invalid(&error))
 }
 
-fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().expect("certificates in PEM")
+fn certificates(pem: &str) -> io::Result<Vec<CertificateDer<'static>>> {
+    let found = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| invalid(&error))?;
+    if found.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no certificate in PEM"));
+    }
+    Ok(found)
+}
+
+fn invalid(error: &dyn std::error::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error.to_string())
 }
 
 async fn serve(
     acceptor: TlsAcceptor,
-    client: Connection,
+    client: TcpStream,
     broker: SocketAddr,
     farewell: Option<Ends>,
 ) -> io::Result<()> {
     let client = acceptor.accept(client).await?;
-    let broker: Connection = Async::<std::net::TcpStream>::connect(broker).await?;
-    broker.get_ref().set_nodelay(true)?;
-    let (from_client, mut to_client) = smol::io::split(client);
+    let mut broker = TcpStream::connect(broker).await?;
+    broker.set_nodelay(true)?;
+    let (from_client, mut to_client) = tokio::io::split(client);
+    let (from_broker, mut to_broker) = broker.split();
     // When the client ends, the broker notices and closes. Then the client notices, and the connection is over.
     let request = async {
-        let end = copy(from_client, &broker).await;
-        _ = broker.get_ref().shutdown(std::net::Shutdown::Write);
+        let end = copy(from_client, &mut to_broker).await;
+        _ = to_broker.shutdown().await;
         end.is_ok()
     };
     let Some(ends) = farewell else {
@@ -147,14 +181,14 @@ async fn serve(
             _ = request.await;
             future::pending().await
         };
-        return future::or(copy(&broker, &mut to_client), request).await;
+        return future::or(copy(from_broker, &mut to_client), request).await;
     };
     let answer = async {
-        _ = copy(&broker, &mut to_client).await;
-        to_client.close().await
+        _ = copy(from_broker, &mut to_client).await;
+        to_client.shutdown().await
     };
     let (said_goodbye, closed) = future::zip(request, answer).await;
-    ends.lock().unwrap_or_else(PoisonError::into_inner).push(said_goodbye);
+    ends.send_modify(|ends| ends.push(said_goodbye));
     closed
 }
 

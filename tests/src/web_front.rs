@@ -1,12 +1,22 @@
 //! A WebSocket in front of a broker that does not support it.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
 
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
-use smol::{Async, lock::Mutex};
+use futures_lite::future;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::Mutex,
+};
 
 use crate::{
-    port::{Connection, Port},
+    port::Port,
     server::line::{Came, Line},
 };
 
@@ -33,7 +43,7 @@ impl WebFront {
     /// # Errors
     /// Returns an error if no port can be opened.
     pub fn start(broker: SocketAddr) -> io::Result<Self> {
-        Ok(Self { port: Port::open(move |client| serve(client, broker))? })
+        Ok(Self { port: Port::open((Ipv4Addr::LOCALHOST, 0), move |client| serve(client, broker))? })
     }
 
     /// Returns the address on which the front listens.
@@ -49,29 +59,31 @@ impl WebFront {
     }
 }
 
-async fn serve(client: Connection, broker: SocketAddr) -> io::Result<()> {
-    let broker: Connection = Async::<std::net::TcpStream>::connect(broker).await?;
-    broker.get_ref().set_nodelay(true)?;
-    let line = Line::default();
+async fn serve(mut client: TcpStream, broker: SocketAddr) -> io::Result<()> {
+    let mut broker = TcpStream::connect(broker).await?;
+    broker.set_nodelay(true)?;
+    let line = Line::new(true);
+    let (client, to_client) = client.split();
+    let (from_broker, mut to_broker) = broker.split();
     // What is encoded first is written first.
-    let to_client = Arc::new(Mutex::new(&client));
+    let to_client = Mutex::new(to_client);
     let request = async {
-        let ended = from_client(&line, &client, &to_client, &broker).await;
+        let ended = from_client(&line, client, &to_client, &mut to_broker).await;
         // When the client ends, the broker notices and closes. Then the client notices, and the connection is over.
-        _ = broker.get_ref().shutdown(std::net::Shutdown::Write);
+        _ = to_broker.shutdown().await;
         match ended {
             Ok(()) => future::pending().await,
             Err(error) => Err(error),
         }
     };
-    future::or(from_broker(&line, &broker, &to_client), request).await
+    future::or(forward(&line, from_broker, &to_client), request).await
 }
 
 async fn from_client(
     line: &Line,
-    mut client: &Connection,
-    to_client: &Mutex<&Connection>,
-    mut broker: &Connection,
+    mut client: ReadHalf<'_>,
+    to_client: &Mutex<WriteHalf<'_>>,
+    broker: &mut WriteHalf<'_>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
@@ -95,7 +107,7 @@ async fn from_client(
     }
 }
 
-async fn from_broker(line: &Line, mut broker: &Connection, to_client: &Mutex<&Connection>) -> io::Result<()> {
+async fn forward(line: &Line, mut broker: ReadHalf<'_>, to_client: &Mutex<WriteHalf<'_>>) -> io::Result<()> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
         let count = broker.read(&mut buffer).await.unwrap_or_default();
@@ -103,7 +115,7 @@ async fn from_broker(line: &Line, mut broker: &Connection, to_client: &Mutex<&Co
         let mut client = to_client.lock().await;
         if octets.is_empty() {
             client.write_all(&line.close()).await?;
-            return client.close().await;
+            return client.shutdown().await;
         }
         client.write_all(&line.say(octets)).await?;
     }

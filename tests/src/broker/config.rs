@@ -16,7 +16,7 @@ const MIB: usize = 1024 * 1024;
 const STRAYS: usize = 200;
 
 /// What RabbitMQ passes on to a quorum queue before it must hear from it.
-const RETURNS: usize = 32;
+const SETTLEMENTS: usize = 32;
 
 /// The configuration of a [`Broker`](super::Broker).
 ///
@@ -49,6 +49,7 @@ pub struct BrokerConfig {
     pub(super) output_window: Option<usize>,
     pub(super) limits: Limits,
     pub(super) habits: Habits,
+    pub(super) web_sockets: bool,
 }
 
 impl Default for BrokerConfig {
@@ -70,6 +71,7 @@ impl Default for BrokerConfig {
             output_window: None,
             limits: Limits::default(),
             habits: Habits::default(),
+            web_sockets: true,
         }
     }
 }
@@ -150,11 +152,12 @@ impl BrokerConfig {
     /// - A message that came back 20 times is destroyed the next time. NACKs and ends of connections count.
     /// - A frame of more than 4 MiB closes the connection without an ERROR.
     /// - ERRORs about messages that an UNSUBSCRIBE has overtaken come a moment after its RECEIPT.
-    /// - Of the messages that a connection gives back, 32 at a time go on at once.
+    /// - Of the ACKs and NACKs of a connection, 32 at a time go on at once. The others are lost if the connection ends within
+    ///   that moment.
     pub fn rabbitmq_4_0() -> Self {
         let limit = DeliveryLimit::new(20).destroying();
         let config = Self::rabbitmq().server("RabbitMQ/4.0.5").delivery_limit(limit);
-        let config = config.stray_errors(STRAYS).straying_later().requeues_at_once(RETURNS);
+        let config = config.stray_errors(STRAYS).straying_later().settles_at_once(SETTLEMENTS);
         config.frame_limits(FRAME, usize::MAX)
     }
 
@@ -212,7 +215,11 @@ impl BrokerConfig {
     }
 
     /// Adds a user who may log in, besides `guest` with the passcode `guest`.
+    ///
+    /// # Panics
+    /// Panics if `login` is empty.
     pub fn user(mut self, login: &str, passcode: &str) -> Self {
+        assert!(!login.is_empty(), "a user needs a login");
         self.logins.add(login, passcode);
         self
     }
@@ -272,8 +279,23 @@ impl BrokerConfig {
         self
     }
 
+    /// Makes a [`Server`](crate::server::Server) take no WebSockets on its port: their handshakes are octets that are not
+    /// valid STOMP, as on the port of a real broker that is for plain STOMP alone. Requires the feature `websocket`.
+    #[cfg(feature = "websocket")]
+    pub const fn without_web_sockets(mut self) -> Self {
+        self.web_sockets = false;
+        self
+    }
+
     /// Sets the limits on what a client may send.
+    ///
+    /// # Panics
+    /// Panics if a limit other than that of bodies is 0, or if that of commands is below the length of CONNECT: nobody could
+    /// connect.
     pub const fn limits(mut self, limits: Limits) -> Self {
+        let Limits { command, header_line, headers, header_block, .. } = limits;
+        let connects = command >= "CONNECT".len() && header_line > 0 && headers > 0 && header_block > 0;
+        assert!(connects, "with these limits nobody can connect");
         self.limits = limits;
         self
     }

@@ -9,13 +9,15 @@ use stomp_proto::{Command, Frame};
 use super::{
     Broker, ConnectionId,
     journal::Fact,
+    matcher::{self, Matcher},
     refusal::{ErrorClass, Refusal},
-    request, write,
+    stub::{Answer, Stub, StubId},
+    write,
 };
 
 /// The id of a refusal in force. Ids are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DenialId(u64);
+pub struct DenialId(StubId);
 
 /// A refusal: which frames the broker refuses, and how.
 ///
@@ -109,10 +111,17 @@ impl Denial {
         self
     }
 
-    fn meets(&self, frame: &Frame) -> bool {
-        let command = if frame.command() == Command::Stomp { Command::Connect } else { frame.command() };
-        let is_there = |name: &Arc<str>| frame.header("destination").is_some_and(|value| value == **name);
-        self.commands.contains(&command) && self.destination.as_ref().is_none_or(is_there)
+    /// The stub that does so. Both are the same to the broker.
+    fn into_stub(self) -> Stub {
+        let mut commands = self.commands.into_iter();
+        let matcher = matcher::frame(commands.next().unwrap_or(Command::Connect));
+        let matcher = commands.fold(matcher, Matcher::or);
+        let matcher = self.destination.iter().fold(matcher, |matcher, name| matcher.to(name));
+        let answer = match self.words {
+            Some((message, detail)) => Answer::refuse(message, detail, self.closes, self.receipts),
+            None => Answer::close_in_silence(self.stores, self.reads_on),
+        };
+        Stub::new(matcher).reply(answer)
     }
 }
 
@@ -137,62 +146,30 @@ pub enum HandshakeEnd {
 }
 
 impl Broker {
-    /// Puts a refusal in force until it is [lifted](Self::lift). If several apply to a frame, the oldest counts.
+    /// Puts a refusal in force until it is [lifted](Self::lift). If several apply to a frame, or [stubs](Self::stub) do, the
+    /// oldest counts.
+    ///
+    /// # Panics
+    /// Panics if the refusal is [receipting](Denial::receipting) without an ERROR, or [storing](Denial::storing) or
+    /// [reading on](Denial::reading_on) with one.
     pub fn deny(&mut self, denial: Denial) -> DenialId {
-        let id = DenialId(self.next_denial);
-        self.next_denial += 1;
-        self.denials.insert(id, denial);
-        id
+        let Denial { words, receipts, stores, reads_on, .. } = &denial;
+        let is_sound = if words.is_some() { !stores && !reads_on } else { !receipts };
+        assert!(
+            is_sound,
+            "with an ERROR a refusal may be receipted, without one it may store or read on: {denial:?}"
+        );
+        DenialId(self.stub(denial.into_stub()))
     }
 
     /// Lifts a refusal. Does nothing if it has been lifted before.
     pub fn lift(&mut self, id: DenialId) {
-        self.denials.remove(&id);
+        self.remove_stub(id.0);
     }
 
     /// Sets the point at which handshakes end from now on. With `None` they succeed.
     pub fn end_handshakes(&mut self, end: Option<HandshakeEnd>) {
         self.handshakes_end = end;
-    }
-
-    /// Refuses a frame if a denial applies to it. Returns whether it did.
-    pub(super) fn is_denied(&mut self, connection: ConnectionId, frame: &Frame) -> bool {
-        let is_open = self.version(connection).is_some();
-        let is_connect = matches!(frame.command(), Command::Connect | Command::Stomp);
-        let Some(denial) = self.denials.values().find(|denial| denial.meets(frame) && is_open != is_connect)
-        else {
-            return false;
-        };
-        let Denial { words, closes, receipts, stores, reads_on, .. } = denial.clone();
-        self.note_refused(connection, frame);
-        let Some((message, detail)) = words else {
-            self.close_in_silence(connection, frame, stores, reads_on);
-            return true;
-        };
-        let receipt = request::receipt(frame);
-        let named = receipt.as_deref().filter(|_| self.config.errors.receipt_id);
-        let refusal = Refusal { message: Some(message), ..Refusal::new(ErrorClass::Scripted, detail) };
-        self.write(connection, |version, out| write::error(&refusal, named, version, out));
-        if receipts {
-            self.confirm(connection, receipt.as_deref());
-        }
-        if closes || is_connect {
-            self.end_refused(connection);
-        }
-        true
-    }
-
-    /// Closes a connection without an ERROR, now or behind what has arrived, and stores the message first or does not.
-    fn close_in_silence(&mut self, connection: ConnectionId, frame: &Frame, stores: bool, reads_on: bool) {
-        if stores && frame.command() == Command::Send {
-            // Nobody hears of a refusal, and no RECEIPT leaves.
-            _ = self.obey(connection, frame, &mut None);
-        }
-        let peer = self.connections.get_mut(&connection).filter(|_| reads_on);
-        match peer {
-            Some(peer) => peer.doomed = true,
-            None => self.finish(connection),
-        }
     }
 
     /// Records a SEND or SUBSCRIBE that was refused in the journal.

@@ -76,7 +76,11 @@ impl Broker {
     }
 
     /// Sets how many frames an expectation is about.
+    ///
+    /// # Panics
+    /// Panics if the range is empty: it could not be met.
     pub fn expect_times(&mut self, id: ExpectationId, times: RangeInclusive<u64>) {
+        assert!(!times.is_empty(), "no number of frames is within {times:?}");
         if let Some(expectation) = self.expectations.expectations.get_mut(&id) {
             expectation.times = times;
         }

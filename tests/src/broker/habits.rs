@@ -20,7 +20,7 @@ pub(super) struct Habits {
     pub(super) receipts_no_subscribe: bool,
     pub(super) refuses_dead_replies: bool,
     pub(super) remembers_duplicates: bool,
-    pub(super) requeues_at_once: Option<usize>,
+    pub(super) settles_at_once: Option<usize>,
     pub(super) stray_errors: usize,
     pub(super) strays_come_later: bool,
     pub(super) unsubscribe_keeps: bool,
@@ -81,13 +81,18 @@ impl BrokerConfig {
         self
     }
 
-    /// Passes on no more than this number of messages that a connection gives back to one queue by NACKs, as RabbitMQ does
-    /// with quorum queues. The others are held up until the broker has caught up.
+    /// Passes on no more than this number of ACKs and NACKs of a connection to one queue, as RabbitMQ does with quorum queues.
+    /// The others are held up until the broker has caught up, though their RECEIPTs are sent.
     ///
     /// It catches up when the connection subscribes to the queue or unsubscribes from it, and otherwise a millisecond later.
-    /// If the connection ends first, the messages return with it, which a [`DeliveryLimit`] may count.
-    pub const fn requeues_at_once(mut self, most: usize) -> Self {
-        self.habits.requeues_at_once = Some(most);
+    /// If the connection ends first, even by a DISCONNECT, the messages return with it, which a [`DeliveryLimit`] may count:
+    /// what was acknowledged is delivered again.
+    ///
+    /// # Panics
+    /// Panics if `most` is 0: a broker passes something on.
+    pub const fn settles_at_once(mut self, most: usize) -> Self {
+        assert!(most > 0, "a broker passes on at least one ACK or NACK at once");
+        self.habits.settles_at_once = Some(most);
         self
     }
 

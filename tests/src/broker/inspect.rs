@@ -95,7 +95,12 @@ impl Broker {
     }
 
     /// Publishes a message as if a client had sent it.
+    ///
+    /// # Panics
+    /// Panics if `destination` or the name of a header is empty, which no client could send.
     pub fn publish(&mut self, destination: &str, body: impl Into<Bytes>, headers: &[(&str, &str)]) {
+        assert!(!destination.is_empty(), "a message needs a destination");
+        assert!(headers.iter().all(|(name, _)| !name.is_empty()), "a header needs a name: {headers:?}");
         let mut relayed = Headers::new();
         headers.iter().for_each(|(name, value)| relayed.push(name, value));
         self.keep(Content::new(destination.into(), relayed, body.into()));
@@ -130,8 +135,8 @@ impl Broker {
         subscribed.chain(accepted).collect()
     }
 
-    /// Returns the number of messages of a destination that are delivered and not acknowledged, or given back and [held
-    /// up](super::BrokerConfig::requeues_at_once).
+    /// Returns the number of messages of a destination that are delivered and not acknowledged, or whose ACK or NACK is [held
+    /// up](super::BrokerConfig::settles_at_once).
     #[must_use]
     pub fn unacked(&self, destination: &str) -> usize {
         let unacked = self.connections.values().flat_map(|peer| peer.unacked.values());
@@ -206,6 +211,20 @@ impl Broker {
     /// Returns an iterator over all connections of which frames were recorded, each with its frames, oldest first.
     pub fn received(&self) -> impl Iterator<Item = (ConnectionId, &[Frame])> {
         self.records.received.iter().map(|(connection, received)| (*connection, &*received.frames))
+    }
+
+    /// Removes all frames that were recorded, and returns them, those of the oldest connection first.
+    ///
+    /// To print what clients send, take the frames whenever [`received`](Self::received) has some.
+    pub fn take_frames(&mut self) -> Vec<(ConnectionId, Frame)> {
+        let received = self.records.received.iter_mut();
+        let taken = received.map(|(connection, received)| {
+            received.octets = 0;
+            (*connection, std::mem::take(&mut received.frames))
+        });
+        taken
+            .flat_map(|(connection, frames)| frames.into_iter().map(move |frame| (connection, frame)))
+            .collect()
     }
 
     /// Returns the number of heart-beats that the client of a connection has sent.

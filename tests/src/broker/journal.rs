@@ -11,6 +11,15 @@ use super::{Broker, ConnectionId, Return, content::Content};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fact {
+    /// An ACK was accepted, and its connection ended before it took effect: the message comes again.
+    AckLost {
+        /// The connection of the consumer.
+        connection: ConnectionId,
+        /// The body of the message.
+        body: Bytes,
+        /// How the connection ended.
+        by: Return,
+    },
     /// The message was removed by an ACK of its consumer.
     Acknowledged {
         /// The connection of the consumer.

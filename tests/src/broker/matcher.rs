@@ -23,6 +23,8 @@ type Predicate = Arc<dyn Fn(&Frame) -> bool + Send + Sync>;
 #[must_use = "it is handed to `when` or `expect`"]
 pub struct Matcher {
     command: Command,
+    /// Frames with these are meant as well.
+    others: Vec<Command>,
     destination: Option<String>,
     headers: Vec<(String, String)>,
     body: Option<Body>,
@@ -37,7 +39,14 @@ enum Body {
 
 /// Describes the frames with this command. CONNECT includes STOMP.
 pub const fn frame(command: Command) -> Matcher {
-    Matcher { command, destination: None, headers: Vec::new(), body: None, predicates: Vec::new() }
+    Matcher {
+        command,
+        others: Vec::new(),
+        destination: None,
+        headers: Vec::new(),
+        body: None,
+        predicates: Vec::new(),
+    }
 }
 
 /// Describes CONNECT frames, and STOMP frames, which mean the same.
@@ -98,6 +107,12 @@ impl Matcher {
         self
     }
 
+    /// Means frames with this command as well.
+    pub(super) fn or(mut self, command: Command) -> Self {
+        self.others.push(command);
+        self
+    }
+
     pub(super) fn meets(&self, frame: &Frame) -> bool {
         let has = |name: &str, value: &str| frame.header(name).is_some_and(|text| text == *value);
         self.is_of(frame.command())
@@ -115,7 +130,7 @@ impl Matcher {
     /// Whether a frame with this command is of the kind that is described.
     pub(super) fn is_of(&self, command: Command) -> bool {
         let command = if command == Command::Stomp { Command::Connect } else { command };
-        self.command == command
+        self.command == command || self.others.contains(&command)
     }
 }
 
@@ -133,6 +148,7 @@ impl Body {
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.command)?;
+        self.others.iter().try_for_each(|other| write!(f, " or {other}"))?;
         if let Some(destination) = &self.destination {
             write!(f, " to {destination}")?;
         }

@@ -208,9 +208,6 @@ pub struct Broker {
     silences_new: bool,
     next_connection: u64,
     next_subscription: u64,
-    /// Refusals in force.
-    denials: BTreeMap<DenialId, Denial>,
-    next_denial: u64,
     handshakes_end: Option<HandshakeEnd>,
     stubs: Stubs,
     expectations: Expectations,
@@ -246,8 +243,6 @@ impl Broker {
             silences_new: false,
             next_connection: 0,
             next_subscription: 0,
-            denials: BTreeMap::new(),
-            next_denial: 0,
             handshakes_end: None,
             stubs: Stubs::default(),
             expectations: Expectations::default(),
@@ -392,6 +387,10 @@ impl Broker {
     /// The latest reported time.
     pub(crate) const fn now(&self) -> Duration {
         self.now
+    }
+
+    pub(crate) const fn takes_web_sockets(&self) -> bool {
+        self.config.web_sockets
     }
 
     /// Gives the broker an output window where its configuration has none.

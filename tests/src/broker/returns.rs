@@ -1,22 +1,23 @@
-//! What a connection gives back at a time: the broker passes on a limited number of messages, and the rest when it has caught up.
+//! What a connection settles at a time: the broker passes on a limited number of ACKs and NACKs to a queue, and the rest when
+//! it has caught up.
 
 use core::time::Duration;
 
 use super::{
-    Broker, ConnectionId, delivery_limit::Return, source::Source, store::Message,
+    Broker, ConnectionId, Fact, delivery_limit::Return, settle::Verdict, source::Source, store::Message,
     subscription::SubscriptionName,
 };
 
 /// How long the broker takes to catch up.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// What a connection has given back to one queue since the broker last caught up.
+/// What a connection has settled in one queue since the broker last caught up.
 #[derive(Debug, Default)]
 pub(super) struct Returns {
-    /// How many have gone on.
+    /// How many ACKs and NACKs have gone on.
     passed: usize,
-    /// Those that have not. They come back with the end of the connection, if that comes first.
-    held: Vec<Message>,
+    /// The messages of those that have not. They come back with the end of the connection, if that comes first.
+    held: Vec<(Message, Verdict)>,
     since: Duration,
 }
 
@@ -27,33 +28,45 @@ impl Returns {
     }
 
     pub(super) fn held(&self) -> impl Iterator<Item = &Message> {
-        self.held.iter()
+        self.held.iter().map(|(message, _)| message)
     }
 }
 
 impl Broker {
-    /// Takes a message back that a NACK returns: now, or when the broker has caught up.
-    pub(super) fn requeue(&mut self, connection: ConnectionId, source: &Source, message: Message) {
-        let most = self.config.habits.requeues_at_once;
-        if let Some(most) = most
-            && let Some(peer) = self.connections.get_mut(&connection)
-        {
-            let returns = peer.returns.entry(source.clone()).or_default();
-            if returns.passed == 0 {
-                returns.since = self.now;
-            }
-            if returns.passed >= most {
-                return returns.held.push(message);
-            }
-            returns.passed += 1;
+    /// Counts an ACK or NACK of messages of one queue. Returns whether it goes on now.
+    pub(super) fn passes_on(&mut self, connection: ConnectionId, source: &Source) -> bool {
+        let Some(most) = self.config.habits.settles_at_once else { return true };
+        let Some(peer) = self.connections.get_mut(&connection) else { return true };
+        let returns = peer.returns.entry(source.clone()).or_default();
+        if returns.passed == 0 {
+            returns.since = self.now;
         }
-        self.give_back(source, message, Return::Nack);
+        let passes = returns.passed < most;
+        returns.passed += usize::from(passes);
+        passes
     }
 
-    /// What a connection has given back to a queue goes on: the broker has processed all that it had sent there.
+    /// Keeps a message whose ACK or NACK does not go on.
+    pub(super) fn hold_up(
+        &mut self,
+        connection: ConnectionId,
+        source: &Source,
+        message: Message,
+        verdict: Verdict,
+    ) {
+        let peer = self.connections.get_mut(&connection);
+        let returns = peer.and_then(|peer| peer.returns.get_mut(source));
+        if let Some(returns) = returns {
+            returns.held.push((message, verdict));
+        }
+    }
+
+    /// What a connection has settled in a queue goes on: the broker has processed all that it had sent there.
     pub(super) fn catch_up(&mut self, connection: ConnectionId, source: &Source) {
         let returns = self.connections.get_mut(&connection).and_then(|peer| peer.returns.remove(source));
-        self.let_go(source, returns, Return::Nack);
+        for (message, verdict) in returns.into_iter().flat_map(|returns| returns.held) {
+            self.conclude(connection, source, message, verdict);
+        }
     }
 
     /// The same for the queues of a subscription.
@@ -73,16 +86,16 @@ impl Broker {
         due.into_iter().for_each(|(connection, source)| self.catch_up(connection, &source));
     }
 
-    /// The connection ends: what has not gone on comes back with it.
+    /// The connection ends: what has not gone on comes back with it, acknowledged or not.
     pub(super) fn end_returns(&mut self, connection: ConnectionId, by: Return) {
         let Some(peer) = self.connections.get_mut(&connection) else { return };
         for (source, returns) in core::mem::take(&mut peer.returns) {
-            self.let_go(&source, Some(returns), by);
+            for (message, verdict) in returns.held {
+                if verdict == Verdict::Acknowledge {
+                    self.note(|| Fact::AckLost { connection, body: message.content.body.clone(), by });
+                }
+                self.give_back(&source, message, by);
+            }
         }
-    }
-
-    fn let_go(&mut self, source: &Source, returns: Option<Returns>, by: Return) {
-        let held = returns.into_iter().flat_map(|returns| returns.held);
-        held.for_each(|message| self.give_back(source, message, by));
     }
 }

@@ -11,6 +11,8 @@ use super::{
     habits::Habits,
     journal::Fact,
     refusal::Refusal,
+    source::{Source, SubscriptionKey},
+    store::Message,
     subscription::SubscriptionName,
     transaction::Step,
     value,
@@ -68,10 +70,24 @@ impl Broker {
 
     /// Settles a delivery and, in the cumulative mode, those before it. One that is settled already is left alone.
     pub(super) fn settle(&mut self, connection: ConnectionId, delivery: u64, verdict: Verdict) {
+        let is_limited = self.config.habits.settles_at_once.is_some();
+        // All that one frame settles in a queue goes on together.
+        let mut passes = BTreeMap::new();
         for delivery in self.covered(connection, delivery) {
             let peer = self.connections.get_mut(&connection);
-            let Some(unacked) = peer.and_then(|peer| peer.unacked.remove(&delivery)) else { continue };
-            self.apply(connection, unacked, verdict);
+            let Some(Unacked { subscription, source, message }) =
+                peer.and_then(|peer| peer.unacked.remove(&delivery))
+            else {
+                continue;
+            };
+            self.make_room(subscription, &source);
+            let passes = !is_limited
+                || *passes.entry(source.clone()).or_insert_with(|| self.passes_on(connection, &source));
+            if passes {
+                self.conclude(connection, &source, message, verdict);
+            } else {
+                self.hold_up(connection, &source, message, verdict);
+            }
         }
     }
 
@@ -94,13 +110,23 @@ impl Broker {
             .collect()
     }
 
-    fn apply(&mut self, connection: ConnectionId, unacked: Unacked, verdict: Verdict) {
-        let Unacked { subscription, source, message } = unacked;
+    /// A subscription may have another message.
+    fn make_room(&mut self, subscription: SubscriptionKey, source: &Source) {
         self.store.touch_consumer(subscription);
         if let Some(subscription) = self.subscriptions.get_mut(&subscription) {
             subscription.in_flight = subscription.in_flight.saturating_sub(1);
         }
-        self.store.touch(&source);
+        self.store.touch(source);
+    }
+
+    /// Does with a message what was said of it.
+    pub(super) fn conclude(
+        &mut self,
+        connection: ConnectionId,
+        source: &Source,
+        message: Message,
+        verdict: Verdict,
+    ) {
         let body = || message.content.body.clone();
         match verdict {
             Verdict::Acknowledge => self.note(|| Fact::Acknowledged { connection, body: body() }),
@@ -109,7 +135,7 @@ impl Broker {
                 self.records.discarded += 1;
                 self.note(|| Fact::Discarded(body()));
             }
-            Verdict::Requeue => self.requeue(connection, &source, message),
+            Verdict::Requeue => self.give_back(source, message, Return::Nack),
         }
     }
 

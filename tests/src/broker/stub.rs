@@ -4,7 +4,7 @@ use core::{fmt, time::Duration};
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use stomp_proto::Frame;
+use stomp_proto::{Command, Frame};
 
 use super::{
     Broker, ConnectionId,
@@ -30,19 +30,24 @@ pub struct Answer(Deed);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Deed {
-    Close,
+    Close { stores: bool, reads_on: bool },
     DelayReceipt(Duration),
     DeliverTwice,
     Ignore,
     Proceed,
-    Refuse { message: String, detail: String, closes: bool },
+    Refuse { message: String, detail: String, closes: bool, receipts: bool },
     Respond(Bytes),
 }
 
 impl Answer {
     /// Closes the connection without an ERROR. The frame has no effect.
     pub const fn close() -> Self {
-        Self(Deed::Close)
+        Self::close_in_silence(false, false)
+    }
+
+    /// Closes the connection without an ERROR: once the message of a SEND is stored, or once all that has arrived is read.
+    pub(super) const fn close_in_silence(stores: bool, reads_on: bool) -> Self {
+        Self(Deed::Close { stores, reads_on })
     }
 
     /// Obeys the frame, and sends the RECEIPT for which it asks after this time.
@@ -50,7 +55,7 @@ impl Answer {
         Self(Deed::DelayReceipt(delay))
     }
 
-    /// Accepts the message of a SEND twice. Other frames are obeyed as usual.
+    /// Accepts the message of a SEND twice. A stub of other frames cannot have it.
     pub const fn deliver_twice() -> Self {
         Self(Deed::DeliverTwice)
     }
@@ -68,12 +73,17 @@ impl Answer {
     /// Sends an ERROR with this `message` header, and with the `receipt-id` of the frame where the other ERRORs of the
     /// broker have one. The frame has no effect, and the connection stays open; one that has not logged in is closed.
     pub fn error(message: &str) -> Self {
-        Self(Deed::Refuse { message: message.to_owned(), detail: String::new(), closes: false })
+        Self::refuse(message.to_owned(), String::new(), false, false)
     }
 
     /// As [`error`](Self::error), and closes the connection.
     pub fn closing_error(message: &str) -> Self {
-        Self(Deed::Refuse { message: message.to_owned(), detail: String::new(), closes: true })
+        Self::refuse(message.to_owned(), String::new(), true, false)
+    }
+
+    /// Sends an ERROR, and the RECEIPT behind it or not.
+    pub(super) const fn refuse(message: String, detail: String, closes: bool, receipts: bool) -> Self {
+        Self(Deed::Refuse { message, detail, closes, receipts })
     }
 
     /// Gives an ERROR this body. Other answers stay as they are.
@@ -85,7 +95,8 @@ impl Answer {
     }
 
     /// Takes a SEND for a request: it is receipted, its message is not stored, and a reply with this body and its
-    /// `correlation-id` goes to the destination in its `reply-to` header. Without that header, nothing is replied.
+    /// `correlation-id` goes to the destination in its `reply-to` header. Without that header, nothing is replied. A stub of
+    /// other frames cannot have it.
     pub fn respond(body: impl Into<Bytes>) -> Self {
         Self(Deed::Respond(body.into()))
     }
@@ -125,9 +136,25 @@ impl Stub {
     }
 
     /// Answers at most this number of frames. All others are obeyed as usual.
+    ///
+    /// # Panics
+    /// Panics if `frames` is 0: the stub would never answer.
     pub const fn times(mut self, frames: usize) -> Self {
+        assert!(frames > 0, "a stub that answers no frame has no effect");
         self.times = frames;
         self
+    }
+
+    /// Panics unless it can have an effect, and the effect that its answers name.
+    fn check(&self) {
+        let mut answers = self.script.iter().chain(&self.always).peekable();
+        assert!(answers.peek().is_some(), "a stub needs an answer: {}", self.matcher);
+        let of_send = |answer: &Answer| matches!(answer.0, Deed::DeliverTwice | Deed::Respond(_));
+        assert!(
+            self.matcher.is_of(Command::Send) || !answers.any(of_send),
+            "only a SEND can be delivered twice, or be responded to: {}",
+            self.matcher
+        );
     }
 
     /// The answer to a frame, if it is about that and not over.
@@ -174,8 +201,12 @@ impl Stubs {
 }
 
 impl Broker {
-    /// Puts a stub in force. If several have an answer to a frame, the oldest counts.
+    /// Puts a stub in force. If several have an answer to a frame, or [refusals](Self::deny) apply to it, the oldest counts.
+    ///
+    /// # Panics
+    /// Panics if the stub has no answer, or one that the frames of its matcher cannot have.
     pub fn stub(&mut self, stub: Stub) -> StubId {
+        stub.check();
         let id = StubId(self.stubs.next);
         self.stubs.next += 1;
         self.stubs.stubs.insert(id, stub);
@@ -194,6 +225,11 @@ impl Broker {
         frame: &Frame,
         receipt: &mut Option<Vec<u8>>,
     ) -> bool {
+        let is_connect = matches!(frame.command(), Command::Connect | Command::Stomp);
+        if is_connect == self.version(connection).is_some() {
+            // It is refused anyway.
+            return false;
+        }
         let answer = self.stubs.stubs.values_mut().find_map(|stub| stub.answer(frame));
         let Some(Answer(deed)) = answer else { return false };
         match deed {
@@ -206,16 +242,26 @@ impl Broker {
                 return false;
             }
             Deed::DeliverTwice => {
-                if frame.command() == stomp_proto::Command::Send {
-                    // The usual way answers for both.
-                    _ = self.obey(connection, frame, &mut None);
-                }
+                // The usual way answers for both.
+                _ = self.obey(connection, frame, &mut None);
                 return false;
             }
-            Deed::Close => self.finish(connection),
+            Deed::Close { stores, reads_on } => {
+                self.note_refused(connection, frame);
+                self.close_by_script(connection, frame, stores, reads_on);
+            }
             Deed::Ignore => {}
-            Deed::Refuse { message, detail, closes } => {
-                self.refuse_by_script(connection, receipt.as_deref(), message, detail, closes);
+            Deed::Refuse { message, detail, closes, receipts } => {
+                self.note_refused(connection, frame);
+                let refusal =
+                    Refusal { message: Some(message), ..Refusal::new(ErrorClass::Scripted, detail) };
+                self.write_error(connection, receipt.as_deref(), &refusal);
+                if receipts {
+                    self.confirm(connection, receipt.as_deref());
+                }
+                if closes || is_connect {
+                    self.end_refused(connection);
+                }
             }
             Deed::Respond(body) => {
                 self.confirm(connection, receipt.as_deref());
@@ -225,25 +271,25 @@ impl Broker {
         true
     }
 
-    fn refuse_by_script(
-        &mut self,
-        connection: ConnectionId,
-        receipt: Option<&[u8]>,
-        message: String,
-        detail: String,
-        closes: bool,
-    ) {
-        let is_open = self.version(connection).is_some();
-        let refusal = Refusal { message: Some(message), ..Refusal::new(ErrorClass::Scripted, detail) };
-        self.write_error(connection, receipt, &refusal);
-        if closes || !is_open {
-            self.end_refused(connection);
+    /// Closes a connection without an ERROR, now or behind what has arrived, and stores the message first or does not.
+    fn close_by_script(&mut self, connection: ConnectionId, frame: &Frame, stores: bool, reads_on: bool) {
+        if stores && frame.command() == Command::Send {
+            // Nobody hears of a refusal, and no RECEIPT leaves.
+            _ = self.obey(connection, frame, &mut None);
+        }
+        let peer = self.connections.get_mut(&connection).filter(|_| reads_on);
+        match peer {
+            Some(peer) => peer.doomed = true,
+            None => self.finish(connection),
         }
     }
 
     fn respond(&mut self, connection: ConnectionId, request: &Frame, body: Bytes) {
         let Ok(Some(reply_to)) = value(request, "reply-to") else { return };
         let reply_to = self.reply_to(connection, &reply_to).unwrap_or(reply_to);
+        if reply_to.is_empty() {
+            return;
+        }
         let correlation = value(request, "correlation-id").ok().flatten();
         let headers: Vec<_> = correlation.iter().map(|id| ("correlation-id", &**id)).collect();
         self.publish(&reply_to, body, &headers);

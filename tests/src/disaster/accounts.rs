@@ -79,7 +79,7 @@ impl Accounts {
             }
             Fact::Forgotten(body) => _ = self.entry(&key(body)).forgotten.insert(broker),
             Fact::Refused { command: Command::Send, body, .. } => self.entry(&key(body)).refused += 1,
-            Fact::DeadLettered(_) | Fact::Delivered { .. } | Fact::Refused { .. } => {}
+            Fact::AckLost { .. } | Fact::DeadLettered(_) | Fact::Delivered { .. } | Fact::Refused { .. } => {}
         }
     }
 }

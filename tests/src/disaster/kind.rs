@@ -3,6 +3,9 @@
 use super::plan::Setting;
 use crate::broker::{BrokerConfig, DeliveryLimit};
 
+/// How many ACKs and NACKs RabbitMQ passes on at once, at least.
+const SETTLEMENTS: usize = 16;
+
 /// Which broker a model is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "these are the models there are")]
@@ -61,6 +64,10 @@ impl Kind {
         let config = match self {
             Self::ActiveMq => self.edition(setting.edition).late_messages(3).exclusive_clients(),
             Self::Artemis => self.edition(setting.edition),
+            // The fewest that clients count on, so that a few ACKs in a row are too many.
+            Self::RabbitMq if setting.edition > 0 => {
+                self.edition(setting.edition).deferring().stray_errors(3).settles_at_once(SETTLEMENTS)
+            }
             Self::RabbitMq => self.edition(setting.edition).deferring().stray_errors(3),
         };
         let config =

@@ -10,7 +10,7 @@ use super::{
     accounts::key,
     actor::{Dial, NOTE},
     kind::Kind,
-    law::{Checked, Law, demand},
+    law::{Checked, Law, Violation, demand},
     link::Link,
     model::Model,
     notice::{MARGIN, Scene},
@@ -18,7 +18,7 @@ use super::{
     replay::{check_copy, check_login},
     world::World,
 };
-use crate::broker::{CrashPoint, Fact, Output};
+use crate::broker::{CrashPoint, Fact, Output, Return};
 
 /// How long a broker that cannot write waits for its client.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -408,6 +408,10 @@ impl World {
             self.accounts.enter(number, &fact);
             if let Fact::Acknowledged { connection, body } = &fact {
                 self.check_acknowledged(number, *connection, &key(body))?;
+            }
+            if let Fact::AckLost { body, by: Return::Disconnect, .. } = &fact {
+                let what = format!("{} was acknowledged, and comes again behind a DISCONNECT", key(body));
+                return Err(Violation { law: Law::AtLeastOnce, what });
             }
         }
         Ok(())

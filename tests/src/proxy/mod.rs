@@ -3,18 +3,26 @@
 
 use std::{
     io,
-    net::{Shutdown, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
-use smol::{Async, Timer, channel};
+use futures_lite::future;
 use socket2::SockRef;
 use stomp_proto::{Command, Sender};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until},
+};
 
-use crate::port::{Connection, Port};
+use crate::port::Port;
 
 mod frames;
 
@@ -96,14 +104,24 @@ impl Proxy {
     ///
     /// # Errors
     /// Returns an error if no port can be opened.
+    ///
+    /// # Panics
+    /// Panics if a plan has a bandwidth or a slice of 0, with which nothing is forwarded. [`Break::Stall`] does that.
     pub fn start(broker: SocketAddr, plans: impl IntoIterator<Item = Plan>) -> io::Result<Self> {
         let plans: Vec<_> = plans.into_iter().collect();
+        for faults in plans.iter().flat_map(|plan| [&plan.to_broker, &plan.to_client]) {
+            let forwards = faults.bandwidth != Some(0) && faults.slice != Some(0);
+            assert!(
+                forwards,
+                "a bandwidth or a slice of 0 forwards nothing; Break::Stall does so on purpose"
+            );
+        }
         let plans = Arc::new(Mutex::new(plans.into_iter()));
         let serve = move |client| {
             let plan = plans.lock().unwrap_or_else(PoisonError::into_inner).next();
             serve(client, broker, plan.unwrap_or_default())
         };
-        Port::open(serve).map(Self)
+        Port::open((Ipv4Addr::LOCALHOST, 0), serve).map(Self)
     }
 
     /// Returns the address on which the proxy listens.
@@ -119,21 +137,22 @@ impl Proxy {
     }
 }
 
-async fn serve(client: Connection, broker: SocketAddr, plan: Plan) -> io::Result<()> {
-    let broker: Connection = Async::<std::net::TcpStream>::connect(broker).await?;
-    broker.get_ref().set_nodelay(true)?;
-    let said = pass(Sender::Client, &client, &broker, plan.to_broker);
-    let answered = pass(Sender::Server, &broker, &client, plan.to_client);
+async fn serve(mut client: TcpStream, broker: SocketAddr, plan: Plan) -> io::Result<()> {
+    let mut broker = TcpStream::connect(broker).await?;
+    broker.set_nodelay(true)?;
+    let (from_client, to_client) = client.split();
+    let (from_broker, to_broker) = broker.split();
+    let said = pass(Sender::Client, from_client, to_broker, plan.to_broker);
+    let answered = pass(Sender::Server, from_broker, to_client, plan.to_client);
     future::try_zip(said, answered).await.map(|_| ())
 }
 
 /// Forwards one direction until it ends by itself or by its fault. What was read is delayed by the latency.
-async fn pass(sender: Sender, from: &Connection, to: &Connection, faults: Faults) -> io::Result<()> {
-    let (line, arriving) = channel::bounded(IN_FLIGHT);
+async fn pass(sender: Sender, mut from: ReadHalf<'_>, to: WriteHalf<'_>, faults: Faults) -> io::Result<()> {
+    let (line, arriving) = mpsc::channel(IN_FLIGHT);
     let latency = faults.latency;
     let mut frames = faults.frames.map(|(command, tampering)| Frames::new(sender, command, tampering));
     let read = async move {
-        let mut from = from;
         let mut buffer = vec![0; BUFFER];
         loop {
             let count = from.read(&mut buffer).await?;
@@ -152,50 +171,66 @@ async fn pass(sender: Sender, from: &Connection, to: &Connection, faults: Faults
 }
 
 async fn deliver(
-    arriving: channel::Receiver<(Instant, Bytes)>,
-    to: &Connection,
+    mut arriving: mpsc::Receiver<(Instant, Bytes)>,
+    mut to: WriteHalf<'_>,
     faults: Faults,
 ) -> io::Result<()> {
     let mut left = faults.after.map_or(u64::MAX, |(octets, _)| octets);
-    while let Ok((due, mut octets)) = arriving.recv().await {
+    while let Some((due, mut octets)) = arriving.recv().await {
         if due > Instant::now() {
-            Timer::at(due).await;
+            sleep_until(due).await;
         }
         while !octets.is_empty() && left > 0 {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(faults.slice.unwrap_or(usize::MAX));
             let piece = octets.split_to(most.min(octets.len()));
-            write(to, &piece, faults.bandwidth).await?;
+            write(&mut to, &piece, faults.bandwidth).await?;
             left = left.saturating_sub(piece.len() as u64);
         }
         if left == 0 {
             return broken(to, faults.after.map(|(_, how)| how)).await;
         }
     }
-    to.get_ref().shutdown(Shutdown::Write)
+    to.shutdown().await
 }
 
-async fn write(mut to: &Connection, piece: &[u8], bandwidth: Option<u32>) -> io::Result<()> {
+async fn write(to: &mut WriteHalf<'_>, piece: &[u8], bandwidth: Option<u32>) -> io::Result<()> {
     let Some(bandwidth) = bandwidth else { return to.write_all(piece).await };
     // A tenth of a second at a time.
     let share = usize::try_from(bandwidth / 10).unwrap_or(usize::MAX).max(1);
     for part in piece.chunks(share) {
         to.write_all(part).await?;
-        Timer::after(
-            Duration::from_secs(1) * u32::try_from(part.len()).unwrap_or(u32::MAX) / bandwidth.max(1),
-        )
-        .await;
+        sleep(Duration::from_secs(1) * u32::try_from(part.len()).unwrap_or(u32::MAX) / bandwidth).await;
     }
     Ok(())
 }
 
-async fn broken(to: &Connection, how: Option<Break>) -> io::Result<()> {
+async fn broken(mut to: WriteHalf<'_>, how: Option<Break>) -> io::Result<()> {
     match how {
-        Some(Break::HalfClose) => to.get_ref().shutdown(Shutdown::Write),
+        Some(Break::HalfClose) => to.shutdown().await,
         Some(Break::Reset) => {
             // Closing with a linger time of zero resets the connection.
-            SockRef::from(to.get_ref()).set_linger(Some(Duration::ZERO))?;
+            SockRef::from(to.as_ref()).set_linger(Some(Duration::ZERO))?;
             Err(io::ErrorKind::ConnectionReset.into())
         }
         Some(Break::Stall) | None => future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_forwards_nothing_is_refused() {
+        let change: [fn(&mut Plan); 2] =
+            [|plan| plan.to_broker.slice = Some(0), |plan| plan.to_client.bandwidth = Some(0)];
+        for change in change {
+            let mut plan = Plan::default();
+            change(&mut plan);
+            let start = || Proxy::start((Ipv4Addr::LOCALHOST, 1).into(), [plan]);
+            let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(start)).unwrap_err();
+            let words = panicked.downcast_ref::<&str>().unwrap();
+            assert!(words.contains("Break::Stall does so on purpose"), "{words}");
+        }
     }
 }

@@ -88,6 +88,9 @@ impl<'a> Expect<'a> {
     }
 
     /// Expects a number of frames within this range.
+    ///
+    /// # Panics
+    /// Panics if the range is empty.
     pub fn between(self, frames: RangeInclusive<u64>) -> Self {
         self.server.with(|broker| broker.expect_times(self.id, frames));
         self

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ServerEvent, peer::Peer, shared::Shared};
+use super::{ServerEvent, line::Line, peer::Peer, shared::Shared};
 use crate::broker::{Broker, ConnectionId, Output};
 
 /// A report of another thread.
@@ -89,19 +89,26 @@ impl Hub {
         }
     }
 
-    /// Takes what was reported and says how long to wait for more.
+    /// Takes what was reported and says how long to wait for more. What a matcher does meanwhile is a user's.
     fn turn(&mut self, report: Option<Report>) -> ControlFlow<(), Option<Duration>> {
         let shared = self.shared.clone();
-        let mut broker = shared.lock();
+        shared.enter(|broker| self.turn_with(broker, report))
+    }
+
+    fn turn_with(
+        &mut self,
+        broker: &mut Broker,
+        report: Option<Report>,
+    ) -> ControlFlow<(), Option<Duration>> {
         if let Some(report) = report {
-            self.handle(&mut broker, report)?;
+            self.handle(broker, report)?;
         }
         for _ in 0..TURN {
             let Ok(report) = self.received.try_recv() else { break };
-            self.handle(&mut broker, report)?;
+            self.handle(broker, report)?;
         }
         broker.handle_timeout(self.now());
-        self.hand_out(&mut broker);
+        self.hand_out(broker);
         self.expire();
         let lingering = self.peers.values().filter_map(Peer::deadline);
         let deadline = broker.poll_timeout().into_iter().chain(lingering).min();
@@ -138,7 +145,8 @@ impl Hub {
 
     fn accepted(&mut self, broker: &mut Broker, socket: TcpStream, client: SocketAddr) {
         let connection = broker.connect(self.now());
-        match Peer::start(socket, connection, &self.reports) {
+        let line = Line::new(broker.takes_web_sockets());
+        match Peer::start(socket, line, connection, &self.reports) {
             Ok(peer) => {
                 self.peers.insert(connection, peer);
                 self.events.push(ServerEvent::Opened { connection, client });
@@ -201,5 +209,13 @@ impl Hub {
 
     fn now(&self) -> Duration {
         self.offset.saturating_add(self.start.elapsed())
+    }
+}
+
+/// Nobody waits for a hub that has ended, least of all when a matcher has panicked.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.peers.clear();
+        self.shared.stop();
     }
 }

@@ -54,6 +54,7 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) fn start(
         socket: TcpStream,
+        line: Line,
         connection: ConnectionId,
         reports: &Sender<Report>,
     ) -> io::Result<Self> {
@@ -62,7 +63,7 @@ impl Peer {
         let (output, to_write) = mpsc::channel();
         let (buffers, to_fill) = mpsc::channel();
         let held = (0..BUFFERS).map(|_| vec![0; BUFFER].into_boxed_slice()).collect();
-        let line = Arc::new(Line::default());
+        let line = Arc::new(line);
         let mut peer = Self {
             socket: socket.clone(),
             output: Some(output.clone()),

@@ -55,7 +55,7 @@ impl Shared {
         unpoisoned(&self.broker)
     }
 
-    /// Calls a user's closure with the broker.
+    /// Calls a closure with the broker: a user's, or the hub's, which asks the user's matchers.
     ///
     /// # Panics
     /// Panics if the closure of another call on this thread is running: this one would wait for it for ever.
@@ -98,12 +98,12 @@ impl Shared {
         (Instant::now() >= deadline).then_some(Unmet::TimedOut)
     }
 
-    fn refuse_reentry(&self) {
+    pub(super) fn refuse_reentry(&self) {
         let is_ours = *unpoisoned(&self.holder) == Some(thread::current().id());
         assert!(
             !is_ours,
-            "a closure that was given the broker of a server has called the server, which would wait for the closure \
-             for ever; use the broker that the closure was given"
+            "a closure that the broker of a server has called, or was given to, has called the server, which would wait \
+             for the closure for ever; use the broker or the frame that the closure was given"
         );
     }
 

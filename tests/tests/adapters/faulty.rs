@@ -11,16 +11,13 @@ use stomp_session::{
 use stomp_testkit::{
     broker::BrokerConfig,
     proxy::{Break, Faults, Plan, Proxy, Tampering},
-    server::Server,
+    server::{Server, drained, received},
 };
 
 use crate::{
     Line, QUEUE, Way,
-    support::{Adapter, Kill, until},
+    support::{Adapter, Kill, PATIENCE},
 };
-
-/// How long a message is awaited before the broker is asked again whether there is one.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// A broker behind a proxy.
 struct Bench {
@@ -139,7 +136,7 @@ async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
         let (client, kill) = A::start(patient(&way), way.settings());
         let server = &server;
         clients.push(executor.spawn(async move {
-            arrives_whole::<A>(server, &client, &queue).await;
+            arrives_whole(server, &client, &queue).await;
             drop((way, proxy, kill));
         }));
     }
@@ -152,17 +149,20 @@ async fn ends_anywhere<A: Adapter>(line: Line, direction: fn(Faults) -> Plan) {
 }
 
 /// Takes what is in the queue until the broker knows that it was taken.
-async fn arrives_whole<A: Adapter>(server: &Server, client: &Client, queue: &str) {
+async fn arrives_whole(server: &Server, client: &Client, queue: &str) {
     let mut messages = client.subscribe(queue).await.unwrap();
     let mut came = 0;
     // Its connection may be lost before the broker has the ACK: then it comes again.
-    while server.with(|broker| broker.depth(queue) + broker.unacked(queue)) > 0 {
-        let Some(message) = A::within(GLANCE, messages.next()).await else { continue };
-        let message = message.expect("the subscription goes on");
-        assert_eq!(message.body(), b"whole");
-        _ = message.ack();
-        came += 1;
-    }
+    let take = async {
+        while let Some(message) = messages.next().await {
+            assert_eq!(message.body(), b"whole");
+            _ = message.ack();
+            came += 1;
+        }
+        panic!("the subscription goes on");
+    };
+    let taken = async { server.wait_for(PATIENCE, drained(queue)).await.unwrap() };
+    smol::future::or(taken, take).await;
     assert!((1..=2).contains(&came), "{queue}: it came {came} times");
     // One of them may meet the end that is still to come; the session goes on.
     while client.send(QUEUE, "").confirmed().await.is_err() {}
@@ -176,7 +176,7 @@ pub(crate) async fn a_receipt_that_never_comes<A: Adapter>(line: Line) {
     let sent = client.send(QUEUE, "").confirmed().await;
     assert_eq!(sent, Err(SendError::Unknown(Unknown::Timeout(Duration::from_millis(100)))));
     // It is there, or will be.
-    until::<A>(|| bench.server.with(|broker| broker.depth(QUEUE)) > 0).await;
+    bench.server.wait_for(PATIENCE, received(QUEUE, 1)).await.unwrap();
     client.send(QUEUE, "").await.expect("the connection goes on");
     // The broker closes at DISCONNECT: that is an answer, and what it did not confirm is counted.
     let farewell = client.disconnect().await.unwrap();

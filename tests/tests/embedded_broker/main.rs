@@ -9,6 +9,7 @@ mod faults;
 mod features;
 mod habits;
 mod heart_beats;
+mod nonsense;
 mod presets;
 mod program;
 mod returns;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stomp_proto::Version;
-use stomp_testkit::broker::{BrokerConfig, ConnectionId};
+use stomp_testkit::broker::{BrokerConfig, ConnectionId, Fact, Return};
 
 use crate::wire::{Wire, wire};
 
@@ -104,9 +104,51 @@ fn what_goes_back_beyond_32_at_a_time_counts_when_the_connection_ends() {
     assert_eq!(left_after(subscribe), 39, "all but the one that it took itself");
 }
 
+/// Seen: RabbitMQ 4.3.6. The RECEIPT of each ACK says nothing about the queue.
+#[test]
+fn acks_beyond_32_at_a_time_are_lost_when_the_connection_ends() {
+    let left = |then: &dyn Fn(&mut Wire, ConnectionId)| {
+        let mut wire = wire(BrokerConfig::rabbitmq_4_3().journaling());
+        let client = taker(&mut wire, 40);
+        for number in 1..=40 {
+            wire.say(client, &format!("ACK\nid:T_a@@session-0@@{number}\nreceipt:{number}\n\n"));
+        }
+        assert_eq!(wire.hear(client).matches("RECEIPT\n").count(), 40);
+        assert_eq!(wire.broker.unacked(QUEUE), 8, "they are held up");
+        then(&mut wire, client);
+        wire.say(client, "DISCONNECT\n\n");
+        let facts = std::iter::from_fn(|| wire.broker.poll_fact());
+        let lost = facts.filter(|fact| matches!(fact, Fact::AckLost { by: Return::Disconnect, .. })).count();
+        assert_eq!(wire.broker.depth(QUEUE), lost);
+        lost
+    };
+    assert_eq!(left(&|_, _| ()), 8);
+    assert_eq!(left(&|wire, _| wire.pass(MOMENT)), 0, "they have gone on");
+    assert_eq!(
+        left(&|wire, client| wire.say(client, "UNSUBSCRIBE\nid:a\n\n")),
+        0,
+        "the queue was heard from"
+    );
+}
+
+/// It is one command for the queue.
+#[test]
+fn a_cumulative_ack_goes_on_as_a_whole() {
+    let mut wire = wire(BrokerConfig::rabbitmq().settles_at_once(1));
+    (0..5).for_each(|number| wire.broker.publish(QUEUE, number.to_string(), &[]));
+    let client = wire.open(Version::V1_2);
+    wire.subscribe(client, "a", QUEUE, "ack:client\nprefetch-count:5\n");
+    wire.say(client, "ACK\nid:T_a@@session-0@@3\n\n");
+    assert_eq!(wire.broker.unacked(QUEUE), 2);
+    wire.say(client, "ACK\nid:T_a@@session-0@@5\n\n");
+    assert_eq!(wire.broker.unacked(QUEUE), 2, "the second is held up");
+    wire.say(client, "DISCONNECT\n\n");
+    assert_eq!(wire.broker.messages(QUEUE), ["3", "4"]);
+}
+
 #[test]
 fn what_is_held_up_is_unacknowledged_and_goes_on_by_itself() {
-    let mut wire = wire(BrokerConfig::rabbitmq().requeues_at_once(2));
+    let mut wire = wire(BrokerConfig::rabbitmq().settles_at_once(2));
     let client = taker(&mut wire, 5);
     give_back(&mut wire, client, 0, 5);
     let left = |wire: &Wire| (wire.broker.depth(QUEUE), wire.broker.unacked(QUEUE));

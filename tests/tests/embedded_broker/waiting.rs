@@ -2,6 +2,7 @@
 
 use std::{
     future::Future as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
         Arc,
@@ -13,9 +14,9 @@ use std::{
 };
 
 use futures_lite::future;
-use stomp_proto::Version;
+use stomp_proto::{Frame, Version};
 use stomp_testkit::{
-    broker::{Broker, BrokerConfig},
+    broker::{Broker, BrokerConfig, send},
     server::{Server, connected, consumers, drained, received},
 };
 
@@ -148,7 +149,8 @@ impl Wake for Counter {
 #[test]
 fn a_closure_that_calls_the_server_panics_with_a_sentence() {
     let server = server();
-    let calls: [&(dyn Fn() + Sync); 3] = [
+    let calls: [&(dyn Fn() + Sync); 4] = [
+        &|| server.with(|_| server.close_connections()),
         &|| server.with(|_| server.with(|_| ())),
         &|| server.with(|_| server.wait_for(PATIENCE, |_| true).blocking().unwrap()),
         &|| {
@@ -160,8 +162,28 @@ fn a_closure_that_calls_the_server_panics_with_a_sentence() {
         let panicked = thread::scope(|scope| scope.spawn(call).join()).unwrap_err();
         let words = panicked.downcast_ref::<&str>().copied().map(str::to_owned);
         let words = words.or_else(|| panicked.downcast_ref::<String>().cloned()).unwrap();
-        assert!(words.contains("use the broker that the closure was given"), "{words}");
+        assert!(words.contains("the frame that the closure was given"), "{words}");
     }
     // It harms nobody else.
     server.with(|broker| assert_eq!(broker.depth("/queue/a"), 0));
+}
+
+/// A matcher is asked on the thread of the broker. When that ends, whoever waits for it learns so, and why.
+#[test]
+fn a_matcher_that_calls_the_server_ends_it_with_a_sentence() {
+    let server = Arc::new(server());
+    let held = Arc::downgrade(&server);
+    let condition = move |_: &Frame| held.upgrade().is_none_or(|server| server.with(|_| true));
+    server.when(send().that(condition)).ignore();
+    let mut client = Client::connect(&server, Version::V1_2, "0,0");
+    client.say("SEND\ndestination:/queue/a\n\nx");
+    let blocked = server.wait_for(PATIENCE, received("/queue/a", 1)).blocking();
+    let awaited = future::block_on(server.wait_for(PATIENCE, received("/queue/a", 1)));
+    for error in [blocked, awaited].map(Result::unwrap_err) {
+        assert!(!error.is_timeout(), "{error}");
+    }
+    let server = Arc::into_inner(server).unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| drop(server))).unwrap_err();
+    let words = panicked.downcast_ref::<&str>().unwrap();
+    assert!(words.contains("the frame that the closure was given"), "{words}");
 }

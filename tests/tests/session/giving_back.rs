@@ -5,7 +5,7 @@ use std::time::Duration;
 use stomp_proto::{AckMode, Version};
 use stomp_session::{Closed, CommandError, Config, Event, Lost, Message, Move, Profile, Subscribe};
 use stomp_testkit::{
-    broker::{Broker, BrokerConfig},
+    broker::{Broker, BrokerConfig, Fact},
     pair::Pair,
 };
 
@@ -140,6 +140,34 @@ fn moves_cost_no_delivery() {
             pair.drive();
             let late = pair.session.ack(&mut came[0]);
             assert!(matches!(late, Err(CommandError::Stale { .. })), "{late:?}");
+        }
+    }
+}
+
+/// The broker passes on a limited number of ACKs at once. What it has not passed on when the connection ends comes again, though
+/// each ACK had its RECEIPT.
+#[test]
+fn acks_in_a_row_are_passed_on_before_a_connection_is_left() {
+    let editions = [
+        (BrokerConfig::rabbitmq_4_0(), Profile::RABBITMQ_4),
+        (BrokerConfig::rabbitmq_4_3(), Profile::RABBITMQ_4_3),
+    ];
+    for (edition, profile) in editions {
+        for count in [1, 16, 17, 32, 33, 100] {
+            let mut broker = Broker::new(edition.clone().journaling());
+            (0..count).for_each(|number| broker.publish(QUEUE, number.to_string(), &[]));
+            let mut config = config();
+            config.profile = Some(profile.clone().into());
+            let mut pair = pair(&mut broker, config);
+            pair.session.subscribe(Subscribe::new(QUEUE).prefetch(count)).unwrap();
+            let mut came = messages(&mut pair);
+            assert_eq!(came.len(), count as usize);
+            came.iter_mut().for_each(|message| pair.session.ack(message).unwrap());
+            leave(pair, &mut broker);
+            let facts: Vec<_> = std::iter::from_fn(|| broker.poll_fact()).collect();
+            let acknowledged = |fact: &&Fact| matches!(fact, Fact::Acknowledged { .. });
+            assert_eq!(facts.iter().filter(acknowledged).count(), count as usize, "{facts:?}");
+            assert_eq!(broker.depth(QUEUE), 0, "{count} acknowledged");
         }
     }
 }

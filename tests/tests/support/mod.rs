@@ -125,14 +125,6 @@ pub(crate) fn patient_tls() -> TlsConfig {
     tls
 }
 
-/// Waits until that is so, and leaves the machine to others meanwhile.
-#[allow(dead_code, reason = "a suite may have nothing to wait for")]
-pub(crate) async fn until<A: Adapter>(mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
-        A::within(Duration::from_millis(5), std::future::pending::<()>()).await;
-    }
-}
-
 /// Begins all of them, does that, and waits for all: their outcomes, in their order.
 #[allow(dead_code, reason = "not every suite has many at once")]
 pub(crate) async fn join<F: Future + Unpin>(mut futures: Vec<F>, then: impl FnOnce()) -> Vec<F::Output> {

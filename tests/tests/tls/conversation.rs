@@ -4,11 +4,11 @@ use stomp_session::{
     Lost, Unknown,
     client::{SendError, TlsBackend},
 };
-use stomp_testkit::tls::TlsFrontConfig;
+use stomp_testkit::{server::received, tls::TlsFrontConfig};
 
 use crate::{
     Bench, QUEUE,
-    support::{Adapter, until},
+    support::{Adapter, PATIENCE},
 };
 
 pub(crate) async fn an_end_is_an_end_with_and_without_a_farewell<A: Adapter>(backend: TlsBackend) {
@@ -21,7 +21,7 @@ pub(crate) async fn an_end_is_an_end_with_and_without_a_farewell<A: Adapter>(bac
         let waiting = client.send(QUEUE, "").confirmed();
         let cut = async {
             // The SEND is there: its end is not that of a write.
-            until::<A>(|| bench.server.with(|broker| broker.depth(QUEUE)) > 0).await;
+            bench.server.wait_for(PATIENCE, received(QUEUE, 1)).await.unwrap();
             bench.server.close_connections();
         };
         let (sent, ()) = futures_lite::future::zip(async { waiting.await }, cut).await;
@@ -56,6 +56,5 @@ pub(crate) async fn a_graceful_end_says_goodbye<A: Adapter>(backend: TlsBackend)
 }
 
 async fn end<A: Adapter>(bench: &Bench) -> Vec<bool> {
-    until::<A>(|| !bench.front.ends().is_empty()).await;
-    bench.front.ends()
+    A::within(PATIENCE, bench.front.ended(1)).await.expect("an end of the connection")
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 /// What a connection speaks.
-#[derive(Default)]
 pub(crate) struct Line {}
 
 /// What came is for the broker.
@@ -19,6 +18,10 @@ pub(crate) enum Came {
 }
 
 impl Line {
+    pub(crate) const fn new(_: bool) -> Self {
+        Self {}
+    }
+
     pub(crate) const fn came(&self, _: &[u8]) -> Came {
         Came::Plain
     }

@@ -23,7 +23,6 @@ const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nco
 const PROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
 
 /// What a connection speaks.
-#[derive(Default)]
 pub(crate) struct Line(Mutex<State>);
 
 enum State {
@@ -38,12 +37,6 @@ enum State {
         text: bool,
     },
     Failed,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self::New(Vec::new())
-    }
 }
 
 /// What came is for the broker.
@@ -68,6 +61,11 @@ impl Came {
 }
 
 impl Line {
+    /// A connection that may turn out to be a WebSocket, or is none.
+    pub(crate) const fn new(web_sockets: bool) -> Self {
+        Self(Mutex::new(if web_sockets { State::New(Vec::new()) } else { State::Plain }))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
