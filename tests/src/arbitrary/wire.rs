@@ -135,14 +135,14 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    fn read(self) -> io::Result<usize> {
+    pub(super) fn read(self) -> io::Result<usize> {
         match self {
             Self::Closed => Ok(0),
             Self::Reset => Err(ErrorKind::ConnectionReset.into()),
         }
     }
 
-    fn write(self) -> io::Result<usize> {
+    pub(super) fn write(self) -> io::Result<usize> {
         match self {
             Self::Closed => Err(ErrorKind::BrokenPipe.into()),
             Self::Reset => Err(ErrorKind::ConnectionReset.into()),
