@@ -90,8 +90,10 @@ pub trait EventLoop {
     /// Does all that can be done at this time, without waiting: reads, writes, dials and closes, reports the time, and passes
     /// each event of the session to the application, in order.
     ///
-    /// Returns the time of the next turn. The check also calls it earlier: when the socket has something to read, or takes octets
-    /// again after it has taken less than it was given, and when the application has given a command. Until then it does not.
+    /// Returns the time at which it wants to be called again, or `None` if it waits for no time.
+    ///
+    /// It is called earlier only if the socket has something to read, if the socket takes octets again after it has taken less
+    /// than it was given, or if the application has given a command.
     fn turn(&mut self, now: Timestamp, application: &mut dyn FnMut(&mut Session, Event))
     -> Option<Timestamp>;
 }
