@@ -37,15 +37,25 @@ pub fn config() -> Config {
 /// that asked for a RECEIPT must have its outcome, and the loop must end in good order when its session is told to
 /// [disconnect](stomp_session::Session::disconnect). The session has to begin at [`Timestamp::ZERO`].
 ///
-/// ```no_run
-/// # use stomp_testkit::{arbitrary::{self, EventLoop, Network}, broker::BrokerConfig};
-/// # fn create(network: Network) -> Box<dyn EventLoop> { unimplemented!() }
+/// ```
+/// # use stomp_session::{Session, Timestamp};
+/// # use stomp_testkit::{arbitrary::{self, Network, Socket}, broker::BrokerConfig};
+/// # #[path = "../../examples/event_loop.rs"]
+/// # mod event_loop;
+/// # fn create(network: Network) -> event_loop::Loop<Socket> {
+/// #     let session = Session::new(arbitrary::config(), Timestamp::ZERO);
+/// #     event_loop::Loop::new(session, move |attempt| network.dial(attempt))
+/// # }
+/// # #[allow(dead_code)]
+/// # fn main() {
 /// proptest::proptest! {
-///     #[test]
+///     // #[test]
 ///     fn the_loop_keeps_the_laws(plan in arbitrary::plan()) {
 ///         arbitrary::check(&plan, BrokerConfig::rabbitmq(), create)?;
 ///     }
 /// }
+/// # the_loop_keeps_the_laws();
+/// # }
 /// ```
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 //! An application that embeds `stomp-session` has a loop of its own: it dials, reads, writes, waits, and calls the session. A
 //! loop that works while every write takes all octets and no connection ends may still fail in production. This module tests
 //! the other cases. A [`Plan`] says what the application does ([`Operation`]), what the broker and the network do ([`Fault`]),
-//! how much time passes, and how many octets each read and write may take. [`check`] carries the plan out with the embedded
+//! how much time passes, and how many octets each read and write may take. [`check()`] carries the plan out with the embedded
 //! broker in virtual time, and tells which [`Law`] the loop has broken. proptest draws the plans, and shrinks one that fails to
 //! the steps that matter.
 //!
@@ -51,7 +51,7 @@
 //!
 //! ```text
 //! broken law: no wait is without end
-//!   after half an hour the loop is not connected: it has written 1 octets on its socket, and 0 whole frames
+//!   after half an hour the loop is not connected: it has written 1 octet on its socket, and 0 whole frames
 //!   at 1798.975 s, after step 0 of 0
 //! plan:
 //!   the socket takes at most 1 octet in a millisecond
@@ -82,7 +82,7 @@ pub use self::{
     strategies::{fault, operation, plan, step},
 };
 
-/// An event loop around a [`Session`], as [`check`] runs it.
+/// An event loop around a [`Session`], as [`check()`] runs it.
 pub trait EventLoop {
     /// Returns the session, to which the check gives the commands of the application.
     fn session(&mut self) -> &mut Session;

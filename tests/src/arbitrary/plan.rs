@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stomp_proto::AckMode;
 
-/// A test of an event loop, for [`check`](super::check).
+/// A test of an event loop, for [`check`](super::check()).
 ///
 /// ```
 /// use std::time::Duration;
