@@ -19,9 +19,12 @@ use stomp_testkit::{
 /// the stream and for the time that it returns.
 pub(crate) struct Loop<S> {
     pub(crate) session: Session,
-    dial: Box<dyn FnMut(&Attempt) -> io::Result<S>>,
+    dial: Dial<S>,
     link: Option<Link<S>>,
 }
+
+/// Opens a connection to the broker of an attempt.
+type Dial<S> = Box<dyn FnMut(&Attempt) -> io::Result<S>>;
 
 /// A connection.
 struct Link<S> {

@@ -12,7 +12,8 @@ use super::plan::Plan;
 pub enum Law {
     /// What is written on a connection is STOMP, from CONNECT to DISCONNECT.
     ///
-    /// A loop breaks it that loses, repeats or mixes octets: those that a short write has left, or those of an earlier connection.
+    /// A loop breaks it that loses, repeats or mixes octets, such as those that a short write has left, or those of an earlier
+    /// connection.
     Written,
     /// The session gets what the socket gave, all of it and in order.
     ///
@@ -60,6 +61,7 @@ impl fmt::Display for Law {
 /// It displays as the law, what happened, and the plan in words. `Debug` shows the same, so that a test that unwraps it can be
 /// read.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Violation {
     /// The law.
     pub law: Law,
@@ -70,7 +72,7 @@ pub struct Violation {
     /// The number of the last step that had begun, counted from 1. After the last step the faults are lifted.
     pub step: usize,
     /// The plan.
-    pub plan: Plan,
+    pub plan: Box<Plan>,
 }
 
 impl fmt::Display for Violation {

@@ -3,7 +3,7 @@
 //! An application that embeds `stomp-session` has a loop of its own: it dials, reads, writes, waits, and calls the session. A
 //! loop that works while every write takes all octets and no connection ends may still fail in production. This module tests
 //! the other cases. A [`Plan`] says what the application does ([`Operation`]), what the broker and the network do ([`Fault`]),
-//! how much time passes, and how many octets each read and write may take. [`check`] carries the plan out with the embedded
+//! how much time passes, and how many octets each read and write may take. [`check()`] carries the plan out with the embedded
 //! broker in virtual time, and tells which [`Law`] the loop has broken. proptest draws the plans, and shrinks one that fails to
 //! the steps that matter.
 //!
@@ -51,7 +51,7 @@
 //!
 //! ```text
 //! broken law: no wait is without end
-//!   after half an hour the loop is not connected: it has written 1 octets on its socket, and 0 whole frames
+//!   after half an hour the loop is not connected: it has written 1 octet on its socket, and 0 whole frames
 //!   at 1798.975 s, after step 0 of 0
 //! plan:
 //!   the socket takes at most 1 octet in a millisecond
@@ -82,7 +82,7 @@ pub use self::{
     strategies::{fault, operation, plan, step},
 };
 
-/// An event loop around a [`Session`], as [`check`] runs it.
+/// An event loop around a [`Session`], as [`check()`] runs it.
 pub trait EventLoop {
     /// Returns the session, to which the check gives the commands of the application.
     fn session(&mut self) -> &mut Session;
@@ -90,8 +90,10 @@ pub trait EventLoop {
     /// Does all that can be done at this time, without waiting: reads, writes, dials and closes, reports the time, and passes
     /// each event of the session to the application, in order.
     ///
-    /// Returns the time of the next turn. The check also calls it earlier: when the socket has something to read, or takes octets
-    /// again after it has taken less than it was given, and when the application has given a command. Until then it does not.
+    /// Returns the time at which it wants to be called again, or `None` if it waits for no time.
+    ///
+    /// It is called earlier only if the socket has something to read, if the socket takes octets again after it has taken less
+    /// than it was given, or if the application has given a command.
     fn turn(&mut self, now: Timestamp, application: &mut dyn FnMut(&mut Session, Event))
     -> Option<Timestamp>;
 }

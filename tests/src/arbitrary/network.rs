@@ -48,7 +48,7 @@ impl fmt::Debug for Network {
 
 /// A non-blocking socket. Where one of the system would wait, its methods return [`WouldBlock`](ErrorKind::WouldBlock).
 ///
-/// To drop it closes the connection.
+/// Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Socket {
     network: Network,
@@ -221,7 +221,8 @@ impl State {
         self.broker.silence_new_connections(self.ignored > 0);
         self.ignored = self.ignored.saturating_sub(1);
         let connection = self.broker.connect(self.now);
-        self.wire = Some(Wire::new(connection));
+        let earlier = self.wire.replace(Wire::new(connection));
+        self.earlier.extend(earlier.into_iter().flat_map(|wire| wire.messages));
         (self.writable_at, self.is_writable) = (None, false);
         self.end_where_due();
         Ok(connection)
@@ -241,7 +242,7 @@ impl State {
         let wire = wire.ok_or(ErrorKind::ConnectionAborted)?;
         if wire.incoming.is_empty() {
             self.moves += u64::from(wire.tell_end());
-            return wire.ending.map_or(Err(ErrorKind::WouldBlock.into()), |ending| ending.read());
+            return wire.ending.map_or_else(|| Err(ErrorKind::WouldBlock.into()), Ending::read);
         }
         let most = self.reads.next().min(self.close_after.unwrap_or(usize::MAX));
         let count = space.len().min(most).min(wire.incoming.len());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stomp_proto::AckMode;
 
-/// A test of an event loop, for [`check`](super::check).
+/// A test of an event loop, for [`check`](super::check()).
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,14 +26,15 @@ use stomp_proto::AckMode;
 /// assert!(plan.to_string().lines().map(str::trim).eq(words));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "tests write plans down")]
 pub struct Plan {
     /// The steps, in order. Between two of them the loop does all that can be done.
     pub steps: Vec<Step>,
-    /// How many octets a read gives at most: the first one, the second one, and so on, again and again. 0 counts as 1. If it is
-    /// empty, each read gives all there is.
+    /// How many octets a read gives at most. The numbers are used in turn, over and over; 0 counts as 1. If there are none, a
+    /// read gives all there is.
     pub reads: Vec<usize>,
-    /// How many octets the socket takes at most in a millisecond: in the first one, in the second one, and so on, again and
-    /// again. 0 counts as 1. If it is empty, each write takes everything.
+    /// How many octets the socket takes at most in a millisecond. The numbers are used in turn, over and over; 0 counts as 1. If
+    /// there are none, a write takes everything.
     pub writes: Vec<usize>,
 }
 
@@ -51,8 +52,8 @@ pub enum Step {
 
 /// Something that the application asks of its session.
 ///
-/// A destination is a number, so that messages and subscriptions meet. What an operation is about is counted from the newest, which
-/// is 0, and round again from there. If there is none, or if the session refuses the command, nothing happens.
+/// Destination 0 is `/queue/0`, and so on. Subscriptions, messages and transactions are counted back from the newest, which is 0;
+/// behind the oldest, the newest follows again. If there is none, or if the session refuses the command, nothing happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
@@ -136,7 +137,7 @@ pub enum Operation {
 
 /// Something that the broker or the network does to the loop.
 ///
-/// A fault about the connection has no effect if there is none. What is left of the faults when the steps are over is lifted.
+/// A fault of the connection has no effect if there is none. Faults that are in force when the steps are over are lifted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

@@ -9,6 +9,8 @@ use proptest::{
     test_runner::TestRunner,
 };
 
+use stomp_proto::AckMode;
+
 use super::plan::{Fault, Operation, Plan, Step};
 
 /// A strategy for plans that shrink well.
@@ -90,6 +92,9 @@ fn simpler_steps(step: &Step) -> Vec<Step> {
     let mut simpler = Vec::new();
     if !matches!(step, Step::Wait(_)) {
         simpler.push(Step::Wait(Duration::from_millis(1)));
+    }
+    if let Step::Do(Operation::Subscribe { destination, ack: AckMode::Auto | AckMode::Client }) = *step {
+        simpler.push(Step::Do(Operation::Subscribe { destination, ack: AckMode::ClientIndividual }));
     }
     let known: Vec<_> =
         numbers(&mut step.clone()).into_iter().map(|(number, least)| (*number, least)).collect();

@@ -8,7 +8,7 @@ use std::{
 use bytes::BytesMut;
 use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender, Version};
 
-use super::law::Law;
+use super::{law::Law, words::many};
 use crate::{broker::ConnectionId, pair::Transcript};
 
 pub(super) struct Wire {
@@ -51,8 +51,8 @@ impl Wire {
 
     /// What the loop has written, in words.
     pub(super) fn told(&self) -> String {
-        let frames = self.written.frames().len();
-        format!("it has written {} octets on its socket, and {frames} whole frames", self.octets)
+        let (octets, frames) = (many(self.octets, "octet"), many(self.written.frames().len(), "whole frame"));
+        format!("it has written {octets} on its socket, and {frames}")
     }
 
     /// Whether a read would give something that the loop does not know.
@@ -135,14 +135,14 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    fn read(self) -> io::Result<usize> {
+    pub(super) fn read(self) -> io::Result<usize> {
         match self {
             Self::Closed => Ok(0),
             Self::Reset => Err(ErrorKind::ConnectionReset.into()),
         }
     }
 
-    fn write(self) -> io::Result<usize> {
+    pub(super) fn write(self) -> io::Result<usize> {
         match self {
             Self::Closed => Err(ErrorKind::BrokenPipe.into()),
             Self::Reset => Err(ErrorKind::ConnectionReset.into()),

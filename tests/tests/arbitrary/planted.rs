@@ -24,8 +24,6 @@ pub(crate) enum Bug {
     ReportsTheEndFirst,
     /// What the session has closed stays open until the next dial.
     HoldsTheSocket,
-    /// One event is taken in each turn.
-    TakesOneEvent,
     /// The outcome of a frame is not passed on.
     SwallowsOutcomes,
     /// The end of the session is not passed on.
@@ -76,13 +74,11 @@ impl Planted {
     /// Takes what the session has to tell.
     fn collect(&mut self, now: Timestamp) -> bool {
         let before = self.events.len();
-        let most = if self.has(Bug::TakesOneEvent) { 1 } else { usize::MAX };
         let Self { session, link, .. } = self;
-        let events = std::iter::from_fn(|| match link {
+        self.events.extend(std::iter::from_fn(|| match link {
             Some((_, _, input)) => session.next_event(input, now),
             None => session.poll_event(),
-        });
-        self.events.extend(events.take(most));
+        }));
         if self.events.range(before..).any(|event| matches!(event, Event::Connected(_))) {
             (self.unsent, self.is_whole) = (std::mem::take(&mut self.late), false);
         }
@@ -195,7 +191,7 @@ impl Planted {
             self.obey(action, now);
             goes_on = true;
         }
-        goes_on && !self.has(Bug::TakesOneEvent)
+        goes_on
     }
 }
 
