@@ -94,6 +94,17 @@ fn a_broker_is_measured() {
     assert_eq!(left, 0);
 }
 
+/// ActiveMQ takes nothing but text over a WebSocket.
+#[test]
+fn what_measures_is_text() {
+    let server = broker();
+    let uri = format!("ws://{}/?stomp.text=true", server.address());
+    for mode in ["send", "round-trip"] {
+        let told = Tool::at(&uri, &["bench", mode, "/queue/text", "-n", "50", "--json"]).run().ends(0).json();
+        assert_eq!(told["messages"], 50, "{mode}");
+    }
+}
+
 /// What it shows until it has shown that, and then to its end.
 #[cfg(unix)]
 fn traced(server: &Server, options: &[&str], wanted: &str) -> String {

@@ -263,14 +263,16 @@ fn own_queue() -> String {
 /// Before the time in a body, so that other messages are not taken for ours.
 const MARK: &[u8; 8] = b"stompbch";
 
+/// All of it is text: over a WebSocket a broker may take nothing else.
 fn stamped(time: Duration, size: usize) -> Vec<u8> {
     let mut body = MARK.to_vec();
-    body.extend((time.as_nanos() as u64).to_be_bytes());
-    body.resize(size.max(16), b'x');
+    body.extend(format!("{:016x}", time.as_nanos() as u64).as_bytes());
+    body.resize(size.max(body.len()), b'x');
     body
 }
 
 fn stamp(body: &[u8]) -> Option<Duration> {
-    let (time, _) = body.strip_prefix(MARK)?.split_first_chunk()?;
-    Some(Duration::from_nanos(u64::from_be_bytes(*time)))
+    let (time, _) = body.strip_prefix(MARK)?.split_first_chunk::<16>()?;
+    let time = u64::from_str_radix(std::str::from_utf8(time).ok()?, 16).ok()?;
+    Some(Duration::from_nanos(time))
 }
