@@ -149,7 +149,8 @@ impl Builder {
     /// Sets the profile of the brokers, whatever their `server` header says. Default: none, which chooses one by that
     /// header.
     ///
-    /// The header identifies RabbitMQ, ActiveMQ and Artemis. Nothing is assumed about other brokers. A profile that is
+    /// The header identifies RabbitMQ, ActiveMQ and Artemis. Spring's simple broker has none: set its
+    /// [profile](Profile::SPRING). Nothing is assumed about other brokers. A profile that is
     /// set for an [`Endpoint`](crate::Endpoint) takes precedence.
     pub fn profile(self, profile: Profile) -> Self {
         self.session(|config| config.profile = Some(profile.into()))

@@ -221,6 +221,8 @@ pub enum SubscribeError {
     #[error(transparent)]
     Ended(#[from] Ended),
     /// The broker did not confirm the subscription within this time.
+    ///
+    /// Spring's simple broker confirms none: it needs its [`Profile`](crate::Profile::SPRING).
     #[error("the subscription was not confirmed within {:.1} s", .0.as_secs_f64())]
     Timeout(Duration),
 }

@@ -65,6 +65,7 @@ use crate::{
         ids::{Ids, ReceiptId, SubscriptionId},
         seldom::Seldom,
         timestamp::Timestamp,
+        verdict,
     },
     replay::Replay,
 };
@@ -277,12 +278,15 @@ impl Link {
     /// answer: what was on the way may be gone.
     pub(crate) fn parting(&self, reason: &Lost) -> Parting {
         let (_, unknown) = self.wire.lost_sends();
-        match reason {
-            Lost::Eof if self.wire.len() == 0 => {
-                Parting::Closed { unknown: usize::try_from(unknown).unwrap_or(usize::MAX) }
-            }
-            _ => Parting::Unconfirmed,
+        let is_closed = match reason {
+            Lost::Eof => true,
+            Lost::ServerError(error) => verdict::tells_of_close(error),
+            _ => false,
+        };
+        if !is_closed || self.wire.len() > 0 {
+            return Parting::Unconfirmed;
         }
+        Parting::Closed { unknown: usize::try_from(unknown).unwrap_or(usize::MAX) }
     }
 
     /// The connection has ended: what waits for it is told, and what was queued on it is dropped.

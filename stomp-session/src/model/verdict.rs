@@ -31,6 +31,7 @@ const COMMON: &[(&str, Meaning)] = &[
     ("stopping", Meaning::Connection),
     ("is stopped", Meaning::Connection),
     ("connection closure", Meaning::Connection),
+    (CLOSED_BEHIND, Meaning::Connection),
     ("connection forced", Meaning::Connection),
     ("connection_forced", Meaning::Connection),
     ("memory", Meaning::Connection),
@@ -49,6 +50,14 @@ const COMMON: &[(&str, Meaning)] = &[
 pub(crate) fn meaning(profile: &Profile, error: &ServerError) -> Option<Meaning> {
     let phrases = profile.phrases.iter().chain(COMMON);
     phrases.into_iter().find(|(text, _)| error.says(text)).map(|(_, meaning)| *meaning)
+}
+
+/// What Spring's relay says when the broker behind it has closed its connection, instead of closing its own in silence.
+const CLOSED_BEHIND: &str = "connection to broker closed";
+
+/// Whether an ERROR stands for the end of a connection that somebody else has closed.
+pub(crate) fn tells_of_close(error: &ServerError) -> bool {
+    error.says(CLOSED_BEHIND)
 }
 
 /// Which frame a refusal meets.

@@ -191,17 +191,6 @@ fn script(system: &System, name: &str) -> PathBuf {
     newest.join("sbin").join(name)
 }
 
-/// A node with its STOMP plugin alone, on the port of that purpose, for an application before it; and what the node needs.
-pub(super) fn behind(layout: &Layout, purpose: &str) -> io::Result<Vec<Launch>> {
-    let (definitions, port) = (write_common(layout)?, layout.port(0, purpose));
-    let directory = layout.node_directory(0);
-    let text = configuration(layout.listening(), port, &definitions);
-    layout.write(directory.join("rabbitmq.conf"), &text)?;
-    layout.write(directory.join("advanced.config"), "[].\n")?;
-    layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
-    Ok(vec![name_server(layout, 0)?, launch(layout, 0, port, Vec::new())?])
-}
-
 fn configure(layout: &Layout) -> io::Result<Plan> {
     let definitions = write_common(layout)?;
     let nodes = (0..layout.nodes()).map(|node| configure_node(layout, node, &definitions));
@@ -212,7 +201,7 @@ fn configure(layout: &Layout) -> io::Result<Plan> {
 }
 
 /// Writes what all nodes share, and returns where the definitions are.
-fn write_common(layout: &Layout) -> io::Result<PathBuf> {
+pub(super) fn write_common(layout: &Layout) -> io::Result<PathBuf> {
     layout.write("rabbitmq-env.conf", "")?;
     let cookie = layout.write(".erlang.cookie", "STOMPTESTS")?;
     // Erlang refuses a cookie that others may read.
@@ -234,7 +223,7 @@ fn configure_node(layout: &Layout, node: usize, definitions: &Path) -> io::Resul
     launch(layout, node, stomp, vec![tls_port, ws, wss])
 }
 
-fn launch(layout: &Layout, node: usize, port: u16, further_ports: Vec<u16>) -> io::Result<Launch> {
+pub(super) fn launch(layout: &Layout, node: usize, port: u16, further_ports: Vec<u16>) -> io::Result<Launch> {
     let (program, arguments) = layout.system().command(script(layout.system(), "rabbitmq-server"))?;
     let (name, environment) = (node_name(layout, node), environment(layout, node));
     Ok(Launch { name, program, arguments, environment, port, further_ports })
@@ -278,7 +267,7 @@ fn node_name(layout: &Layout, node: usize) -> String {
 }
 
 /// Erlang's name server. Nodes that find none start one of their own, which would outlive them.
-fn name_server(layout: &Layout, node: usize) -> io::Result<Launch> {
+pub(super) fn name_server(layout: &Layout, node: usize) -> io::Result<Launch> {
     let port = layout.shared_port("names");
     let (program, mut arguments) = layout.system().command(layout.system().path("/usr/bin/epmd"))?;
     let address = layout.address(node).to_string();
@@ -327,7 +316,7 @@ fn erlang_arguments(address: Ipv4Addr) -> String {
     format!("-kernel inet_dist_use_interface {{{a},{b},{c},{d}}} -start_epmd false +S 2:2")
 }
 
-fn configuration(listening: Ipv4Addr, stomp: u16, definitions: &Path) -> String {
+pub(super) fn configuration(listening: Ipv4Addr, stomp: u16, definitions: &Path) -> String {
     format!(
         "\
 listeners.tcp = none

@@ -30,8 +30,8 @@ pub static SPRING_RELAY: Description = Description {
     shared_ports: &["names"],
     find: || find().and_then(|()| (RABBITMQ_3_10.find)()),
     configure: |layout| {
-        let helpers = rabbitmq::behind(layout, RELAYED)?;
-        Ok(Plan { helpers, nodes: vec![launch(layout, Some(layout.port(0, RELAYED)))?] })
+        let nodes = vec![launch(layout, Some(layout.port(0, RELAYED)))?];
+        Ok(Plan { helpers: launch_broker(layout)?, nodes })
     },
     behaviour: RELAY,
     ..ONE_APPLICATION
@@ -85,7 +85,6 @@ const SIMPLE: Behaviour = Behaviour {
         (Feature::Tls, NO_TLS),
         (Feature::SecureWebSocket, NO_TLS),
         (Feature::Logins, "it checks none"),
-        (Feature::BackPressure, "a client that does not read is closed on"),
         (Feature::MemoryAlarm, "it has none"),
         (Feature::QuorumQueues, "it has none"),
         (Feature::FreeReturns, "it has no quorum queues"),
@@ -141,6 +140,17 @@ const WEB_SOCKET: WebSocket = WebSocket {
 fn find() -> io::Result<()> {
     require_program("Spring", "java", JAVA_PACKAGE)?;
     fetched::directory(FETCHED).map(drop)
+}
+
+/// A node of RabbitMQ with its STOMP plugin alone, and the name server that it needs.
+fn launch_broker(layout: &Layout) -> io::Result<Vec<Launch>> {
+    let (definitions, port) = (rabbitmq::write_common(layout)?, layout.port(0, RELAYED));
+    let directory = layout.node_directory(0);
+    let text = rabbitmq::configuration(layout.listening(), port, &definitions);
+    layout.write(directory.join("rabbitmq.conf"), &text)?;
+    layout.write(directory.join("advanced.config"), "[].\n")?;
+    layout.write(directory.join("enabled_plugins"), "[rabbitmq_stomp].\n")?;
+    Ok(vec![rabbitmq::name_server(layout, 0)?, rabbitmq::launch(layout, 0, port, Vec::new())?])
 }
 
 fn launch(layout: &Layout, relayed: Option<u16>) -> io::Result<Launch> {

@@ -15,7 +15,9 @@ use stomp_session::{
 };
 use stomp_testkit::real::{Feature, SPRING_TOKEN};
 
-use super::{Bench, Case, STEP, config, connected, connected_again, next, run, settings, start, values};
+use super::{
+    Bench, Case, STEP, config, connected, connected_again, next, relaying::values, run, settings, start,
+};
 use crate::support::Adapter;
 
 /// All cases.

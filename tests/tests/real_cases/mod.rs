@@ -6,6 +6,7 @@ pub(crate) mod crashes;
 pub(crate) mod durable;
 pub(crate) mod limits;
 pub(crate) mod quorum;
+mod relaying;
 pub(crate) mod seen;
 pub(crate) mod sends;
 pub(crate) mod tls;
@@ -53,7 +54,7 @@ pub(crate) fn cases<A: Adapter>() -> [Case; 12] {
         ("connects", &[], connects::<A>),
         ("refuses a wrong login", &[Logins], refuses_a_wrong_login::<A>),
         ("takes a passcode with a backslash", &[Logins], takes_a_backslash::<A>),
-        ("relays headers and a binary body", &[], relays_headers_and_body::<A>),
+        ("relays headers and a binary body", &[], relaying::relays_headers_and_body::<A>),
         ("acks auto", &[], acks_auto::<A>),
         ("acks client", &[Prefetch], acks_client::<A>),
         ("acks client-individual", &[], acks_individual::<A>),
@@ -256,48 +257,6 @@ fn takes_a_backslash<A: Adapter>(bench: &mut Bench<'_>) {
             .with_profile(bench.profile())
             .with_login(stomp_session::Login::new(user.login, user.passcode));
         let (client, _kill) = bench.connect::<A>(config).await.expect("the passcode arrives");
-        client.disconnect().await.unwrap();
-    });
-}
-
-/// Values that each version can say.
-fn values(version: Version) -> Vec<(&'static str, &'static str)> {
-    let mut values = vec![("plain", "value"), ("padded", "in the middle")];
-    if version >= Version::V1_1 {
-        values.extend([
-            ("colon", "a:b"),
-            ("backslash", r"a\b\n"),
-            ("newline", "a\nb"),
-            ("unicode", "grün €"),
-        ]);
-    }
-    if version >= Version::V1_2 {
-        values.push(("return", "a\rb"));
-    }
-    values
-}
-
-fn relays_headers_and_body<A: Adapter>(bench: &mut Bench<'_>) {
-    relays::<A>(bench, &(0..=255).cycle().take(1000).collect::<Vec<u8>>());
-}
-
-fn relays<A: Adapter>(bench: &Bench<'_>, body: &[u8]) {
-    run::<A>(async {
-        let (client, _kill) = bench.client::<A>().await;
-        let mut messages = client.subscribe(&bench.destination()).await.unwrap();
-        // Spring passes on as text what does not say that it is none, whatever octets it holds.
-        let content = if str::from_utf8(body).is_ok() { "text/plain" } else { "application/octet-stream" };
-        let mut send = client.send(&bench.destination(), body.to_vec()).header("content-type", content);
-        for (name, value) in values(bench.version) {
-            send = send.header(name, value);
-        }
-        send.confirmed().await.unwrap();
-        let message = next::<A>(&mut messages).await;
-        assert_eq!(message.body(), body);
-        for (name, value) in values(bench.version) {
-            assert_eq!(message.header(name).unwrap(), value, "{name}");
-        }
-        message.ack().unwrap();
         client.disconnect().await.unwrap();
     });
 }

@@ -15,7 +15,7 @@ use stomp_testkit::real::{
 };
 use tungstenite::{ClientRequestBuilder, Message, handshake::client::Response};
 
-use super::{Bench, Case, STEP, connected, crashes, next, relays, run, settings, start};
+use super::{Bench, Case, STEP, connected, crashes, next, relaying, run, settings, start};
 use crate::support::Adapter;
 
 /// All cases. The last one kills the broker.
@@ -28,7 +28,7 @@ pub(crate) fn cases<A: Adapter>() -> [Case; 12] {
         (
             "relays headers and a binary body",
             &[Receipts, BinaryMessages],
-            super::relays_headers_and_body::<A>,
+            relaying::relays_headers_and_body::<A>,
         ),
         ("relays headers and a text", &[Receipts], relays_a_text::<A>),
         ("acks client", &[Prefetch], super::acks_client::<A>),
@@ -93,7 +93,7 @@ fn over_tls<A: Adapter>(bench: &mut Bench<'_>) {
 }
 
 fn relays_a_text<A: Adapter>(bench: &mut Bench<'_>) {
-    relays::<A>(bench, "grün €, \u{1f980}\0\n".repeat(100).as_bytes());
+    relaying::relays::<A>(bench, "grün €, \u{1f980}\0\n".repeat(100).as_bytes());
 }
 
 /// A text with that many octets.

@@ -81,9 +81,11 @@ fn a_receipt_that_never_comes_does_not_hold_it_up_for_ever() {
 fn how_it_ends() {
     type End = fn(&mut Script);
     let closed = "the broker closed the connection instead of confirming it";
-    let rows: [(End, &str); 6] = [
+    let rows: [(End, &str); 7] = [
         (|script| script.hear("RECEIPT\nreceipt-id:1\n\n\0"), "confirmed by the broker"),
         (|script| script.report(Lost::Eof), closed),
+        // Spring's relay says so of the broker behind it.
+        (|script| script.hear("ERROR\nmessage:Connection to broker closed.\n\n\0"), closed),
         (|script| script.report(Lost::Io("reset".into())), "unconfirmed"),
         (|script| script.hear("ERROR\nmessage:no\n\n\0"), "unconfirmed"),
         (|script| script.hear("garbage\n"), "unconfirmed"),

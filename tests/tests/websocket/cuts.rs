@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future::block_on};
 use proptest::{collection::vec, prelude::*, sample::select};
 use stomp_proto::{Command, Frame, Version};
-use stomp_session::client::WebSocketConfig;
+use stomp_session::{Profile, client::WebSocketConfig};
 use stomp_testkit::wire::{Wire, answer, open};
 use tungstenite::Message;
 
@@ -169,6 +169,26 @@ fn a_frame_in_pieces_is_one_message() {
     });
     let messages: Vec<_> = wire.messages().into_iter().map(|message| message.into_data().to_vec()).collect();
     assert!(messages == [frame], "{} messages", messages.len());
+}
+
+/// Unless the configuration says something else.
+#[test]
+fn a_profile_cuts_a_frame_into_messages() {
+    let frame = written(&[b'x'; 50_000], 0, true, true);
+    for (set, most) in [(None, 8192), (Some(1000), 1000), (Some(100_000), frame.len())] {
+        let wire = Wire::new(answer("").as_bytes(), &[]);
+        let mut config = WebSocketConfig::default();
+        config.message_limit = set;
+        block_on(async {
+            let endpoint = endpoint().with_profile(Profile::SPRING);
+            let mut web_socket = open(&endpoint, config, &wire).await.unwrap();
+            web_socket.write_all(&frame).await.unwrap();
+            web_socket.flush().await.unwrap();
+        });
+        let messages = wire.messages().into_iter().map(Message::into_data).collect::<Vec<_>>();
+        assert!(messages.concat() == frame, "it is the same frame");
+        assert_eq!(messages.iter().map(|message| message.len()).max(), Some(most));
+    }
 }
 
 #[test]
