@@ -132,7 +132,7 @@ fn burst<A: Adapter>(bench: &mut Bench<'_>) {
 
 /// One in fifty is large.
 fn body(number: usize, most: usize) -> String {
-    let octets = if number % 50 == 0 { SIZES[number / 50 % SIZES.len()] } else { number % 200 };
+    let octets = if number.is_multiple_of(50) { SIZES[number / 50 % SIZES.len()] } else { number % 200 };
     text(octets.min(most))
 }
 
