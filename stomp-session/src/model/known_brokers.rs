@@ -201,9 +201,8 @@ impl Profile {
         static KNOWN: std::sync::OnceLock<[Arc<Profile>; 7]> = std::sync::OnceLock::new();
         let known = || {
             let [three, four, newest] = [Self::RABBITMQ, Self::RABBITMQ_4, Self::RABBITMQ_4_3];
-            let others = [Self::UNKNOWN, Self::ACTIVEMQ, Self::ARTEMIS, Self::SPRING];
-            let [unknown, activemq, artemis, spring] = others;
-            [unknown, three, four, newest, activemq, artemis, spring].map(Arc::new)
+            let known = [Self::UNKNOWN, three, four, newest, Self::ACTIVEMQ, Self::ARTEMIS, Self::SPRING];
+            known.map(Arc::new)
         };
         let found = KNOWN.get_or_init(known).iter().find(|known| ***known == self).map(Arc::clone);
         found.unwrap_or_else(|| Arc::new(self))

@@ -127,7 +127,8 @@ fn confirmations<A: Adapter>(bench: &mut Bench<'_>) {
             // Its DISCONNECT would wait for the RECEIPT of the SUBSCRIBE.
             kill();
         } else {
-            (confirmed.unwrap(), kept.unwrap());
+            confirmed.unwrap();
+            kept.unwrap();
             transaction.unwrap().commit().await.unwrap();
         }
         client.disconnect().await.expect("this is answered with a RECEIPT");
