@@ -1,5 +1,7 @@
 //! Clusters of real brokers under load, while their nodes die: `clusters [--kind KIND]… [--rounds N] [--seconds S]`.
 
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, reason = "the module is for Linux"))]
+
 use std::{
     env, io,
     process::ExitCode,
@@ -7,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(target_os = "linux")]
 use stomp_testkit::cluster::{Blow, Interrupt, KINDS, Kind, Report, Trial, kinds};
 
 const HELP: &str = "\
@@ -31,6 +34,13 @@ Linux, root and the program `ip` are needed. The exit code is 1 if a message was
 ended, or if a cluster failed, and 2 if a client was later than is allowed.
 ";
 
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    eprintln!("clusters runs on Linux");
+    ExitCode::FAILURE
+}
+
+#[cfg(target_os = "linux")]
 fn main() -> ExitCode {
     let task = match Task::of(env::args().skip(1)) {
         Ok(Some(task)) => task,
@@ -60,6 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn rounds(kind: &'static Kind, task: &Task, interrupt: &Interrupt, report: &mut Report) -> io::Result<()> {
     let began = Instant::now();
     let mut trial = Trial::start(kind, task.rebalance, interrupt)?;
@@ -77,6 +88,7 @@ fn rounds(kind: &'static Kind, task: &Task, interrupt: &Interrupt, report: &mut 
 }
 
 /// Brokers are ended by whoever started them, and so on an interrupt as well.
+#[cfg(target_os = "linux")]
 fn listen_for_signals(interrupt: &Interrupt) {
     let interrupt = interrupt.clone();
     thread::spawn(move || {
@@ -90,6 +102,7 @@ fn listen_for_signals(interrupt: &Interrupt) {
     });
 }
 
+#[cfg(target_os = "linux")]
 async fn signal() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -103,6 +116,7 @@ async fn signal() -> io::Result<()> {
     Ok(())
 }
 
+#[cfg(target_os = "linux")]
 #[derive(Default)]
 struct Task {
     kinds: Vec<&'static Kind>,
@@ -112,6 +126,7 @@ struct Task {
     rebalance: Option<Duration>,
 }
 
+#[cfg(target_os = "linux")]
 impl Task {
     /// `None` if only the help is asked for.
     fn of(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
