@@ -77,6 +77,12 @@ pub struct Faults {
     pub frames: Option<(Command, Tampering)>,
 }
 
+impl Faults {
+    const fn stalls(&self) -> bool {
+        matches!(self.after, Some((_, Break::Stall)))
+    }
+}
+
 /// How a direction of a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -85,7 +91,7 @@ pub enum Break {
     HalfClose,
     /// The whole connection is reset.
     Reset,
-    /// Nothing more is forwarded or read, and neither side is notified.
+    /// Nothing more is forwarded or read, and neither side is notified. The connection ends with its other direction.
     Stall,
 }
 
@@ -142,9 +148,14 @@ async fn serve(mut client: TcpStream, broker: SocketAddr, plan: Plan) -> io::Res
     broker.set_nodelay(true)?;
     let (from_client, to_client) = client.split();
     let (from_broker, to_broker) = broker.split();
+    let stalls = [&plan.to_broker, &plan.to_client].iter().any(|faults| faults.stalls());
     let said = pass(Sender::Client, from_client, to_broker, plan.to_broker);
     let answered = pass(Sender::Server, from_broker, to_client, plan.to_client);
-    future::try_zip(said, answered).await.map(|_| ())
+    match stalls {
+        // What has stalled never ends by itself.
+        true => future::or(said, answered).await,
+        false => future::try_zip(said, answered).await.map(|_| ()),
+    }
 }
 
 /// Forwards one direction until it ends by itself or by its fault. What was read is delayed by the latency.
@@ -218,6 +229,8 @@ async fn broken(mut to: WriteHalf<'_>, how: Option<Break>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
     use super::*;
 
     #[test]
@@ -232,5 +245,22 @@ mod tests {
             let words = panicked.downcast_ref::<&str>().unwrap();
             assert!(words.contains("Break::Stall does so on purpose"), "{words}");
         }
+    }
+
+    #[test]
+    fn what_has_stalled_ends_with_the_other_direction() {
+        let broker = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut plan = Plan::default();
+        plan.to_client.after = Some((1, Break::Stall));
+        let proxy = Proxy::start(broker.local_addr().unwrap(), [plan]).unwrap();
+        let mut client = std::net::TcpStream::connect(proxy.address()).unwrap();
+        let (mut accepted, _) = broker.accept().unwrap();
+        accepted.write_all(b"ab").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        drop(client);
+        accepted.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+        let error = (0..1000).find_map(|_| accepted.write_all(&[0; BUFFER]).err());
+        let kind = error.expect("nobody reads that much").kind();
+        assert!(matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset), "{kind:?}");
     }
 }
