@@ -1,5 +1,6 @@
 //! What every real broker must do with us, and we with it.
 
+pub(crate) mod answers;
 pub(crate) mod application;
 pub(crate) mod cluster;
 pub(crate) mod crashes;

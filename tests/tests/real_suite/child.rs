@@ -108,6 +108,8 @@ fn words(panic: &(dyn Any + Send)) -> String {
 fn all_cases(broker: &mut RealBroker, programs: &Path, report: &mut Report<'_>) {
     let has_port = has_port(report.description);
     let newest = newest(report.description);
+    let answers = real_cases::answers::case(report.description);
+    run_cases::<Tokio>(answers.map(|case| (newest, case)).into_iter(), broker, report);
     if has_port {
         adapter_cases::<Tokio>(&versions(report.description).collect::<Vec<_>>(), broker, report);
         // What differs by version is the session's, which is the same under each adapter: the second one speaks the newest.
