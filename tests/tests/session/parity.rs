@@ -20,10 +20,10 @@ fn is_test(path: &Path, text: &str, name: &str) -> bool {
     let attributes = text[..at].rsplit("\n\n").next().unwrap_or_default();
     let suites = ["main.rs", "mod.rs"].map(|suite| path.with_file_name(suite));
     attributes.contains("#[test]")
-        || suites
-            .iter()
-            .filter_map(|suite| fs::read_to_string(suite).ok())
-            .any(|suite| suite.contains(&format!("::{name},")) || suite.contains(&format!(", {name}::<A>")))
+        || suites.iter().filter_map(|suite| fs::read_to_string(suite).ok()).any(|suite| {
+            let calls = [format!("::{name},"), format!(", {name}::<A>"), format!("::{name}::<A>")];
+            calls.iter().any(|call| suite.contains(call))
+        })
 }
 
 #[test]
