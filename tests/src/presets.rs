@@ -24,8 +24,11 @@ pub type Questions = BTreeMap<String, Vec<String>>;
 /// What was answered to each question, a line for each frame, and an empty line after each step.
 pub type Answers = BTreeMap<String, Vec<String>>;
 
+/// The name of a preset, and how it is made.
+pub type Preset = (&'static str, fn() -> BrokerConfig);
+
 /// The brokers whose answers are recorded, by the names of their records, and the presets that follow them.
-pub const PRESETS: [(&str, fn() -> BrokerConfig); 7] = [
+pub const PRESETS: [Preset; 7] = [
     ("rabbitmq-3.10", BrokerConfig::rabbitmq),
     ("rabbitmq-4.0", BrokerConfig::rabbitmq_4_0),
     ("rabbitmq-4.3", BrokerConfig::rabbitmq_4_3),
