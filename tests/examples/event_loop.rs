@@ -1,4 +1,4 @@
-//! How to test an event loop of one's own around the session: with proptest, and with the embedded broker in virtual time.
+//! Tests an event loop around the session with proptest and the embedded broker, in virtual time.
 
 use std::{
     error::Error,

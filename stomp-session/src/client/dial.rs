@@ -110,7 +110,7 @@ impl<R: Runtime> Dial<R> {
     /// it. Returns the version of STOMP whose subprotocol the server has chosen, or `None` if it has chosen none. Requires
     /// the feature `websocket`.
     ///
-    /// This is the second half of [`secure`](Self::secure), for who wants to tell the two apart.
+    /// [`secure`](Self::secure) does this after TLS. Use this method to report the two steps separately.
     ///
     /// This method is cancel safe: if its future is dropped, the stream is closed.
     ///

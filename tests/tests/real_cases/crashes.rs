@@ -74,7 +74,7 @@ fn ten_rounds<A: Adapter>(bench: &mut Bench<'_>) {
     rounds::<A>(bench, 10);
 }
 
-/// The same in so many rounds.
+/// The same, for this number of rounds.
 pub(super) fn rounds<A: Adapter>(bench: &mut Bench<'_>, rounds: u32) {
     make_queue::<A>(bench);
     let (config, destination) = (config(bench), bench.destination());
