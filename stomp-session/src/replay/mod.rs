@@ -256,7 +256,6 @@ impl Replay {
         let Some(kept) = self.kept.get_mut(id) else { return };
         match kept.count_silence(close, silence) {
             Sentence::Blamed => {
-                self.clock.blame();
                 let unknown = Unknown::KillsConnection(reason.clone());
                 self.end(id, NotSent::Lost(reason.clone()), unknown, events);
             }
@@ -284,9 +283,6 @@ impl Replay {
         let silence = self.clock.silences();
         let Some(held) = self.subscriptions.get_mut(id) else { return };
         let (sentence, has_stood) = (held.count_silence(close, silence), held.has_stood());
-        if sentence == Sentence::Blamed {
-            self.clock.blame();
-        }
         match sentence {
             Sentence::Blamed if !has_stood => return self.end_subscription(id, ended, events),
             Sentence::Blamed if self.count_refusal(id, &ended, close.now, events).is_none() => return,

@@ -155,8 +155,6 @@ pub(crate) struct Clock {
     silent: Time,
     /// Counts how often the silence has begun anew.
     silences: u32,
-    /// Whether something was found to blame for this silence.
-    blamed: bool,
 }
 
 /// When something may be tried again after connections that ended in one way.
@@ -225,7 +223,7 @@ impl Clock {
             return self.worded.wait(GAPS.get(at).map_or(LONGEST, |gap| Duration::from_secs(*gap)), now);
         }
         if self.silent.count(now) {
-            (self.silences, self.blamed) = (self.silences.wrapping_add(1), false);
+            self.silences = self.silences.wrapping_add(1);
         }
         let lasted = now.since(self.silent.first);
         let gap = match lasted < ELECTION {
@@ -255,17 +253,10 @@ impl Clock {
         (self.worded.costs, self.silent.costs) = (0, 0);
     }
 
-    /// Something is to blame for the connections that were closed in silence.
-    pub(crate) const fn blame(&mut self) {
-        self.blamed = true;
-    }
-
     /// All was accepted that was sent with care after connections were closed in silence: that is over, and the next one
-    /// begins anew. Not where something was to blame, since that may be sent again by its owner.
+    /// begins anew.
     pub(crate) const fn end_silence(&mut self) {
-        if !self.blamed {
-            self.silent.costs = 0;
-        }
+        self.silent.costs = 0;
     }
 
     /// A number that is another one once the times after silent closes have begun anew.

@@ -147,6 +147,25 @@ fn an_election_is_not_met_with_what_the_one_before_has_cost() {
     }
 }
 
+/// A program sends again what was given up because it ends connections. What else is accepted between does not make that cheap.
+#[test]
+fn what_is_to_blame_and_comes_again_costs_few_connections() {
+    let mut script = connected_to(RABBITMQ, config());
+    keep(&mut script, "/queue/poison");
+    let mut lost = 0;
+    for slice in 1..=360 {
+        keep(&mut script, "/queue/a");
+        let closes = |_: u64, frame: &str| frame.contains("/queue/poison");
+        let life = live(&mut script, seconds(10 * slice), closes);
+        lost += life.lost;
+        let given_up = |outcome: &Outcome| matches!(outcome, Outcome::Unknown(Unknown::KillsConnection(_)));
+        if life.sent.iter().any(|(_, outcome)| given_up(outcome)) {
+            keep(&mut script, "/queue/poison");
+        }
+    }
+    assert!(lost <= 20, "{lost} connections in an hour");
+}
+
 #[test]
 fn a_kept_send_outlives_them() {
     for elections in ELECTIONS {
