@@ -73,7 +73,7 @@ const WANTED: [Gate; 23] = [
         ClientInstructions("published-confirmed"),
         4690.0,
     ),
-    gate("octets of heap, an idle session", IdleSession, 2190.0),
+    gate("octets of heap, an idle session", IdleSession, 2200.0),
     gate("an octet read alone, medium / small", InstructionsRelative("octets-medium", "octets-small"), 1.0),
     gate("an octet read alone, large / small", InstructionsRelative("octets-large", "octets-small"), 1.0),
     gate("allocations, a small frame", AllocationsPerFrame("decode-small"), 0.0),
