@@ -143,17 +143,10 @@ const BEHAVIOUR: Behaviour = Behaviour {
 /// Binary messages are ignored. Its own limit to a message is 64 KiB, which the connector's URI raises here; above it the
 /// connection is closed. Frames are not put together: each is one message.
 const WEB_SOCKET: WebSocket = WebSocket {
-    port: "ws",
-    tls_port: Some("wss"),
-    path: "/",
-    wrong_path: None,
-    names_subprotocol: true,
-    profile: None,
     text_only: true,
-    message_limit: None,
     joins_messages: false,
     frame_limit: Some(LARGEST_MESSAGE),
-    disconnect: OnDisconnect::Receipt,
+    ..WebSocket::LIKE_TCP
 };
 
 const LARGEST_MESSAGE: usize = 1024 * 1024;

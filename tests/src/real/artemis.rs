@@ -103,19 +103,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     limits: FrameLimits::NONE,
     quorum: None,
     // Every acceptor of STOMP takes WebSockets, at any path.
-    web_socket: Some(WebSocket {
-        port: "stomp",
-        tls_port: Some("tls"),
-        path: "/",
-        wrong_path: None,
-        names_subprotocol: true,
-        profile: None,
-        text_only: false,
-        message_limit: None,
-        joins_messages: true,
-        frame_limit: None,
-        disconnect: OnDisconnect::Receipt,
-    }),
+    web_socket: Some(WebSocket { port: "stomp", tls_port: Some("tls"), ..WebSocket::LIKE_TCP }),
 };
 
 fn find(fetched: &str) -> io::Result<()> {

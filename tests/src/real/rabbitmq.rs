@@ -137,19 +137,8 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
 };
 
 /// Its answers are text messages, whatever octets they hold.
-const WEB_SOCKET: WebSocket = WebSocket {
-    port: "ws",
-    tls_port: Some("wss"),
-    path: "/ws",
-    wrong_path: Some(404),
-    names_subprotocol: true,
-    profile: None,
-    text_only: false,
-    message_limit: None,
-    joins_messages: true,
-    frame_limit: None,
-    disconnect: OnDisconnect::Closes,
-};
+const WEB_SOCKET: WebSocket =
+    WebSocket { path: "/ws", wrong_path: Some(404), disconnect: OnDisconnect::Closes, ..WebSocket::LIKE_TCP };
 
 /// The same, which answers DISCONNECT before it closes.
 const WEB_SOCKET_4: WebSocket = WebSocket { disconnect: OnDisconnect::Receipt, ..WEB_SOCKET };

@@ -124,17 +124,12 @@ const VERSIONS: &[&str] = &["1.1", "1.2"];
 
 /// Tomcat reads 8 KiB as one binary message, and the application gathers frames of 64 KiB.
 const WEB_SOCKET: WebSocket = WebSocket {
-    port: "ws",
     tls_port: None,
     path: "/ws",
     wrong_path: Some(404),
-    names_subprotocol: true,
-    profile: None,
-    text_only: false,
     message_limit: Some(8192),
-    joins_messages: true,
     frame_limit: Some(65_536),
-    disconnect: OnDisconnect::Receipt,
+    ..WebSocket::LIKE_TCP
 };
 
 fn find() -> io::Result<()> {

@@ -73,19 +73,7 @@ pub static VERTX: Description = Description {
         limits: FrameLimits::NONE,
         quorum: None,
         // The subprotocols are those of the program, which are all of them here.
-        web_socket: Some(WebSocket {
-            port: "ws",
-            tls_port: Some("wss"),
-            path: "/stomp",
-            wrong_path: Some(502),
-            names_subprotocol: true,
-            profile: None,
-            text_only: false,
-            message_limit: None,
-            joins_messages: true,
-            frame_limit: None,
-            disconnect: OnDisconnect::Receipt,
-        }),
+        web_socket: Some(WebSocket { path: "/stomp", wrong_path: Some(502), ..WebSocket::LIKE_TCP }),
     },
 };
 

@@ -31,6 +31,21 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
+    /// A broker that takes whatever a test sends, in any messages, and answers as over TCP.
+    pub(super) const LIKE_TCP: Self = Self {
+        port: "ws",
+        tls_port: Some("wss"),
+        path: "/",
+        wrong_path: None,
+        names_subprotocol: true,
+        profile: None,
+        text_only: false,
+        message_limit: None,
+        joins_messages: true,
+        frame_limit: None,
+        disconnect: OnDisconnect::Receipt,
+    };
+
     /// Returns the URI of a node without TLS, with these credentials.
     pub(super) fn uri(&self, layout: &Layout, node: usize, user: User) -> String {
         let port = layout.port(node, self.port);
