@@ -341,7 +341,9 @@ fn accept(listener: &TcpListener, reports: &Sender<Report>, stopping: &AtomicBoo
 }
 
 /// An address at which a listener can be reached. If it listens on all addresses, this is the loopback address.
-const fn reachable(address: SocketAddr) -> SocketAddr {
+#[doc(hidden)]
+#[must_use]
+pub const fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -6,7 +6,7 @@ use std::{
     env,
     fs::{self, File},
     io::{self, ErrorKind, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     path::{Path, PathBuf},
     process::{self, ExitCode},
     str::FromStr,
@@ -21,7 +21,7 @@ use clap::{
 use stomp_testkit::{
     broker::{Broker, BrokerConfig, proto::HeartBeat},
     pki::{Authority, Identity, Leaf},
-    server::{Server, ServerEvent},
+    server::{Server, ServerEvent, reachable},
     tls::{TlsFront, TlsFrontConfig},
 };
 
@@ -280,16 +280,6 @@ fn announce(options: &Options, address: SocketAddr, encrypted: Option<&Encrypted
     if let Some(authority) = encrypted.and_then(|encrypted| encrypted.authority.as_ref()) {
         say(&format!("the certificate of the authority to trust: {}", authority.path.display()));
     }
-}
-
-/// Where clients of this machine reach a port that listens on all addresses.
-const fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 fn tell(event: ServerEvent) {
