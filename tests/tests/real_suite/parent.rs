@@ -122,12 +122,12 @@ fn sudden_end(broker: &str, status: ExitStatus, records: &[Record]) -> Option<Re
 /// Shows the table, writes it down, and says whether all is well.
 fn conclude(records: &[Record], arguments: &Arguments, file: &Path) -> ExitCode {
     let brokers: Vec<&str> = arguments.brokers.iter().map(|description| description.name).collect();
-    print!("\n{}", table::text(&brokers, records));
     let left_out = real::ALL.into_iter().map(|description| description.name);
     let left_out: Vec<_> = left_out.filter(|name| !brokers.contains(name)).collect();
     if !left_out.is_empty() {
         println!("\nleft out: {}", left_out.join(", "));
     }
+    print!("\n{}", table::text(&brokers, records));
     let written =
         fs::write(file, "").and_then(|()| records.iter().try_for_each(|record| record.append(file)));
     if let Err(error) = written {

@@ -30,8 +30,9 @@ pub(crate) fn text(brokers: &[&str], records: &[Record]) -> String {
         let cells = brokers.iter().map(|broker| cell(records, broker, case).to_owned());
         columns(&mut text, case, &cells.collect::<Vec<_>>());
     }
-    explain(&mut text, "\nRED: it failed\n", records, Verdict::Failed);
     explain(&mut text, "\n-: it does not apply\n", records, Verdict::DoesNotApply);
+    // Last, where it is still seen when only the end of a long output is kept.
+    explain(&mut text, "\nRED: it failed\n", records, Verdict::Failed);
     text
 }
 
