@@ -87,6 +87,20 @@ fn outcomes_are_not_passed_on() {
 }
 
 #[test]
+fn what_is_unknown_counts_as_confirmed() {
+    finds(
+        Bug::ConfirmsTheUnknown,
+        Law::Confirmed,
+        "  1. 1ms pass
+  2. the application sends 0 octets to /queue/0 at least once
+  3. the application disconnects
+  4. the broker says nothing more on the connection
+  the socket takes at most 33 octets in a millisecond
+",
+    );
+}
+
+#[test]
 fn the_end_is_not_passed_on() {
     finds(Bug::SwallowsTheEnd, Law::End, "");
 }

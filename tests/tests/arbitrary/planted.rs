@@ -6,7 +6,7 @@ use std::{
 };
 
 use stomp_session::{
-    Action, Attempt, AttemptId, Event, Input, Lost, Session, Timestamp,
+    Action, Attempt, AttemptId, Event, Input, Lost, Outcome, Session, Timestamp,
     proto::bytes::{Buf as _, Bytes},
 };
 use stomp_testkit::arbitrary::{self, EventLoop, Network, Socket};
@@ -26,6 +26,8 @@ pub(crate) enum Bug {
     HoldsTheSocket,
     /// The outcome of a frame is not passed on.
     SwallowsOutcomes,
+    /// What is unknown is passed on as confirmed.
+    ConfirmsTheUnknown,
     /// The end of the session is not passed on.
     SwallowsTheEnd,
     /// What the socket does not take at all is forgotten.
@@ -209,6 +211,9 @@ impl EventLoop for Planted {
         for event in std::mem::take(&mut self.events) {
             match event {
                 Event::Receipt { .. } if self.has(Bug::SwallowsOutcomes) => {}
+                Event::Receipt { id, outcome: Outcome::Unknown(_) } if self.has(Bug::ConfirmsTheUnknown) => {
+                    application(&mut self.session, Event::Receipt { id, outcome: Outcome::Confirmed });
+                }
                 Event::Closed(_) if self.has(Bug::SwallowsTheEnd) => {}
                 event => application(&mut self.session, event),
             }
