@@ -28,11 +28,10 @@ pub(crate) fn cases<A: Adapter>() -> [Case; 1] {
 /// How long the node is dead before it is started again. It is back after twice that time, or three times on a machine that
 /// is busy.
 const DEAD: Duration = Duration::from_secs(6);
-/// So long after its return everything is as it was.
+/// So long after its return everything is as it was, beside the pause between two tries.
 const BACK: Duration = Duration::from_secs(15);
-/// The same where it was away for longer than a machine that is not busy takes: then the tries are a minute apart.
-const LONG: Duration = Duration::from_secs(30);
-const LATE_BACK: Duration = Duration::from_secs(75);
+/// The pause between two tries doubles until it is that long: it is no longer than the node was away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Between two messages.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The first number that is sent after the return.
@@ -153,7 +152,7 @@ async fn outage<A: Adapter>(
         smol::Timer::after(PAUSE).await;
     }
     let back = back.unwrap_or(started);
-    let limit = if back.duration_since(killed) < LONG { BACK } else { LATE_BACK };
+    let limit = BACK + back.duration_since(killed).min(LONGEST_PAUSE);
     done.set(true);
     client.disconnect().await.unwrap();
     let took = [0, 1].map(|consumer| seen.first(consumer, LATE).map(|at| at.duration_since(back)));
