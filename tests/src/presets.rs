@@ -111,34 +111,65 @@ pub fn ask_real(questions: &Questions, address: &str, silence: Duration) -> io::
     })
 }
 
-/// Asks again what was answered otherwise than before, with more patience: a broker that was busy has not answered otherwise.
+/// Asks a real broker whether it still answers as it is recorded to have answered, and returns what is answered otherwise.
+///
+/// What differs is asked again, each time with twice the patience: a broker that was busy has not answered otherwise.
 ///
 /// # Errors
 /// Returns an error if the broker cannot be reached or a question is malformed.
-pub fn ask_again(questions: &Questions, address: &str, recorded: &Answers) -> io::Result<Answers> {
-    let mut answers = ask_real(questions, address, QUIET)?;
-    let differs = |name: &String| answers.get(name) != recorded.get(name);
-    // Their queues may hold messages now, so that they are asked about others.
-    let again = |name: &str| format!("{name}{AGAIN}");
-    let open =
-        questions.iter().filter(|(name, _)| differs(name)).map(|(name, steps)| (again(name), steps.clone()));
-    let second = ask_real(&open.collect(), address, PATIENCE)?;
-    let own = |name: &str| name.replace(' ', ".");
-    for (name, lines) in second {
-        let first = name.trim_end_matches(AGAIN);
-        let lines = lines.into_iter().map(|line| line.replace(&own(&name), &own(first))).collect();
-        answers.insert(first.to_owned(), lines);
+pub fn differences(questions: &Questions, address: &str, recorded: &Answers) -> io::Result<Answers> {
+    let is_other = |name: &String, answer: &[String]| {
+        recorded.get(name).is_none_or(|before| in_order(before) != in_order(answer))
+    };
+    let (mut open, mut others, mut silence) = (questions.clone(), Answers::new(), QUIET);
+    for time in 0..TIMES {
+        // Their queues may hold messages from the time before, so that they are asked about others.
+        let again = AGAIN.repeat(time);
+        let named = open.iter().map(|(name, steps)| (format!("{name}{again}"), steps.clone()));
+        let answers = ask_real(&named.collect(), address, silence)?;
+        others = answers.into_iter().map(|(name, lines)| as_first(&name, lines)).collect();
+        others.retain(|name, answer| is_other(name, answer));
+        open.retain(|name, _| others.contains_key(name));
+        if open.is_empty() {
+            break;
+        }
+        silence *= 2;
     }
-    Ok(answers)
+    Ok(others)
 }
 
-/// What is behind the name of a question that is asked for the second time.
+/// An answer as if its question had been asked for the first time.
+fn as_first(name: &str, lines: Vec<String>) -> (String, Vec<String>) {
+    let first = name.trim_end_matches(AGAIN);
+    let lines = lines.into_iter().map(|line| line.replace(&own(name), &own(first)));
+    (first.to_owned(), lines.collect())
+}
+
+/// What a question's own destinations are called.
+fn own(name: &str) -> String {
+    name.replace(' ', ".")
+}
+
+/// The frames of each connection and command, in their order. At which step a MESSAGE comes, and whether it is before a RECEIPT,
+/// depends on how fast the broker is.
+fn in_order(answer: &[String]) -> BTreeMap<Vec<&str>, Vec<&str>> {
+    let mut frames: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for line in answer.iter().filter(|line| !line.is_empty()) {
+        let connection_and_command = line.splitn(3, ' ').take(2).collect();
+        frames.entry(connection_and_command).or_default().push(&**line);
+    }
+    frames
+}
+
+/// What is behind the name of a question that is asked again.
 const AGAIN: &str = " again";
+/// How often a question is asked whose answer differs.
+const TIMES: usize = 5;
 /// How many questions are asked at the same time.
 const AT_ONCE: usize = 8;
 /// How long a real broker is silent before it is taken to have answered.
 const QUIET: Duration = Duration::from_millis(400);
-/// The same for answers that are written down, or that are no longer those that were.
+/// The same for answers that are written down.
 pub const PATIENCE: Duration = Duration::from_millis(800);
 
 fn converse(peer: &mut dyn Peer, name: &str, steps: &[String]) -> io::Result<Vec<String>> {
@@ -180,7 +211,7 @@ fn converse(peer: &mut dyn Peer, name: &str, steps: &[String]) -> io::Result<Vec
 }
 
 fn filled(frame: &str, name: &str, heard: &BTreeMap<String, String>) -> String {
-    let own = name.replace(' ', ".");
+    let own = own(name);
     let frame = frame.replace("{q}", &format!("/queue/{own}")).replace("{t}", &format!("/topic/{own}"));
     let frame = frame.replace("{4 MiB}", &"x".repeat(4 << 20));
     let headers = |count: u32| (0..count).map(|number| format!("h{number}:v\n")).collect::<String>();
