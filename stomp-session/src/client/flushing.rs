@@ -15,7 +15,7 @@ use super::{
     flushes::FlushId,
     handle::Client,
     shared::{Inner, Shared},
-    state::Timer,
+    waiting::Timer,
 };
 use crate::{Outcome, ReceiptId, Timestamp};
 

@@ -11,14 +11,14 @@ use bytes::Bytes;
 
 use super::{
     keep::Keep,
-    listener::Listener,
     runner::awaits_end,
     send::SendBuilder,
     shared::{Inner, Shared},
-    state::{SessionState, Waiting, Watch},
     statistics::Statistics,
     subscription::SubscribeBuilder,
+    waiting::Waiting,
     waits::For,
+    watch::{Listener, SessionState, Watch},
 };
 use crate::{Closed, Connection};
 

@@ -4,7 +4,7 @@ use std::{fmt, future::poll_fn, ops::Deref, sync::Arc};
 
 use stomp_proto::Excess;
 
-use super::{acknowledging::Acknowledging, shared::Shared, state::Waiting, waits::For};
+use super::{acknowledging::Acknowledging, shared::Shared, waiting::Waiting, waits::For};
 use crate::{CommandError, Nack, Session};
 
 /// A received message.

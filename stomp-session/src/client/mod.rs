@@ -18,7 +18,6 @@ mod dispatch;
 mod driver;
 mod error;
 mod export;
-mod fairness;
 mod flushes;
 mod flushing;
 pub mod futures;
@@ -32,7 +31,6 @@ mod items;
 mod json;
 mod keep;
 mod keep_alive;
-mod listener;
 mod listeners;
 mod message;
 mod moves;
@@ -59,7 +57,6 @@ mod settings;
 mod shared;
 #[cfg(feature = "sink")]
 mod sink;
-mod state;
 mod statistics;
 mod stopping;
 mod subscription;
@@ -71,7 +68,9 @@ mod transaction;
 mod turn;
 mod unanswered;
 mod unsubscribing;
+mod waiting;
 mod waits;
+mod watch;
 #[cfg(feature = "websocket")]
 mod web_socket;
 
@@ -91,7 +90,6 @@ pub use items::{Items, SubscriptionItem, TooLarge};
 #[cfg(feature = "json")]
 pub use json::JsonError;
 pub use keep_alive::KeepAlive;
-pub use listener::Listener;
 pub use message::Message;
 pub use notice::Notice;
 pub use prepared::PreparedSend;
@@ -103,11 +101,11 @@ pub use results::Results;
 pub use runner::{Delivery, Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
 pub use runtime::{Addresses, Connector, Runtime, TransportError, TransportStream};
 pub use send::SendBuilder;
-pub use state::{SessionState, Watch};
 pub use statistics::Statistics;
 pub use subscription::{SubscribeBuilder, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
 pub use transaction::Transaction;
+pub use watch::{Listener, SessionState, Watch};
 #[cfg(feature = "websocket")]
 pub use web_socket::WebSocketConfig;
 

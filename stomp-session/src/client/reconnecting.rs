@@ -15,7 +15,7 @@ use super::{
     moves::MoveId,
     runner::awaits_end,
     shared::Shared,
-    state::{Timer, Waiting},
+    waiting::{Timer, Waiting},
     waits::For,
 };
 use crate::{Endpoint, Move, Moved};

@@ -19,7 +19,7 @@ use super::{
     requests::{Queue, RequestId},
     send::{SendBuilder, Sending},
     shared::Inner,
-    state::{Timer, Waiting},
+    waiting::{Timer, Waiting},
     waits::For,
 };
 use crate::{CommandError, ReplyQueue, Subscribe};

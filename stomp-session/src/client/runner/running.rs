@@ -29,9 +29,9 @@ use crate::{
         runners::{Call, Report, RunnerId},
         send::SendBuilder,
         shared::{Inner, Shared},
-        state::Timer,
         subscription::Subscription,
         sync::atomic::{AtomicBool, Ordering},
+        waiting::Timer,
     },
 };
 

@@ -20,8 +20,8 @@ use crate::{
         handler_box::HandlerBox,
         send::Sending,
         shared::Shared,
-        state::{Timer, Waiting},
         telemetry::Handled,
+        waiting::{Timer, Waiting},
         waits::For,
     },
 };
