@@ -11,10 +11,9 @@ use std::{
 use super::{
     error::ReconnectError,
     handle::Client,
-    keep::Keep,
-    moves::MoveId,
     runner::awaits_end,
-    shared::Shared,
+    runners::MoveId,
+    shared::{Keep, Shared},
     waiting::{Timer, Waiting},
     waits::For,
 };

@@ -14,11 +14,10 @@ use stomp_proto::{AckMode, Headers};
 use super::{
     error::RequestError,
     handle::Client,
-    keep::Keep,
     message::Message,
     requests::{Queue, RequestId},
     send::{SendBuilder, Sending},
-    shared::Inner,
+    shared::{Inner, Keep},
     waiting::{Timer, Waiting},
     waits::For,
 };

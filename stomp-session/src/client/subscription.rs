@@ -18,11 +18,10 @@ use stomp_proto::{AckMode, Headers};
 use super::{
     contain::contained_change,
     error::SubscribeError,
-    keep::Keep,
     message::Message,
     notice::Notice,
     pressure::Taken,
-    shared::{Inner, Shared},
+    shared::{Inner, Keep, Shared},
     unsubscribing::Unsubscribing,
     waiting::Row,
     waits::{For, Ticket},

@@ -15,9 +15,7 @@ use stomp_proto::{AckMode, Version};
 
 use super::{
     delivery::Delivery,
-    options::Options,
-    outcome::{Failure, StopReason, Stopped, Tally},
-    policy::{Forward, OnFailure, doubled},
+    outcome::{Failure, Forward, OnFailure, Options, StopReason, Stopped, Tally, doubled},
     ready::Ready,
     slot::{Rest, Slot, Spare, Stage, Step},
 };

@@ -22,8 +22,8 @@ use super::{
 use crate::{
     Endpoint,
     client::{
-        interrupted::uninterrupted,
         runtime::{Runtime, TransportError},
+        stream::uninterrupted,
     },
     model::{handshake_headers::HandshakeHeaders, mask::Mask},
 };

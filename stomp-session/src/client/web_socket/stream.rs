@@ -9,7 +9,7 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{close::NORMAL, reader::Reader, writer::Writer};
-use crate::{client::interrupted::uninterrupted, model::mask::Mask};
+use crate::{client::stream::uninterrupted, model::mask::Mask};
 
 /// How many reads may bring nothing for the session before other tasks have their turn: a server may send nothing but pings.
 const FRUITLESS: usize = 16;
