@@ -22,7 +22,7 @@ use crate::{
         runtime::{Runtime, TransportError},
         stream::uninterrupted,
     },
-    model::{handshake_headers::HandshakeHeaders, mask::Mask},
+    model::{endpoint::HandshakeHeaders, mask::Mask},
 };
 
 /// The configuration of WebSockets, for endpoints that are reached over one (`ws://`, `wss://`). Requires the feature

@@ -8,7 +8,7 @@ use httparse::{Header, Status};
 use sha1::{Digest as _, Sha1};
 use stomp_proto::Version;
 
-use crate::{Endpoint, client::runtime::TransportError, model::handshake_headers::HandshakeHeaders};
+use crate::{Endpoint, client::runtime::TransportError, model::endpoint::HandshakeHeaders};
 
 /// What begins so, or is one of these, is said by the handshake itself.
 const RESERVED_PREFIX: &str = "sec-websocket-";
