@@ -307,6 +307,7 @@ pub(super) struct Terms {
     pub(super) size: usize,
 }
 
+/// The messages of publishers: handed over at once if there is room, otherwise parked as any other send.
 impl Inner {
     /// Hands a message over, or parks it.
     pub(super) fn feed(

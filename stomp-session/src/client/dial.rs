@@ -103,7 +103,7 @@ impl<R: Runtime> Dial<R> {
     ///
     /// # Errors
     /// Returns an error if a handshake fails. If no retry can succeed, it contains a permanent
-    /// [`TransportError`](super::TransportError).
+    /// [`TransportError`].
     pub async fn secure<S>(&self, endpoint: &Endpoint, stream: S) -> io::Result<TransportStream>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -127,7 +127,7 @@ impl<R: Runtime> Dial<R> {
     ///
     /// # Errors
     /// Returns an error if the handshake fails. If no retry can succeed, it contains a permanent
-    /// [`TransportError`](super::TransportError).
+    /// [`TransportError`].
     #[cfg(feature = "websocket")]
     pub async fn open_web_socket<S>(
         &self,

@@ -17,6 +17,7 @@ use crate::{Move, Moved, Timestamp};
 /// client that rebalances stays until the next period if a handler has not ended by then.
 const SHARE: f64 = 0.75;
 
+/// The graceful end.
 impl Inner {
     /// Stores the report of a runner, and returns what the runner is to do.
     pub(super) fn visit(&mut self, id: &mut Option<RunnerId>, report: Report, waker: Waker) -> Call {
@@ -104,6 +105,7 @@ impl Shared {
     }
 }
 
+/// Moves.
 impl Shared {
     /// Begins to move, or joins in.
     pub(super) fn begin_move(&self, inner: &mut Inner, how: Move) -> MoveId {
@@ -199,6 +201,7 @@ impl Inner {
     }
 }
 
+/// Rebalancing.
 impl Inner {
     /// Moves to the broker that was drawn, once there is time. The driver's business. Returns whether anything has changed.
     pub(super) fn continue_rebalance(&mut self, now: Timestamp) -> bool {

@@ -77,7 +77,7 @@ impl Message {
     /// ```
     ///
     /// # Errors
-    /// The future returns an [`AckError`](super::AckError) if the ACK was not confirmed. The broker may then deliver the
+    /// The future returns an [`AckError`] if the ACK was not confirmed. The broker may then deliver the
     /// message again.
     pub fn ack_confirmed(mut self) -> Acknowledging {
         Acknowledging::new(&self.shared, &mut self.message)

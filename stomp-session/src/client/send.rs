@@ -64,7 +64,7 @@ impl SendBuilder {
     /// others (STOMP 1.2, "Repeated Header Entries").
     ///
     /// The headers `destination`, `receipt` and `transaction` are set by the client. If they are set here, the send
-    /// fails with a [`CommandError`](crate::CommandError).
+    /// fails with a [`CommandError`].
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         let headers = self.frame.headers_mut();
         match name.as_ref() == DESTINATION.as_bytes() {
@@ -154,8 +154,8 @@ impl SendBuilder {
 
     /// Fails at once instead of waiting for a connection or for room.
     ///
-    /// The error is [`CommandError::NotConnected`](crate::CommandError::NotConnected), [`SendError::Full`] or
-    /// [`CommandError::AtLeastOnceFull`](crate::CommandError::AtLeastOnceFull).
+    /// The error is [`CommandError::NotConnected`], [`SendError::Full`] or
+    /// [`CommandError::AtLeastOnceFull`].
     pub const fn immediate(mut self) -> Self {
         self.how.immediate = true;
         self

@@ -88,7 +88,7 @@ impl Message {
     /// Creates a message that was not received from a broker, for tests of code that handles messages.
     ///
     /// It belongs to no session, so that settling it fails with
-    /// [`CommandError::OtherSession`](crate::CommandError::OtherSession).
+    /// [`CommandError::OtherSession`].
     ///
     /// ```
     /// use stomp_session::{Message, Settle, proto::{Command, Frame}};
@@ -164,7 +164,7 @@ impl Message {
     /// Returns a token that settles this message after it is gone. This copies a few short headers.
     ///
     /// Only the first settlement through the message or one of its tokens counts. Each later one fails with
-    /// [`CommandError::AlreadySettled`](crate::CommandError::AlreadySettled).
+    /// [`CommandError::AlreadySettled`].
     #[must_use]
     pub fn ack_token(&self) -> AckToken {
         let names = ["message-id", "subscription", "ack"];

@@ -100,7 +100,7 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for Stopped<E> {}
 /// What becomes of a message whose handler has failed.
 ///
 /// Brokers differ in the effect of NACK, so each policy is named after its effect. On a broker whose NACK has a
-/// different effect, the runner ends with [`CommandError::NackCannot`](crate::CommandError::NackCannot).
+/// different effect, the runner ends with [`CommandError::NackCannot`].
 ///
 /// | | RabbitMQ | ActiveMQ | Artemis | unknown, 1.0 |
 /// | --- | --- | --- | --- | --- |
