@@ -29,27 +29,24 @@ pub mod client;
 pub use failover::{BrokersError, Schedule, Which};
 pub use link::input::Input;
 #[cfg(feature = "client")]
-pub(crate) use model::ring::Ring;
+pub(crate) use model::collections::Ring;
 pub use model::{
-    at_least_once::AtLeastOnce,
     brokers::{Brokers, Reconnect},
-    config::{Config, OnRefusal},
-    connection::{Action, Attempt, Connection},
+    config::{AtLeastOnce, Config, OnRefusal},
+    connection::{Action, Attempt, Connection, Move, Moved},
     endpoint::{Endpoint, Login},
     error::{Closed, CommandError, Ended, Lost, NotSent, Outcome, SendError, ServerError, Unknown},
     event::Event,
-    frame_limit::{FrameLimit, FrameUnit},
     frames,
     ids::{AttemptId, ConnectionId, ReceiptId, SubscriptionId, TransactionId},
     message::{AckToken, Message, Settle},
-    moving::{Move, Moved},
     profile::{
-        ConnectEscaping, Cumulative, DeliveryIds, Meaning, Nack, Prefetch, Profile, ReplyQueue, Stray,
-        Unsubscribe,
+        ConnectEscaping, Cumulative, DeliveryIds, FrameLimit, FrameUnit, Meaning, Nack, Prefetch, Profile,
+        ReplyQueue, Stray, Unsubscribe,
     },
     rabbitmq,
     subscribe::{Oversized, Retry, Subscribe},
-    timestamp::Timestamp,
+    time::Timestamp,
     transport_failure::TransportFailure,
 };
 #[cfg(feature = "client")]

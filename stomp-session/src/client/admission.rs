@@ -1,19 +1,22 @@
-//! Decides what is sent at once. A message that finds a connection with room is sent; the others are parked and sent in
-//! order.
+//! Decides what is sent at once, of single sends and of publishers. A message that finds a connection with room is sent; the
+//! others are parked and sent in order.
 
 use std::{
+    sync::{Arc, Mutex},
     task::{Poll, Waker},
     time::Duration,
 };
 
+use bytes::Bytes;
+use stomp_proto::PreparedFrame;
+
 use super::{
-    content::Content,
-    error::{BeginError, SendError},
+    error::{BeginError, PublishError, SendError},
     notice::Notice,
-    parked::{Admitted, Parked, ParkedId, What},
+    outgoing::{Admitted, Content, How, Line, Mode, Parked, ParkedId, What},
+    publishers::{Flush, PublisherId, Window},
     settings::Settings,
     shared::Inner,
-    terms::{How, Line, Mode},
 };
 use crate::{AtLeastOnce, Closed, CommandError, ReceiptId, Timestamp, TransactionId};
 
@@ -78,12 +81,12 @@ impl Inner {
         Ok(Started::Parked(self.park(Line::Transport, parked)))
     }
 
-    pub(super) fn check_open(&self) -> Result<(), BeginError> {
+    fn check_open(&self) -> Result<(), BeginError> {
         self.closed.as_deref().map_or(Ok(()), |closed| Err(BeginError::Closed(closed.clone())))
     }
 
     /// During a graceful end, parked messages are still sent, but none is added.
-    pub(super) fn check_parking(&self) -> Result<(), BeginError> {
+    fn check_parking(&self) -> Result<(), BeginError> {
         if self.parking.is_closing() { Err(CommandError::Closed.into()) } else { Ok(()) }
     }
 
@@ -106,7 +109,7 @@ impl Inner {
         self.parking.park(line, parked)
     }
 
-    pub(super) fn may_pass(&self, line: Line, size: usize, settings: &Settings) -> bool {
+    fn may_pass(&self, line: Line, size: usize, settings: &Settings) -> bool {
         self.parking.first(line).is_none() && self.has_room(line, size, settings)
     }
 
@@ -280,6 +283,122 @@ impl Inner {
             self.session.cancel(id);
             self.wake_driver();
         }
+        self.discard(waker);
+    }
+}
+
+/// What became of a message that was fed.
+pub(super) enum Fed {
+    /// It was handed over under this number.
+    HandedOver(u64),
+    /// It waits by itself for a connection with room.
+    Parked(ParkedId),
+    /// It was not taken, because the window is full. The waker is woken when there is room.
+    Full,
+}
+
+/// The frame that a publisher sends, and how it is sent.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) id: PublisherId,
+    pub(super) how: How,
+    pub(super) frame: PreparedFrame,
+    /// The size of the frame without a body, in octets.
+    pub(super) size: usize,
+}
+
+/// The messages of publishers: handed over at once if there is room, otherwise parked as any other send.
+impl Inner {
+    /// Hands a message over, or parks it.
+    pub(super) fn feed(
+        &mut self,
+        settings: &Settings,
+        terms: &mut Terms,
+        body: &Bytes,
+        waker: &Waker,
+    ) -> Result<Fed, SendError> {
+        self.check_open()?;
+        if self.poll_window(terms.id, waker)?.is_pending() {
+            return Ok(Fed::Full);
+        }
+        let line = terms.how.line();
+        if self.may_pass(line, terms.size.saturating_add(body.len()), settings) {
+            return self.publish_now(terms, body).map(Fed::HandedOver);
+        }
+        self.check_parking()?;
+        let frame = Arc::new(Mutex::new(terms.frame.clone()));
+        let mut content = Content::Prepared { frame, body: body.clone() };
+        let patience = terms.how.timeout.unwrap_or(settings.send_timeout);
+        self.after.drop_body(content.unpin());
+        let parked = Parked::new(What::Send { content, how: terms.how }, patience, Some(waker.clone()));
+        Ok(Fed::Parked(self.park(line, parked)))
+    }
+
+    /// Whether there is room in the window. If there is none, the waker is woken when there is.
+    pub(super) fn poll_window(&mut self, id: PublisherId, waker: &Waker) -> Result<Poll<()>, SendError> {
+        match self.publishers.window(id) {
+            Window::Open => Ok(Poll::Ready(())),
+            Window::Untaken(count) => Err(SendError::OutcomesUntaken(count)),
+            Window::Full => {
+                let replaced = self.publishers.await_room(id, waker.clone());
+                self.discard(replaced);
+                Ok(Poll::Pending)
+            }
+        }
+    }
+
+    fn publish_now(&mut self, terms: &mut Terms, body: &Bytes) -> Result<u64, SendError> {
+        let Terms { id, how, frame, .. } = terms;
+        let receipt = match how.mode {
+            Mode::Plain => self.session.publish(frame, body, None)?,
+            Mode::Confirmed => {
+                let timeout = how.timeout.unwrap_or_else(|| self.session.config().timeout);
+                self.session.publish(frame, body, Some(timeout))?
+            }
+            Mode::AtLeastOnce { ordered } => {
+                let mut frame = frame.frame().clone().with_body(body.clone());
+                Some(self.session.keep(&mut frame, AtLeastOnce { timeout: how.timeout, ordered })?)
+            }
+        };
+        self.counters.count_sent();
+        self.wake_driver();
+        Ok(self.note_published(*id, receipt))
+    }
+
+    /// Counts a message that was handed to the session.
+    fn note_published(&mut self, id: PublisherId, receipt: Option<ReceiptId>) -> u64 {
+        let position = receipt.is_none().then(|| self.session.sends_appended());
+        let number = self.publishers.hand_over(id, position);
+        receipt.into_iter().for_each(|receipt| self.receipts.publish(receipt, id, number));
+        number
+    }
+
+    /// The number of the oldest message without an outcome, or of the next one.
+    pub(super) fn first_unsettled(&self, id: PublisherId) -> u64 {
+        self.receipts.first_of(id).unwrap_or_else(|| self.publishers.next_number(id))
+    }
+
+    pub(super) fn poll_publisher_flush(
+        &mut self,
+        terms: &Terms,
+        waker: Waker,
+    ) -> Poll<Result<(), PublishError>> {
+        let (flushed, unused) = self.publishers.poll_flush(terms.id, waker);
+        self.discard(unused);
+        match (flushed, terms.how.mode) {
+            (Flush::Waits, _) => Poll::Pending,
+            (Flush::Done, _) => Poll::Ready(Ok(())),
+            (Flush::Failed(count), Mode::Plain) => Poll::Ready(Err(PublishError::Unsent { count })),
+            (Flush::Failed(count), _) => Poll::Ready(Err(PublishError::Unconfirmed { count })),
+        }
+    }
+
+    /// Messages that were handed over are still sent; their outcomes are not reported.
+    pub(super) fn remove_publisher(&mut self, id: PublisherId) {
+        if self.publishers.has_unsettled(id) {
+            self.receipts.forget_all_of(id);
+        }
+        let waker = self.publishers.remove(id);
         self.discard(waker);
     }
 }

@@ -20,8 +20,8 @@ use super::{
     message::Message,
     runtime::{Connector, Runtime},
     shared::Shared,
-    state::Waiting,
     subscription::Subscription,
+    waiting::Waiting,
     waits::For,
 };
 

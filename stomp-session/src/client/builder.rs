@@ -7,13 +7,11 @@ use stomp_proto::{Limits, Version};
 #[cfg(feature = "websocket")]
 use super::web_socket::WebSocketConfig;
 use super::{
-    credentials::Credentials,
     dial::Dial,
     driver::Driver,
     handle::Client,
-    keep_alive::KeepAlive,
     runtime::{Connector, Runtime},
-    settings::{DialSettings, Settings},
+    settings::{Credentials, DialSettings, KeepAlive, Settings},
     shared::Shared,
     tls::TlsConfig,
 };

@@ -13,15 +13,14 @@ use bytes::{Buf as _, Bytes};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
-    closing::ClosingStream,
     contain::drop_each,
-    dialling::{Dialling, dial, dial_failure, stream_failure},
+    dial::{Dialling, dial, dial_failure, stream_failure},
     export::Export,
-    interrupted::uninterrupted,
     notice::Notice,
     runtime::{Addresses, Connector, Runtime, TransportError},
     shared::Shared,
     statistics::Counters,
+    stream::{ClosingStream, uninterrupted},
     telemetry::ConnectionSpan,
     turn::{Report, Standing, Turn},
 };

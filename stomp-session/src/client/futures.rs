@@ -18,9 +18,8 @@
 //! | [`Disconnecting`] | [`Client::disconnect`](super::Client::disconnect) |
 
 pub use super::{
-    acknowledging::Acknowledging,
-    flushing::Flushing,
-    handle::Disconnecting,
+    handle::{Disconnecting, Flushing},
+    message::Acknowledging,
     publisher::{Feeding, PublisherFlushing, Publishing},
     reconnecting::Reconnecting,
     request::Requesting,

@@ -1,11 +1,24 @@
-//! A received message, as its consumer sees it.
+//! A received message, as its consumer sees it: its acknowledgement, which may wait for the broker's answer, and the headers
+//! that a copy of it may have.
 
-use std::{fmt, future::poll_fn, ops::Deref, sync::Arc};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    ops::Deref,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use stomp_proto::Excess;
+use stomp_proto::{Excess, Headers, Text};
 
-use super::{acknowledging::Acknowledging, shared::Shared, state::Waiting, waits::For};
-use crate::{CommandError, Nack, Session};
+use super::{
+    error::AckError,
+    shared::{Inner, Shared},
+    waiting::Waiting,
+    waits::For,
+};
+use crate::{CommandError, Nack, ReceiptId, Session, Settle};
 
 /// A received message.
 ///
@@ -64,7 +77,7 @@ impl Message {
     /// ```
     ///
     /// # Errors
-    /// The future returns an [`AckError`](super::AckError) if the ACK was not confirmed. The broker may then deliver the
+    /// The future returns an [`AckError`] if the ACK was not confirmed. The broker may then deliver the
     /// message again.
     pub fn ack_confirmed(mut self) -> Acknowledging {
         Acknowledging::new(&self.shared, &mut self.message)
@@ -165,4 +178,142 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.message.fmt(f)
     }
+}
+
+/// The future of [`Message::ack_confirmed`](super::Message::ack_confirmed) and
+/// [`Delivery::ack_confirmed`](super::Delivery::ack_confirmed).
+///
+/// It only waits: the ACK was queued at the call and is sent in any case. It is cancel safe.
+#[must_use = "the broker's answer is not known until the future is awaited"]
+#[derive(Debug)]
+pub struct Acknowledging {
+    shared: Arc<Shared>,
+    asked: Asked,
+}
+
+#[derive(Debug)]
+enum Asked {
+    Refused(CommandError),
+    Waits(ReceiptId),
+    Done,
+}
+
+impl Acknowledging {
+    /// Acknowledges a message.
+    pub(super) fn new(shared: &Arc<Shared>, message: &mut impl Settle) -> Self {
+        let asked = shared.command(|inner| inner.ack_confirmed(message));
+        let asked = asked.map_or_else(Asked::Refused, Asked::Waits);
+        Self { shared: Arc::clone(shared), asked }
+    }
+
+    /// Whether the ACK was queued.
+    pub(super) const fn is_queued(&self) -> bool {
+        matches!(self.asked, Asked::Waits(_))
+    }
+}
+
+impl Future for Acknowledging {
+    type Output = Result<(), AckError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = match &self.asked {
+            Asked::Refused(error) => Err(error.clone().into()),
+            Asked::Waits(id) => match self.shared.with(|inner| inner.poll_receipt(*id, cx.waker())) {
+                Some(outcome) => AckError::from_outcome(outcome),
+                None => return Poll::Pending,
+            },
+            Asked::Done => return Poll::Pending,
+        };
+        self.asked = Asked::Done;
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for Acknowledging {
+    fn drop(&mut self) {
+        if let Asked::Waits(id) = self.asked {
+            self.shared.with(|inner| inner.unwatch_receipt(id));
+        }
+    }
+}
+
+impl Inner {
+    fn ack_confirmed(&mut self, message: &mut impl Settle) -> Result<ReceiptId, CommandError> {
+        let id = self.session.ack_confirmed(message)?;
+        self.receipts.await_one(id, None);
+        Ok(id)
+    }
+
+    /// Nobody waits for that receipt any more. Its frame stays.
+    fn unwatch_receipt(&mut self, id: ReceiptId) {
+        let (_, waker) = self.receipts.forget(id);
+        self.discard(waker);
+    }
+}
+
+/// Returns those of a message's headers that a copy of it may have: the headers of its application, without those that belong to
+/// the delivery or to the broker's routing.
+///
+/// A broker that gets one of the others back takes it for an order: RabbitMQ refuses a copy with the `transaction` of the first
+/// sender, and Artemis confirms it and loses it. A [`Forward`](super::Forward) leaves out the same.
+///
+/// ```
+/// use stomp_session::{client::application_headers, proto::Headers};
+///
+/// let mut came = Headers::new();
+/// came.push("message-id", "7");
+/// came.push("redelivered", "true");
+/// came.push("colour", "red");
+///
+/// let mut copied = Headers::new();
+/// copied.push("colour", "red");
+/// assert_eq!(application_headers(&came), copied);
+/// ```
+#[must_use]
+pub fn application_headers(headers: &Headers) -> Headers {
+    let mut copied = Headers::new();
+    let kept = headers.iter().filter(|(name, _)| !is_reserved(name));
+    kept.for_each(|(name, value)| copied.push(name.octets(), value.octets()));
+    copied
+}
+
+/// Headers of a MESSAGE that belong to its delivery, or by which brokers route.
+const RESERVED: [&str; 26] = [
+    "ack",
+    "browser",
+    "content-length",
+    "destination",
+    "destination-type",
+    "expires",
+    "message-id",
+    "original-destination",
+    "originalExpiration",
+    "persistent",
+    "priority",
+    "receipt",
+    "redelivered",
+    "routing-type",
+    "subscription",
+    "subscription-type",
+    "timestamp",
+    "transaction",
+    "x-acquired-count",
+    "x-death",
+    "x-delivery-count",
+    "x-opt-deaths",
+    "x-received-from",
+    "BCC",
+    "CC",
+    "dlqDeliveryFailureCause",
+];
+
+/// Prefixes of names that brokers reserve: the de-duplication and routing headers of Artemis and ActiveMQ, and what
+/// RabbitMQ notes about dead letters.
+const RESERVED_PREFIXES: [&[u8]; 7] =
+    [b"_AMQ", b"__AMQ", b"AMQ_", b"_HQ_", b"JMSX", b"x-first-death-", b"x-last-death-"];
+
+pub(super) fn is_reserved(name: &Text<'_>) -> bool {
+    let octets = name.octets();
+    RESERVED.iter().any(|reserved| *name == **reserved)
+        || RESERVED_PREFIXES.iter().any(|prefix| octets.starts_with(prefix))
 }

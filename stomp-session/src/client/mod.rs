@@ -3,111 +3,81 @@
 //! An adapter provides a [`Runtime`], and a [`Connector`] opens the stream to an endpoint. Users of an adapter mostly
 //! need [`Client`], [`Subscription`] and [`Message`]. The [`guide`] shows how to use them.
 
-mod acknowledging;
 mod admission;
 pub mod blocking;
 mod builder;
-mod closing;
 mod contain;
-mod content;
-mod copied;
-mod credentials;
 mod dial;
-mod dialling;
 mod dispatch;
 mod driver;
 mod error;
 mod export;
-mod fairness;
-mod flushes;
-mod flushing;
 pub mod futures;
 mod gauge;
 pub mod guide;
 mod handle;
-mod handler_box;
-mod interrupted;
 mod items;
 #[cfg(feature = "json")]
 mod json;
-mod keep;
-mod keep_alive;
-mod listener;
-mod listeners;
+mod leaving;
 mod message;
-mod moves;
-mod moving;
 mod notice;
-mod parked;
-mod prepared;
+mod outgoing;
 mod pressure;
 mod publisher;
 mod publishers;
-mod publishing;
-mod race;
-mod rebalancing;
 mod receipts;
 mod reconnecting;
 mod request;
 mod requests;
-mod results;
 mod runner;
 mod runners;
 mod runtime;
 mod send;
 mod settings;
 mod shared;
-#[cfg(feature = "sink")]
-mod sink;
-mod state;
 mod statistics;
-mod stopping;
+mod stream;
 mod subscription;
 mod sync;
 mod telemetry;
-mod terms;
 mod tls;
 mod transaction;
 mod turn;
-mod unanswered;
 mod unsubscribing;
+mod waiting;
 mod waits;
+mod watch;
 #[cfg(feature = "websocket")]
 mod web_socket;
 
 use std::future::Future;
 
 pub use builder::Builder;
-pub use copied::application_headers;
-pub use credentials::Credentials;
-pub use dial::Dial;
+pub use dial::{Dial, race, race_addresses};
 pub use driver::Driver;
 pub use error::{
     AckError, BeginError, CommitError, ConnectError, FlushError, PublishError, ReconnectError, RequestError,
     SendError, SubscribeError,
 };
 pub use handle::{Client, Farewell};
-pub use items::{Items, SubscriptionItem, TooLarge};
+pub use items::{Items, Results, SubscriptionItem, TooLarge};
 #[cfg(feature = "json")]
 pub use json::JsonError;
-pub use keep_alive::KeepAlive;
-pub use listener::Listener;
-pub use message::Message;
+pub use message::{Message, application_headers};
 pub use notice::Notice;
-pub use prepared::PreparedSend;
 pub use publisher::{Publisher, PublisherBuilder};
-pub use race::{race, race_addresses};
 pub use reconnecting::ReconnectBuilder;
 pub use request::RequestBuilder;
-pub use results::Results;
 pub use runner::{Delivery, Failure, Forward, OnFailure, Runner, StopReason, Stopped, Tally};
 pub use runtime::{Addresses, Connector, Runtime, TransportError, TransportStream};
-pub use send::SendBuilder;
-pub use state::{SessionState, Watch};
+pub use send::{PreparedSend, SendBuilder};
+pub use settings::{Credentials, KeepAlive};
 pub use statistics::Statistics;
 pub use subscription::{SubscribeBuilder, Subscription};
 pub use tls::{ClientCertificate, TlsBackend, TlsConfig};
 pub use transaction::Transaction;
+pub use watch::{Listener, SessionState, Watch};
 #[cfg(feature = "websocket")]
 pub use web_socket::WebSocketConfig;
 

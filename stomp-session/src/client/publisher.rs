@@ -1,5 +1,8 @@
 //! Publishing in bulk: many messages that differ only in their bodies, without a future, a waker and a map entry for each.
+//! With the feature `sink`, a publisher is a `Sink`.
 
+#[cfg(feature = "sink")]
+use std::task::Waker;
 use std::{
     future::Future,
     pin::Pin,
@@ -9,16 +12,17 @@ use std::{
 };
 
 use bytes::Bytes;
+#[cfg(feature = "sink")]
+use futures_sink::Sink;
 use stomp_proto::Headers;
 
 use super::{
+    admission::{Fed, Terms},
     error::{PublishError, SendError},
     handle::Client,
-    keep::Keep,
-    parked::{Admitted, ParkedId},
-    prepared::version,
-    publishing::{Fed, Terms},
-    send::SendBuilder,
+    outgoing::{Admitted, ParkedId},
+    send::{SendBuilder, version},
+    shared::Keep,
 };
 use crate::{CommandError, Session};
 
@@ -156,10 +160,10 @@ impl PublisherBuilder {
 /// With the feature `sink`, a publisher implements `Sink` of the crate `futures`.
 #[derive(Debug)]
 pub struct Publisher {
-    pub(super) keep: Keep,
-    pub(super) terms: Terms,
+    keep: Keep,
+    terms: Terms,
     /// A message that was given to the `Sink` and waits for room.
-    pub(super) parked: Option<ParkedId>,
+    parked: Option<ParkedId>,
 }
 
 impl Publisher {
@@ -228,14 +232,14 @@ impl Publisher {
     }
 
     /// Waits until the message that was given to the `Sink` has found room.
-    pub(super) fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    fn poll_parked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(id) = self.parked else { return Poll::Ready(Ok(())) };
         let polled = ready!(self.keep.shared.with(|inner| inner.poll_parked(id, cx.waker().clone())));
         self.parked = None;
         Poll::Ready(polled.map(|_| ()).map_err(SendError::from))
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
         ready!(self.poll_parked(cx))?;
         let waker = cx.waker().clone();
         self.keep.shared.with(|inner| inner.poll_publisher_flush(&self.terms, waker))
@@ -377,5 +381,45 @@ impl Future for Publishing<'_> {
         let flushed = self.feeding.publisher.poll_flush(cx);
         self.feeding.stage = if flushed.is_pending() { Stage::Waits } else { Stage::Done };
         flushed.map_ok(|()| number)
+    }
+}
+
+/// The sink is ready while the window has room and no message that was given to it waits for a connection with room.
+///
+/// A message waits by itself, as with any other send. If it cannot be sent, the next call returns the error, and the
+/// message has no number.
+#[cfg(feature = "sink")]
+impl Sink<Bytes> for Publisher {
+    type Error = PublishError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+        ready!(self.poll_parked(cx))?;
+        let id = self.terms.id;
+        self.keep.shared.with(|inner| inner.poll_window(id, cx.waker()))?.map(Ok)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, body: Bytes) -> Result<(), PublishError> {
+        if self.parked.is_some() {
+            return Err(SendError::Full.into());
+        }
+        let Self { keep, terms, parked } = &mut *self;
+        let settings = &keep.shared.settings;
+        match keep.shared.with(|inner| inner.feed(settings, terms, &body, Waker::noop()))? {
+            Fed::HandedOver(_) => Ok(()),
+            Fed::Parked(id) => {
+                *parked = Some(id);
+                Ok(())
+            }
+            // Nobody has asked whether it is ready.
+            Fed::Full => Err(SendError::Full.into()),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+        Self::poll_flush(&mut self, cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+        Self::poll_flush(&mut self, cx)
     }
 }

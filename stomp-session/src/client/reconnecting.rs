@@ -11,11 +11,10 @@ use std::{
 use super::{
     error::ReconnectError,
     handle::Client,
-    keep::Keep,
-    moves::MoveId,
     runner::awaits_end,
-    shared::Shared,
-    state::{Timer, Waiting},
+    runners::MoveId,
+    shared::{Keep, Shared},
+    waiting::{Timer, Waiting},
     waits::For,
 };
 use crate::{Endpoint, Move, Moved};

@@ -14,12 +14,11 @@ use stomp_proto::{AckMode, Headers};
 use super::{
     error::RequestError,
     handle::Client,
-    keep::Keep,
     message::Message,
     requests::{Queue, RequestId},
     send::{SendBuilder, Sending},
-    shared::Inner,
-    state::{Timer, Waiting},
+    shared::{Inner, Keep},
+    waiting::{Timer, Waiting},
     waits::For,
 };
 use crate::{CommandError, ReplyQueue, Subscribe};

@@ -2,10 +2,7 @@
 
 mod beginning;
 mod delivery;
-mod options;
 mod outcome;
-mod own_waker;
-mod policy;
 mod ready;
 mod running;
 mod slot;
@@ -18,9 +15,9 @@ use std::{
 };
 
 pub use delivery::Delivery;
-use options::Options;
+use outcome::Options;
 pub use outcome::{Failure, StopReason, Stopped, Tally};
-pub use policy::{Forward, OnFailure};
+pub use outcome::{Forward, OnFailure};
 pub use running::Running;
 pub(super) use slot::awaits_end;
 

@@ -1,25 +1,23 @@
-//! Sending: a builder and the future that it becomes.
+//! Sending: a builder and the future that it becomes, and messages that are prepared once, to be sent with many bodies.
 
 use std::{
     future::{Future, IntoFuture},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use stomp_proto::{Command, Frame, Headers};
+use stomp_proto::{Command, Frame, Headers, Version};
 
 use super::{
     admission::Started,
-    content::Content,
     error::SendError,
-    parked::{Admitted, ParkedId},
+    outgoing::{Admitted, Content, How, Mode, ParkedId, SharedFrame},
     shared::Shared,
-    terms::{How, Mode},
 };
-use crate::{ReceiptId, TransactionId};
+use crate::{CommandError, ReceiptId, Session, TransactionId};
 
 /// The client sets this header itself. With a second one, the frame cannot be written.
 const DESTINATION: &str = "destination";
@@ -66,7 +64,7 @@ impl SendBuilder {
     /// others (STOMP 1.2, "Repeated Header Entries").
     ///
     /// The headers `destination`, `receipt` and `transaction` are set by the client. If they are set here, the send
-    /// fails with a [`CommandError`](crate::CommandError).
+    /// fails with a [`CommandError`].
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         let headers = self.frame.headers_mut();
         match name.as_ref() == DESTINATION.as_bytes() {
@@ -156,8 +154,8 @@ impl SendBuilder {
 
     /// Fails at once instead of waiting for a connection or for room.
     ///
-    /// The error is [`CommandError::NotConnected`](crate::CommandError::NotConnected), [`SendError::Full`] or
-    /// [`CommandError::AtLeastOnceFull`](crate::CommandError::AtLeastOnceFull).
+    /// The error is [`CommandError::NotConnected`], [`SendError::Full`] or
+    /// [`CommandError::AtLeastOnceFull`].
     pub const fn immediate(mut self) -> Self {
         self.how.immediate = true;
         self
@@ -288,4 +286,59 @@ impl Drop for Sending {
             Stage::New { .. } | Stage::Sent(Awaits::Nothing) => {}
         }
     }
+}
+
+/// A message whose headers are checked and escaped once, to be sent with many bodies.
+///
+/// [`SendBuilder::prepare`] creates one.
+///
+/// ```
+/// # async fn example(client: &stomp_session::client::Client) -> Result<(), stomp_session::client::SendError> {
+/// let order = client.send("/queue/orders", "").header("priority", "9").persistent().confirmed().prepare()?;
+/// for body in ["one coffee", "two teas"] {
+///     order.send(body).await?;
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PreparedSend {
+    shared: Arc<Shared>,
+    frame: SharedFrame,
+    how: How,
+}
+
+impl PreparedSend {
+    /// Sends the message with this body when the returned future is awaited.
+    ///
+    /// A message that is sent [at least once](SendBuilder::at_least_once) or that belongs to a transaction has headers
+    /// of its own, which are written each time.
+    pub fn send(&self, body: impl Into<Bytes>) -> Sending {
+        let content = Content::Prepared { frame: Arc::clone(&self.frame), body: body.into() };
+        Sending::new(Arc::clone(&self.shared), content, self.how)
+    }
+}
+
+impl SendBuilder {
+    /// Checks and escapes the headers, for any number of messages that differ only in their body.
+    ///
+    /// The body of this builder is not sent. Compared with a clone of the builder for each message, this saves writing
+    /// the headers each time.
+    ///
+    /// # Errors
+    /// Returns [`CommandError::Encode`] if the headers cannot be written in the STOMP version of the connection, or
+    /// without a connection, in the newest version that is offered. If a later connection has another version in which
+    /// they cannot be written, the send fails.
+    pub fn prepare(self) -> Result<PreparedSend, CommandError> {
+        let Self { shared, frame, how } = self;
+        let version = shared.with(|inner| version(&inner.session));
+        let frame = frame.prepare(version)?;
+        Ok(PreparedSend { shared, frame: Arc::new(Mutex::new(frame)), how })
+    }
+}
+
+/// The version of the connection, or without one the newest that is offered.
+pub(super) fn version(session: &Session) -> Version {
+    let offered = session.config().versions.iter().max().copied();
+    let connected = session.connection().map(|connection| connection.version);
+    connected.or(offered).unwrap_or(Version::V1_2)
 }

@@ -1,4 +1,5 @@
-//! The one lock, which holds the session and everything that waits for it. Nothing else locks.
+//! The one lock, which holds the session and everything that waits for it. Nothing else locks. The session lives as long as
+//! somebody holds on to it.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,22 +16,17 @@ use bytes::Bytes;
 
 use super::{
     contain::{contained, drop_each},
-    content::Content,
-    flushes::Flushes,
-    listeners::Listeners,
-    moves::Moves,
-    notice::Notice,
-    parked::Parking,
+    notice::{Listeners, Notice},
+    outgoing::{Content, Parking},
     pressure::{Pressure, Stall},
     publishers::Publishers,
     receipts::Receipts,
     requests::Requests,
-    runners::Runners,
+    runners::{Moves, Runners},
     settings::Settings,
     statistics::Counters,
     telemetry::{Report, Telemetry},
-    unanswered::Unanswered,
-    waits::{For, Queues, Ticket},
+    waits::{Flushes, For, Queues, Ticket, Unanswered},
 };
 use crate::{Closed, Connection, ConnectionId, Ended, Message, Profile, Session, SubscriptionId, Timestamp};
 
@@ -331,5 +327,42 @@ impl Inner {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// A hold on the session: when the last one goes, it disconnects.
+pub(super) struct Keep {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Keep {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        shared.with(|inner| inner.handles = inner.handles.saturating_add(1));
+        Self { shared }
+    }
+}
+
+impl Clone for Keep {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        shared.with(|inner| {
+            inner.handles = inner.handles.saturating_sub(1);
+            if inner.handles == 0 {
+                shared.begin_disconnect(inner);
+                inner.wake_driver();
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
     }
 }

@@ -18,13 +18,12 @@ use stomp_proto::{AckMode, Headers};
 use super::{
     contain::contained_change,
     error::SubscribeError,
-    fairness::Row,
-    keep::Keep,
     message::Message,
     notice::Notice,
     pressure::Taken,
-    shared::{Inner, Shared},
+    shared::{Inner, Keep, Shared},
     unsubscribing::Unsubscribing,
+    waiting::Row,
     waits::{For, Ticket},
 };
 use crate::{CommandError, Ended, Oversized, Retry, Subscribe, SubscriptionId, rabbitmq::StreamPosition};

@@ -14,11 +14,10 @@ use super::{
     admission::Started,
     error::{BeginError, CommitError},
     handle::Client,
-    keep::Keep,
     message::Message,
-    parked::{Admitted, ParkedId},
+    outgoing::{Admitted, ParkedId},
     send::SendBuilder,
-    shared::Inner,
+    shared::{Inner, Keep},
 };
 use crate::{CommandError, ReceiptId, TransactionId};
 

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     shared::{Inner, Shared},
-    state::Timer,
+    waiting::Timer,
 };
 use crate::{SubscriptionId, Unknown};
 

@@ -1,7 +1,6 @@
 //! The choice of the broker, the address and the time of the next attempt. Nothing else decides that.
 
 mod breaker;
-mod logins;
 mod options;
 mod schedule;
 mod uri;
@@ -15,7 +14,7 @@ use stomp_proto::ParseError;
 pub use schedule::Schedule;
 pub use uri_error::{BrokersError, Which};
 
-use self::{breaker::Breaker, logins::Logins};
+use self::breaker::{Breaker, Logins};
 use crate::model::{
     brokers::Brokers,
     config::OnRefusal,
@@ -24,7 +23,7 @@ use crate::model::{
     error::{Lost, ServerError},
     ids::{AttemptId, Number, Owner},
     random::Random,
-    timestamp::Timestamp,
+    time::Timestamp,
     verdict::Failure,
 };
 

@@ -3,7 +3,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
-use crate::model::{brokers::Brokers, endpoint::Endpoint, random::Random, timestamp::Timestamp};
+use crate::model::{brokers::Brokers, endpoint::Endpoint, random::Random, time::Timestamp};
 
 /// The sequence of attempts to connect, as an iterator of brokers and the delays before them.
 ///

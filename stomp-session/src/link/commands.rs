@@ -1,4 +1,4 @@
-//! What the application commands on a connection.
+//! What the application commands on a connection, and what of it a broker refuses that answers no frame but DISCONNECT.
 
 use alloc::{borrow::Cow, vec::Vec};
 use core::time::Duration;
@@ -7,14 +7,19 @@ use bytes::Bytes;
 use stomp_proto::{AckMode, Command, Frame, PreparedFrame};
 
 use super::{
-    Link, cx::Cx, outbox::Kind, parts::Parts, receipts::Awaited, settlement::with_command,
+    Link,
+    context::{Cx, Parts},
+    outbox::Kind,
+    receipts::{Awaited, Pending},
+    settlement::with_command,
     unsubscribing::UnsubscribeOptions,
 };
 use crate::{
     model::{
-        arrival::Arrived,
-        error::CommandError,
+        config::Config,
+        error::{CommandError, Outcome},
         ids::{Ids, ReceiptId, SubscriptionId, TransactionId},
+        message::Arrived,
         profile::Nack,
     },
     replay::{Replay, Subscription},
@@ -246,5 +251,30 @@ impl Link {
 
     pub(crate) fn abort(&mut self, transaction: TransactionId, ids: &mut Ids) -> Result<(), CommandError> {
         self.transactions.abort(transaction, &mut self.wire, ids)
+    }
+}
+
+impl Link {
+    /// Refuses what is of no use without a RECEIPT.
+    pub(super) fn check_receipts(&self) -> Result<(), CommandError> {
+        match self.connection.profile.receipts {
+            true => Ok(()),
+            false => Err(CommandError::NoReceipts { broker: self.connection.profile.name }),
+        }
+    }
+
+    /// How long the broker has for a RECEIPT: where none will come, the wait is over when all of the frame was handed over.
+    pub(super) fn receipt_timeout(&self, config: &Config) -> Duration {
+        if self.connection.profile.receipts { config.receipt_timeout } else { Duration::ZERO }
+    }
+
+    /// The time of a wait is over. Where no RECEIPT can come, what was handed over counts as accepted until an ERROR names it.
+    pub(super) fn end_wait(&mut self, id: ReceiptId, cx: &mut Cx<'_>) {
+        if self.connection.profile.receipts || self.wire.receipts.is_queued(id) {
+            return self.give_up(id, cx);
+        }
+        let Some((Pending { awaited, .. }, _)) = self.wire.forget(id) else { return };
+        self.note_late(id, awaited);
+        self.answer(id, awaited, Outcome::Confirmed, cx);
     }
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use stomp_proto::HeartBeat;
 
-use crate::model::{config::Config, error::Lost, timestamp::Timestamp};
+use crate::model::{config::Config, error::Lost, time::Timestamp};
 
 /// The heart-beats of one connection.
 #[derive(Debug)]

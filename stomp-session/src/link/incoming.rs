@@ -6,19 +6,16 @@ use stomp_proto::{AckMode, Command, Excess, Frame, Item};
 
 use super::{
     Link,
-    cx::Cx,
-    parts::{Parts, delivery_ids},
-    reaction::Reaction,
+    context::{Cx, Parts, Reaction, delivery_ids},
     receipts::{Awaited, Pending, Stage},
     unsubscribing::UnsubscribeOptions,
     wire::Wire,
 };
 use crate::model::{
-    arrival::Arrival,
     error::{CommandError, Ended, Lost, NotSent, Outcome, ServerError, Unknown},
     event::Event,
     ids::{ReceiptId, SubscriptionId},
-    message::Message,
+    message::{Arrival, Message},
     profile::Nack,
     subscribe::Oversized,
 };

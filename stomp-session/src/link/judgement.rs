@@ -3,15 +3,19 @@
 
 use alloc::vec::Vec;
 
-use super::{Link, cx::Cx, parts::Parts, receipts::Awaited, warnings::Refused};
+use super::{
+    Link,
+    context::{Cx, Parts},
+    isolation::Refused,
+    receipts::Awaited,
+};
 use crate::{
     model::{
         error::{Ended, Lost, Outcome, ServerError},
-        event::Event,
-        events::Events,
+        event::{Event, Events},
         ids::{ReceiptId, SubscriptionId},
         profile::Meaning,
-        timestamp::Timestamp,
+        time::Timestamp,
         verdict::{self, Asked, Verdict},
     },
     replay::{Close, KeptSend, Replay, Wait},

@@ -12,11 +12,10 @@ use stomp_proto::Frame;
 
 use super::{
     Link,
-    cx::Cx,
-    giving_back::GivingBack,
+    context::{Cx, Parts, delivery_ids},
     outbox::Kind,
-    parts::{Parts, delivery_ids},
     receipts::Awaited,
+    settlement::GivingBack,
     unsubscribing::UnsubscribeOptions,
 };
 use crate::model::frames;

@@ -1,8 +1,7 @@
 //! What dies with a connection. Its parts own their state, take what they need, and return what follows.
 
 mod commands;
-mod cx;
-mod giving_back;
+mod context;
 pub(crate) mod handshake;
 mod heart_beats;
 mod incoming;
@@ -11,16 +10,12 @@ mod isolation;
 mod judgement;
 mod leaving;
 pub(crate) mod outbox;
-mod parts;
-mod reaction;
 mod receipts;
 mod resending;
 mod settlement;
 mod transactions;
-mod unreceipted;
 mod unsettled;
 mod unsubscribing;
-mod warnings;
 mod wire;
 
 use alloc::{
@@ -33,8 +28,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use stomp_proto::Frame;
 
-pub(crate) use cx::Cx;
-pub(crate) use reaction::Reaction;
+pub(crate) use context::{Cx, Reaction};
 pub(crate) use unsubscribing::UnsubscribeOptions;
 #[cfg(feature = "client")]
 pub(crate) use wire::WireMark;
@@ -43,28 +37,25 @@ pub(crate) use wire::WireMark;
 use self::outbox::Kind;
 
 use self::{
-    giving_back::{Burst, GivingBack},
+    context::Parts,
     heart_beats::{HeartBeats, Silence},
-    isolation::Isolation,
+    isolation::{Isolation, Warnings},
     outbox::Outbox,
-    parts::Parts,
     receipts::Awaited,
-    settlement::Settlement,
+    settlement::{Burst, GivingBack, Settlement},
     transactions::Transactions,
     unsubscribing::Unsubscribing,
-    warnings::Warnings,
     wire::Wire,
 };
 use crate::{
     model::{
+        collections::Seldom,
         config::Config,
         connection::Connection,
         error::Lost,
-        event::Event,
-        events::Parting,
+        event::{Event, Parting},
         ids::{Ids, ReceiptId, SubscriptionId},
-        seldom::Seldom,
-        timestamp::Timestamp,
+        time::Timestamp,
         verdict,
     },
     replay::Replay,

@@ -7,8 +7,8 @@ use core::time::Duration;
 use super::outbox::{Place, Progress};
 use crate::model::{
     ids::{ConnectionId, ReceiptId, SubscriptionId},
+    time::Timestamp,
     timed::Timed,
-    timestamp::Timestamp,
 };
 
 /// What a RECEIPT is for.

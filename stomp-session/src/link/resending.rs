@@ -7,7 +7,7 @@ use stomp_proto::AckMode;
 
 use super::{
     Link,
-    cx::Cx,
+    context::Cx,
     isolation::{Isolation, Step},
     outbox::Outbox,
     receipts::Awaited,

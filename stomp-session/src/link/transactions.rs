@@ -6,7 +6,7 @@ use core::time::Duration;
 use stomp_proto::Frame;
 
 use super::{
-    cx::Cx,
+    context::Cx,
     receipts::{Awaited, Stage},
     wire::Wire,
 };

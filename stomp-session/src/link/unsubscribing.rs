@@ -35,19 +35,19 @@ use core::time::Duration;
 use stomp_proto::{AckMode, Command, Frame, Version};
 
 use super::{
-    giving_back::CATCHES_UP,
+    context::{Parts, delivery_ids},
     outbox::Kind,
-    parts::{Parts, delivery_ids},
     receipts::Awaited,
+    settlement::CATCHES_UP,
 };
 use crate::{
     model::{
+        collections::Empty,
         connection::Connection,
         frames,
         ids::{Ids, ReceiptId, SubscriptionId},
         profile::DeliveryIds,
-        seldom::Empty,
-        timestamp::Timestamp,
+        time::Timestamp,
     },
     replay::Subscription,
 };

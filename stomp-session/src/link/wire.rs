@@ -14,10 +14,10 @@ use crate::model::{
     connection::Connection,
     error::CommandError,
     event::Event,
-    frame_limit::{FrameLimit, FrameUnit},
     frames::Header,
     ids::ReceiptId,
-    timestamp::Timestamp,
+    profile::{FrameLimit, FrameUnit},
+    time::Timestamp,
 };
 
 /// The frames that wait for the transport, and those that wait for an answer.

@@ -5,7 +5,10 @@ use core::{fmt, ops::Deref};
 
 use stomp_proto::{Command, EncodeError, Frame};
 
-use super::{frame_limit::FrameLimit, ids::ConnectionId, profile::Nack};
+use super::{
+    ids::ConnectionId,
+    profile::{FrameLimit, Nack},
+};
 
 /// An error returned by a command of a session that was refused. Nothing was sent and nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! The settings of a session, each default with its reason.
+//! The settings of a session, each default with its reason, and those of a SEND that is sent at least once.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
@@ -241,5 +241,41 @@ impl Config {
         let milliseconds =
             |period: Duration| u64::try_from(period.as_nanos().div_ceil(NANOSECONDS)).unwrap_or(u64::MAX);
         HeartBeat { outgoing: milliseconds(self.send_beat), incoming: milliseconds(self.receive_beat) }
+    }
+}
+
+/// The options of a SEND that is sent at least once: see
+/// [`Session::send_at_least_once`](crate::Session::send_at_least_once).
+///
+/// ```
+/// use std::time::Duration;
+/// let options = stomp_session::AtLeastOnce::new().ordered().timeout(Duration::from_secs(3600));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "it is handed to `Session::send_at_least_once`"]
+pub struct AtLeastOnce {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) ordered: bool,
+}
+
+impl AtLeastOnce {
+    /// Creates the default options: not ordered, and with
+    /// [`Config::at_least_once_timeout`](crate::Config::at_least_once_timeout) as the time limit.
+    pub const fn new() -> Self {
+        Self { timeout: None, ordered: false }
+    }
+
+    /// Sets the time limit, counted from the call that sends the frame.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends the frame only after the RECEIPT of the previous ordered SEND to the same destination has come.
+    ///
+    /// Without this, SENDs are written in order, and repeated in order. With the repetitions, a queue may hold A B A.
+    pub const fn ordered(mut self) -> Self {
+        self.ordered = true;
+        self
     }
 }

@@ -2,12 +2,9 @@
 
 use alloc::sync::Arc;
 
-use super::{
-    frame_limit::FrameLimit,
-    profile::{
-        ConnectEscaping, Cumulative, DeliveryIds, Meaning, Nack, Prefetch, Profile, ReplyQueue, Stray,
-        Unsubscribe,
-    },
+use super::profile::{
+    ConnectEscaping, Cumulative, DeliveryIds, FrameLimit, Meaning, Nack, Prefetch, Profile, ReplyQueue,
+    Stray, Unsubscribe,
 };
 
 /// What Spring gathers of a frame by default.

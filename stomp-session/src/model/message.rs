@@ -1,4 +1,4 @@
-//! A received message: a MESSAGE frame and its origin.
+//! A received message: a MESSAGE frame and its origin, which is needed to settle it.
 
 use alloc::borrow::Cow;
 
@@ -7,11 +7,9 @@ use bytes::Bytes;
 use stomp_proto::Excess;
 use stomp_proto::{AckMode, Command, Frame, Headers, Text};
 
-#[cfg(feature = "client")]
-use super::arrival::Over;
 use super::{
-    arrival::{Arrival, Arrived},
-    ids::{ConnectionId, Number, SubscriptionId},
+    error::CommandError,
+    ids::{ConnectionId, Number, Owner, SubscriptionId},
 };
 
 /// A received message.
@@ -90,7 +88,7 @@ impl Message {
     /// Creates a message that was not received from a broker, for tests of code that handles messages.
     ///
     /// It belongs to no session, so that settling it fails with
-    /// [`CommandError::OtherSession`](crate::CommandError::OtherSession).
+    /// [`CommandError::OtherSession`].
     ///
     /// ```
     /// use stomp_session::{Message, Settle, proto::{Command, Frame}};
@@ -166,7 +164,7 @@ impl Message {
     /// Returns a token that settles this message after it is gone. This copies a few short headers.
     ///
     /// Only the first settlement through the message or one of its tokens counts. Each later one fails with
-    /// [`CommandError::AlreadySettled`](crate::CommandError::AlreadySettled).
+    /// [`CommandError::AlreadySettled`].
     #[must_use]
     pub fn ack_token(&self) -> AckToken {
         let names = ["message-id", "subscription", "ack"];
@@ -305,4 +303,89 @@ impl Arrived for AckToken {
     fn frame(&self) -> &Frame {
         &self.frame
     }
+}
+
+/// Where a message came from, and whether it is settled.
+#[derive(Clone, Copy, Debug)]
+#[expect(unnameable_types, reason = "seen by a sealed trait alone")]
+pub struct Arrival {
+    connection: u64,
+    subscription: u64,
+    /// Counts the messages of its connection that need an acknowledgement.
+    pub(crate) delivery: u64,
+    owner: Owner,
+    ack_mode: AckMode,
+    pub(crate) settled: bool,
+    /// What was over a limit, if anything was: the message has no body then.
+    #[cfg(feature = "client")]
+    over: Option<Over>,
+}
+
+/// What of a message was over a limit.
+#[derive(Clone, Copy, Debug)]
+#[cfg(feature = "client")]
+enum Over {
+    Body,
+    Headers,
+}
+
+impl Arrival {
+    pub(crate) const fn new(
+        connection: ConnectionId,
+        subscription: SubscriptionId,
+        ack_mode: AckMode,
+        delivery: u64,
+    ) -> Self {
+        let Number { value, owner } = connection.0;
+        let (connection, subscription) = (value, subscription.0.value);
+        Self {
+            connection,
+            subscription,
+            delivery,
+            owner,
+            ack_mode,
+            settled: false,
+            #[cfg(feature = "client")]
+            over: None,
+        }
+    }
+
+    const fn number(&self, value: u64) -> Number {
+        Number { value, owner: self.owner }
+    }
+
+    pub(crate) const fn connection(&self) -> ConnectionId {
+        ConnectionId(self.number(self.connection))
+    }
+
+    pub(crate) const fn subscription(&self) -> SubscriptionId {
+        SubscriptionId(self.number(self.subscription))
+    }
+
+    const fn needs_ack(&self) -> bool {
+        !matches!(self.ack_mode, AckMode::Auto)
+    }
+
+    /// Whether settling it may settle those before it.
+    pub(crate) const fn is_cumulative(&self) -> bool {
+        matches!(self.ack_mode, AckMode::Client)
+    }
+
+    /// Whether it is there to be settled at all.
+    pub(crate) const fn check_settle(&self) -> Result<(), CommandError> {
+        match self.ack_mode {
+            _ if self.settled => Err(CommandError::AlreadySettled),
+            AckMode::Auto => Err(CommandError::NotAcknowledged),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What has an arrival: a message, or its token.
+#[expect(unnameable_types, reason = "sealed: nothing else can be settled")]
+pub trait Arrived {
+    fn arrival(&self) -> &Arrival;
+    fn arrival_mut(&mut self) -> &mut Arrival;
+    /// Has the headers that an acknowledgement names.
+    fn frame(&self) -> &Frame;
 }

@@ -3,9 +3,8 @@
 use core::time::Duration;
 
 use super::{
-    deadlines::{Deadlines, Due, Place},
-    ring::Ring,
-    timestamp::Timestamp,
+    collections::Ring,
+    time::{Deadlines, Due, Place, Timestamp},
 };
 
 /// What is waited for, in the order of the numbers, and when each wait ends.

@@ -1,6 +1,5 @@
 //! What outlives a connection: subscriptions, and SENDs that are kept until they are confirmed.
 
-mod deduplication;
 mod kept;
 mod names;
 mod strikes;
@@ -16,19 +15,18 @@ pub(crate) use subscriptions::{Subscription, Subscriptions};
 pub(crate) use suspects::Wait;
 
 use self::{
-    deduplication::Deduplication,
+    kept::Deduplication,
     strikes::Sentence,
     suspects::{Clock, back_off},
 };
 use crate::model::{
+    collections::Seldom,
     error::{Ended, Lost, NotSent, Outcome, ServerError, Unknown},
-    event::Event,
-    events::Events,
+    event::{Event, Events},
     frames,
     ids::{Owner, ReceiptId, SubscriptionId},
     random::Random,
-    seldom::Seldom,
-    timestamp::Timestamp,
+    time::Timestamp,
     verdict::BackOff,
 };
 

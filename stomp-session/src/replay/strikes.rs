@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use crate::model::{endpoint::Endpoint, timestamp::Timestamp};
+use crate::model::{endpoint::Endpoint, time::Timestamp};
 
 /// Connections that ended while a frame was alone on them: each a strike, if they are apart in time.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ use crate::model::{
     ids::{Number, Owner, ReceiptId, SubscriptionId},
     profile::{Cumulative, Profile},
     subscribe::{Retry, Subscribe},
-    timestamp::Timestamp,
+    time::Timestamp,
 };
 
 /// Headers that the table writes by itself.

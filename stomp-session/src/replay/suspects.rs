@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
-use crate::model::{timestamp::Timestamp, verdict::BackOff};
+use crate::model::{time::Timestamp, verdict::BackOff};
 
 /// When something that was refused is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

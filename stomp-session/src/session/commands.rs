@@ -9,10 +9,9 @@ use super::{Session, state::State};
 use crate::{
     link::{Cx, Link, UnsubscribeOptions},
     model::{
-        arrival::Arrived,
         error::CommandError,
         ids::{ReceiptId, SubscriptionId, TransactionId},
-        message::Settle,
+        message::{Arrived, Settle},
         profile::Nack,
         subscribe::{Oversized, Subscribe},
     },

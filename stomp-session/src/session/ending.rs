@@ -7,10 +7,10 @@ use super::{
     state::{Ending, State},
 };
 #[cfg(feature = "client")]
-use crate::model::timestamp::Timestamp;
+use crate::model::time::Timestamp;
 use crate::{
     link::Link,
-    model::{error::Lost, events::Parting},
+    model::{error::Lost, event::Parting},
 };
 
 /// Disconnecting.

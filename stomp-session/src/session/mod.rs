@@ -2,17 +2,9 @@
 
 mod commands;
 mod ending;
-#[cfg(feature = "client")]
-mod flushing;
 mod life;
-#[cfg(feature = "client")]
-mod mark;
-mod moves;
 mod moving;
 mod output;
-mod phase;
-mod rebalance;
-mod rebalancing;
 mod sending;
 mod state;
 mod transport;
@@ -20,15 +12,9 @@ mod transport;
 use alloc::{boxed::Box, collections::VecDeque};
 use core::mem;
 
-#[cfg(feature = "client")]
-pub(crate) use mark::ConnectionMark;
-pub use phase::Phase;
+pub use state::Phase;
 
-use self::{
-    moves::Moving,
-    rebalance::Rebalancing,
-    state::{Ending, State},
-};
+use self::state::{Ending, Moving, Rebalancing, State};
 use crate::{
     failover::{Failover, Rules},
     link::{Cx, Link},
@@ -37,13 +23,15 @@ use crate::{
         config::Config,
         connection::Action,
         error::{CommandError, Lost},
-        events::Events,
+        event::Events,
         ids::{Ids, Number, Owner},
         random::Random,
-        timestamp::Timestamp,
+        time::Timestamp,
     },
     replay::Replay,
 };
+#[cfg(feature = "client")]
+use crate::{link::WireMark, model::ids::ConnectionId};
 
 /// A STOMP conversation over any number of connections, as a pure state machine.
 ///
@@ -83,6 +71,14 @@ pub struct Session {
     short_lived: u32,
     /// The newest time that was handed in.
     now: Timestamp,
+}
+
+/// A place in the frames of a connection: how far they had come.
+#[cfg(feature = "client")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionMark {
+    connection: ConnectionId,
+    mark: WireMark,
 }
 
 impl Session {

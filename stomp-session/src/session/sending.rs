@@ -9,7 +9,7 @@ use super::Session;
 use crate::{
     link::Link,
     model::{
-        at_least_once::AtLeastOnce,
+        config::AtLeastOnce,
         error::{CommandError, SendError},
         frames,
         ids::ReceiptId,

@@ -123,6 +123,7 @@ fn an_import_is_seen_however_it_is_written() {
 fn what_is_no_import_is_not_taken_for_one() {
     let rows = [
         "mod b;",
+        "pub mod c {}",
         "// use crate::b::Thing;",
         "/// See [`b`](crate::b).\nfn f() {}",
         "/* use crate::b; /* nested */ use crate::b; */",

@@ -14,8 +14,8 @@ const FOREIGN: &str = "Arc AsRef AsyncFn AsyncRead AsyncWrite AtomicBool BTreeMa
     IntoIterator Item Iterator Ok Option Ord Output PartialEq PartialOrd PhantomData Pin Poll Result Self Send Serialize Sized Some Stream \
     String Sync Target TryFrom TryInto Unpin Utf8Error Vec";
 
-/// A trait that nobody else is to implement: without a name that is sure.
-const SEALED: [&str; 1] = ["Arrived"];
+/// A trait that nobody else is to implement, and what is seen by it alone: without a name that is sure.
+const SEALED: [&str; 2] = ["Arrival", "Arrived"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -5,9 +5,8 @@ use std::{fmt, future::Future, task::Poll};
 use super::{
     delivery::Delivery,
     outcome::Failure,
-    own_waker::OwnWaker,
     running::Running,
-    slot::{Slot, Stage, Step},
+    slot::{OwnWaker, Slot, Stage, Step},
 };
 use crate::client::{contain::contained, telemetry::handled};
 

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     CommandError, Nack,
-    client::{acknowledging::Acknowledging, message::Message},
+    client::message::{Acknowledging, Message},
 };
 
 /// A message that is passed to a handler. It dereferences to [`Message`]. A clone is the same message.

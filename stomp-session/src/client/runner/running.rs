@@ -15,9 +15,7 @@ use stomp_proto::{AckMode, Version};
 
 use super::{
     delivery::Delivery,
-    options::Options,
-    outcome::{Failure, StopReason, Stopped, Tally},
-    policy::{Forward, OnFailure, doubled},
+    outcome::{Failure, Forward, OnFailure, Options, StopReason, Stopped, Tally, doubled},
     ready::Ready,
     slot::{Rest, Slot, Spare, Stage, Step},
 };
@@ -29,9 +27,9 @@ use crate::{
         runners::{Call, Report, RunnerId},
         send::SendBuilder,
         shared::{Inner, Shared},
-        state::Timer,
         subscription::Subscription,
         sync::atomic::{AtomicBool, Ordering},
+        waiting::Timer,
     },
 };
 

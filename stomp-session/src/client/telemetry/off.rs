@@ -2,7 +2,7 @@
 
 use crate::{
     Endpoint, Event, Message,
-    client::{handler_box::HandlerBox, notice::Notice},
+    client::{contain::HandlerBox, notice::Notice},
 };
 
 #[derive(Debug, Default)]

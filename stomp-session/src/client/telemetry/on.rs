@@ -12,7 +12,7 @@ use tracing::{Level, Span, field::display, level_filters::LevelFilter};
 
 use crate::{
     Closed, Endpoint, Event, Lost, Message, Moved, Outcome,
-    client::{handler_box::HandlerBox, notice::Notice},
+    client::{contain::HandlerBox, notice::Notice},
 };
 
 /// The target of all events and spans.

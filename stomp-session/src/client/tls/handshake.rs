@@ -24,7 +24,7 @@ use crate::{
 pub(in crate::client) struct Tls {
     config: Arc<TlsConfig>,
     #[cfg(feature = "rustls")]
-    prepared: super::pure::Prepared,
+    prepared: super::rustls::Prepared,
 }
 
 impl Tls {
@@ -32,7 +32,7 @@ impl Tls {
         Self {
             config: Arc::new(config),
             #[cfg(feature = "rustls")]
-            prepared: super::pure::Prepared::default(),
+            prepared: super::rustls::Prepared::default(),
         }
     }
 
@@ -122,7 +122,7 @@ impl Tls {
             #[cfg(feature = "rustls")]
             TlsBackend::Rustls => {
                 let config = self.prepared.get(runtime, &self.config).await?;
-                super::pure::connect(config, peer, stream).await
+                super::rustls::connect(config, peer, stream).await
             }
             _ => Err(TransportError::permanent("no TLS library is compiled in").into()),
         }

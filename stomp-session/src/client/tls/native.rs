@@ -10,7 +10,10 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use native_tls::{Certificate, Error, Identity, Protocol, TlsConnector, TlsConnectorBuilder};
 
-use super::{config::TlsConfig, explain::Peer, secured::secured};
+use super::{
+    config::TlsConfig,
+    explain::{Peer, secured},
+};
 use crate::client::runtime::{Runtime, TransportError, TransportStream};
 
 /// The first poll of the handshake builds the trust store, which takes about 50 ms, so it runs on a thread for slow

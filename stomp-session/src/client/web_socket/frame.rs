@@ -1,4 +1,11 @@
-//! The head of a WebSocket's frame (RFC 6455, section 5.2): read, and written.
+//! The frames of a WebSocket (RFC 6455, section 5): their heads, the masks of what a client sends (section 10.3), and the
+//! codes with which one is closed, in words (section 7.4.1, and the registry of IANA).
+
+use std::{fmt, io};
+
+use sha1::{Digest as _, Sha1};
+
+use crate::{client::runtime::TransportError, model::mask::Mask};
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +128,124 @@ pub(super) fn write(out: &mut Vec<u8>, opcode: Opcode, last: bool, mask: [u8; 4]
     out.extend_from_slice(&mask);
     let from = out.len();
     out.extend_from_slice(payload);
-    super::masks::apply(mask, out.get_mut(from..).unwrap_or_default());
+    apply_mask(mask, out.get_mut(from..).unwrap_or_default());
+}
+
+/// A sequence of masks from octets of the operating system.
+#[derive(Clone)]
+pub(super) struct Masks {
+    seed: [u8; 16],
+    drawn: u64,
+    ready: Vec<[u8; 4]>,
+}
+
+impl Masks {
+    pub(super) const fn new(seed: [u8; 16]) -> Self {
+        Self { seed, drawn: 0, ready: Vec::new() }
+    }
+
+    pub(super) fn draw(&mut self) -> [u8; 4] {
+        if self.ready.is_empty() {
+            self.drawn = self.drawn.wrapping_add(1);
+            let digest =
+                Sha1::new().chain_update(self.seed).chain_update(self.drawn.to_be_bytes()).finalize();
+            self.ready.extend(digest.chunks_exact(4).filter_map(|octets| <[u8; 4]>::try_from(octets).ok()));
+        }
+        self.ready.pop().unwrap_or_default()
+    }
+}
+
+/// Masks octets, or takes the mask off again, if the first of them is the first of a frame.
+fn apply_mask(mask: [u8; 4], octets: &mut [u8]) {
+    let mut words = octets.chunks_exact_mut(8);
+    let [a, b, c, d] = mask;
+    let twice = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    for word in &mut words {
+        if let Ok(octets) = <[u8; 8]>::try_from(&*word) {
+            word.copy_from_slice(&(u64::from_ne_bytes(octets) ^ twice).to_ne_bytes());
+        }
+    }
+    words.into_remainder().iter_mut().zip(mask.iter().cycle()).for_each(|(octet, mask)| *octet ^= mask);
+}
+
+/// Closed in good order.
+pub(super) const NORMAL: u16 = 1000;
+/// What came breaks the protocol.
+pub(super) const PROTOCOL_ERROR: u16 = 1002;
+/// The peer goes away: the server is shut down.
+const GOING_AWAY: u16 = 1001;
+
+/// Why nothing more comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The peer has closed it, with this code and these words.
+    Closed { code: Option<u16>, words: String },
+    /// What came is no WebSocket.
+    Broken(&'static str),
+}
+
+impl End {
+    /// The code of the answer (section 5.5.1: the same).
+    pub(super) fn answer(&self) -> u16 {
+        match self {
+            Self::Closed { code, .. } => code.unwrap_or(NORMAL),
+            Self::Broken(_) => PROTOCOL_ERROR,
+        }
+    }
+
+    /// The end as an error, or `None` where the peer has closed in good order, which is an end like any other.
+    pub(super) fn error(&self, mask: &Mask) -> Option<io::Error> {
+        let (code, words) = match self {
+            Self::Closed { code: None | Some(NORMAL | GOING_AWAY), .. } => return None,
+            Self::Closed { code: Some(code), words } => (*code, words),
+            Self::Broken(what) => {
+                let text = format!("what the broker sent is no WebSocket: {what}");
+                return Some(TransportError::new(text).of_kind(io::ErrorKind::InvalidData).into());
+            }
+        };
+        let words = mask.hide(words).unwrap_or_else(|| words.clone());
+        let text = format!("the broker closed the WebSocket: {code}, {}{}", meaning(code), Said(&words));
+        Some(TransportError::new(text).of_code(code).of_kind(io::ErrorKind::ConnectionAborted).into())
+    }
+}
+
+/// The words of the peer, if it has any, without what is not printable.
+struct Said<'a>(&'a str);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0.escape_debug()) }
+    }
+}
+
+const fn meaning(code: u16) -> &'static str {
+    match code {
+        1002 => "it calls what was sent a protocol error",
+        1003 => "it takes no such data (is it to be sent as text? see WebSocketConfig::text)",
+        1007 => "what was sent as text is no UTF-8 (see WebSocketConfig::text)",
+        1008 => "its policy was violated",
+        1009 => "a message was too large for it (see WebSocketConfig::message_limit)",
+        1010 => "it misses an extension",
+        1011 => "it met an error of its own",
+        1012 => "it restarts",
+        1013 => "it is overloaded: try again later",
+        1014 => "a gateway got no good answer",
+        3000..4000 => "a code of its software",
+        4000..5000 => "a code of its application",
+        _ => "a code without a meaning",
+    }
+}
+
+/// What is written in a frame that closes, and what is read from one. Section 5.5.1.
+pub(super) fn read_close(payload: &[u8]) -> End {
+    match payload {
+        [] => End::Closed { code: None, words: String::new() },
+        [high, low, words @ ..] => End::Closed {
+            code: Some(u16::from_be_bytes([*high, *low])),
+            words: String::from_utf8_lossy(words).into_owned(),
+        },
+        [_] => End::Broken("a close frame with half a code"),
+    }
 }
 
 #[cfg(test)]
@@ -174,5 +298,27 @@ mod tests {
             write(&mut out, Opcode::Binary, true, [1, 2, 3, 4], &vec![7; length]);
             assert_eq!(out.len(), length + head);
         }
+    }
+
+    #[test]
+    fn octets_are_masked_in_turn() {
+        let text: Vec<u8> = (0..37).collect();
+        for length in 0..text.len() {
+            let mut octets = text[..length].to_vec();
+            apply_mask([1, 2, 3, 4], &mut octets);
+            let expected: Vec<u8> =
+                text[..length].iter().zip([1, 2, 3, 4].iter().cycle()).map(|(a, b)| a ^ b).collect();
+            assert_eq!(octets, expected);
+        }
+    }
+
+    #[test]
+    fn no_two_masks_are_alike() {
+        let draw = |seed| {
+            let mut masks = Masks::new([seed; 16]);
+            std::array::from_fn::<_, 12, _>(|_| masks.draw())
+        };
+        let drawn: std::collections::BTreeSet<_> = draw(1).into_iter().chain(draw(2)).collect();
+        assert_eq!(drawn.len(), 24);
     }
 }

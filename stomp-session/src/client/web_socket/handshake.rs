@@ -1,4 +1,4 @@
-//! Opens a WebSocket on a stream: asks for it, checks the answer, and limits the time.
+//! Opens a WebSocket on a stream, as it is configured: asks for it, checks the answer, and limits the time.
 
 use std::{
     future::{Future, poll_fn},
@@ -12,21 +12,80 @@ use futures_io::{AsyncRead, AsyncWrite};
 use stomp_proto::Version;
 
 use super::{
-    accept,
-    config::WebSocketConfig,
-    request,
-    response::{self, Answer, Asked},
     stream::WebSocket,
+    upgrade::{self, Answer, Asked},
     writer::Writer,
 };
 use crate::{
     Endpoint,
     client::{
-        interrupted::uninterrupted,
         runtime::{Runtime, TransportError},
+        stream::uninterrupted,
     },
-    model::{handshake_headers::HandshakeHeaders, mask::Mask},
+    model::{endpoint::HandshakeHeaders, mask::Mask},
 };
+
+/// The configuration of WebSockets, for endpoints that are reached over one (`ws://`, `wss://`). Requires the feature
+/// `websocket`.
+///
+/// ```
+/// use stomp_session::client::{Client, WebSocketConfig};
+///
+/// let mut web_socket = WebSocketConfig::default();
+/// web_socket.set_header("origin", "https://app.example");
+/// let builder = Client::builder("wss://broker.example/ws").web_socket(web_socket);
+/// ```
+///
+/// The subprotocols `v12.stomp`, `v11.stomp` and `v10.stomp` are offered, as far as the versions are. A server that chooses
+/// another is refused, and one that chooses none is not, since CONNECTED says the version.
+///
+/// Each frame of STOMP, and each heart-beat, is sent as one message, in pieces where it is large. What comes may be cut into
+/// messages in any way, as text or binary. A message of any size is read as it comes: what bounds it are the limits on
+/// frames of STOMP.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WebSocketConfig {
+    /// Whether to send text instead of binary messages to every server, and not only where the endpoint
+    /// [asks for it](crate::Endpoint::with_text_messages). Default: `false`.
+    ///
+    /// ActiveMQ's `ws` transport ignores binary messages. A broker closes the connection on a frame that is sent as text and
+    /// is no UTF-8, such as one with a binary body.
+    pub text: bool,
+    /// The number of octets above which a frame of STOMP is sent in several messages. Default: `None`, which leaves it to the
+    /// [`Profile`](crate::Profile::message_limit), if one was set.
+    ///
+    /// A server may refuse a message that is larger than its buffer: with Spring on Tomcat, it is 8 KiB. Spring, RabbitMQ and
+    /// Artemis put a frame together again; ActiveMQ does not. Values below 256 count as 256.
+    pub message_limit: Option<usize>,
+    /// The time limit for the handshake, counted from when the connection is made, TLS included. Default: 5 s, which is half
+    /// of the time limit for the whole dial, so that the error names the part that hangs.
+    pub handshake_timeout: Duration,
+    headers: HandshakeHeaders,
+}
+
+impl Default for WebSocketConfig {
+    fn default() -> Self {
+        Self {
+            text: false,
+            message_limit: None,
+            handshake_timeout: Duration::from_secs(5),
+            headers: HandshakeHeaders::default(),
+        }
+    }
+}
+
+impl WebSocketConfig {
+    /// Sets a header of every handshake, such as `origin`, instead of one of the same name. Its value is never displayed.
+    ///
+    /// A header that is set for an [endpoint](crate::Endpoint::with_handshake_header) takes its place, and one of a
+    /// [login](crate::Login::with_handshake_header), which may be another for each attempt, takes the place of both.
+    ///
+    /// A dial fails for good if a header cannot be written, or if it is one of the handshake itself: `connection`,
+    /// `upgrade`, `content-length`, `transfer-encoding`, or one that begins with `sec-websocket-`.
+    pub fn set_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.headers.set(name.into(), value.into());
+    }
+}
 
 /// The octets that are read at a time. What of them belongs to the first message is handed on.
 const ROOM: usize = 1024;
@@ -47,11 +106,11 @@ impl Default for WebSockets {
 impl WebSockets {
     /// Returns an error if no handshake can succeed because of the headers.
     pub(in crate::client) fn check(&self, endpoint: &Endpoint) -> io::Result<()> {
-        Ok(request::check(&self.headers(endpoint))?)
+        Ok(upgrade::check_headers(&self.headers(endpoint))?)
     }
 
     fn headers(&self, endpoint: &Endpoint) -> HandshakeHeaders {
-        request::headers(&self.config.headers, endpoint)
+        upgrade::headers(&self.config.headers, endpoint)
     }
 
     /// Opens a WebSocket on a stream, and returns the version that the server has chosen. Cancel safe: if dropped, the stream
@@ -69,10 +128,10 @@ impl WebSockets {
         let headers = self.headers(endpoint);
         let entropy = runtime.entropy();
         let (nonce, seed) = halves(&entropy);
-        let key = accept::key(&nonce);
-        let text = request::request(endpoint, &self.versions, &headers, &key);
-        let protocols = self.versions.iter().copied().map(request::subprotocol).collect();
-        let asked = Asked { accept: accept::accept(&key), protocols };
+        let key = upgrade::key(&nonce);
+        let text = upgrade::request(endpoint, &self.versions, &headers, &key);
+        let protocols = self.versions.iter().copied().map(upgrade::subprotocol).collect();
+        let asked = Asked { accept: upgrade::accept(&key), protocols };
         let asking = ask(&mut stream, text.as_bytes(), &asked);
         let (chosen, early) = within(runtime, self.config.handshake_timeout, asking).await?;
         let secrets = headers.iter().map(|(_, value)| value);
@@ -133,7 +192,7 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
             return Err(TransportError::new(text).of_kind(io::ErrorKind::ConnectionAborted).into());
         }
         answer.extend_from_slice(room.get(..count).unwrap_or_default());
-        if let Some(Answer { length, version }) = response::read(&answer, asked)? {
+        if let Some(Answer { length, version }) = upgrade::read_answer(&answer, asked)? {
             return Ok((version, answer.split_off(length)));
         }
     }

@@ -4,18 +4,12 @@
 //! comes, so that its size costs no memory. A message that is sent is one frame of STOMP, which some brokers insist on. And
 //! no library logs what passes, passcodes among it.
 
-mod accept;
-mod close;
-mod config;
-mod cutting;
 mod frame;
 mod handshake;
-mod masks;
 mod reader;
-mod request;
-mod response;
 mod stream;
+mod upgrade;
 mod writer;
 
-pub use config::WebSocketConfig;
+pub use handshake::WebSocketConfig;
 pub(super) use handshake::WebSockets;

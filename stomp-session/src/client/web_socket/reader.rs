@@ -1,10 +1,7 @@
 //! What a server sends, as the octets of its messages: heads are taken out in place, and nothing is gathered but what is
 //! about the connection.
 
-use super::{
-    close::{self, End},
-    frame::{CONTROL, Head, HeadReader, Opcode},
-};
+use super::frame::{CONTROL, End, Head, HeadReader, Opcode, read_close};
 
 /// Reads frames, however they are cut.
 #[derive(Debug)]
@@ -97,7 +94,7 @@ impl Reader {
         let payload = std::mem::take(payload);
         match opcode {
             Opcode::Ping => self.ping = Some(payload),
-            Opcode::Close => self.end = Some(close::read(&payload)),
+            Opcode::Close => self.end = Some(read_close(&payload)),
             _ => {}
         }
         self.at = At::Head(HeadReader::default());

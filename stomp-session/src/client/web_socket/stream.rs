@@ -8,8 +8,8 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{close::NORMAL, reader::Reader, writer::Writer};
-use crate::{client::interrupted::uninterrupted, model::mask::Mask};
+use super::{frame::NORMAL, reader::Reader, writer::Writer};
+use crate::{client::stream::uninterrupted, model::mask::Mask};
 
 /// How many reads may bring nothing for the session before other tasks have their turn: a server may send nothing but pings.
 const FRUITLESS: usize = 16;

@@ -1,19 +1,20 @@
-//! The state of a session, and waiting for one.
+//! Streams of what becomes of a session: its states, and what happens in it.
 
 use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
 
 use super::{
+    notice::Notice,
     shared::{Inner, Shared},
-    waits::{For, Ticket},
+    waiting::{Row, Waiting},
+    waits::For,
 };
 use crate::{Closed, Connection};
 
@@ -100,88 +101,86 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// A wait for something to come true. Dropping it leaves the queue.
-pub(super) struct Waiting {
+/// A [`Stream`] of what happens in a session, returned by [`Client::listen`](super::Client::listen) and
+/// [`Client::trace`](super::Client::trace).
+///
+/// It returns a [`Notice`] for each thing that happens after its creation, in order. Notices wait in a queue of the
+/// listener. A listener that is too slow delays nothing, but [misses](Notice::Missed) some. A listener does not keep
+/// the session alive, and dropping it removes it.
+///
+/// ```
+/// # async fn example(client: &stomp_session::client::Client) {
+/// use stomp_session::client::Notice;
+///
+/// let mut listener = client.listen();
+/// while let Some(notice) = listener.next().await {
+///     if let Notice::Disconnected { reason, .. } = notice {
+///         eprintln!("{reason}");
+///     }
+/// }
+/// # }
+/// ```
+pub struct Listener {
     shared: Arc<Shared>,
-    what: For,
-    ticket: Option<Ticket>,
+    id: u64,
+    row: Row,
+    ended: bool,
 }
 
-impl Waiting {
-    pub(super) const fn new(shared: Arc<Shared>, what: For) -> Self {
-        Self { shared, what, ticket: None }
+impl Listener {
+    pub(super) fn new(shared: Arc<Shared>, traces: bool) -> Self {
+        let id = shared.with(|inner| {
+            // What happened before is not for the newcomer.
+            shared.dispatch_in(inner);
+            let id = inner.listeners.add(traces, inner.closed.as_deref());
+            inner.session.trace_frames(inner.listeners.any_traces());
+            id
+        });
+        Self { shared, id, row: Row::default(), ended: false }
     }
 
-    pub(super) fn poll<T>(
-        &mut self,
-        cx: &Context<'_>,
-        look: impl FnOnce(&mut Inner) -> Option<T>,
-    ) -> Poll<T> {
-        let waker = cx.waker().clone();
-        let Self { shared, what, ticket } = self;
-        shared.with(|inner| match look(inner) {
-            Some(seen) => {
-                inner.discard(Some(waker));
-                Poll::Ready(seen)
-            }
-            None => {
-                inner.wait(*what, ticket, waker, Duration::MAX);
-                Poll::Pending
-            }
-        })
+    /// Returns the next notice, or `None` after [`Notice::Closed`]. This method is cancel safe: no notice is lost.
+    pub async fn next(&mut self) -> Option<Notice> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
-impl fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("what", &self.what).finish_non_exhaustive()
-    }
-}
+impl Stream for Listener {
+    type Item = Notice;
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.shared.with(|inner| inner.leave(self.what, ticket));
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
+        if self.ended {
+            return Poll::Ready(None);
         }
-    }
-}
-
-/// A wait for a time only. It is over as well when the session has ended, because the time is not kept after that.
-#[derive(Debug)]
-pub(super) struct Timer {
-    waiting: Waiting,
-    patience: Duration,
-}
-
-impl Timer {
-    pub(super) const fn new(shared: Arc<Shared>, patience: Duration) -> Self {
-        Self { waiting: Waiting::new(shared, For::Time), patience }
-    }
-
-    pub(super) const fn patience(&self) -> Duration {
-        self.patience
-    }
-
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
-        self.poll_or(cx, true)
-    }
-
-    /// The same without a clock, for a wait that has no limit of its own.
-    pub(super) fn poll_while_open(&mut self, cx: &Context<'_>) -> Poll<()> {
-        self.poll_or(cx, false)
-    }
-
-    fn poll_or(&mut self, cx: &Context<'_>, over_when_closed: bool) -> Poll<()> {
+        ready!(self.row.poll(cx));
         let waker = cx.waker().clone();
-        let Waiting { shared, what, ticket } = &mut self.waiting;
-        shared.with(|inner| {
-            let expired = ticket.is_some_and(|ticket| inner.waits.of(*what).is_expired(ticket));
-            if expired || inner.closed.is_some() && over_when_closed {
-                inner.discard(Some(waker));
-                return Poll::Ready(());
-            }
-            inner.wait(*what, ticket, waker, self.patience);
-            Poll::Pending
-        })
+        let id = self.id;
+        let taken = self.shared.with(|inner| {
+            let (taken, unused) = inner.listeners.take(id, waker);
+            inner.discard(unused);
+            taken
+        });
+        let Some(notice) = taken else {
+            self.row.end();
+            return Poll::Pending;
+        };
+        self.ended = matches!(notice, Notice::Closed(_));
+        Poll::Ready(Some(notice))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.shared.with(|inner| {
+            let waker = inner.listeners.remove(self.id);
+            inner.discard(waker);
+            inner.session.trace_frames(inner.listeners.any_traces());
+        });
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,11 @@
-//! Things with numbers that count up, of which most go in the order in which they came.
+//! Collections for what is usual: numbers that count up and mostly go in the order in which they came, and what most sessions
+//! never need.
 
-use alloc::collections::VecDeque;
+use alloc::{
+    boxed::Box,
+    collections::{BTreeSet, VecDeque},
+};
+use core::ops::{Deref, DerefMut};
 
 /// A queue in which each thing is found by its number. Those that are taken out of order leave holes until they are half of
 /// it.
@@ -153,6 +158,82 @@ impl<T> Ring<T> {
     }
 }
 
+/// A set of numbers, the least first.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    /// Those that were added in order.
+    usual: Ring<()>,
+    others: BTreeSet<u64>,
+}
+
+impl Numbers {
+    pub(crate) const fn new() -> Self {
+        Self { usual: Ring::new(), others: BTreeSet::new() }
+    }
+
+    pub(crate) fn insert(&mut self, number: u64) {
+        if self.usual.last_number().is_none_or(|last| last < number) {
+            self.usual.push(number, ());
+        } else if self.usual.get(number).is_none() {
+            self.others.insert(number);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) {
+        if self.usual.take(number).is_none() && !self.others.is_empty() {
+            self.others.remove(&number);
+        }
+    }
+
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.usual.first_number().into_iter().chain(self.others.first().copied()).min()
+    }
+
+    /// Those of them that are in order, and then the others.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.usual.iter().map(|(number, ())| number).chain(self.others.iter().copied())
+    }
+
+    /// Gives memory back.
+    pub(crate) fn shrink(&mut self) {
+        self.usual.shrink(0);
+    }
+}
+
+/// Takes no memory before it is first changed, and is read as empty until then.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom<T>(Option<Box<T>>);
+
+/// What can be empty.
+pub(crate) trait Empty: Default + 'static {
+    /// An empty one, which is never changed.
+    const EMPTY: &'static Self;
+}
+
+impl<T> Seldom<T> {
+    /// What there is to be changed. A change of nothing makes nothing.
+    #[inline]
+    pub(crate) fn used(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+}
+
+impl<T: Empty> Deref for Seldom<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.0.as_deref().unwrap_or(T::EMPTY)
+    }
+}
+
+impl<T: Empty> DerefMut for Seldom<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.get_or_insert_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::{collections::BTreeMap, vec::Vec};
@@ -188,6 +269,28 @@ mod tests {
                 assert_eq!(ends, (map.values().next().copied(), map.values().last().copied()));
                 assert!(ring.iter().map(|(_, value)| value).eq(map.values()), "seed {seed}");
                 assert!(ring.slots.len() <= 2 * map.len() + 1, "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_a_sorted_set() {
+        for seed in 0..100 {
+            let mut random = Random::new(seed);
+            let (mut numbers, mut sorted) = (Numbers::default(), BTreeSet::new());
+            for step in 0..300 {
+                let number = [step, step, random.next() % (step + 1)][(random.next() % 3) as usize];
+                if random.next() % 5 < 3 {
+                    numbers.insert(number);
+                    sorted.insert(number);
+                } else {
+                    let number = sorted.first().copied().filter(|_| step % 2 == 0).unwrap_or(number);
+                    numbers.remove(number);
+                    sorted.remove(&number);
+                }
+                assert_eq!(numbers.first(), sorted.first().copied(), "seed {seed}");
+                assert_eq!(numbers.iter().collect::<BTreeSet<_>>(), sorted, "seed {seed}");
+                assert_eq!(numbers.iter().count(), sorted.len(), "seed {seed}");
             }
         }
     }

@@ -1,12 +1,111 @@
-//! The answer to a handshake (RFC 6455, section 4.1), and what it means.
+//! The request of a handshake, in which HTTP is to be upgraded, and the answer to it (RFC 6455, sections 4.1 and 4.2.2), and
+//! what the answer means.
 
-use std::io;
+use std::{fmt::Write as _, io};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use httparse::{Header, Status};
+use sha1::{Digest as _, Sha1};
 use stomp_proto::Version;
 
-use super::request::subprotocol;
-use crate::client::runtime::TransportError;
+use crate::{Endpoint, client::runtime::TransportError, model::endpoint::HandshakeHeaders};
+
+/// What begins so, or is one of these, is said by the handshake itself.
+const RESERVED_PREFIX: &str = "sec-websocket-";
+const RESERVED: [&str; 4] = ["connection", "content-length", "transfer-encoding", "upgrade"];
+
+/// The subprotocol of a version. STOMP 1.2 names it in no place, but every broker and client does so.
+pub(super) const fn subprotocol(version: Version) -> &'static str {
+    match version {
+        Version::V1_0 => "v10.stomp",
+        Version::V1_1 => "v11.stomp",
+        Version::V1_2 => "v12.stomp",
+    }
+}
+
+/// All headers that are set, each once: those of the login before those of the endpoint, and these before the general ones.
+pub(super) fn headers(general: &HandshakeHeaders, endpoint: &Endpoint) -> HandshakeHeaders {
+    let mut all = general.clone();
+    let own = endpoint.handshake_headers().iter();
+    let login = endpoint.login().into_iter().flat_map(|login| login.handshake_headers().iter());
+    own.chain(login).for_each(|(name, value)| all.set(name.into(), value.into()));
+    all
+}
+
+/// Checks what cannot be written. The error shows no value.
+pub(super) fn check_headers(headers: &HandshakeHeaders) -> Result<(), TransportError> {
+    headers.iter().try_for_each(|(name, value)| {
+        let lower = name.to_ascii_lowercase();
+        let wrong = if RESERVED.contains(&&*lower) || lower.starts_with(RESERVED_PREFIX) {
+            "belongs to the handshake itself"
+        } else if name.is_empty() || !name.bytes().all(is_token) {
+            "has a name that is none"
+        } else if value.bytes().any(|octet| octet.is_ascii_control() && octet != b'\t') {
+            "has a value that cannot be written"
+        } else {
+            return Ok(());
+        };
+        let name = name.escape_debug();
+        Err(TransportError::permanent(format!("the handshake header \"{name}\" {wrong}")))
+    })
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+}
+
+/// The request, newest version first.
+pub(super) fn request(
+    endpoint: &Endpoint,
+    versions: &[Version],
+    headers: &HandshakeHeaders,
+    key: &str,
+) -> String {
+    let mut offered: Vec<_> = versions.to_vec();
+    offered.sort_unstable_by(|one, other| other.cmp(one));
+    offered.dedup();
+    let offered: Vec<_> = offered.into_iter().map(subprotocol).collect();
+    let mut text = format!("GET {} HTTP/1.1\r\n", endpoint.web_socket().unwrap_or("/"));
+    let mut line = |name: &str, value: &str| _ = write!(text, "{name}: {value}\r\n");
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        line("Host", &host(endpoint));
+    }
+    line("Upgrade", "websocket");
+    line("Connection", "Upgrade");
+    line("Sec-WebSocket-Key", key);
+    line("Sec-WebSocket-Version", "13");
+    if !offered.is_empty() {
+        line("Sec-WebSocket-Protocol", &offered.join(", "));
+    }
+    headers.iter().for_each(|(name, value)| line(name, value));
+    text.push_str("\r\n");
+    text
+}
+
+/// The host, and the port if it is not that of the scheme (RFC 9110, section 7.2). A zone means nothing to others (RFC 6874).
+fn host(endpoint: &Endpoint) -> String {
+    let host = endpoint.host();
+    let address = host.split_once('%').map_or(host, |(address, _)| address);
+    let bracketed = if host.contains(':') { format!("[{address}]") } else { host.into() };
+    match (endpoint.is_tls(), endpoint.port()) {
+        (false, 80) | (true, 443) => bracketed,
+        (_, port) => format!("{bracketed}:{port}"),
+    }
+}
+
+/// Appended to the key. RFC 6455, section 1.3.
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The value of `Sec-WebSocket-Key` for these octets, which are new each time.
+pub(super) fn key(nonce: &[u8; 16]) -> String {
+    BASE64_STANDARD.encode(nonce)
+}
+
+/// The value of `Sec-WebSocket-Accept` that proves that a server has understood.
+pub(super) fn accept(key: &str) -> String {
+    BASE64_STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
+}
 
 /// The most octets that an answer may have.
 const MOST: usize = 16 * 1024;
@@ -31,7 +130,7 @@ pub(super) struct Answer {
 }
 
 /// Reads what has come so far. Returns an answer if it is complete and opens a WebSocket.
-pub(super) fn read(octets: &[u8], asked: &Asked) -> io::Result<Option<Answer>> {
+pub(super) fn read_answer(octets: &[u8], asked: &Asked) -> io::Result<Option<Answer>> {
     let known = octets.len().min(BEGINNING.len());
     if octets.get(..known) != BEGINNING.get(..known) {
         return Err(not_http(octets).into());
@@ -50,11 +149,11 @@ pub(super) fn read(octets: &[u8], asked: &Asked) -> io::Result<Option<Answer>> {
         Some(101) => {}
         status => return Err(refusal(status.unwrap_or_default()).into()),
     }
-    Ok(Some(Answer { length, version: check(response.headers, asked)? }))
+    Ok(Some(Answer { length, version: chosen_version(response.headers, asked)? }))
 }
 
 /// Returns the version whose subprotocol was chosen.
-fn check(headers: &[Header<'_>], asked: &Asked) -> io::Result<Option<Version>> {
+fn chosen_version(headers: &[Header<'_>], asked: &Asked) -> io::Result<Option<Version>> {
     let values = |name: &'static str| {
         let named = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
         named.flat_map(|header| header.value.split(|octet| *octet == b',')).map(<[u8]>::trim_ascii)
@@ -137,13 +236,78 @@ const fn words(status: u16) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Login;
+
+    fn written(uri: &str, headers: &HandshakeHeaders) -> String {
+        request(&uri.parse().unwrap(), &[Version::V1_1, Version::V1_2], headers, "KEY==")
+    }
+
+    #[test]
+    fn a_request_says_what_a_server_must_know() {
+        let mut headers = HandshakeHeaders::default();
+        headers.set("Origin".into(), "https://app.example".into());
+        assert_eq!(
+            written("ws://u:p@broker.example:15674/ws?tenant=7", &headers),
+            "GET /ws?tenant=7 HTTP/1.1\r\nHost: broker.example:15674\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: KEY==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: v12.stomp, v11.stomp\r\n\
+             Origin: https://app.example\r\n\r\n"
+        );
+        for (uri, host) in [
+            ("ws://h", "Host: h\r\n"),
+            ("wss://h", "Host: h\r\n"),
+            ("ws://h:443", "Host: h:443\r\n"),
+            ("wss://[fe80::1%25eth0]:1", "Host: [fe80::1]:1\r\n"),
+        ] {
+            assert!(written(uri, &HandshakeHeaders::default()).contains(host), "{uri}");
+        }
+        headers.set("host".into(), "other".into());
+        assert_eq!(written("ws://h", &headers).to_ascii_lowercase().matches("host: ").count(), 1);
+    }
+
+    #[test]
+    fn the_nearest_of_equal_headers_counts() {
+        let mut general = HandshakeHeaders::default();
+        [("a", "general"), ("b", "general"), ("c", "general")]
+            .into_iter()
+            .for_each(|(name, value)| general.set(name.into(), value.into()));
+        let endpoint =
+            Endpoint::plain("h", 1).with_handshake_header("B", "own").with_handshake_header("c", "own");
+        let endpoint = endpoint.with_login(Login::unnamed().with_handshake_header("C", "login"));
+        let all = headers(&general, &endpoint);
+        assert_eq!(all.iter().collect::<Vec<_>>(), [("a", "general"), ("B", "own"), ("C", "login")]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named_without_its_value() {
+        let rows = [
+            ("Upgrade", "secret", "the handshake itself"),
+            ("sec-websocket-protocol", "secret", "the handshake itself"),
+            ("", "secret", "a name that is none"),
+            ("a b", "secret", "a name that is none"),
+            ("a", "secret\r\nb: c", "cannot be written"),
+            ("a", "secret\0", "cannot be written"),
+        ];
+        for (name, value, expected) in rows {
+            let mut headers = HandshakeHeaders::default();
+            headers.set(name.into(), value.into());
+            let error = check_headers(&headers).unwrap_err();
+            assert!(error.to_string().contains(expected) && !error.to_string().contains("secret"), "{error}");
+            assert!(TransportError::is_permanent(&error.into()));
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_specification() {
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(key(b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");
+    }
 
     const GOOD: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
         Sec-WebSocket-Accept: ok=\r\nSec-WebSocket-Protocol: v12.stomp\r\n\r\n";
 
     fn answer(text: &str) -> Result<Option<Answer>, String> {
         let asked = Asked { accept: "ok=".into(), protocols: vec!["v12.stomp", "v11.stomp"] };
-        read(text.as_bytes(), &asked).map_err(|error| error.to_string())
+        read_answer(text.as_bytes(), &asked).map_err(|error| error.to_string())
     }
 
     #[test]

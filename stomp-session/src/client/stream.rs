@@ -1,15 +1,25 @@
-//! Closing a stream. TLS sends a close_notify, by which the peer can tell an orderly end from a connection that was
-//! cut.
+//! The octet stream of a connection, whichever transport it is of: calls that a signal has interrupted, and its close.
+//! TLS sends a close_notify, by which the peer can tell an orderly end from a connection that was cut.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
 
 use futures_io::AsyncWrite;
 
-use super::interrupted::uninterrupted;
 use crate::Timestamp;
+
+/// Makes a call until no signal interrupts it (EINTR): that says nothing about the stream.
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    loop {
+        match call() {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            called => return called,
+        }
+    }
+}
 
 /// A stream that is being closed (RFC 8446, section 6.1: close_notify comes before the end of writing).
 pub(super) struct ClosingStream<S> {

@@ -1,5 +1,5 @@
-//! Messages that cannot be sent at once. They wait here by value, in the order of the first polls, until there is a
-//! connection with room.
+//! Messages on their way to the session: what is sent, with which options, and what cannot be sent at once. That waits here
+//! by value, in the order of the first polls, until there is a connection with room.
 //!
 //! The driver admits them, and their senders only wait for the result. So no sender has to be polled for others to
 //! proceed.
@@ -7,16 +7,129 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
     time::Duration,
 };
 
-use super::{
-    content::Content,
-    error::BeginError,
-    terms::{How, Line},
-};
-use crate::{ReceiptId, Timestamp, TransactionId};
+use bytes::Bytes;
+use stomp_proto::{Command, Frame, PreparedFrame};
+
+use super::{error::BeginError, publishers::PublisherId};
+use crate::{CommandError, ReceiptId, Session, Timestamp, TransactionId, frames};
+
+/// What is to be sent.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each send")]
+pub(super) enum Content {
+    Frame(Frame),
+    Prepared { frame: SharedFrame, body: Bytes },
+}
+
+impl Content {
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.size(),
+            Self::Prepared { frame, body } => lock(frame).frame().size().saturating_add(body.len()),
+        }
+    }
+
+    /// Takes it, and leaves nothing to be sent behind.
+    pub(super) fn take(&mut self) -> Self {
+        mem::replace(self, Self::Frame(Frame::new(Command::Send)))
+    }
+
+    /// Lets go of the read buffer that it may be a small part of, before it waits for long. Gives the body that it had.
+    pub(super) fn unpin(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Frame(frame) => frames::unpin(frame),
+            Self::Prepared { body, .. } => frames::unpin_body(body),
+        }
+    }
+
+    /// As a frame, for what is more than written.
+    pub(super) fn frame(&mut self) -> &mut Frame {
+        let frame = match self {
+            Self::Frame(frame) => return frame,
+            Self::Prepared { frame, body } => lock(frame).frame().clone().with_body(mem::take(body)),
+        };
+        *self = Self::Frame(frame);
+        self.frame()
+    }
+
+    pub(super) fn send(&self, session: &mut Session) -> Result<(), CommandError> {
+        match self {
+            Self::Frame(frame) => session.send(frame),
+            Self::Prepared { frame, body } => session.send_prepared(&mut lock(frame), body),
+        }
+    }
+
+    pub(super) fn confirm(
+        &self,
+        session: &mut Session,
+        timeout: Duration,
+    ) -> Result<ReceiptId, CommandError> {
+        match self {
+            Self::Frame(frame) => session.confirm(frame, timeout),
+            Self::Prepared { frame, body } => {
+                session.send_prepared_confirmed(&mut lock(frame), body, timeout)
+            }
+        }
+    }
+}
+
+/// Shared by the sends, so that the first one on a connection of another version writes it anew for all.
+pub(super) type SharedFrame = Arc<Mutex<PreparedFrame>>;
+
+fn lock(frame: &SharedFrame) -> MutexGuard<'_, PreparedFrame> {
+    frame.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How a message is sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct How {
+    pub(super) mode: Mode,
+    pub(super) immediate: bool,
+    pub(super) buffered: bool,
+    pub(super) timeout: Option<Duration>,
+    pub(super) transaction: Option<TransactionId>,
+    /// The publisher that counts the message, if there is one.
+    pub(super) publisher: Option<PublisherId>,
+}
+
+impl How {
+    /// The line in which the message waits.
+    pub(super) const fn line(self) -> Line {
+        match (self.mode, self.transaction) {
+            (Mode::AtLeastOnce { .. }, None) => Line::Kept,
+            _ => Line::Transport,
+        }
+    }
+
+    /// Whether nothing waits for the message to be admitted.
+    pub(super) fn is_buffered(self) -> bool {
+        self.buffered && self.mode == Mode::Plain && self.transaction.is_none()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    #[default]
+    Plain,
+    Confirmed,
+    AtLeastOnce {
+        ordered: bool,
+    },
+}
+
+/// The lines in which sends wait. Sends of one line never wait for those of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    /// For a connection with room.
+    Transport,
+    /// For room among what is kept until it is confirmed.
+    Kept,
+}
 
 /// The id of something that waits. Within a line, a later one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
