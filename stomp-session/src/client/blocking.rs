@@ -21,7 +21,7 @@ use super::{
     runtime::{Connector, Runtime},
     shared::Shared,
     subscription::Subscription,
-    waiting::Waiting,
+    task::Waiting,
     waits::For,
 };
 

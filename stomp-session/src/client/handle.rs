@@ -18,7 +18,7 @@ use super::{
     shared::{Inner, Keep, Shared},
     statistics::Statistics,
     subscription::SubscribeBuilder,
-    waiting::{Timer, Waiting},
+    task::{Timer, Waiting},
     waits::{FlushId, For},
     watch::{Listener, SessionState, Watch},
 };

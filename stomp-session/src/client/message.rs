@@ -15,7 +15,7 @@ use stomp_proto::{Excess, Headers, Text};
 use super::{
     error::AckError,
     shared::{Inner, Shared},
-    waiting::Waiting,
+    task::Waiting,
     waits::For,
 };
 use crate::{CommandError, Nack, ReceiptId, Session, Settle};

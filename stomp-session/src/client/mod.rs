@@ -40,12 +40,12 @@ mod statistics;
 mod stream;
 mod subscription;
 mod sync;
+mod task;
 mod telemetry;
 mod tls;
 mod transaction;
 mod turn;
 mod unsubscribing;
-mod waiting;
 mod waits;
 mod watch;
 #[cfg(feature = "websocket")]

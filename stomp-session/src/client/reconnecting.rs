@@ -14,7 +14,7 @@ use super::{
     runner::awaits_end,
     runners::MoveId,
     shared::{Keep, Shared},
-    waiting::{Timer, Waiting},
+    task::{Timer, Waiting},
     waits::For,
 };
 use crate::{Endpoint, Move, Moved};

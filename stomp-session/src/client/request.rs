@@ -18,7 +18,7 @@ use super::{
     requests::{Queue, RequestId},
     send::{SendBuilder, Sending},
     shared::{Inner, Keep},
-    waiting::{Timer, Waiting},
+    task::{Timer, Waiting},
     waits::For,
 };
 use crate::{CommandError, ReplyQueue, Subscribe};

@@ -22,8 +22,8 @@ use super::{
     notice::Notice,
     pressure::Taken,
     shared::{Inner, Keep, Shared},
+    task::Row,
     unsubscribing::Unsubscribing,
-    waiting::Row,
     waits::{For, Ticket},
 };
 use crate::{CommandError, Ended, Oversized, Retry, Subscribe, SubscriptionId, rabbitmq::StreamPosition};

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     shared::{Inner, Shared},
-    waiting::Timer,
+    task::Timer,
 };
 use crate::{SubscriptionId, Unknown};
 

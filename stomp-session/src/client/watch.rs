@@ -13,7 +13,7 @@ use futures_core::Stream;
 use super::{
     notice::Notice,
     shared::{Inner, Shared},
-    waiting::{Row, Waiting},
+    task::{Row, Waiting},
     waits::For,
 };
 use crate::{Closed, Connection};

@@ -29,7 +29,7 @@ use crate::{
         shared::{Inner, Shared},
         subscription::Subscription,
         sync::atomic::{AtomicBool, Ordering},
-        waiting::Timer,
+        task::Timer,
     },
 };
 

@@ -24,8 +24,8 @@ use crate::{
         error::SendError,
         send::Sending,
         shared::Shared,
+        task::{Timer, Waiting},
         telemetry::Handled,
-        waiting::{Timer, Waiting},
         waits::For,
     },
 };
