@@ -17,7 +17,7 @@ use super::{
 /// A client that subscribes, sends, acknowledges and leaves, and what goes wrong on the way.
 ///
 /// ```
-/// use stomp_testkit::disaster::{Kind, Script};
+/// use stomp_checks::disaster::{Kind, Script};
 ///
 /// let calm = Script::new(Kind::ActiveMq).run();
 /// let outcome = Script::new(Kind::ActiveMq).cut_up(calm.report.octets.0 / 2).run();

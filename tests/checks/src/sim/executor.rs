@@ -31,8 +31,8 @@ use super::{
 /// they are woken, and now and then when they are not. A panic prints the seed, with which it can be repeated.
 ///
 /// ```
+/// use stomp_checks::sim::Sim;
 /// use stomp_session::client::Client;
-/// use stomp_testkit::sim::Sim;
 ///
 /// let mut sim = Sim::new(42);
 /// let client = sim.build(Client::builder("tcp://broker"));

@@ -20,7 +20,7 @@ use crate::sim::Random;
 /// A kind of broker.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// The broker of this crate, in this process.
+    /// The embedded broker, in this process.
     Embedded,
     /// A real one, as a process of its own.
     Real(&'static Description),
