@@ -1,4 +1,4 @@
 //! Header lines of any kind, and what the accessors make of them.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| stomp_testkit::fuzzing::headers(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| stomp_checks::fuzzing::headers(data));

@@ -1,4 +1,4 @@
 //! A broker URI of anything.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| stomp_testkit::fuzzing::uri(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| stomp_checks::fuzzing::uri(data));

@@ -1,4 +1,4 @@
 //! Messages of a WebSocket, cut in any way, and anything else.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| stomp_testkit::fuzzing::websocket(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| stomp_checks::fuzzing::websocket(data));

@@ -6,10 +6,7 @@ use bytes::Bytes;
 use stomp_proto::{Command, Frame, Item, Limits, Parser, Sender, Version};
 use stomp_session::{Action, Attempt, AttemptId, Config, Event, Input, Lost, Session, Timestamp};
 
-use crate::{
-    broker::{Broker, BrokerConfig, ConnectionId, Output},
-    sim::Door,
-};
+use crate::broker::{Broker, BrokerConfig, ConnectionId, Output};
 
 /// A [`Session`] and a [`Broker`] that are connected to each other.
 ///
@@ -41,6 +38,19 @@ pub struct Pair {
     attempts: Vec<Attempt>,
     door: Door,
     events: Vec<Event>,
+}
+
+/// What a dial meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a dial succeeds, fails or never ends")]
+pub enum Door {
+    /// A connection.
+    #[default]
+    Open,
+    /// A refusal.
+    Refusing,
+    /// Nothing, for ever.
+    Stuck,
 }
 
 impl Pair {
@@ -273,7 +283,8 @@ impl Transcript {
     }
 
     /// As [`note`](Self::note), but returns what is wrong instead of panicking.
-    pub(crate) fn try_note(&mut self, octets: &[u8], version: Option<Version>) -> Result<(), String> {
+    #[doc(hidden)]
+    pub fn try_note(&mut self, octets: &[u8], version: Option<Version>) -> Result<(), String> {
         version.into_iter().for_each(|version| self.parser.set_version(version));
         self.parser.feed(octets);
         let no_stomp = |error| format!("a client writes STOMP: {error}");

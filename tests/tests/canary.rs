@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use stomp_checks::{fuzzing::fragments, sim::Sim};
 use stomp_proto::{
     Command, Frame, FrameWriter, Item, Limits, Parser, Sender, Version,
     bytes::{Bytes, BytesMut},
@@ -27,10 +28,8 @@ use stomp_session::{
 };
 use stomp_testkit::{
     broker::{Broker, BrokerConfig},
-    fuzzing::fragments,
     pki::{Authority, Leaf},
     server::Server,
-    sim::Sim,
     tls::{TlsFront, TlsFrontConfig},
 };
 use support::{Adapter, PATIENCE, Smol, Tokio, connect_with};

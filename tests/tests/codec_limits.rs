@@ -1,10 +1,10 @@
 //! Each bound of the parser: at it, one under it and one over it, and however the stream was cut.
 
-use stomp_proto::{Excess, Frame, Item, Limits, Oversize, ParseErrorKind, Sender, Version};
-use stomp_testkit::{
+use stomp_checks::{
     codec::{self, Parsed, Setting},
     sim::Random,
 };
+use stomp_proto::{Excess, Frame, Item, Limits, Oversize, ParseErrorKind, Sender, Version};
 
 /// What is bounded.
 #[derive(Clone, Copy, Debug)]

@@ -2,11 +2,9 @@
 
 use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*, sample::select, test_runner::FileFailurePersistence};
+use stomp_checks::codec::{self, Setting};
 use stomp_proto::{Command, EncodeError, Frame, Item, Limits, Oversize, Parser, Sender, Version};
-use stomp_testkit::{
-    arbitrary::{any_frame, frame, octets, stream},
-    codec::{self, Setting},
-};
+use stomp_testkit::arbitrary::{any_frame, frame, octets, stream};
 
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();

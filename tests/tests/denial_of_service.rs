@@ -4,10 +4,10 @@
 
 use allocation_counter::measure;
 use serde_json::Value;
+use stomp_checks::codec::Setting;
 use stomp_proto::{
     AckMode, Frame, HeartBeat, Item, ItemRef, Limits, Oversize, ParseErrorKind, Parser, Sender, Version,
 };
-use stomp_testkit::codec::Setting;
 
 const ROWS: &str = include_str!("../data/conformance.jsonl");
 

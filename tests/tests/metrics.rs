@@ -15,11 +15,9 @@ use metrics::{
     Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     with_local_recorder,
 };
+use stomp_checks::sim::{Door, Ending, Sim, Weather};
 use stomp_session::{Config, Login, client::Client};
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Door, Ending, Sim, Weather},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 const PASSCODE: &str = "canary-7f3a";
 

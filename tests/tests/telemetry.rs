@@ -6,15 +6,13 @@ use std::{
     time::Duration,
 };
 
+use stomp_checks::sim::{Door, Ending, Sim, Weather, World};
 use stomp_proto::Command;
 use stomp_session::{
     Config, Login,
     client::{Client, Delivery, OnFailure},
 };
-use stomp_testkit::{
-    broker::{BrokerConfig, Denial},
-    sim::{Door, Ending, Sim, Weather, World},
-};
+use stomp_testkit::broker::{BrokerConfig, Denial};
 use tracing::{Level, subscriber::with_default};
 
 fn config() -> Config {

@@ -31,7 +31,8 @@ impl Layout {
     }
 
     /// The same for nodes that each have an address of their own, at which the others reach them.
-    pub(crate) fn at(description: &Description, addresses: Vec<Ipv4Addr>) -> io::Result<Self> {
+    #[doc(hidden)]
+    pub fn at(description: &Description, addresses: Vec<Ipv4Addr>) -> io::Result<Self> {
         let count = description.shared_ports.len() + description.nodes * description.node_ports.len();
         let system = description.system.map_or(Ok(System::OURS), |root| root().map(System::within))?;
         let (ports, directory) = (Ports::hold(count)?, new_directory(&system.writable())?);

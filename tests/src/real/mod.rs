@@ -39,8 +39,6 @@ pub use broker::RealBroker;
 pub use keys::Keys;
 pub use layout::Layout;
 pub use process::Process;
-#[cfg(feature = "clusters")]
-pub(crate) use process::{Limits, Readiness};
 pub use rabbitmq::{
     RABBITMQ_3_10, RABBITMQ_4_0, RABBITMQ_4_0_CLUSTER, RABBITMQ_4_3, RABBITMQ_4_3_CLUSTER, RABBITMQ_CLUSTER,
 };
@@ -105,7 +103,7 @@ pub struct Description {
     pub behaviour: Behaviour,
 }
 
-/// The descriptions of all supported brokers, without the clusters that the module `cluster` runs. Those whose cases take longest come first.
+/// The descriptions of all supported brokers, without clusters whose nodes have networks of their own. Those whose cases take longest come first.
 pub const ALL: [&Description; 12] = [
     &RABBITMQ_4_3,
     &RABBITMQ_3_10,

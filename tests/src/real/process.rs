@@ -1,6 +1,6 @@
 //! A process of a broker: how to launch, signal, watch and end it without leaving anything behind.
 
-use super::{Launch, User, probe};
+use super::{Description, Launch, Layout, User, probe};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,16 +34,16 @@ pub struct Process {
 
 /// How long a process may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(super) struct Limits {
     /// Until it is ready.
-    pub(crate) ready_within: Duration,
+    pub(super) ready_within: Duration,
     /// Until it has ended by itself.
-    pub(crate) stops_within: Duration,
+    pub(super) stops_within: Duration,
 }
 
 /// What shows that a process is ready.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Readiness {
+pub(super) enum Readiness {
     /// Its port accepts a connection.
     Listens,
     /// Its port answers the user's CONNECT.
@@ -82,9 +82,16 @@ struct Running {
 
 impl Process {
     /// Describes a process that does not run yet and will work in `directory`.
-    pub(crate) fn new(launch: Launch, directory: &Path, limits: Limits, readiness: Readiness) -> Self {
+    pub(super) fn new(launch: Launch, directory: &Path, limits: Limits, readiness: Readiness) -> Self {
         let directory = directory.to_owned();
         Self { launch, directory, limits, readiness, web_socket: None, running: None }
+    }
+
+    /// Describes a process of a broker that is not started as a whole. Nobody but its owner asks whether it is ready.
+    #[doc(hidden)]
+    pub fn of(description: &Description, launch: Launch, layout: &Layout) -> Self {
+        let Description { ready_within, stops_within, .. } = *description;
+        Self::new(launch, layout.directory(), Limits { ready_within, stops_within }, Readiness::Listens)
     }
 
     /// It is ready only when that port opens a WebSocket at that path, too.
@@ -346,7 +353,6 @@ fn tail(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::Layout;
     use super::super::{ACTIVEMQ_5_17, GUEST};
     use super::*;
     use std::net::{Ipv4Addr, TcpListener};

@@ -2,15 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use stomp_checks::sim::{Ending, Sim, World};
 use stomp_proto::AckMode;
 use stomp_session::{
     CommandError, Lost, Unknown,
     client::{AckError, Client, Delivery, Message, Subscription},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Ending, Sim, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, poll_once, seconds, seeds, settings};
 

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, future::IntoFuture as _};
 
+use stomp_checks::sim::{Door, Ending, Sim, Weather};
 use stomp_session::{CommandError, NotSent, client::SendError};
-use stomp_testkit::sim::{Door, Ending, Sim, Weather};
 
 use crate::kit::{config, poll_times, seconds, seeds, settings};
 

@@ -2,9 +2,9 @@
 
 use std::future::IntoFuture as _;
 
+use stomp_checks::sim::{Ending, Sim, Weather, World};
 use stomp_proto::AckMode;
 use stomp_session::client::{Builder, Client, Runtime as _, SendError, Subscription};
-use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, seconds, seeds, settings};
 

@@ -2,8 +2,8 @@
 
 use std::future::IntoFuture as _;
 
+use stomp_checks::sim::{Ending, Sim, Weather, World};
 use stomp_session::client::{Client, SessionState};
-use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, poll_once, poll_times, seconds, seeds, settings};
 

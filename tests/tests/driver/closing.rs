@@ -10,14 +10,12 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use stomp_checks::sim::{Ending, Sim, SimStream, Weather, World};
 use stomp_session::{
     Closed, Config, Endpoint, Lost, Timestamp,
     client::{Client, Connector, Notice, Runtime as _, SessionState},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Ending, Sim, SimStream, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, seconds, settings};
 

@@ -5,14 +5,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use stomp_checks::sim::{Ending, Sim, Weather};
 use stomp_session::{
     Attempt, Closed, Config, Login, Lost, OnRefusal,
     client::{Client, Credentials, Notice, SessionState},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Ending, Sim, Weather},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, seconds, settings};
 

@@ -7,14 +7,12 @@ use std::{
     time::Duration,
 };
 
+use stomp_checks::sim::{Door, Ending, Sim, SimStream, Weather, World};
 use stomp_session::{
     Attempt, Closed, Config, Login, Lost, Timestamp,
     client::{Addresses, Builder, Client, Credentials, Dial, Runtime, TlsConfig, race_addresses},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Door, Ending, Sim, SimStream, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::settings;
 

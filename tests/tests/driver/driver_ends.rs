@@ -13,11 +13,11 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use stomp_checks::sim::{Sim, SimStream, World};
 use stomp_session::{
     Closed, Endpoint,
     client::{Client, Connector},
 };
-use stomp_testkit::sim::{Sim, SimStream, World};
 
 use crate::kit::{config, settings};
 

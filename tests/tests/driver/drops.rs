@@ -2,12 +2,12 @@
 
 use std::future::IntoFuture as _;
 
+use stomp_checks::sim::{Door, Sim, Weather};
 use stomp_proto::Command;
 use stomp_session::{
     Closed, Ended, Lost, Unknown,
     client::{Runtime as _, SendError, SubscribeError},
 };
-use stomp_testkit::sim::{Door, Sim, Weather};
 
 use crate::kit::{config, seconds, seeds, settings};
 

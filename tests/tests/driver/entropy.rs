@@ -2,14 +2,12 @@
 
 use std::{collections::BTreeSet, future::Future, io, sync::Arc};
 
+use stomp_checks::sim::{Sim, SimStream, World};
 use stomp_session::{
     Config, Timestamp,
     client::{Client, Notice, Runtime},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Sim, SimStream, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::settings;
 

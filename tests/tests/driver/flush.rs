@@ -10,12 +10,12 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use stomp_checks::sim::{Door, Ending, Sim, SimStream, Weather, World};
 use stomp_proto::Command;
 use stomp_session::{
     Closed, Endpoint,
     client::{Client, Connector, FlushError, Notice},
 };
-use stomp_testkit::sim::{Door, Ending, Sim, SimStream, Weather, World};
 
 use crate::kit::{config, poll_once, seconds, seeds, settings};
 

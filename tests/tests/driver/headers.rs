@@ -1,11 +1,11 @@
 //! Headers of what is sent: one of a name replaces those before it, and what the client sets itself stays.
 
+use stomp_checks::sim::{Sim, World};
 use stomp_proto::{Command, EncodeError, Frame, Headers};
 use stomp_session::{
     CommandError,
     client::{RequestError, SendError, SubscribeError},
 };
-use stomp_testkit::sim::{Sim, World};
 
 use crate::kit::{config, seconds, settings};
 

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
+use stomp_checks::sim::{Ending, Random, Sim, Weather, World};
 use stomp_proto::{AckMode, Command, Excess};
 use stomp_session::{
     CommandError, Config, Ended, Oversized,
     client::{Client, Failure, Forward, OnFailure, StopReason, Subscription, SubscriptionItem, Tally},
 };
-use stomp_testkit::{
-    broker::{BrokerConfig, Feature},
-    sim::{Ending, Random, Sim, Weather, World},
-};
+use stomp_testkit::broker::{BrokerConfig, Feature};
 
 use crate::kit::{config, seconds, seeds, settings};
 

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
+use stomp_checks::sim::Sim;
 use stomp_proto::{Command, Frame};
 use stomp_session::{
     Message,
     client::{Delivery, JsonError},
 };
-use stomp_testkit::sim::Sim;
 
 use crate::kit::{config, settings};
 

@@ -10,15 +10,13 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
+use stomp_checks::sim::{Ending, Sim, Weather, World};
 use stomp_session::{
     Closed, Login,
     client::{Client, Listener, Notice, SessionState},
     proto::Frame,
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Ending, Sim, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, poll_times, seconds, seeds, settings};
 

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use stomp_checks::sim::{Door, Sim, Weather, World};
 use stomp_proto::{AckMode, Command};
 use stomp_session::{
     Closed, CommandError, Config, Endpoint, Lost,
@@ -16,10 +17,7 @@ use stomp_session::{
         SessionState,
     },
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Door, Sim, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, poll_once, seconds, seeds, settings};
 

@@ -9,14 +9,12 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use stomp_checks::sim::{Door, Ending, Sim, SimStream, World};
 use stomp_session::{
     Closed, Config, Endpoint, Lost, TransportFailure,
     client::{Addresses, Client, Connector, Notice, Runtime as _, TransportError},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Door, Ending, Sim, SimStream, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{seconds, settings};
 

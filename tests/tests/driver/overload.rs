@@ -8,15 +8,13 @@ use std::{
     },
 };
 
+use stomp_checks::sim::{Sim, Weather, World};
 use stomp_proto::AckMode;
 use stomp_session::{
     Unknown,
     client::{Builder, Client, Notice, SendError, Subscription},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Sim, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, seconds, seeds, settings};
 

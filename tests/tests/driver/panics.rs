@@ -12,8 +12,8 @@ use std::{
 };
 
 use bytes::Bytes;
+use stomp_checks::sim::{Door, Ending, Sim, Weather};
 use stomp_session::client::Client;
-use stomp_testkit::sim::{Door, Ending, Sim, Weather};
 
 use crate::kit::{config, seconds, settings};
 

@@ -3,12 +3,12 @@
 use std::{future::IntoFuture as _, sync::Arc, task::Poll};
 
 use bytes::Bytes;
+use stomp_checks::sim::{Door, Ending, Random, Sim, Weather, World};
 use stomp_session::{
     CommandError,
     client::{Builder, Client, Notice, SendError, futures::Sending},
     proto::{Command, Frame},
 };
-use stomp_testkit::sim::{Door, Ending, Random, Sim, Weather, World};
 
 use crate::kit::{config, poll_once, seconds, seeds, settings};
 

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use stomp_checks::sim::{Door, Ending, Sim, Weather, World};
 use stomp_session::{
     Config, Lost, NotSent, Unknown,
     client::{Builder, Client, PublishError, Publisher, SendError},
     proto::{Command, Version},
 };
-use stomp_testkit::{
-    broker::{BrokerConfig, Denial},
-    sim::{Door, Ending, Sim, Weather, World},
-};
+use stomp_testkit::broker::{BrokerConfig, Denial};
 
 use crate::kit::{config, poll_once, poll_times, seconds, seeds, settings};
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use futures_sink::Sink;
+use stomp_checks::sim::{Door, Sim, Weather};
 use stomp_session::client::{Publisher, SendError};
-use stomp_testkit::sim::{Door, Sim, Weather};
 
 use crate::{
     kit::{config, seconds, seeds, settings},

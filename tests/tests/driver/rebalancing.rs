@@ -10,14 +10,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use stomp_checks::sim::{Sim, Weather, World};
 use stomp_session::{
     Config,
     client::{Client, Delivery, Listener, Notice, Runtime as _},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Sim, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, seconds, seeds, settings};
 

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use stomp_checks::sim::{Door, Ending, Sim, Weather, World};
 use stomp_proto::HeartBeat;
 use stomp_session::client::{Client, Subscription};
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Door, Ending, Sim, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, seconds, seeds, settings};
 

@@ -1,11 +1,11 @@
 //! Code of the application that the driver calls, and that panics: one thing fails, the session goes on.
 
+use stomp_checks::sim::{Ending, Sim};
 use stomp_session::{
     client::Client,
     proto::Command,
     rabbitmq::{Queue, StreamOffset, StreamPosition},
 };
-use stomp_testkit::sim::{Ending, Sim};
 
 use crate::kit::{config, settings};
 

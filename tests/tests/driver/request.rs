@@ -2,15 +2,13 @@
 
 use std::future::IntoFuture as _;
 
+use stomp_checks::sim::{Ending, Sim, Weather, World};
 use stomp_proto::Command;
 use stomp_session::{
     CommandError,
     client::{Client, Delivery, RequestError, SendError, SubscribeError},
 };
-use stomp_testkit::{
-    broker::{BrokerConfig, Denial},
-    sim::{Ending, Sim, Weather, World},
-};
+use stomp_testkit::broker::{BrokerConfig, Denial};
 
 use crate::kit::{config, poll_once, poll_times, seconds, seeds, settings};
 

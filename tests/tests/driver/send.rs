@@ -2,14 +2,12 @@
 
 use std::future::IntoFuture as _;
 
+use stomp_checks::sim::{Door, Ending, Random, Sim, Weather};
 use stomp_session::{
     CommandError, NotSent, Unknown,
     client::{Listener, Notice, SendError},
 };
-use stomp_testkit::{
-    broker::{BrokerConfig, ErrorPolicy},
-    sim::{Door, Ending, Random, Sim, Weather},
-};
+use stomp_testkit::broker::{BrokerConfig, ErrorPolicy};
 
 use crate::kit::{config, poll_once, seconds, seeds, settings};
 
@@ -117,7 +115,7 @@ fn without_a_connection_it_gives_up_in_time() {
     });
 }
 
-fn now(world: &stomp_testkit::sim::World) -> std::time::Duration {
+fn now(world: &stomp_checks::sim::World) -> std::time::Duration {
     stomp_session::client::Runtime::now(world).since_start()
 }
 

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, task::Poll};
 
-use stomp_testkit::sim::{Ending, Sim, Weather};
+use stomp_checks::sim::{Ending, Sim, Weather};
 
 use crate::kit::{config, seconds, seeds, settings};
 

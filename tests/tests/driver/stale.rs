@@ -1,11 +1,11 @@
 //! Messages of a connection that has ended: skipped where the broker sends them again, delivered where it does not.
 
+use stomp_checks::sim::{Ending, Sim, Weather, World};
 use stomp_proto::AckMode;
 use stomp_session::{
     CommandError,
     client::{Message, Subscription},
 };
-use stomp_testkit::sim::{Ending, Sim, Weather, World};
 
 use crate::kit::{config, seconds, seeds, settings};
 
@@ -123,12 +123,12 @@ fn a_stale_message_is_an_error_with_and_without_a_connection() {
         publish(&world, 4);
         let mut messages = take(&mut subscription, 4).await;
         let came = messages[0].connection();
-        world.set_door("broker", stomp_testkit::sim::Door::Refusing);
+        world.set_door("broker", stomp_checks::sim::Door::Refusing);
         world.cut("broker", Ending::Reset);
         world.sleep(seconds(1)).await;
         assert_eq!(messages.pop().unwrap().ack(), Err(CommandError::Stale { came }));
         assert_eq!(messages.pop().unwrap().nack(), Err(CommandError::Stale { came }));
-        world.set_door("broker", stomp_testkit::sim::Door::Open);
+        world.set_door("broker", stomp_checks::sim::Door::Open);
         client.connected().await.unwrap();
         assert_eq!(messages.pop().unwrap().ack(), Err(CommandError::Stale { came }));
         let error = messages.pop().unwrap().nack().unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! What has happened, in numbers.
 
-use stomp_testkit::sim::{Door, Ending, Sim, Weather};
+use stomp_checks::sim::{Door, Ending, Sim, Weather};
 
 use crate::kit::{config, seconds, settings};
 

@@ -2,15 +2,13 @@
 
 use std::future::IntoFuture as _;
 
+use stomp_checks::sim::{Door, Ending, Sim, Weather};
 use stomp_proto::Command;
 use stomp_session::{
     CommandError, Ended, Retry, Unknown,
     client::{Notice, SubscribeError},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Door, Ending, Sim, Weather},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, poll_once, seconds, seeds, settings};
 

@@ -1,14 +1,12 @@
 //! Transactions: committed as one, aborted when dropped, and lost with their connection.
 
+use stomp_checks::sim::{Ending, Sim, Weather};
 use stomp_proto::Command;
 use stomp_session::{
     CommandError, Unknown,
     client::{CommitError, Runtime as _, SendError},
 };
-use stomp_testkit::{
-    broker::{BrokerConfig, dead_letter_queue},
-    sim::{Ending, Sim, Weather},
-};
+use stomp_testkit::broker::{BrokerConfig, dead_letter_queue};
 
 use crate::kit::{config, poll_times, seconds, seeds, settings};
 
@@ -119,7 +117,7 @@ fn a_send_in_it_that_waits_ends_with_the_connection() {
         // Whichever were polled first have found room.
         sends.retain(|send| !send.is_finished());
         assert!(sends.len() > 15, "{} wait", sends.len());
-        world.set_door("broker", stomp_testkit::sim::Door::Refusing);
+        world.set_door("broker", stomp_checks::sim::Door::Refusing);
         world.cut("broker", Ending::Reset);
         world.sleep(seconds(1)).await;
         let is_lost =

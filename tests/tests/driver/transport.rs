@@ -12,11 +12,11 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use stomp_checks::sim::{Random, Sim, SimStream, Weather, World};
 use stomp_session::{
     Endpoint, Lost,
     client::{Connector, Listener, Notice, Runtime as _},
 };
-use stomp_testkit::sim::{Random, Sim, SimStream, Weather, World};
 
 use crate::kit::{config, seconds, settings};
 

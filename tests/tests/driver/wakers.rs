@@ -13,8 +13,8 @@ use std::{
 };
 
 use bytes::Bytes;
+use stomp_checks::sim::{Ending, Sim};
 use stomp_session::client::{Client, Subscription};
-use stomp_testkit::sim::{Ending, Sim};
 
 use crate::kit::{config, seconds, seeds, settings};
 

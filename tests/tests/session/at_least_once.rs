@@ -2,7 +2,10 @@
 
 use stomp_proto::Version;
 use stomp_session::{Action, AtLeastOnce, CommandError, Config, Event, Lost, Outcome, ReceiptId, Subscribe};
-use stomp_testkit::{broker::BrokerConfig, pair::Pair, sim::Door};
+use stomp_testkit::{
+    broker::BrokerConfig,
+    pair::{Door, Pair},
+};
 
 use crate::script::{Script, brief, config, seconds, send_frame};
 

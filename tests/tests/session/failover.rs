@@ -6,9 +6,7 @@ use stomp_proto::Version;
 use stomp_session::{CommandError, Config, Lost, OnRefusal, Timestamp};
 use stomp_testkit::{
     broker::BrokerConfig,
-    outage::{Outage, Third},
-    pair::Pair,
-    sim::Door,
+    pair::{Door, Pair},
 };
 
 use crate::script::{Script, brief, config, milliseconds, seconds, send_frame};
@@ -326,19 +324,4 @@ fn who_is_given_up_tells_what_a_broker_has_said() {
     script.report(Lost::DialFailed { reason: "refused".into(), permanent: false });
     let told = "closed: no connection after 2 attempts, at tcp://a:61613: the broker refused the connection: the licence has expired";
     assert_eq!(script.events().pop().unwrap(), told);
-}
-
-#[test]
-fn all_clients_are_back_soon_after_another_broker_opens() {
-    for third in [Third::None, Third::Refuses] {
-        for (opens, within) in [(0, 0), (1500, 500), (5000, 1000), (30_000, 5000)] {
-            let outage = Outage { options: "", clients: 1000, opens: milliseconds(opens), third };
-            let last = outage.ours().unwrap().last();
-            assert!(last <= milliseconds(opens + within), "{outage:?}: {last:?}");
-        }
-    }
-    // A host that does not answer costs its time limit once.
-    let outage = Outage { options: "", clients: 1000, opens: milliseconds(1500), third: Third::Silent };
-    let last = outage.ours().unwrap().last();
-    assert!(last <= milliseconds(11_000), "{outage:?}: {last:?}");
 }

@@ -1,8 +1,8 @@
 //! The laws of a session over random lives. `PROPTEST_CASES` asks for more of them than the usual 2,000.
 
 use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
+use stomp_checks::play::{Step, play};
 use stomp_session::{Action, Config, Session, Timestamp};
-use stomp_testkit::play::{Step, play};
 
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();

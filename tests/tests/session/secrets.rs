@@ -1,9 +1,10 @@
 //! A passcode leaves in CONNECT and nowhere else: not in what is shown, told or returned.
 
 use proptest::prelude::*;
+use stomp_checks::fuzzing::fragments;
 use stomp_proto::Version;
 use stomp_session::{Action, Brokers, Config, Login, Lost, Session, Timestamp};
-use stomp_testkit::{broker::BrokerConfig, fuzzing::fragments, pair::Pair};
+use stomp_testkit::{broker::BrokerConfig, pair::Pair};
 
 use crate::script::{Script, brief, config};
 
@@ -114,7 +115,7 @@ fn in_no_refusal_of_a_uri() {
         ("tcp://u:12345678", "12345678"),
     ] {
         let error = uri.parse::<Brokers>().unwrap_err();
-        assert_eq!(stomp_testkit::fuzzing::repeated(secret, &format!("{error} {error:?}")), None, "{error}");
+        assert_eq!(stomp_checks::fuzzing::repeated(secret, &format!("{error} {error:?}")), None, "{error}");
     }
 }
 
@@ -129,7 +130,7 @@ proptest! {
 
     #[test]
     fn whatever_it_looks_like_it_is_no_part_of_an_error(text in "(failover:)?\\(?(tcp|ssl|foo)://[a-z0-9:/@,#?%()=. ]{0,40}") {
-        stomp_testkit::fuzzing::uri(text.as_bytes());
+        stomp_checks::fuzzing::uri(text.as_bytes());
     }
 }
 

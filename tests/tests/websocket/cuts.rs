@@ -4,9 +4,9 @@
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future::block_on};
 use proptest::{collection::vec, prelude::*, sample::select};
+use stomp_checks::wire::{Wire, answer, open};
 use stomp_proto::{Command, Frame, Version};
 use stomp_session::{Profile, client::WebSocketConfig};
-use stomp_testkit::wire::{Wire, answer, open};
 use tungstenite::Message;
 
 use crate::server::{endpoint, frame};

@@ -13,8 +13,8 @@ use futures_lite::{
     future::block_on,
     io::{AsyncRead as _, AsyncWrite as _},
 };
+use stomp_checks::wire::{Wire, answer, open};
 use stomp_session::client::{TransportStream, WebSocketConfig};
-use stomp_testkit::wire::{Wire, answer, open};
 use tungstenite::Message;
 
 use crate::server::{endpoint, frame};

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use futures_lite::{AsyncReadExt as _, future::block_on};
+use stomp_checks::{
+    sim::{Sim, Weather},
+    wire::{Wire, answer, open},
+};
 use stomp_session::{
     Config, Login, Lost,
     client::{Client, Runtime as _, TransportError, WebSocketConfig},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Sim, Weather},
-    wire::{Wire, answer, open},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::server::{endpoint, frame};
 

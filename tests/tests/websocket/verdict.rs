@@ -8,11 +8,11 @@ use std::{
     thread,
 };
 
+use stomp_checks::sim::{Sim, Weather};
 use stomp_session::{
     Closed, Config, Login, Lost,
     client::{Client, Credentials, Notice},
 };
-use stomp_testkit::sim::{Sim, Weather};
 use tungstenite::{Message, handshake::server::Request};
 
 use crate::support::{Adapter, PATIENCE, Smol, Tokio, patient_config, patient_settings};

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, future::IntoFuture as _, time::Duration};
 
+use stomp_checks::sim::{Door, Ending, Random, World};
 use stomp_session::client::{
     Client, Delivery, Forward, Message, OnFailure, PublishError, Publisher, RequestError, SendBuilder,
     SendError,
 };
-use stomp_testkit::sim::{Door, Ending, Random, World};
 
 use super::ledger::Ledger;
 use crate::kit::{poll_times, seconds};

@@ -9,11 +9,9 @@ mod ledger;
 
 use std::panic;
 
+use stomp_checks::sim::{Random, Sim};
 use stomp_session::{Profile, client::Builder};
-use stomp_testkit::{
-    broker::{BrokerConfig, Fact, Return},
-    sim::{Random, Sim},
-};
+use stomp_testkit::broker::{BrokerConfig, Fact, Return};
 
 use crate::kit::{config, seconds, seeds, settings};
 use actors::Life;

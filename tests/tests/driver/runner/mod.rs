@@ -16,11 +16,9 @@ use std::{
     time::Duration,
 };
 
+use stomp_checks::sim::{Sim, Weather, World};
 use stomp_session::client::{Client, Message, Subscription};
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Sim, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use crate::kit::{config, settings};
 

@@ -1,14 +1,12 @@
 //! Handlers that fail.
 
+use stomp_checks::sim::World;
 use stomp_proto::{AckMode, Command, Frame};
 use stomp_session::{
     CommandError, Nack,
     client::{Delivery, Failure, Forward, Message, OnFailure, SendError, StopReason, Stopped, Tally},
 };
-use stomp_testkit::{
-    broker::{BrokerConfig, dead_letter_queue},
-    sim::World,
-};
+use stomp_testkit::broker::{BrokerConfig, dead_letter_queue};
 
 use super::{Notes, QUEUE, left, milliseconds, subscribe, text, with_messages};
 use crate::kit::seconds;

@@ -5,14 +5,12 @@ use std::{
     time::Duration,
 };
 
+use stomp_checks::sim::{Ending, Sim, Task, Weather, World};
 use stomp_proto::AckMode;
 use stomp_session::client::{
     Client, Delivery, Failure, Forward, OnFailure, Runtime as _, SessionState, StopReason, Stopped, Tally,
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Ending, Sim, Task, Weather, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use super::{Notes, QUEUE, left, milliseconds, subscribe, text, with_messages};
 use crate::kit::{config, seconds, seeds, settings};

@@ -10,15 +10,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use stomp_checks::sim::{Ending, Sim, World};
 use stomp_proto::{AckMode, Version};
 use stomp_session::{
     CommandError, Config,
     client::{Delivery, Notice, OnFailure, StopReason, futures::Running},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Ending, Sim, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use super::{Notes, QUEUE, left, milliseconds, subscribe, text, with_messages};
 use crate::kit::{config, poll_times, seconds, seeds, settings};

@@ -1,11 +1,12 @@
 //! Handlers that settle their message before they end.
 
+use stomp_checks::sim::Ending;
 use stomp_proto::{AckMode, Command};
 use stomp_session::{
     CommandError,
     client::{Delivery, Forward, OnFailure, Runtime as _},
 };
-use stomp_testkit::{broker::BrokerConfig, sim::Ending};
+use stomp_testkit::broker::BrokerConfig;
 
 use super::{QUEUE, left, policies::frames, subscribe, with_messages};
 use crate::kit::seconds;

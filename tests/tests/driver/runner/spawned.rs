@@ -12,8 +12,9 @@ use std::{
     },
 };
 
+use stomp_checks::sim::World;
 use stomp_session::client::{Client, Delivery, SendError, Stopped, Subscription, Tally};
-use stomp_testkit::{broker::BrokerConfig, sim::World};
+use stomp_testkit::broker::BrokerConfig;
 
 use super::{left, subscribe, with_messages};
 use crate::kit::seconds;

@@ -5,14 +5,12 @@ use std::{
     pin::Pin,
 };
 
+use stomp_checks::sim::{Door, Ending, Sim, World};
 use stomp_session::{
     Closed, Ended,
     client::{Delivery, Notice, Runtime as _, StopReason},
 };
-use stomp_testkit::{
-    broker::BrokerConfig,
-    sim::{Door, Ending, Sim, World},
-};
+use stomp_testkit::broker::BrokerConfig;
 
 use super::{QUEUE, left, milliseconds, subscribe, text, with_messages};
 use crate::kit::{config, poll_times, seconds, seeds, settings};
