@@ -11,7 +11,6 @@ pub mod pair;
 pub mod pki;
 #[cfg(any(feature = "proxy", feature = "tls"))]
 mod port;
-pub mod presets;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 #[cfg(all(unix, feature = "real"))]

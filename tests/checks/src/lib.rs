@@ -5,6 +5,7 @@
 //! | [`sim`] | clients, brokers and the network between them on one thread, in virtual time, from a seed |
 //! | [`disaster`] | the same for sessions without a client: all that can go wrong, and the laws that hold nevertheless |
 //! | [`play`] | one session that takes random steps, and the laws that hold after each |
+//! | [`presets`] | what real brokers answer to many questions, which the presets of the embedded one are held to |
 //! | [`planted`] | bugs, each of which breaks a law, to see that they are found |
 //! | [`conformance`] | the rows of `tests/data/conformance.jsonl`, and who judges them |
 //! | [`codec`] | the laws of parser and encoder |
@@ -23,6 +24,7 @@ pub mod disaster;
 pub mod fuzzing;
 pub mod planted;
 pub mod play;
+pub mod presets;
 pub mod sim;
 #[cfg(all(unix, feature = "real"))]
 pub mod soak;

@@ -2,10 +2,8 @@
 
 use std::{fs, path::Path};
 
-use stomp_testkit::{
-    presets::{Answers, PRESETS, Questions, differences, record_name},
-    real::Description,
-};
+use stomp_checks::presets::{Answers, PRESETS, Questions, differences, record_name};
+use stomp_testkit::real::Description;
 
 use super::{Bench, Case};
 

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::broker::{Broker, BrokerConfig, ConnectionId, Output};
+use stomp_testkit::broker::{Broker, BrokerConfig, ConnectionId, Output};
 
 /// Questions, by name, each with its steps.
 ///

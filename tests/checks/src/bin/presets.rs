@@ -2,6 +2,8 @@
 //!
 //! It starts each of them, asks it, and writes its answers into `tests/data/presets`.
 
+#![cfg_attr(not(unix), allow(unused_imports, reason = "the module is for Unix"))]
+
 use std::{
     env, fs,
     io::{self, Error},
@@ -9,10 +11,9 @@ use std::{
     process::ExitCode,
 };
 
-use stomp_testkit::{
-    presets::{PATIENCE, PRESETS, Questions, ask_real, record_name},
-    real::{ALL, RealBroker},
-};
+use stomp_checks::presets::{PATIENCE, PRESETS, Questions, ask_real, record_name};
+#[cfg(unix)]
+use stomp_testkit::real::{ALL, RealBroker};
 
 const HELP: &str = "\
 usage: presets [NAME...]
@@ -41,12 +42,18 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+#[cfg(unix)]
 fn record(preset: &str) -> io::Result<()> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/presets");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../data/presets");
     let questions: Questions = serde_json::from_str(&fs::read_to_string(folder.join("questions.json"))?)?;
     let description = ALL.into_iter().find(|description| record_name(description.name) == preset);
     let description = description.ok_or_else(|| Error::other("no real broker has this name"))?;
     let broker = RealBroker::start(description)?;
     let answers = ask_real(&questions, &format!("127.0.0.1:{}", broker.stomp_port()), PATIENCE)?;
     fs::write(folder.join(format!("{preset}.json")), serde_json::to_string_pretty(&answers)? + "\n")
+}
+
+#[cfg(not(unix))]
+fn record(_: &str) -> io::Result<()> {
+    Err(Error::other("real brokers are processes of Unix"))
 }

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use stomp_testkit::presets::{Answers, PRESETS, Questions, ask_preset};
+use stomp_checks::presets::{Answers, PRESETS, Questions, ask_preset};
 
 /// By broker and question, why a preset answers otherwise.
 type Differences = BTreeMap<String, BTreeMap<String, String>>;
 
 fn read<T: serde::de::DeserializeOwned>(name: &str) -> T {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/presets");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/presets");
     let text = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
