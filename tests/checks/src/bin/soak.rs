@@ -6,6 +6,7 @@ use std::{process::ExitCode, time::Duration};
 
 #[cfg(unix)]
 use stomp_checks::soak::{Kind, Plan};
+#[cfg(unix)]
 use stomp_testkit::real;
 
 const USAGE: &str = "usage: soak [--minutes N] [--broker NAME]… [--seed N] [--directory PATH] [URI]…
