@@ -44,6 +44,21 @@ fn headers_may_hold_colons_and_ends_of_line() {
     assert_eq!(header(&server, "persistent").as_deref(), Some("true"));
 }
 
+/// The headers of its delivery are not sent again; those of a line that was written by hand are.
+#[test]
+fn what_was_received_can_be_sent_as_it_is() {
+    let server = start(BrokerConfig::artemis().recording());
+    Tool::new(&server, &["send", "/queue/a", "x", "--receipt", "-H", "colour:red"]).run().ends(0);
+    let came = Tool::new(&server, &["subscribe", "/queue/a", "-n", "1", "--json"]).run().ends(0);
+    Tool::new(&server, &["send", "/queue/b", "--jsonl"]).run_with(&came.stdout).ends(0);
+    assert_eq!(bodies(&server, "/queue/b"), ["x"]);
+    assert_eq!(header(&server, "colour").as_deref(), Some("red"));
+    assert_eq!([header(&server, "message-id"), header(&server, "subscription")], [None, None]);
+    let line = "{\"headers\":{\"priority\":9},\"body\":\"y\"}\n";
+    Tool::new(&server, &["send", "/queue/b", "--jsonl"]).run_with(line).ends(0);
+    assert_eq!(header(&server, "priority").as_deref(), Some("9"));
+}
+
 #[test]
 fn each_line_is_a_message() {
     let server = broker();

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use serde_json::json;
-use stomp_tokio::{SendBuilder, SendError, application_headers};
+use stomp_tokio::{SendBuilder, SendError};
 
 use crate::{
     exit::{Code, Failure, Outcome},
@@ -129,10 +129,10 @@ impl Load {
 
     fn message(&self, link: &Link, line: &[u8]) -> Result<SendBuilder, String> {
         let record = Record::parse(line)?;
-        let destination = self.dest.clone().or(record.destination);
+        let destination = self.dest.as_ref().or(record.destination.as_ref());
         let destination = destination.ok_or("there is neither a destination nor --dest")?;
-        let send = link.client.send(&destination, record.body);
-        let send = send.headers(&application_headers(&record.headers)).persistent();
+        let send = link.client.send(destination, record.body.clone());
+        let send = send.headers(&record.headers_to_send()).persistent();
         let send = if self.to_topic { send } else { link.to_queue(send) };
         Ok(send.at_least_once())
     }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
-use stomp_tokio::{Bytes, Headers};
+use stomp_tokio::{Bytes, Headers, application_headers};
 
 /// A message that was read from a line.
 #[derive(Debug, Default)]
@@ -65,6 +65,15 @@ impl Record {
             record.take(&name, value)?;
         }
         Ok(record)
+    }
+
+    /// The headers for sending it. One that was received has headers of its delivery, which are not sent again.
+    pub(crate) fn headers_to_send(&self) -> Cow<'_, Headers> {
+        if self.headers.get("message-id").is_some() {
+            Cow::Owned(application_headers(&self.headers))
+        } else {
+            Cow::Borrowed(&self.headers)
+        }
     }
 
     fn take(&mut self, name: &str, value: Value) -> Result<(), String> {

@@ -201,9 +201,10 @@ impl Send {
             Some(failure) => (failure.code_after(done), format!(": {}", failure.words)),
             None => (interrupted.unwrap_or(Code::Done), String::new()),
         };
-        let words = match why.is_empty() {
-            true => format!("{} sent", counted(sent, "message")),
-            false => format!("{} of {} confirmed{why}", confirmed, counted(sent, "message")),
+        let words = match (why.is_empty(), sent) {
+            (true, _) => format!("{} sent", counted(sent, "message")),
+            (false, 0) => format!("nothing sent{why}"),
+            (false, _) => format!("{confirmed} of {} confirmed{why}", counted(sent, "message")),
         };
         Ok(Outcome::new(code, words, told))
     }
@@ -255,7 +256,7 @@ impl Source {
                 let Some(line) = lines.next().await? else { return Ok(None) };
                 let record = Record::parse(&line).map_err(|why| lines.wrong(&why))?;
                 let octets = record.body.len();
-                Ok(Some((send.headers(&record.headers).body(record.body), octets)))
+                Ok(Some((send.headers(&record.headers_to_send()).body(record.body), octets)))
             }
         }
     }
