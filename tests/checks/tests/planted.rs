@@ -26,3 +26,14 @@ fn each_test_that_is_named_exists() {
         assert!(text.contains(&format!("fn {name}()")), "{}: {test}", bug.name);
     }
 }
+
+/// The table says of each what has found it, and of nothing else.
+#[test]
+fn each_bug_is_in_the_table() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let table = fs::read_to_string(workspace.join("tests/planted/TABLE.md")).unwrap();
+    let rows = table.lines().skip_while(|line| !line.starts_with("| ---")).skip(1);
+    let listed: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).map(str::trim).collect();
+    let bugs: Vec<_> = bugs(&workspace).unwrap().into_iter().map(|bug| bug.name).collect();
+    assert_eq!(listed, bugs);
+}
