@@ -37,7 +37,8 @@ impl Tool {
 
     pub(crate) fn at(uri: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stomp"));
-        command.args(arguments);
+        // What is drawn does not depend on the terminal of whoever runs the tests.
+        command.args(arguments).env("TERM", "xterm");
         Self { command }.env("STOMP_URI", uri).env("STOMP_LOGIN", "keeper").env("STOMP_PASSCODE", PASSCODE)
     }
 
