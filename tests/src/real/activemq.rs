@@ -132,6 +132,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     prefetch_header: "activemq.prefetchSize",
     late_reply_ends_connection: false,
     auto_survives_stall: true,
+    farewell_failures: &[],
     // Flow control is a matter of single queues, and of how they are configured.
     memory_alarm: None,
     write_queues: None,

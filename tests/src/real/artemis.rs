@@ -97,6 +97,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     prefetch_header: "consumer-window-size",
     late_reply_ends_connection: false,
     auto_survives_stall: true,
+    farewell_failures: &[],
     // An address that is full and blocks does not block STOMP.
     memory_alarm: None,
     write_queues: None,

@@ -46,6 +46,9 @@ pub struct Behaviour {
     /// Whether messages in transit with ack mode `auto` survive if the client does not read for more than half a
     /// minute.
     pub auto_survives_stall: bool,
+    /// Words of the reason with which a connection may end instead of the answer to DISCONNECT, seldom: what the broker did
+    /// last was to fail while it ended its own side, after everything that had come before. Empty if that was never seen.
+    pub farewell_failures: &'static [&'static str],
     /// Raises and clears the memory alarm of the broker, during which it does not read from clients that have sent
     /// messages. `None` if the broker has no such alarm.
     pub memory_alarm: Option<fn(&Layout, raised: bool) -> io::Result<()>>,

@@ -124,6 +124,8 @@ pub(super) const BEHAVIOUR: Behaviour = Behaviour {
     prefetch_header: "prefetch-count",
     late_reply_ends_connection: false,
     auto_survives_stall: false,
+    // Seen with 3.10 on a busy machine, once in some thousand times: its own halves of a connection end at the same time.
+    farewell_failures: &["Processing error"],
     memory_alarm: Some(memory_alarm),
     write_queues: Some(write_queues),
     limits: FrameLimits::NONE,

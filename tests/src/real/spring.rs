@@ -63,6 +63,8 @@ const RELAY: Behaviour = Behaviour {
         (Feature::MemoryAlarm, "the one of the broker behind it is not tried"),
         (Feature::FrameLimit, FRAME_LIMIT),
     ],
+    // What RabbitMQ fails over, the relay cannot forward, and says so as it closes.
+    farewell_failures: &["Processing error", "the broker closed the WebSocket: 1002"],
     memory_alarm: None,
     write_queues: None,
     web_socket: Some(WEB_SOCKET),
@@ -111,6 +113,7 @@ const SIMPLE: Behaviour = Behaviour {
     prefetch_header: "",
     late_reply_ends_connection: false,
     auto_survives_stall: false,
+    farewell_failures: &[],
     memory_alarm: None,
     write_queues: None,
     limits: FrameLimits::NONE,

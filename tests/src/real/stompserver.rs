@@ -80,6 +80,7 @@ pub static STOMPSERVER: Description = Description {
         prefetch_header: "",
         late_reply_ends_connection: false,
         auto_survives_stall: true,
+        farewell_failures: &[],
         memory_alarm: None,
         write_queues: None,
         limits: FrameLimits::NONE,

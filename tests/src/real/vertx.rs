@@ -68,6 +68,7 @@ pub static VERTX: Description = Description {
         prefetch_header: "",
         late_reply_ends_connection: false,
         auto_survives_stall: true,
+        farewell_failures: &[],
         memory_alarm: None,
         write_queues: None,
         limits: FrameLimits::NONE,

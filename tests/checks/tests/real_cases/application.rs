@@ -60,7 +60,7 @@ async fn asks<A: Adapter>(bench: &Bench<'_>, destination: &str, answers: &str, p
         assert_eq!(message.header("destination").unwrap(), answers);
     }
     for client in [first, second] {
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     }
 }
 
@@ -72,7 +72,7 @@ fn raw_path<A: Adapter>(bench: &mut Bench<'_>) {
         let mut messages = subscribe(&client, &destination).await;
         client.send(&destination, "through").await.unwrap();
         assert_eq!(next::<A>(&mut messages).await.body(), b"through");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         // What is not its raw path is no WebSocket.
         let error = bench.connect::<A>(config(&uri.replace("/websocket", ""))).await.map(drop).unwrap_err();
         assert!(error.to_string().contains("HTTP 400"), "{error}");
@@ -101,7 +101,7 @@ fn bearer_token<A: Adapter>(bench: &mut Bench<'_>) {
         let (client, _kill) = connected(client(SPRING_TOKEN)).await.unwrap();
         client.reconnect("another token").await.unwrap();
         assert_eq!(*asked.lock().unwrap(), 3);
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }
 
@@ -131,7 +131,7 @@ fn confirmations<A: Adapter>(bench: &mut Bench<'_>) {
             kept.unwrap();
             transaction.unwrap().commit().await.unwrap();
         }
-        client.disconnect().await.expect("this is answered with a RECEIPT");
+        bench.part(&client).await;
     });
 }
 
@@ -164,7 +164,7 @@ fn relays_headers<A: Adapter>(bench: &mut Bench<'_>) {
         for (name, value) in headers {
             assert_eq!(message.header(name).unwrap(), value, "{name}");
         }
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }
 
@@ -185,7 +185,7 @@ fn relays_sizes<A: Adapter>(bench: &mut Bench<'_>) {
             send.header("content-type", "application/octet-stream").await.unwrap();
             assert!(next::<A>(&mut messages).await.body() == octets, "{size}");
         }
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }
 
@@ -197,13 +197,13 @@ fn too_large<A: Adapter>(bench: &mut Bench<'_>) {
         let lost = lost_by::<A>(&client, 9000).await;
         let Lost::Io(failure) = &lost else { panic!("{lost:?}") };
         assert_eq!(failure.code(), Some(1009), "{failure}");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         let (client, _kill) =
             connected(start::<A>(bare(bench), bench.settings(TlsConfig::default()))).await.unwrap();
         let lost = lost_by::<A>(&client, 70_000).await;
         let Lost::ServerError(error) = &lost else { panic!("{lost:?}") };
         assert!(error.message().contains("limit"), "{error}");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }
 

@@ -17,7 +17,7 @@ use stomp_session::{
 };
 use stomp_testkit::real::RealBroker;
 
-use super::{Bench, Case, STEP, assert_empty, config, connect_with, run_within};
+use super::{Bench, Case, STEP, assert_empty, config, connect_with, part, run_within};
 use crate::support::Adapter;
 
 /// All cases. The first node dies in each of them.
@@ -45,7 +45,7 @@ const LATE: u32 = 1_000_000;
 /// connection, and then receipts what it can store nowhere.
 fn home_node<A: Adapter>(bench: &mut Bench<'_>) {
     let nodes: Vec<_> = (0..bench.description.nodes).map(|node| bench.broker.node_uri(node)).collect();
-    let destination = bench.destination();
+    let (destination, description) = (bench.destination(), bench.description);
     let reasons = thread::scope(|scope| {
         let (kill, killed) = mpsc::channel();
         let (back, returned) = smol::channel::bounded(1);
@@ -61,7 +61,8 @@ fn home_node<A: Adapter>(bench: &mut Bench<'_>) {
             let mut two = stayed.subscribe(&destination).prefetch(20).await.unwrap();
             let work = async {
                 let outage = outage::<A>(&nodes[0], &destination, kill, returned, &seen, &done);
-                let (sent, late) = zip(produce(&moved, &destination, &done), outage).await;
+                let (sent, (late, visitor)) = zip(produce(&moved, &destination, &done), outage).await;
+                part(description, &visitor).await;
                 until(|| (0..sent).chain(LATE..late).all(|number| seen.has(number))).await;
                 println!("{} confirmed, all received", sent + late - LATE);
             };
@@ -70,8 +71,8 @@ fn home_node<A: Adapter>(bench: &mut Bench<'_>) {
                 zip(consuming, watching).await;
             })
             .await;
-            moved.disconnect().await.unwrap();
-            stayed.disconnect().await.unwrap();
+            part(description, &moved).await;
+            part(description, &stayed).await;
         });
         reasons.map(RefCell::into_inner)
     });
@@ -127,7 +128,7 @@ impl Seen {
 }
 
 /// Has the node killed when both consume, and measures from its return on how long it takes until both do so again. Returns
-/// the number behind the last one that it has sent.
+/// the number behind the last one that was sent to the node then, and the client that has sent them.
 async fn outage<A: Adapter>(
     node: &str,
     destination: &str,
@@ -135,7 +136,7 @@ async fn outage<A: Adapter>(
     returned: smol::channel::Receiver<Instant>,
     seen: &Seen,
     done: &Cell<bool>,
-) -> u32 {
+) -> (u32, Client) {
     assert!(A::within(STEP, until(|| seen.both(0))).await.is_some(), "both consume within {STEP:?}");
     let killed = Instant::now();
     kill.send(()).expect("the broker is there to be killed");
@@ -154,11 +155,10 @@ async fn outage<A: Adapter>(
     let back = back.unwrap_or(started);
     let limit = BACK + back.duration_since(killed).min(LONGEST_PAUSE);
     done.set(true);
-    client.disconnect().await.unwrap();
     let took = [0, 1].map(|consumer| seen.first(consumer, LATE).map(|at| at.duration_since(back)));
     println!("consuming {took:?} after the node's return");
     assert!(took.iter().flatten().all(|took| *took <= limit), "too late: {took:?} after the node's return");
-    number
+    (number, client)
 }
 
 /// Sends numbers all the time, whatever happens, and waits until all are confirmed. How many they were.

@@ -13,7 +13,7 @@ use stomp_testkit::real::{
     RealBroker,
 };
 
-use super::{Bench, Case, STEP, assert_empty, connected, next, run_within, start};
+use super::{Bench, Case, STEP, assert_empty, connected, next, part, run_within, start};
 use crate::support::{Adapter, join};
 
 /// All cases that this broker can be put to.
@@ -50,7 +50,7 @@ fn committed<A: Adapter>(bench: &mut Bench<'_>) {
         let mut messages = client.subscribe(&destination).prefetch(500).await.unwrap();
         let mut came = Came::default();
         came.take_until::<A>(&mut messages, COUNT as usize).await;
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -60,7 +60,7 @@ fn make_queue<A: Adapter>(bench: &mut Bench<'_>) {
     run_within::<A>(3 * STEP, async {
         let (client, _kill) = bench.client::<A>().await;
         client.subscribe(&bench.destination()).await.unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
     bench.write_queues();
 }
@@ -77,7 +77,7 @@ fn ten_rounds<A: Adapter>(bench: &mut Bench<'_>) {
 /// The same, for this number of rounds.
 pub(super) fn rounds<A: Adapter>(bench: &mut Bench<'_>, rounds: u32) {
     make_queue::<A>(bench);
-    let (config, destination) = (config(bench), bench.destination());
+    let (config, destination, description) = (config(bench), bench.destination(), bench.description);
     let settings = bench.settings(TlsConfig::default());
     let (go, told) = mpsc::channel();
     let came = thread::scope(|scope| {
@@ -87,7 +87,7 @@ pub(super) fn rounds<A: Adapter>(bench: &mut Bench<'_>, rounds: u32) {
             let (client, _kill) = connected(start::<A>(config, settings)).await.unwrap();
             let messages = client.subscribe(&destination).prefetch(50).await.unwrap();
             zip(produce(&client, &destination, rounds, go), consume::<A>(messages, &mut came)).await;
-            client.disconnect().await.unwrap();
+            part(description, &client).await;
         });
         killer.join().expect("the broker comes back each time");
         came
@@ -200,8 +200,8 @@ fn alarm<A: Adapter>(bench: &mut Bench<'_>) {
             came.take(next::<A>(&mut messages).await);
         }
         assert_eq!(sender.connection().map(|it| it.id), before, "the connection has lived");
-        receiver.disconnect().await.unwrap();
-        sender.disconnect().await.unwrap();
+        bench.part(&receiver).await;
+        bench.part(&sender).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -233,7 +233,7 @@ fn stall<A: Adapter>(bench: &mut Bench<'_>) {
         println!("{}: {lost} of 20000 messages lost with ack mode auto", bench.description.name);
         assert_eq!(lost == 0, bench.description.behaviour.auto_survives_stall, "{lost} are lost");
         for client in [careful, careless, sender] {
-            client.disconnect().await.unwrap();
+            bench.part(&client).await;
         }
         assert_empty::<A>(bench).await;
     });

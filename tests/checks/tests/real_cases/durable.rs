@@ -32,7 +32,7 @@ fn durable<A: Adapter>(bench: &mut Bench<'_>) {
         send(1).await;
         let mut messages = subscribe(&client).await;
         take::<A>(&mut messages, 1).await;
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         send(2).await;
         let (client, _kill) = connect().await;
         let mut messages = subscribe(&client).await;
@@ -42,14 +42,14 @@ fn durable<A: Adapter>(bench: &mut Bench<'_>) {
         // A receipt behind it: by then it is gone.
         client.send(&destination, "3").confirmed().await.unwrap();
         assert_eq!(client.connection().unwrap().id, connection, "deleting it costs no connection");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         send(4).await;
         let (client, _kill) = connect().await;
         let mut messages = subscribe(&client).await;
         send(5).await;
         take::<A>(&mut messages, 5).await;
         messages.delete().unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }
 

@@ -34,6 +34,6 @@ fn largest<A: Adapter>(bench: &mut Bench<'_>) {
             next::<A>(&mut messages).await.ack().unwrap();
         }
         assert_eq!(client.connection().unwrap().id, before, "the connection lives");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }

@@ -17,7 +17,7 @@ pub(crate) mod web_socket;
 use std::time::Duration;
 
 use stomp_session::{
-    Brokers, CommandError, Config, Lost, Profile, Unknown,
+    Brokers, Closed, CommandError, Config, Lost, Profile, Unknown,
     client::{
         Builder, Client, ConnectError, Listener, Message, Notice, SendError, Subscription, TlsConfig,
         WebSocketConfig,
@@ -124,12 +124,34 @@ impl Bench<'_> {
         connected(start::<A>(config, self.settings(TlsConfig::default()))).await
     }
 
+    /// Disconnects: see [`part`].
+    pub(crate) async fn part(&self, client: &Client) {
+        part(self.description, client).await;
+    }
+
     /// How the clients of the case are set.
     fn settings(&self, tls: TlsConfig) -> Builder {
         let mut web_socket = WebSocketConfig::default();
         web_socket.message_limit = self.web_socket.and_then(|it| it.message_limit);
         settings(tls).web_socket(web_socket)
     }
+}
+
+/// Disconnects. The broker confirms that, or fails in a way that its description knows, and then nothing was open.
+pub(crate) async fn part(description: &Description, client: &Client) {
+    let mut notices = client.listen();
+    let Err(closed) = client.disconnect().await else { return };
+    let mut reason = String::new();
+    while let Some(notice) = notices.next().await {
+        if let Notice::Disconnected { reason: lost, .. } = notice {
+            reason = lost.to_string();
+        }
+    }
+    let known = description.behaviour.farewell_failures;
+    let is_known = known.iter().any(|words| reason.contains(words));
+    let nothing_was_open = matches!(closed, Closed::Disconnected { unreceipted: 0, .. });
+    assert!(is_known && nothing_was_open, "{closed:?}: {reason}");
+    println!("{}: DISCONNECT was not confirmed: {reason}", description.name);
 }
 
 fn config(uri: &str) -> Config {
@@ -208,7 +230,7 @@ async fn assert_empty<A: Adapter>(bench: &Bench<'_>) {
     let message = next::<A>(&mut messages).await;
     assert_eq!(message.body(), b"marker", "the queue held more");
     message.ack().unwrap();
-    client.disconnect().await.unwrap();
+    bench.part(&client).await;
 }
 
 fn connects<A: Adapter>(bench: &mut Bench<'_>) {
@@ -220,12 +242,12 @@ fn connects<A: Adapter>(bench: &mut Bench<'_>) {
         // 1.0 knows no heart-beats: none is asked for, and where none may be missing they come unasked.
         let agreed = bench.version > Version::V1_0 || connection.profile.unasked_beats;
         assert_eq!(connection.heart_beat.outgoing, if agreed { 10_000 } else { 0 });
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         let client = A::connect(&bench.uri()).await.unwrap();
         let newest = bench.description.behaviour.versions.last();
         let version = client.connection().unwrap().version.to_string();
         assert_eq!(Some(&&*version), newest, "the newest of all");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }
 
@@ -258,7 +280,7 @@ fn takes_a_backslash<A: Adapter>(bench: &mut Bench<'_>) {
             .with_profile(bench.profile())
             .with_login(stomp_session::Login::new(user.login, user.passcode));
         let (client, _kill) = bench.connect::<A>(config).await.expect("the passcode arrives");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }
 
@@ -274,7 +296,7 @@ fn acks_auto<A: Adapter>(bench: &mut Bench<'_>) {
         // Not dropped: until the broker noticed, it would send the next message into the void.
         // Artemis loses the RECEIPT of a DISCONNECT that comes while it still writes down what it has delivered.
         client.send("/queue/other", "").persistent().confirmed().await.unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -288,7 +310,7 @@ fn acks_client<A: Adapter>(bench: &mut Bench<'_>) {
             last = next::<A>(&mut messages).await;
         }
         last.ack().unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -300,7 +322,7 @@ fn acks_individual<A: Adapter>(bench: &mut Bench<'_>) {
         for _ in 0..3 {
             next::<A>(&mut messages).await.ack().unwrap();
         }
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -322,7 +344,7 @@ fn redelivers<A: Adapter>(bench: &mut Bench<'_>) {
         let marked = again.header("redelivered").is_some_and(|value| value == "true");
         assert_eq!(marked, bench.description.behaviour.marks_redelivery);
         again.ack().unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -355,7 +377,7 @@ fn nacks<A: Adapter>(bench: &mut Bench<'_>) {
             }
             Nack::Destroy => unreachable!("it was refused"),
         }
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
     if bench.version == Version::V1_0 || matches!(bench.description.behaviour.nack, Nack::Destroy) {
         run::<A>(drain::<A>(bench));
@@ -367,14 +389,14 @@ async fn drain<A: Adapter>(bench: &Bench<'_>) {
     let (client, _kill) = bench.client::<A>().await;
     let mut messages = client.subscribe(&bench.destination()).await.unwrap();
     next::<A>(&mut messages).await.ack().unwrap();
-    client.disconnect().await.unwrap();
+    bench.part(&client).await;
 }
 
 fn confirms<A: Adapter>(bench: &mut Bench<'_>) {
     run::<A>(async {
         let (client, _kill) = bench.client::<A>().await;
         confirm_50(&client, &bench.destination()).await;
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         if !bench.keeps() {
             return;
         }
@@ -385,7 +407,7 @@ fn confirms<A: Adapter>(bench: &mut Bench<'_>) {
             assert_eq!(message.body(), number.to_string().as_bytes());
             message.ack().unwrap();
         }
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -427,7 +449,7 @@ fn confirms_and_rejects<A: Adapter>(bench: &mut Bench<'_>) {
         for _ in 0..=50 {
             next::<A>(&mut messages).await.ack().unwrap();
         }
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -454,7 +476,7 @@ fn survives_a_kill<A: Adapter>(bench: &mut Bench<'_>) {
         let after = next::<A>(&mut messages).await;
         assert_eq!(after.body(), b"after", "the subscription was replayed");
         after.ack().unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }

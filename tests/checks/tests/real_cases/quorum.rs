@@ -61,7 +61,7 @@ fn moves<A: Adapter>(bench: &mut Bench<'_>) {
             client.reconnect("once more").await.unwrap();
         }
         take_all::<A>(messages, seen).await;
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }
 
@@ -69,7 +69,7 @@ fn moves<A: Adapter>(bench: &mut Bench<'_>) {
 async fn come_and_go<A: Adapter>(bench: &Bench<'_>, program: Program) {
     let (client, _kill) = bench.client::<A>().await;
     let destination = fill(bench, &client, &format!("{:?}", program.prefetch)).await;
-    client.disconnect().await.unwrap();
+    bench.part(&client).await;
     let mut seen = BTreeSet::new();
     for _ in 0..RUNS {
         let (client, _kill) = bench.client::<A>().await;
@@ -78,12 +78,12 @@ async fn come_and_go<A: Adapter>(bench: &Bench<'_>, program: Program) {
         if program.unsubscribes {
             messages.unsubscribe().await.unwrap();
         }
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     }
     let (client, _kill) = bench.client::<A>().await;
     let messages = subscribe(bench, &client, &destination, None).await;
     take_all::<A>(messages, seen).await;
-    client.disconnect().await.unwrap();
+    bench.part(&client).await;
 }
 
 /// Takes the rest, which comes as long as nothing was destroyed.

@@ -43,6 +43,6 @@ pub(super) fn relays<A: Adapter>(bench: &Bench<'_>, body: &[u8]) {
             assert_eq!(message.header(name).unwrap(), value, "{name}");
         }
         message.ack().unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
     });
 }

@@ -59,7 +59,7 @@ fn impossible<A: Adapter>(bench: &mut Bench<'_>) {
         }
         let expected = (0..=COUNT).filter(|number| *number != IMPOSSIBLE);
         assert!(came.into_iter().eq(expected), "one is missing, or the impossible one came");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -85,8 +85,8 @@ fn burst<A: Adapter>(bench: &mut Bench<'_>) {
             }
         };
         zip(send_many(&sender, &destination, COUNT), receive).await;
-        receiver.disconnect().await.unwrap();
-        sender.disconnect().await.unwrap();
+        bench.part(&receiver).await;
+        bench.part(&sender).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -128,7 +128,7 @@ fn forwards<A: Adapter>(bench: &mut Bench<'_>) {
         assert_eq!(copy.header("message-failed").unwrap(), "no");
         assert!(copy.header("transaction").is_none(), "it belongs to none");
         copy.ack().unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }

@@ -56,7 +56,7 @@ fn speaks<A: Adapter>(bench: &mut Bench<'_>) {
             let message = next::<A>(&mut messages).await;
             assert!(message.body() == body, "the body came as it went");
             message.ack().unwrap();
-            client.disconnect().await.unwrap();
+            bench.part(&client).await;
         }
     });
 }

@@ -76,8 +76,8 @@ fn busy_unsubscribe<A: Adapter>(bench: &mut Bench<'_>) {
             message.ack().unwrap();
         }
         assert_eq!(client.connection().unwrap().id, before, "the connection lives");
-        client.disconnect().await.unwrap();
-        other.disconnect().await.unwrap();
+        bench.part(&client).await;
+        bench.part(&other).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -101,7 +101,7 @@ fn side_by_side<A: Adapter>(bench: &mut Bench<'_>) {
         for message in take::<A>(&mut again, COUNT).await {
             message.ack().unwrap();
         }
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
@@ -147,7 +147,7 @@ fn poison<A: Adapter>(bench: &mut Bench<'_>) {
             assert!((1..=OFTEN).contains(&came), "{does:?}: it came {came} times");
             assert_eq!(stopped.is_ok(), bench.can(does), "{does:?}: {stopped:?}");
             assert!(came == 1 || does == Does::Requeue, "{does:?}: it came {came} times");
-            client.disconnect().await.unwrap();
+            bench.part(&client).await;
         }
     });
 }
@@ -202,7 +202,7 @@ fn requester_gone<A: Adapter>(bench: &mut Bench<'_>) {
         let acknowledged = request.ack();
         assert!(acknowledged.is_ok() || ends, "{acknowledged:?}");
         client.send("/queue/other", "").confirmed().await.expect("the session goes on");
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         if !ends {
             assert_empty::<A>(bench).await;
         }
@@ -225,7 +225,7 @@ fn subscribes_again<A: Adapter>(bench: &mut Bench<'_>) {
         let message = next::<A>(&mut messages).await;
         assert_eq!(message.body(), b"after");
         message.ack().unwrap();
-        client.disconnect().await.unwrap();
+        bench.part(&client).await;
         assert_empty::<A>(bench).await;
     });
 }
