@@ -18,6 +18,9 @@ use super::{
     table, tool,
 };
 
+/// So many cases may pass only when they are run once more.
+const MOST_AT_SECOND: usize = 5;
+
 /// Runs the suite.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let target = target();
@@ -136,6 +139,10 @@ fn conclude(records: &[Record], arguments: &Arguments, file: &Path) -> ExitCode 
     }
     let count = |verdict| records.iter().filter(|record| record.verdict == verdict).count();
     let [passed, failed, left] = [Verdict::Passed, Verdict::Failed, Verdict::DoesNotApply].map(count);
-    println!("\n{passed} passed, {failed} failed, {left} do not apply");
-    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let second = records.iter().filter(|record| record.passed_at_second()).count();
+    println!("\n{passed} passed ({second} of them at the second time), {failed} failed, {left} do not apply");
+    if second > MOST_AT_SECOND {
+        println!("that is more than the {MOST_AT_SECOND} that are put down to brokers and a busy machine");
+    }
+    if failed == 0 && passed > 0 && second <= MOST_AT_SECOND { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

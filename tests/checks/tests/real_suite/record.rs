@@ -19,7 +19,7 @@ pub(crate) struct Record {
     pub(crate) variant: String,
     /// What came of it.
     pub(crate) verdict: Verdict,
-    /// Why it failed, or does not apply.
+    /// Why it failed, at the first time if it has passed at the second one, or does not apply.
     pub(crate) reason: String,
     /// How long it took.
     pub(crate) seconds: f64,
@@ -50,6 +50,11 @@ impl Verdict {
 }
 
 impl Record {
+    /// Whether it has passed only when it was run once more.
+    pub(crate) fn passed_at_second(&self) -> bool {
+        self.verdict == Verdict::Passed && !self.reason.is_empty()
+    }
+
     fn to_json(&self) -> Value {
         json!({
             "broker": self.broker, "case": self.case, "variant": self.variant, "verdict": self.verdict.text(),

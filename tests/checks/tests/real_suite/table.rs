@@ -31,6 +31,7 @@ pub(crate) fn text(brokers: &[&str], records: &[Record]) -> String {
         columns(&mut text, case, &cells.collect::<Vec<_>>());
     }
     explain(&mut text, "\n-: it does not apply\n", records, Verdict::DoesNotApply);
+    explain(&mut text, "\nok, at the second time\n", records, Verdict::Passed);
     // Last, where it is still seen when only the end of a long output is kept.
     explain(&mut text, "\nRED: it failed\n", records, Verdict::Failed);
     text
@@ -42,11 +43,12 @@ fn cell(records: &[Record], broker: &str, case: &str) -> &'static str {
     own.map(|record| record.verdict).max().map_or("", Verdict::text)
 }
 
-/// Each reason once, with what it is the reason of.
+/// Each reason once, with what it is the reason of. What has passed at once has none.
 fn explain(text: &mut String, heading: &str, records: &[Record], verdict: Verdict) {
     let mut reasons: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
-    for record in records.iter().filter(|record| record.verdict == verdict) {
-        let of = if verdict == Verdict::Failed && !record.variant.is_empty() {
+    let is_told = |record: &&Record| record.verdict != Verdict::Passed || record.passed_at_second();
+    for record in records.iter().filter(|record| record.verdict == verdict).filter(is_told) {
+        let of = if verdict != Verdict::DoesNotApply && !record.variant.is_empty() {
             format!("{} ({})", record.case, record.variant)
         } else {
             record.case.clone()
