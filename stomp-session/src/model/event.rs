@@ -161,7 +161,7 @@ pub(crate) struct Told {
 pub(crate) enum Parting {
     /// With its RECEIPT.
     Confirmed,
-    /// By closing the connection in good order. It is unknown whether it has so many SENDs.
+    /// By closing the connection in good order. Whether it has received this many SENDs is unknown.
     Closed { unknown: usize },
     /// Not at all, or with an error.
     Unconfirmed,

@@ -1,17 +1,26 @@
 //! What the clients of a case have seen, to be told when it fails.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
-use stomp_session::client::Listener;
+use stomp_session::{
+    Lost,
+    client::{Listener, Notice},
+};
 
 /// No more than this is told of a case: what it saw last.
 const TOLD: usize = 60;
 
 /// The notices of all clients since the case began.
 static SEEN: Mutex<Vec<(Instant, String)>> = Mutex::new(Vec::new());
+
+/// Whether a connection has ended since then that its client had not left.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 fn seen() -> MutexGuard<'static, Vec<(Instant, String)>> {
     SEEN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -20,6 +29,12 @@ fn seen() -> MutexGuard<'static, Vec<(Instant, String)>> {
 /// Forgets what the clients of the case before have seen.
 pub(crate) fn begin() {
     seen().clear();
+    LOST.store(false, Ordering::Relaxed);
+}
+
+/// Whether a client of the case has lost a connection.
+pub(crate) fn has_lost_connection() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Notes what happens.
@@ -35,6 +50,9 @@ pub(crate) fn note(text: String) {
 pub(super) fn watch(mut notices: Listener) {
     smol::spawn(async move {
         while let Some(notice) = notices.next().await {
+            if matches!(&notice, Notice::Disconnected { reason, .. } if *reason != Lost::Disconnected) {
+                LOST.store(true, Ordering::Relaxed);
+            }
             note(format!("{notice:?}"));
         }
     })

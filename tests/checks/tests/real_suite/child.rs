@@ -219,8 +219,9 @@ fn run_cases<A: Adapter>(
     }
 }
 
-/// Runs a case. If it fails, it is run once more, with the broker started again and on another queue: brokers have seldom
-/// failures of their own, above all on a busy machine. That it has failed first is told, and counted.
+/// Runs a case. If it fails after the broker has ended a connection, it is run once more, with the broker started again and on
+/// another queue: brokers have seldom failures of their own, above all on a busy machine. That it has failed first is told, and
+/// counted. Where the broker is killed on purpose, connections end, and a failure is one at once.
 fn run_case<A: Adapter>(
     name: &str,
     needs: &[Feature],
@@ -243,7 +244,8 @@ fn run_case<A: Adapter>(
     };
     let queue = queue::<A>(version, name);
     let (mut verdict, mut reason, mut start) = run(broker, report, queue.clone());
-    if verdict == Verdict::Failed {
+    let is_killed = needs.contains(&Feature::Persistence) || description.nodes > 1;
+    if verdict == Verdict::Failed && seen::has_lost_connection() && !is_killed {
         let first = reason;
         (verdict, reason, start) = run(broker, report, format!("{queue}-again"));
         if verdict == Verdict::Passed {
